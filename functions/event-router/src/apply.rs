@@ -1,0 +1,140 @@
+//! A plan into the table.
+
+use std::ops::Range;
+
+use domain::{
+    plan::{Owner, Parked, Plan, PlannedRecord},
+    record::{Delivery, Payload, Record},
+};
+use store::table::{
+    key::RecordOwner,
+    ledger::{Outcome, RecordCounts},
+    records::{IncomingRecord, Mode},
+};
+use tracing::{Span, field};
+
+use crate::{config::App, error::RouteError, work::Read};
+
+/// Records that compress to this or less are kept in their item too. Unit: bytes.
+pub(crate) const MAX_INLINE_BYTES: u64 = 2048;
+
+/// Longest start time kept in an item: twice what Terra's form takes.
+const MAX_TIME_CHARS: usize = 64;
+
+/// What applying a plan came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// In one word.
+    pub outcome: Outcome,
+    /// What became of its records.
+    pub records: RecordCounts,
+    /// What could not be used.
+    pub parked: Vec<Parked>,
+    /// Whether the connection's state changed.
+    pub connection_changed: bool,
+}
+
+impl Applied {
+    /// Nothing was done, for this reason.
+    pub(crate) fn nothing(outcome: Outcome) -> Self {
+        let records = RecordCounts::default();
+        Self {
+            outcome,
+            records,
+            parked: Vec::new(),
+            connection_changed: false,
+        }
+    }
+}
+
+/// Applies a plan, or tells what applying it would change. Every step may run twice.
+///
+/// `payload_of` says where in the archive the record at a range of the body lies.
+pub(crate) async fn apply(
+    app: &App,
+    read: &Read<'_>,
+    plan: Plan,
+    payload_of: impl Fn(&Range<usize>) -> Option<Payload>,
+    mode: Mode,
+) -> Result<Applied, RouteError> {
+    let stores = plan.connection.is_some() || plan.request.is_some() || !plan.records.is_empty();
+    let outcome = match (plan.parked.is_empty(), stores) {
+        (false, _) => Outcome::Parked,
+        (true, true) => Outcome::Stored,
+        (true, false) => Outcome::Noted,
+    };
+    let mut applied = Applied {
+        parked: plan.parked,
+        ..Applied::nothing(outcome)
+    };
+
+    let mut connection_id = None;
+    if let Some(fragment) = &plan.connection {
+        let connection = match mode {
+            Mode::Write => app.table.apply_connection(fragment).await?,
+            Mode::DryRun => app.table.preview_connection(fragment).await?,
+        };
+        let Some(connection) = connection else {
+            return Ok(Applied::nothing(Outcome::Erased));
+        };
+        Span::current().record("connection_id", field::display(&connection.connection.id));
+        applied.connection_changed = connection.changed;
+        connection_id = Some(connection.connection.id);
+    }
+    let owner = match (&plan.owner, &connection_id) {
+        (Some(Owner::TerraUser(_)), Some(id)) => Some(RecordOwner::Connection(id.clone())),
+        (Some(Owner::Person(reference_id)), _) => Some(RecordOwner::Person(reference_id.clone())),
+        _ => None,
+    };
+    if let Some(owner) = owner.filter(|_| !plan.records.is_empty()) {
+        let incoming = plan
+            .records
+            .into_iter()
+            .filter_map(|planned| incoming(read, &owner, planned, &payload_of))
+            .collect();
+        applied.records = app.table.apply_records(incoming, mode).await?;
+        if let (Some(Owner::TerraUser(user)), Some(id), Mode::Write) =
+            (&plan.owner, &connection_id, mode)
+        {
+            app.table.settle(user, id).await?;
+        }
+    }
+    if let (Some(request), Mode::Write) = (&plan.request, mode) {
+        app.table.apply_request(request).await?;
+    }
+    Ok(applied)
+}
+
+/// The state of a record after this one delivery of it.
+fn incoming(
+    read: &Read<'_>,
+    owner: &RecordOwner,
+    planned: PlannedRecord,
+    payload_of: impl Fn(&Range<usize>) -> Option<Payload>,
+) -> Option<IncomingRecord> {
+    let PlannedRecord {
+        index,
+        data_type,
+        key,
+        version,
+        found,
+    } = planned;
+    let slice = read.event.as_ref().ok()?.records.get(index)?;
+    let start_time = found.identity.start_time.or(found.identity.timestamp);
+    let delivery = Delivery {
+        version,
+        payload: payload_of(&slice.range)?,
+        summary: found.delivered,
+        from_samples: found.from_samples,
+        has_samples: found.has_samples,
+        start_time: start_time.map(|time| time.chars().take(MAX_TIME_CHARS).collect()),
+        retracted: found.retracted,
+    };
+    let record = Record::new(delivery, found.enrichment);
+    Some(IncomingRecord {
+        owner: owner.clone(),
+        data_type,
+        key,
+        record,
+    })
+}

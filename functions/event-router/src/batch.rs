@@ -1,0 +1,483 @@
+//! A batch of messages: opened, archived in one segment, applied one by one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+};
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use bytes::Bytes;
+use domain::{
+    message::{Body, EventMessage},
+    plan::Plan,
+    record::Payload,
+};
+use futures::{
+    StreamExt as _,
+    future::{BoxFuture, join_all},
+    stream,
+};
+use jiff::Timestamp;
+use models::ids::{TerraUserId, WebhookId};
+use runtime::{
+    batch::{self, Outcome as MessageOutcome, Received},
+    metrics::{Dimension, Metrics},
+    telemetry::Chain,
+};
+use store::{
+    archive::{Appended, SegmentBuilder, SegmentKey, Span},
+    parcel::{self, ParcelError},
+    table::{
+        connections::Alias,
+        ledger::{Outcome, WebhookEntry},
+        records::Mode,
+    },
+};
+use tracing::{Instrument as _, field, info, info_span, warn};
+
+use crate::{
+    apply::{Applied, MAX_INLINE_BYTES, apply},
+    config::App,
+    error::RouteError,
+    ping::{Followed, follow},
+    work::{Read, Work},
+};
+
+/// Terra users of one batch whose webhooks are applied at once.
+const CONCURRENT_USERS: usize = 8;
+
+/// Routes a batch. Messages that could not be routed are reported one by one and come back.
+pub async fn handle(app: &App, event: SqsEvent, now: Timestamp) -> SqsBatchResponse {
+    batch::run_whole(event, |messages| async move {
+        let whole = batch::caught(Box::pin(route(app, messages.clone(), now))).await;
+        let outcomes = match whole {
+            Ok(outcomes) => outcomes,
+            // One of them brought the batch down. Alone, each can only bring down itself.
+            Err(batch::Panicked) => route_each(app, messages, now).await,
+        };
+        outcomes
+            .into_iter()
+            .map(|(message_id, result)| MessageOutcome { message_id, result })
+            .collect()
+    })
+    .await
+}
+
+type Results = HashMap<String, Result<(), RouteError>>;
+
+async fn route_each(app: &App, messages: Vec<Received<EventMessage>>, now: Timestamp) -> Results {
+    let mut results = Results::new();
+    for message in messages {
+        let message_id = message.message_id.clone();
+        match batch::caught(Box::pin(route(app, vec![message], now))).await {
+            Ok(outcome) => results.extend(outcome),
+            Err(batch::Panicked) => drop(results.insert(message_id, Err(RouteError::Panicked))),
+        }
+    }
+    results
+}
+
+/// A webhook with the messages that brought it; a retry may stand beside its first try.
+struct Job {
+    message_ids: Vec<String>,
+    work: Work,
+    inbox: Vec<Body>,
+}
+
+/// A job whose webhook has been read and, where it is a ping, followed.
+struct Ready<'a> {
+    job: &'a Job,
+    read: Read<'a>,
+    followed: Option<Followed>,
+}
+
+async fn route(app: &App, messages: Vec<Received<EventMessage>>, now: Timestamp) -> Results {
+    let mut results = Results::new();
+    let opened = join_all(messages.into_iter().map(|message| open(app, message))).await;
+    let mut jobs = BTreeMap::<String, Job>::new();
+    for (message_id, webhook_id, opened) in opened {
+        match opened {
+            Ok((work, inbox)) => gather(&mut jobs, message_id, work, inbox),
+            Err(error) => {
+                let result = if error.is_gone() && is_finished(app, &webhook_id).await {
+                    Ok(())
+                } else {
+                    Err(RouteError::from(error))
+                };
+                results.insert(message_id, result);
+            }
+        }
+    }
+    let mut jobs: Vec<Job> = jobs.into_values().collect();
+    match take_finished(app, &mut jobs).await {
+        Ok(finished) => {
+            for job in finished {
+                empty_inbox(app, &job.inbox).await;
+                results.extend(job.message_ids.into_iter().map(|id| (id, Ok(()))));
+            }
+        }
+        Err(error) => {
+            let message_ids = jobs.into_iter().flat_map(|job| job.message_ids);
+            results.extend(message_ids.map(|id| (id, Err(error.clone()))));
+            return results;
+        }
+    }
+
+    let envelopes: Vec<Read<'_>> = jobs.iter().map(|job| Read::new(&job.work)).collect();
+    let followed = join_all(envelopes.iter().map(|read| follow(app, read, now))).await;
+    let mut ready = Vec::with_capacity(jobs.len());
+    for ((job, read), followed) in jobs.iter().zip(envelopes).zip(followed) {
+        match followed {
+            Ok(followed) => ready.push(Ready {
+                job,
+                read,
+                followed,
+            }),
+            Err(error) => {
+                results.extend(
+                    job.message_ids
+                        .iter()
+                        .map(|id| (id.clone(), Err(error.clone()))),
+                );
+            }
+        }
+    }
+
+    let routed = route_ready(app, &ready, now).await;
+    for (Ready { job, .. }, result) in ready.iter().zip(routed) {
+        if result.is_ok() {
+            empty_inbox(app, &job.inbox).await;
+        }
+        results.extend(
+            job.message_ids
+                .iter()
+                .map(|id| (id.clone(), result.clone())),
+        );
+    }
+    results
+}
+
+type Opened = Result<(Work, Option<Body>), ParcelError>;
+
+async fn open(app: &App, message: Received<EventMessage>) -> (String, WebhookId, Opened) {
+    let Received {
+        message_id,
+        message,
+        ..
+    } = message;
+    let opened = parcel::open(&app.archive, &message.body, message.size_bytes).await;
+    let webhook_id = message.webhook_id.clone();
+    let inbox = matches!(message.body, Body::Inbox(_)).then(|| message.body.clone());
+    let opened = opened.map(|body| (Work::new(message, body), inbox));
+    (message_id, webhook_id, opened)
+}
+
+/// A retry shares the inbox with its first try, which takes its body from there once it is done.
+async fn is_finished(app: &App, webhook_id: &WebhookId) -> bool {
+    let known = app.table.webhooks([webhook_id]).await;
+    known.is_ok_and(|known| known.contains_key(webhook_id))
+}
+
+/// Puts retries of one webhook together; another body under the same id stays apart.
+fn gather(jobs: &mut BTreeMap<String, Job>, message_id: String, work: Work, inbox: Option<Body>) {
+    let key = format!("{}~{}", work.id, work.body_hash_text());
+    let job = jobs.entry(key).or_insert_with(|| Job {
+        message_ids: Vec::new(),
+        work,
+        inbox: Vec::new(),
+    });
+    job.message_ids.push(message_id);
+    job.inbox.extend(inbox);
+}
+
+/// Takes out what the ledger says is done. A trace id that was used for another body before gets a
+/// name of its own. On an error all jobs are still there.
+async fn take_finished(app: &App, jobs: &mut Vec<Job>) -> Result<Vec<Job>, RouteError> {
+    let mut taken = BTreeMap::new();
+    for job in &mut *jobs {
+        let hash = job.work.body_hash;
+        if *taken.entry(job.work.id.clone()).or_insert(hash) != hash {
+            job.work.id = job.work.id.with_body_hash(hash);
+        }
+    }
+    let known = ledger(app, jobs).await?;
+    let mut renamed = false;
+    for job in &mut *jobs {
+        if known
+            .get(&job.work.id)
+            .is_some_and(|entry| entry.body_hash != job.work.body_hash_text())
+        {
+            warn!(webhook_id = %job.work.id, "a trace id names two different bodies");
+            job.work.id = job.work.id.with_body_hash(job.work.body_hash);
+            renamed = true;
+        }
+    }
+    let known = if renamed {
+        ledger(app, jobs).await?
+    } else {
+        known
+    };
+    Ok(jobs
+        .extract_if(.., |job| known.contains_key(&job.work.id))
+        .collect())
+}
+
+async fn ledger(app: &App, jobs: &[Job]) -> Result<HashMap<WebhookId, WebhookEntry>, RouteError> {
+    let ids: Vec<&WebhookId> = jobs.iter().map(|job| &job.work.id).collect();
+    Ok(app.table.webhooks(ids).await?)
+}
+
+async fn route_ready(
+    app: &App,
+    ready: &[Ready<'_>],
+    now: Timestamp,
+) -> Vec<Result<(), RouteError>> {
+    let payloads: Vec<Option<Read<'_>>> = ready
+        .iter()
+        .map(|ready| match &ready.followed {
+            Some(Followed::Payload(payload)) => Some(Read::new(payload)),
+            _ => None,
+        })
+        .collect();
+    let erased = match erased_users(app, ready, &payloads).await {
+        Ok(erased) => erased,
+        Err(error) => return vec![Err(error); ready.len()],
+    };
+    let is_erased = |read: &Read<'_>| read.terra_user_ids.iter().any(|id| erased.contains(id));
+
+    let mut segment = SegmentBuilder::new();
+    let mut archive = |read: &Read<'_>| {
+        if is_erased(read) {
+            Ok(None)
+        } else {
+            read.archive(&mut segment).map(Some)
+        }
+    };
+    let archived: Vec<_> = ready
+        .iter()
+        .zip(&payloads)
+        .map(|(ready, payload)| {
+            let payload = payload.as_ref().map(&mut archive).transpose()?;
+            Ok::<_, RouteError>((archive(&ready.read)?, payload.flatten()))
+        })
+        .collect();
+    let segment = match write(app, segment, now).await {
+        Ok(segment) => segment,
+        Err(error) => return vec![Err(error); ready.len()],
+    };
+
+    // Webhooks of one user one after the other: side by side they would only wait for each other's
+    // write of the connection.
+    let mut by_user = BTreeMap::<Option<&TerraUserId>, Vec<(usize, Archived<'_>)>>::new();
+    for (index, ((ready, payload), archived)) in
+        ready.iter().zip(&payloads).zip(archived).enumerate()
+    {
+        let read = payload.as_ref().unwrap_or(&ready.read);
+        by_user
+            .entry(read.terra_user_ids.first())
+            .or_default()
+            .push((index, (ready, payload.as_ref(), archived)));
+    }
+    // Boxed: the futures of a batch inside one another are more than the compiler lays out.
+    let mut work: Vec<BoxFuture<'_, Vec<Routed>>> = Vec::new();
+    for group in by_user.into_values() {
+        let segment = segment.as_ref();
+        work.push(Box::pin(async move {
+            let mut results = Vec::with_capacity(group.len());
+            for (index, archived) in group {
+                results.push((index, route_job(app, archived, segment, now).await));
+            }
+            results
+        }));
+    }
+    let mut results: Vec<_> = stream::iter(work)
+        .buffer_unordered(CONCURRENT_USERS)
+        .concat()
+        .await;
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A job's place in the batch and what came of it.
+type Routed = (usize, Result<(), RouteError>);
+
+/// A job, what was read of its payload, and where both lie in the segment.
+type Archived<'a> = (
+    &'a Ready<'a>,
+    Option<&'a Read<'a>>,
+    Result<(Option<Appended>, Option<Appended>), RouteError>,
+);
+
+async fn route_job(
+    app: &App,
+    (ready, payload, archived): Archived<'_>,
+    segment: Option<&Segment>,
+    now: Timestamp,
+) -> Result<(), RouteError> {
+    let (own, of_payload) = archived?;
+    let place = |appended| segment.zip(appended);
+    // The payload first: the ping's own line in the ledger says that it was followed.
+    if let Some(payload) = payload {
+        let what = What::Plan(Box::new(payload.plan()));
+        route_one(app, payload, what, place(of_payload.as_ref()), now).await?;
+    }
+    let what = match &ready.followed {
+        None => What::Plan(Box::new(ready.read.plan())),
+        Some(Followed::Payload(_)) => What::Followed,
+        Some(Followed::Parked(reason)) => What::Plan(Box::new(Plan::parked(*reason))),
+    };
+    route_one(app, &ready.read, what, place(own.as_ref()), now).await
+}
+
+/// What is to be done with a webhook that is in the archive.
+enum What {
+    /// What its plan says.
+    Plan(Box<Plan>),
+    /// Nothing: it was a ping and its payload has been routed.
+    Followed,
+}
+
+/// Where a webhook lies; absent when it was not archived because its person was erased.
+type Place<'a> = Option<(&'a Segment, &'a Appended)>;
+
+/// A written segment, with its bytes: small records keep theirs in their items.
+struct Segment {
+    key: SegmentKey,
+    bytes: Bytes,
+}
+
+impl Segment {
+    fn payload(&self, span: Span, size_bytes: usize) -> Payload {
+        let inline = || {
+            let start = usize::try_from(span.offset_bytes).ok()?;
+            let end = start.checked_add(usize::try_from(span.length_bytes).ok()?)?;
+            self.bytes.get(start..end).map(<[u8]>::to_vec)
+        };
+        Payload {
+            locator: span.locate(&self.key),
+            size_bytes: size_bytes as u64,
+            inline: if span.length_bytes <= MAX_INLINE_BYTES {
+                inline()
+            } else {
+                None
+            },
+        }
+    }
+}
+
+async fn write(
+    app: &App,
+    segment: SegmentBuilder,
+    now: Timestamp,
+) -> Result<Option<Segment>, RouteError> {
+    if segment.is_empty() {
+        return Ok(None);
+    }
+    let bytes = segment.finish();
+    let key = SegmentKey::new(now, rand::random());
+    let key = app.archive.write_segment(key, bytes.clone()).await?;
+    Ok(Some(Segment { key, bytes }))
+}
+
+async fn erased_users(
+    app: &App,
+    ready: &[Ready<'_>],
+    payloads: &[Option<Read<'_>>],
+) -> Result<BTreeSet<TerraUserId>, RouteError> {
+    let users: BTreeSet<_> = ready
+        .iter()
+        .map(|ready| &ready.read)
+        .chain(payloads.iter().flatten())
+        .flat_map(|read| &read.terra_user_ids)
+        .collect();
+    let aliases = app.table.aliases(users).await?;
+    Ok(aliases
+        .into_iter()
+        .filter_map(|(user, alias)| (alias == Alias::Erased).then_some(user))
+        .collect())
+}
+
+async fn route_one(
+    app: &App,
+    read: &Read<'_>,
+    what: What,
+    place: Place<'_>,
+    now: Timestamp,
+) -> Result<(), RouteError> {
+    let span = info_span!(
+        "webhook",
+        webhook_id = %read.work.id,
+        event_type = read.event_type(),
+        connection_id = field::Empty,
+    );
+    async {
+        let applied = match (place, what) {
+            (None, _) => Applied::nothing(Outcome::Erased),
+            (Some(_), What::Followed) => Applied::nothing(Outcome::Followed),
+            (Some((segment, appended)), What::Plan(plan)) => {
+                let records = read.event.iter().flat_map(|event| &event.records);
+                let spans: HashMap<_, _> = records
+                    .map(|record| record.range.start)
+                    .zip(&appended.records)
+                    .collect();
+                let payload_of = |range: &Range<usize>| {
+                    spans
+                        .get(&range.start)
+                        .map(|span| segment.payload(**span, range.len()))
+                };
+                apply(app, read, *plan, payload_of, Mode::Write).await?
+            }
+        };
+        if let (Some((segment, _)), Outcome::Erased) = (place, applied.outcome) {
+            // Erased between our first look and now: what we archived meanwhile must go too.
+            let id = read.work.id.as_str();
+            app.archive
+                .erase(&segment.key, |header| header.webhook_id == id, now)
+                .await?;
+        }
+        let locator = place.map(|(segment, appended)| appended.webhook.locate(&segment.key));
+        let entry = read.entry(applied, locator, now);
+        app.table.finish(&entry).await?;
+        tell(app, &entry, now);
+        Ok(())
+    }
+    .instrument(span)
+    .await
+}
+
+fn tell(app: &App, entry: &WebhookEntry, now: Timestamp) {
+    info!(
+        outcome = entry.outcome.as_str(),
+        created = entry.records.created,
+        updated = entry.records.updated,
+        unchanged = entry.records.unchanged,
+        parked = entry.parked_count,
+        size_bytes = entry.size_bytes,
+        waited_ms = entry.routed_at_ms.saturating_sub(entry.received_at_ms),
+        "webhook routed"
+    );
+    count(app, entry, now);
+    if let Some(observer) = &app.observer {
+        observer(entry);
+    }
+}
+
+fn count(app: &App, entry: &WebhookEntry, now: Timestamp) {
+    let mut metrics = Metrics::new("Terrarium", "event-router")
+        .dimension(Dimension::Outcome, entry.outcome.as_str());
+    metrics.count("RoutedWebhooks", 1);
+    metrics.count("RecordsCreated", entry.records.created as u64);
+    metrics.count("RecordsUpdated", entry.records.updated as u64);
+    metrics.count("Parked", entry.parked_count as u64);
+    metrics.send(now.as_millisecond(), app.metrics);
+}
+
+/// The webhook is in the archive proper: its copy in the inbox is done with. Left behind, it goes
+/// by the bucket's lifecycle.
+async fn empty_inbox(app: &App, inbox: &[Body]) {
+    for body in inbox {
+        if let Err(error) = parcel::discard(&app.archive, body).await {
+            warn!(error = %Chain(&error), "cannot remove a body from the inbox");
+        }
+    }
+}

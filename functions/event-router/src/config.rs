@@ -1,0 +1,122 @@
+//! Settings and clients of the router.
+
+use std::{fmt, time::Duration};
+
+use anyhow::Context as _;
+use aws_config::SdkConfig;
+use runtime::{
+    aws,
+    metrics::Sink,
+    settings::{Settings, SettingsError},
+};
+use store::{
+    archive::Archive,
+    table::{Table, ledger::WebhookEntry},
+};
+use terra_client::{HostPattern, PayloadFetcher, PayloadSettings};
+
+/// What the router is told from outside.
+///
+/// | variable | meaning | default |
+/// |---|---|---|
+/// | `TABLE_NAME` | the table | required |
+/// | `ARCHIVE_BUCKET` | the archive | required |
+/// | `PAYLOAD_HOSTS` | hosts from which payloads of pings are fetched, comma-separated | `*.amazonaws.com,storage.googleapis.com` |
+/// | `PAYLOAD_MAX_BYTES` | largest payload fetched | 67108864 |
+/// | `PAYLOAD_TIMEOUT_SECONDS` | for one fetch | 20 |
+///
+/// and those of [`runtime::aws::sdk_config`].
+#[derive(Debug)]
+pub struct Config {
+    table_name: String,
+    archive_bucket: String,
+    payloads: PayloadSettings,
+    sdk: SdkConfig,
+}
+
+impl Config {
+    /// Reads all settings and reports all that is wrong with them at once.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] names each wrong setting and says what would be right.
+    pub fn from_settings(mut settings: Settings) -> Result<Self, SettingsError> {
+        let table_name = settings.required::<String>("TABLE_NAME", "the table's name");
+        let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
+        let defaults = PayloadSettings::default();
+        let hosts: Vec<HostPattern> = settings.list(
+            "PAYLOAD_HOSTS",
+            "host names, `*.` before one for all below it",
+        );
+        let payloads = PayloadSettings {
+            allowed_hosts: if hosts.is_empty() {
+                defaults.allowed_hosts.clone()
+            } else {
+                hosts
+            },
+            max_bytes: settings.or_default(
+                "PAYLOAD_MAX_BYTES",
+                "a number of bytes",
+                defaults.max_bytes,
+            ),
+            timeout: settings.seconds("PAYLOAD_TIMEOUT_SECONDS", Duration::from_secs(20)),
+            ..defaults
+        };
+        let sdk = aws::sdk_config(&mut settings);
+        settings.finish(|| {
+            Some(Self {
+                table_name: table_name?,
+                archive_bucket: archive_bucket?,
+                payloads,
+                sdk: sdk?,
+            })
+        })
+    }
+}
+
+/// Is told of every webhook whose line is in the ledger.
+pub type Observer = Box<dyn Fn(&WebhookEntry) + Send + Sync>;
+
+/// What a batch needs. Built once, before the first batch.
+pub struct App {
+    /// What is remembered.
+    pub table: Table,
+    /// Where the exact bytes go.
+    pub archive: Archive,
+    /// Follows pings.
+    pub payloads: PayloadFetcher,
+    /// Where metrics go.
+    pub metrics: Sink,
+    /// Watches, where somebody wants to see webhooks go by.
+    pub observer: Option<Observer>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Connects to AWS.
+    ///
+    /// # Errors
+    ///
+    /// When a client cannot be made.
+    pub fn connect(config: Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            table: Table::new(
+                aws_sdk_dynamodb::Client::new(&config.sdk),
+                config.table_name,
+            ),
+            archive: Archive::s3(&config.archive_bucket, &config.sdk)
+                .context("cannot open the archive")?,
+            payloads: PayloadFetcher::new(config.payloads)
+                .context("cannot make the client that fetches payloads")?,
+            metrics: Sink::Stdout,
+            observer: None,
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! Why a message goes back to its queue.
+
+use store::{archive::ArchiveError, parcel::ParcelError, table::TableError};
+use terra_client::FetchError;
+
+/// A message that could not be routed now. After five receives the queue puts it aside, with an
+/// alarm; it is never dropped.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RouteError {
+    /// The body could not be had.
+    #[error("cannot open the webhook's parcel")]
+    Parcel(#[source] std::sync::Arc<ParcelError>),
+    /// The table did not answer, or holds what it should not.
+    #[error("cannot use the table")]
+    Table(#[source] std::sync::Arc<TableError>),
+    /// The archive did not take it.
+    #[error("cannot archive the webhook")]
+    Archive(#[source] std::sync::Arc<ArchiveError>),
+    /// The payload of a ping could not be had now.
+    #[error("cannot fetch the ping's payload")]
+    Payload(#[source] std::sync::Arc<FetchError>),
+    /// An archived webhook without an id.
+    #[error("the webhook has no usable id")]
+    Unidentified,
+    /// Routing it panicked.
+    #[error("routing panicked")]
+    Panicked,
+}
+
+impl From<TableError> for RouteError {
+    fn from(error: TableError) -> Self {
+        Self::Table(error.into())
+    }
+}
+
+impl From<ArchiveError> for RouteError {
+    fn from(error: ArchiveError) -> Self {
+        Self::Archive(error.into())
+    }
+}
+
+impl From<ParcelError> for RouteError {
+    fn from(error: ParcelError) -> Self {
+        Self::Parcel(error.into())
+    }
+}

@@ -1,0 +1,186 @@
+//! A webhook in the router's hands.
+
+use domain::{
+    locator::Locator,
+    message::EventMessage,
+    plan::{self, ParkReason, Parked, Plan},
+    version::ordering_timestamp_ms,
+};
+use jiff::Timestamp;
+use models::{
+    event::{Event, EventError, EventType},
+    headers::TerraHeaders,
+    ids::{TerraUserId, WebhookId},
+};
+use store::{
+    archive::{Appended, SegmentBuilder, WebhookHeader},
+    table::ledger::WebhookEntry,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{apply::Applied, error::RouteError};
+
+/// One webhook to route: its bytes and what came with them.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    pub(crate) id: WebhookId,
+    pub(crate) headers: TerraHeaders,
+    pub(crate) received_at_ms: i64,
+    pub(crate) signed_at_s: Option<i64>,
+    pub(crate) secret_name: Option<String>,
+    pub(crate) late: bool,
+    pub(crate) body: Vec<u8>,
+    /// XXH3 of the body.
+    pub(crate) body_hash: u64,
+}
+
+impl Work {
+    pub(crate) fn new(message: EventMessage, body: Vec<u8>) -> Self {
+        Self {
+            id: message.webhook_id,
+            headers: message.headers,
+            received_at_ms: message.received_at_ms,
+            signed_at_s: message.signed_at_s,
+            secret_name: message.secret_name,
+            late: message.late,
+            body_hash: xxh3_64(&body),
+            body,
+        }
+    }
+
+    /// The payload of a ping: a webhook of its own that came with the ping's headers.
+    pub(crate) fn payload(&self, body: Vec<u8>) -> Option<Self> {
+        Some(Self {
+            id: WebhookId::new(&format!("{}~payload", self.id))?,
+            body_hash: xxh3_64(&body),
+            body,
+            ..self.clone()
+        })
+    }
+
+    pub(crate) fn body_hash_text(&self) -> String {
+        format!("{:016x}", self.body_hash)
+    }
+
+    pub(crate) fn ordering_ts_ms(&self) -> i64 {
+        ordering_timestamp_ms(&self.headers, self.signed_at_s, self.received_at_ms)
+    }
+}
+
+/// A webhook whose envelope has been read.
+pub(crate) struct Read<'a> {
+    pub(crate) work: &'a Work,
+    pub(crate) event: Result<Event<'a>, EventError>,
+    pub(crate) terra_user_ids: Vec<TerraUserId>,
+}
+
+/// `event_type` of a body that is no event.
+const UNREADABLE: &str = "unreadable";
+
+impl<'a> Read<'a> {
+    pub(crate) fn new(work: &'a Work) -> Self {
+        let event = Event::parse(&work.body);
+        let terra_user_ids = event.as_ref().map(plan::terra_user_ids).unwrap_or_default();
+        Self {
+            work,
+            event,
+            terra_user_ids,
+        }
+    }
+
+    pub(crate) fn event_type(&self) -> &str {
+        self.event
+            .as_ref()
+            .map_or(UNREADABLE, |event| event.event_type.as_str())
+    }
+
+    /// The event, if it is a ping: its payload waits elsewhere.
+    pub(crate) fn ping(&self) -> Option<&Event<'a>> {
+        let event = self.event.as_ref().ok()?;
+        (event.event_type == EventType::S3Payload).then_some(event)
+    }
+
+    /// Its line in the ledger.
+    pub(crate) fn entry(
+        &self,
+        applied: Applied,
+        locator: Option<Locator>,
+        now: Timestamp,
+    ) -> WebhookEntry {
+        let work = self.work;
+        let event = self.event.as_ref().ok();
+        let user = event.and_then(|event| event.user.as_ref().or(event.new_user.as_ref()));
+        WebhookEntry {
+            webhook_id: work.id.clone(),
+            event_type: self.event_type().to_owned(),
+            outcome: applied.outcome,
+            records: applied.records,
+            parked_count: applied.parked.len(),
+            parked: applied.parked,
+            locator,
+            ordering_ts_ms: work.ordering_ts_ms(),
+            received_at_ms: work.received_at_ms,
+            routed_at_ms: now.as_millisecond(),
+            size_bytes: work.body.len() as u64,
+            body_hash: work.body_hash_text(),
+            terra_user_id: self.terra_user_ids.first().cloned(),
+            provider: user.and_then(|user| user.provider.clone()),
+            reference: work.headers.reference().map(str::to_owned),
+            late: work.late,
+        }
+    }
+
+    /// What it changes; a body that is no event changes nothing and is parked.
+    pub(crate) fn plan(&self) -> Plan {
+        match &self.event {
+            Ok(event) => {
+                let work = self.work;
+                plan::plan(event, &work.id, &work.headers, work.ordering_ts_ms())
+            }
+            Err(error) => {
+                let reason = ParkReason::from(error);
+                Plan {
+                    parked: vec![Parked {
+                        index: None,
+                        reason,
+                    }],
+                    ..Plan::default()
+                }
+            }
+        }
+    }
+
+    /// Puts it into a segment: one frame per record.
+    pub(crate) fn archive(&self, segment: &mut SegmentBuilder) -> Result<Appended, RouteError> {
+        let work = self.work;
+        let ranges: Vec<_> = self
+            .event
+            .iter()
+            .flat_map(|event| event.records.iter().map(|record| record.range.clone()))
+            .collect();
+        let received_at = Timestamp::from_millisecond(work.received_at_ms).unwrap_or_default();
+        let header = WebhookHeader {
+            webhook_id: work.id.as_str().to_owned(),
+            event_type: self
+                .event
+                .as_ref()
+                .ok()
+                .map(|event| event.event_type.as_str().to_owned()),
+            terra_user_ids: self
+                .terra_user_ids
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            headers: work
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            received_at: received_at.to_string(),
+            signed_at_s: work.signed_at_s,
+            secret_name: work.secret_name.clone(),
+            ..WebhookHeader::default()
+        };
+        Ok(segment.append(header, &work.body, &ranges)?)
+    }
+}

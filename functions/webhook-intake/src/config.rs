@@ -1,0 +1,117 @@
+//! Settings and clients of the intake.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client as SqsClient;
+use domain::message::EventMessage;
+use models::signature::{SigningSecret, Tolerance};
+use runtime::{
+    aws,
+    metrics::Sink,
+    queue::{Queue, SqsTransport},
+    secrets::SecretSource,
+    settings::{Settings, SettingsError},
+};
+use secrecy::ExposeSecret as _;
+use store::archive::Archive;
+
+/// What the intake is told from outside.
+///
+/// | variable | meaning | default |
+/// |---|---|---|
+/// | `EVENTS_QUEUE_URL` | where accepted webhooks go | required |
+/// | `ARCHIVE_BUCKET` | whose `inbox/` takes what does not fit a message | required |
+/// | `SIGNING_SECRETS_ARN` or `SIGNING_SECRETS` | `{"name": "secret", …}` | required |
+/// | `SIGNATURE_TOLERANCE_SECONDS` | age up to which a webhook is on time | 300 |
+/// | `SIGNATURE_LATE_SECONDS` | age up to which it is accepted as late | 259200 |
+///
+/// and those of [`runtime::aws::sdk_config`].
+#[derive(Debug)]
+pub struct Config {
+    events_queue_url: String,
+    archive_bucket: String,
+    signing_secrets: SecretSource,
+    tolerance: Tolerance,
+    sdk: SdkConfig,
+}
+
+impl Config {
+    /// Reads all settings and reports all that is wrong with them at once.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] names each wrong setting and says what would be right.
+    pub fn from_settings(mut settings: Settings) -> Result<Self, SettingsError> {
+        let events_queue_url = settings.required_url("EVENTS_QUEUE_URL");
+        let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
+        let signing_secrets = SecretSource::from_settings(&mut settings, "SIGNING_SECRETS");
+        let defaults = Tolerance::default();
+        let tolerance = Tolerance {
+            on_time_seconds: settings.or_default(
+                "SIGNATURE_TOLERANCE_SECONDS",
+                "a number of seconds",
+                defaults.on_time_seconds,
+            ),
+            late_seconds: settings.or_default(
+                "SIGNATURE_LATE_SECONDS",
+                "a number of seconds",
+                defaults.late_seconds,
+            ),
+        };
+        let sdk = aws::sdk_config(&mut settings);
+        settings.finish(|| {
+            Some(Self {
+                events_queue_url: events_queue_url?,
+                archive_bucket: archive_bucket?,
+                signing_secrets: signing_secrets?,
+                tolerance,
+                sdk: sdk?,
+            })
+        })
+    }
+}
+
+/// What a request needs. Built once, before the first request.
+#[derive(Debug)]
+pub struct App {
+    /// Any of these may have signed.
+    pub signing_secrets: Vec<SigningSecret>,
+    /// How old a signature may be.
+    pub tolerance: Tolerance,
+    /// Where accepted webhooks go.
+    pub events: Queue<EventMessage>,
+    /// Whose inbox takes what does not fit a message.
+    pub archive: Archive,
+    /// Where metrics go.
+    pub metrics: Sink,
+}
+
+impl App {
+    /// Connects to AWS.
+    ///
+    /// # Errors
+    ///
+    /// When the signing secrets cannot be read, or a client cannot be made.
+    pub async fn connect(config: Config) -> anyhow::Result<Self> {
+        let secrets = config
+            .signing_secrets
+            .load_named(&config.sdk)
+            .await
+            .context("cannot load the signing secrets")?;
+        let signing_secrets = secrets
+            .iter()
+            .filter_map(|named| SigningSecret::new(&named.name, named.secret.expose_secret()))
+            .collect();
+        let transport = SqsTransport::new(SqsClient::new(&config.sdk), config.events_queue_url);
+        Ok(Self {
+            signing_secrets,
+            tolerance: config.tolerance,
+            events: Queue::new(Arc::new(transport)),
+            archive: Archive::s3(&config.archive_bucket, &config.sdk)
+                .context("cannot open the archive")?,
+            metrics: Sink::Stdout,
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! One request, from bytes to answer.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::message::EventMessage;
+use http::{Method, Response, StatusCode, header};
+use jiff::Timestamp;
+use lambda_http::{Body, Request, request::LambdaRequest};
+use models::{
+    headers::{SIGNATURE_NAMES, TerraHeaders},
+    ids::WebhookId,
+    signature,
+};
+use runtime::{
+    metrics::{Dimension, Metrics},
+    problem::{Kind, Problem},
+    telemetry::Chain,
+};
+use store::parcel;
+use tracing::{Instrument as _, Span, error, field, info, info_span, warn};
+
+use crate::{config::App, error::IntakeError};
+
+/// Terra waits 8 s for an answer. A webhook that is not durable by then is sent again anyway.
+const DURABLE_WITHIN: Duration = Duration::from_secs(6);
+
+/// Answers one request: 200 once the webhook is durable, 401 when it is not Terra's, 503 when it
+/// could not be made durable.
+pub async fn handle(app: &App, request: Request, now: Timestamp) -> Response<String> {
+    if request.method() != Method::POST {
+        let mut response = Problem::new(Kind::MethodNotAllowed)
+            .detail("post webhooks; nothing else lives here")
+            .response();
+        response
+            .headers_mut()
+            .insert(header::ALLOW, header::HeaderValue::from_static("POST"));
+        return response;
+    }
+    let span = info_span!("webhook", webhook_id = field::Empty, secret = field::Empty);
+    let size_bytes = request.body().len();
+    async {
+        let accepted = tokio::time::timeout(DURABLE_WITHIN, accept(app, &request, now)).await;
+        let accepted = accepted.unwrap_or(Err(IntakeError::TooSlow));
+        let (outcome, response) = match accepted {
+            Ok(late) => {
+                info!(size_bytes, late, "webhook accepted");
+                (
+                    if late { "late" } else { "accepted" },
+                    Response::new(String::new()),
+                )
+            }
+            Err(error) => {
+                let problem = error.problem();
+                if problem.kind().status() == StatusCode::UNAUTHORIZED {
+                    warn!(size_bytes, error = %Chain(&error), "webhook refused");
+                } else {
+                    error!(size_bytes, error = %Chain(&error), "webhook not durable");
+                }
+                (error.outcome(), problem.response())
+            }
+        };
+        count(app, outcome, size_bytes, now);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Verify, then queue: once this returns, the webhook survives anything that happens to us.
+/// `true`: it came late.
+async fn accept(app: &App, request: &Request, now: Timestamp) -> Result<bool, IntakeError> {
+    let pairs = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let headers = TerraHeaders::from_pairs(pairs);
+    let body = match request.body() {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        _ => &[],
+    };
+    let verified = {
+        // Each value of each header on its own: one right signature is enough.
+        let values = SIGNATURE_NAMES
+            .iter()
+            .flat_map(|name| request.headers().get_all(*name))
+            .filter_map(|value| str::from_utf8(value.as_bytes()).ok());
+        let now_s = now.as_second();
+        signature::verify(&app.signing_secrets, values, body, now_s, app.tolerance)
+            .map_err(IntakeError::Refused)?
+    };
+
+    let webhook_id = WebhookId::of(&headers, verified.as_bytes());
+    Span::current().record("webhook_id", field::display(&webhook_id));
+    Span::current().record("secret", verified.secret_name());
+
+    let parcel = parcel::pack(&app.archive, &webhook_id, verified.as_bytes(), now)
+        .await
+        .map_err(IntakeError::Parcel)?;
+    let message = EventMessage {
+        webhook_id,
+        headers,
+        received_at_ms: now.as_millisecond(),
+        signed_at_s: Some(verified.signed_at_s()),
+        secret_name: Some(verified.secret_name().to_owned()),
+        late: verified.is_late(),
+        size_bytes: verified.as_bytes().len() as u64,
+        body: parcel,
+    };
+    app.events
+        .send(&message)
+        .await
+        .map_err(IntakeError::Queue)?;
+    Ok(verified.is_late())
+}
+
+fn count(app: &App, outcome: &'static str, size_bytes: usize, now: Timestamp) {
+    let mut metrics =
+        Metrics::new("Terrarium", "webhook-intake").dimension(Dimension::Outcome, outcome);
+    metrics.count("Webhooks", 1);
+    metrics.bytes("WebhookBytes", size_bytes as u64);
+    metrics.send(now.as_millisecond(), app.metrics);
+}
+
+/// Empties a body that the gateway says is base64 and that is not, so that it is refused like any
+/// other request without a body instead of ending the invocation.
+pub fn drop_undecodable_body(request: &mut LambdaRequest) {
+    if let LambdaRequest::ApiGatewayV2(request) = request
+        && request.is_base64_encoded
+        && request
+            .body
+            .as_ref()
+            .is_some_and(|body| STANDARD.decode(body).is_err())
+    {
+        request.body = None;
+    }
+}

@@ -1,0 +1,89 @@
+//! What a webhook costs: CPU, memory, throughput, bytes and write units.
+
+mod child;
+mod client;
+mod clock;
+mod cpu;
+mod report;
+mod throughput;
+mod units;
+mod webhooks;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+
+use crate::report::Report;
+
+/// Measures what a webhook costs and prints Markdown tables. Build it with `--release`.
+///
+/// Bodies come from the simulator, the same on every run but for the day.
+///
+/// cpu: thread CPU time (/proc/thread-self/schedstat) of the intake and of the router's work
+/// outside of the table, in alternation with HMAC-SHA256, zstd level 1 and one JSON scan of the
+/// same bytes. memory: peak resident size of a process that takes, or routes, one webhook.
+/// throughput: 64 clients on kept connections post small webhooks to the whole local system for
+/// ten seconds; then the backlog is drained. The clients share the machine. units: samples one by
+/// one through the local system, and what is in the table and the archive afterwards.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where Terra's samples are; its `samples/made/INDEX.json` lists them.
+    #[arg(long, env = "TERRARIUM_TERRA_DIR", global = true)]
+    terra_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    section: Option<Section>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Section {
+    /// CPU per webhook.
+    Cpu,
+    /// Peak memory per webhook.
+    Memory,
+    /// Webhooks per second of the local system.
+    Throughput,
+    /// Bytes, objects and write units per webhook.
+    Units,
+    /// Everything.
+    All,
+    /// Part of another section, in a process of its own.
+    #[command(hide = true)]
+    Child {
+        #[command(subcommand)]
+        task: child::Task,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    #[expect(clippy::disallowed_methods, reason = "the only clock")]
+    let now = Timestamp::now();
+    let section = arguments.section.unwrap_or(Section::All);
+    if let Section::Child { task } = &section {
+        let answer = child::run(task, now)?;
+        writeln!(io::stderr().lock(), "{answer}")?;
+        return Ok(());
+    }
+    let mut report = Report::new();
+    report.machine()?;
+    let all = matches!(section, Section::All);
+    if all || matches!(section, Section::Cpu) {
+        cpu::run(&mut report, now)?;
+    }
+    if all || matches!(section, Section::Memory) {
+        child::memory(&mut report, now)?;
+    }
+    if all || matches!(section, Section::Throughput) {
+        throughput::run(&mut report, now)?;
+    }
+    if all || matches!(section, Section::Units) {
+        let folder = units::folder(arguments.terra_dir.as_deref());
+        units::run(&mut report, &folder, now)?;
+    }
+    Ok(())
+}

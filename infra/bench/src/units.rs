@@ -1,0 +1,364 @@
+//! What each of Terra's sample webhooks writes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use models::signature::Tolerance;
+use runtime::metrics::Sink;
+use serde_json::Value;
+use store::table::ledger::WebhookEntry;
+use terrarium::system::{Options, System, TABLE_NAME, dynamodb_client};
+use tokio::time::timeout;
+
+use crate::{
+    client::{Client, bytes_of, split},
+    clock::{count, median},
+    cpu::{Kept, intake},
+    report::{Report, number},
+    webhooks::{SECRET, SECRET_NAME, Signed},
+};
+
+type Item = HashMap<String, AttributeValue>;
+/// Items by their key.
+type Items = BTreeMap<(String, String), Item>;
+
+/// The index's copy holds these and what the index projects.
+const INDEX_KEYS: [&str; 4] = ["pk", "sk", "time_pk", "time_sk"];
+const WRITE_UNIT_BYTES: usize = 1024;
+/// Pings lead to addresses that answer nobody.
+const PINGS: [&str; 2] = ["s3_payload", "s3_upload"];
+
+/// A sample and what it came to.
+struct Measured {
+    name: String,
+    body_bytes: usize,
+    message_bytes: usize,
+    archive_bytes: u64,
+    items: usize,
+    item_bytes: usize,
+    units: usize,
+}
+
+/// The samples, below `folder`.
+fn samples(folder: &Path, now: Timestamp) -> anyhow::Result<Vec<(String, Signed)>> {
+    let folder = folder.join("samples");
+    let index: Value = serde_json::from_slice(&fs::read(folder.join("made/INDEX.json"))?)?;
+    let mut samples = Vec::new();
+    for delivery in index
+        .get("deliveries")
+        .and_then(Value::as_array)
+        .context("no deliveries")?
+    {
+        let text = |name: &str| delivery.get(name).and_then(Value::as_str);
+        let file = text("file").context("a delivery without file")?;
+        if text("type").is_some_and(|name| PINGS.contains(&name)) {
+            continue;
+        }
+        let body = fs::read(folder.join(file))?;
+        let headers = delivery.get("headers");
+        let header = |name: &str| Some(headers?.get(name)?.as_str()?.to_owned());
+        let ordering = header("X-Terra-Ordering-Timestamp").and_then(|text| text.parse().ok());
+        let webhook = simulator::Webhook {
+            body: body.into(),
+            trace_id: header("X-Terra-Trace-Id"),
+            reference: header("Terra-Reference"),
+            ordering_timestamp_ms: ordering,
+            event_type: String::new(),
+            terra_user_id: None,
+        };
+        samples.push((file.to_owned(), Signed::of(webhook, now)));
+    }
+    Ok(samples)
+}
+
+/// Where the samples are: a setting, else beside the sources.
+pub(crate) fn folder(setting: Option<&Path>) -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/terra");
+    setting.map_or_else(beside, Path::to_owned)
+}
+
+/// Prints the tables of units.
+pub(crate) fn run(report: &mut Report, folder: &Path, now: Timestamp) -> anyhow::Result<()> {
+    report.line("## Bytes and write units per webhook")?;
+    if !folder.join("samples/made/INDEX.json").is_file() {
+        report.line("Skipped: there are no samples; TERRARIUM_TERRA_DIR says where they are.")?;
+        return Ok(());
+    }
+    let samples = samples(folder, now)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let measured = runtime.block_on(measure(&samples, now))?;
+    report.line(
+        "Each sample alone through the local system, into the table that those before it left: \
+         one queue message, one archive object, and the items that are new or changed after it. \
+         Units: each item's size rounded up to KB, the index's copy likewise, and twice for a \
+         connection that was written in a transaction with its aliases. Medians (largest).",
+    )?;
+    let mut groups = BTreeMap::<&str, Vec<&Measured>>::new();
+    for sample in &measured {
+        groups
+            .entry(sample.name.split('/').nth(1).unwrap_or_default())
+            .or_default()
+            .push(sample);
+    }
+    let rows: Vec<_> = groups
+        .iter()
+        .map(|(name, samples)| group_row(name, samples))
+        .collect();
+    report.table(
+        &[
+            "samples",
+            "count",
+            "body bytes",
+            "message bytes",
+            "archive bytes",
+            "items",
+            "item bytes",
+            "write units",
+        ],
+        &rows,
+    )?;
+    let rows: Vec<_> = measured
+        .iter()
+        .map(|sample| {
+            let name = sample
+                .name
+                .trim_start_matches("made/")
+                .trim_end_matches(".json");
+            let numbers = [
+                sample.body_bytes.to_string(),
+                sample.message_bytes.to_string(),
+                sample.archive_bytes.to_string(),
+                sample.items.to_string(),
+                sample.item_bytes.to_string(),
+                sample.units.to_string(),
+            ];
+            std::iter::once(name.to_owned()).chain(numbers).collect()
+        })
+        .collect();
+    report.table(
+        &[
+            "sample",
+            "body bytes",
+            "message bytes",
+            "archive bytes",
+            "items",
+            "item bytes",
+            "write units",
+        ],
+        &rows,
+    )?;
+    Ok(())
+}
+
+fn group_row(name: &str, samples: &[&Measured]) -> Vec<String> {
+    let of = |value: &dyn Fn(&Measured) -> usize| {
+        let values: Vec<_> = samples.iter().map(|sample| value(sample)).collect();
+        let largest = values.iter().max().copied().unwrap_or_default();
+        let values = values
+            .into_iter()
+            .filter_map(|value| u64::try_from(value).ok())
+            .map(count);
+        format!("{} ({largest})", number(median(values.collect())))
+    };
+    vec![
+        name.to_owned(),
+        samples.len().to_string(),
+        of(&|sample| sample.body_bytes),
+        of(&|sample| sample.message_bytes),
+        of(&|sample| usize::try_from(sample.archive_bytes).unwrap_or_default()),
+        of(&|sample| sample.items),
+        of(&|sample| sample.item_bytes),
+        of(&|sample| sample.units),
+    ]
+}
+
+async fn measure(samples: &[(String, Signed)], now: Timestamp) -> anyhow::Result<Vec<Measured>> {
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let entries = Arc::new(Mutex::new(Vec::<WebhookEntry>::new()));
+    let told = Arc::clone(&entries);
+    let observer: event_router::Observer = Box::new(move |entry| {
+        if let Ok(mut told) = told.lock() {
+            told.push(entry.clone());
+        }
+    });
+    let mut options = Options::new(
+        folder.path(),
+        vec![(SECRET_NAME.to_owned(), SECRET.to_owned())],
+    );
+    options.tolerance = Tolerance {
+        on_time_seconds: 86_400,
+        late_seconds: 86_400,
+    };
+    let system = System::start(options, Some(observer)).await?;
+    let dynamodb = dynamodb_client(&system.dynamodb_url)?;
+    let (host, path) = split(&system.webhook_url)?;
+    let kept = Arc::new(Kept::default());
+    let app = intake(&kept, Sink::Nowhere)?;
+
+    let projected = projected(&dynamodb).await?;
+    let mut known = items(&dynamodb).await?;
+    let mut measured = Vec::new();
+    for (name, signed) in samples {
+        let mut client = Client::connect(&host).await?;
+        if client.send(&bytes_of(signed, &host, &path)).await? != 200 {
+            // Not Terra's, like an empty body: it costs nothing.
+            continue;
+        }
+        timeout(Duration::from_secs(20), system.idle())
+            .await
+            .with_context(|| format!("{name} was not routed in time"))??;
+        webhook_intake::handle(&app, signed.request()?, now).await;
+        let message_bytes = kept.take().map_or(0, |message| message.len());
+        let told: Vec<WebhookEntry> = entries
+            .lock()
+            .map(|mut entries| std::mem::take(&mut *entries))
+            .unwrap_or_default();
+        let locators = told.iter().filter_map(|entry| entry.locator.as_ref());
+
+        let after = items(&dynamodb).await?;
+        let changed: Vec<_> = after
+            .iter()
+            .filter(|(key, item)| known.get(*key) != Some(*item))
+            .collect();
+        let in_transaction = changed.iter().any(|((pk, _), _)| pk.starts_with("TERRA#"));
+        measured.push(Measured {
+            name: name.clone(),
+            body_bytes: signed.webhook.body.len(),
+            message_bytes,
+            archive_bytes: locators.map(|locator| locator.length_bytes).sum(),
+            items: changed.len(),
+            item_bytes: changed.iter().map(|(_, item)| size(item)).sum(),
+            units: changed
+                .iter()
+                .map(|(key, item)| {
+                    let transactional = in_transaction && is_life(key);
+                    units(item, known.get(*key), &projected) * if transactional { 2 } else { 1 }
+                })
+                .sum(),
+        });
+        known = after;
+    }
+    system.stop().await;
+    Ok(measured)
+}
+
+/// Whether an item is a connection, an alias, or a person's connection: those are written together.
+fn is_life((pk, sk): &(String, String)) -> bool {
+    sk == "CONNECTION" || pk.starts_with("TERRA#") || sk.starts_with("CONNECTION#")
+}
+
+/// The attributes that the index copies.
+async fn projected(dynamodb: &aws_sdk_dynamodb::Client) -> anyhow::Result<Vec<String>> {
+    let answer = dynamodb
+        .describe_table()
+        .table_name(TABLE_NAME)
+        .send()
+        .await?;
+    let indexes = answer
+        .table
+        .and_then(|table| table.global_secondary_indexes);
+    let projections = indexes
+        .into_iter()
+        .flatten()
+        .filter_map(|index| index.projection);
+    Ok(projections
+        .filter_map(|projection| projection.non_key_attributes)
+        .flatten()
+        .collect())
+}
+
+/// The whole table.
+async fn items(dynamodb: &aws_sdk_dynamodb::Client) -> anyhow::Result<Items> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a measurement wants to see everything"
+    )]
+    let mut pages = dynamodb
+        .scan()
+        .table_name(TABLE_NAME)
+        .into_paginator()
+        .items()
+        .send();
+    let mut items = Items::new();
+    while let Some(item) = pages.next().await {
+        let item = item.context("cannot read the table")?;
+        let text = |name: &str| {
+            item.get(name)
+                .and_then(|value| value.as_s().ok())
+                .cloned()
+                .unwrap_or_default()
+        };
+        items.insert((text("pk"), text("sk")), item);
+    }
+    Ok(items)
+}
+
+/// Write units of putting an item in the place of another: the larger of the two counts.
+fn units(item: &Item, before: Option<&Item>, projected: &[String]) -> usize {
+    let size_before = before.map_or(0, size);
+    let table = size(item).max(size_before).div_ceil(WRITE_UNIT_BYTES);
+    if !item.contains_key("time_sk") {
+        return table;
+    }
+    // Where the copy moves within the index, the old one is deleted for units of its own.
+    let copy = |item: &Item| index_size(item, projected).div_ceil(WRITE_UNIT_BYTES);
+    let index = match before.filter(|before| before.contains_key("time_sk")) {
+        None => copy(item),
+        Some(before) if before.get("time_sk") == item.get("time_sk") => {
+            copy(item).max(copy(before))
+        }
+        Some(before) => copy(item) + copy(before),
+    };
+    table + index
+}
+
+/// The size of an item by DynamoDB's rules. Unit: bytes.
+///
+/// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+fn size(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| name.len() + value_size(value))
+        .sum()
+}
+
+fn index_size(item: &Item, projected: &[String]) -> usize {
+    item.iter()
+        .filter(|(name, _)| INDEX_KEYS.contains(&name.as_str()) || projected.contains(name))
+        .map(|(name, value)| name.len() + value_size(value))
+        .sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    let number = |text: &String| text.len().div_ceil(2) + 1;
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(text) => number(text),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::Ns(texts) => texts.iter().map(number).sum(),
+        AttributeValue::Bs(all) => all.iter().map(|bytes| bytes.as_ref().len()).sum(),
+        AttributeValue::L(values) => {
+            3 + values
+                .iter()
+                .map(|value| 1 + value_size(value))
+                .sum::<usize>()
+        }
+        AttributeValue::M(map) => {
+            3 + map
+                .iter()
+                .map(|(name, value)| 1 + name.len() + value_size(value))
+                .sum::<usize>()
+        }
+        _ => 1,
+    }
+}

@@ -1,0 +1,355 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::civil::Date;
+
+/// Where the local system keeps everything, unless told otherwise.
+pub const DEFAULT_DATA_DIR: &str = "./.terrarium";
+/// The gateway's port, unless told otherwise.
+pub const DEFAULT_PORT: u16 = 4000;
+
+/// Your own home for the health data that Terra's signed webhooks bring.
+///
+/// Without a subcommand the whole system starts on this machine, with a simulated Terra that sends
+/// webhooks to it: `terrarium` is `terrarium dev`.
+#[derive(Debug, Parser)]
+#[command(name = "terrarium", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Examples:
+  terrarium                              start everything and watch it
+  terrarium dev --plain --rate 2         the same, one line per webhook
+  terrarium show user person-0001        what is known of a person
+  terrarium send ./webhooks              sign and post files to the running system
+  terrarium replay --dry-run             would today's code store anything differently?
+
+Exit codes: 0 done, 1 failed, 2 wrong input, 3 not found.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to start the system, when no subcommand is given.
+    #[command(flatten)]
+    pub dev: DevArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the whole system on this machine
+    Dev(DevArgs),
+    /// Sign JSON files as Terra does and post them to the intake
+    Send(SendArgs),
+    /// Look at what is stored
+    Show(ShowArgs),
+    /// Read the exact bytes that Terra sent
+    Archive(ArchiveArgs),
+    /// Route archived webhooks again, with today's code
+    Replay(ReplayArgs),
+    /// Erase a person: connections, records, archived webhooks
+    Erase(EraseArgs),
+}
+
+/// How to start the system.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium dev                          the view; q or Ctrl-C ends it
+  terrarium dev --plain | tee run.txt    one line per webhook
+  terrarium dev --no-simulator --port 4000
+                                         only what you send, or what Terra sends through a tunnel
+  SIGNING_SECRETS='{\"terra\":\"<secret>\"}' terrarium dev
+                                         accept real webhooks too
+")]
+pub struct DevArgs {
+    /// Folder that holds everything [default: ./.terrarium]
+    #[arg(long, value_name = "DIR", env = "TERRARIUM_DATA")]
+    pub data: Option<PathBuf>,
+    /// Port of the gateway on loopback; 0 takes a free one [default: 4000, or a free one]
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+    /// Send no simulated webhooks
+    #[arg(long)]
+    pub no_simulator: bool,
+    /// One line per webhook instead of the view
+    #[arg(long)]
+    pub plain: bool,
+    /// Simulated webhooks per second
+    #[arg(long, value_name = "N", default_value_t = 8.0, value_parser = rate)]
+    pub rate: f64,
+    /// Makes the simulated people and their days
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub seed: u64,
+    /// Simulated people
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=5000))]
+    pub people: u16,
+}
+
+/// Whose data: a folder, or AWS.
+#[derive(Debug, Clone, Args)]
+pub struct Place {
+    /// Data folder of the local system [default: ./.terrarium]
+    #[arg(long, value_name = "DIR", env = "TERRARIUM_DATA", global = true)]
+    pub data: Option<PathBuf>,
+    /// Use the table and bucket on AWS that `TABLE_NAME`, `ARCHIVE_BUCKET` and `AWS_…` name; so it
+    /// is also when both are set and no folder is given
+    #[arg(long, global = true)]
+    pub aws: bool,
+}
+
+/// What to send.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium send body.json
+  terrarium send ./webhooks              every *.json below, in the order of names
+  terrarium send body.json --trace-id 3f1c --ordering-timestamp 1783000000000
+  terrarium send body.json --url https://example.org/webhooks/terra --secret-name terra
+")]
+pub struct SendArgs {
+    /// Files with one webhook body each, or folders of them
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Where to post [default: the running local system]
+    #[arg(long, env = "TERRARIUM_URL")]
+    pub url: Option<String>,
+    /// Which of the signing secrets to sign with [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub secret_name: Option<String>,
+    /// `X-Terra-Trace-Id`; several files get `-2`, `-3`, … behind it [default: a random one each]
+    #[arg(long, value_name = "ID")]
+    pub trace_id: Option<String>,
+    /// `Terra-Reference`
+    #[arg(long, value_name = "REFERENCE")]
+    pub reference: Option<String>,
+    /// `X-Terra-Ordering-Timestamp`, Unix milliseconds [default: now]
+    #[arg(long, value_name = "MS")]
+    pub ordering_timestamp: Option<u64>,
+    /// Data folder of the local system, for its address and secrets [default: ./.terrarium]
+    #[arg(long, value_name = "DIR", env = "TERRARIUM_DATA")]
+    pub data: Option<PathBuf>,
+}
+
+/// What to look at.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium show user person-0001
+  terrarium show connection 0f5d3c…      our id, or any Terra user id it ever had
+  terrarium show record 0f5d3c… body
+  terrarium show record 0f5d3c… body 2026-07-02 --payload
+  terrarium show webhooks --parked --limit 20
+  terrarium show webhook 7b0c… --json
+")]
+pub struct ShowArgs {
+    /// What to look at.
+    #[command(subcommand)]
+    pub what: ShowCommand,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// What to look at.
+#[derive(Debug, Subcommand)]
+pub enum ShowCommand {
+    /// A person: connections, and how much is stored under each
+    User {
+        /// The app's own id for the person
+        #[arg(value_name = "REFERENCE_ID")]
+        reference_id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// A connection: one person at one provider
+    Connection {
+        /// Our id, or any Terra user id it ever had
+        #[arg(value_name = "ID|TERRA_USER_ID")]
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The records of one type, or one of them
+    Record {
+        /// Our id, or any Terra user id the connection ever had
+        #[arg(value_name = "CONNECTION")]
+        connection: String,
+        /// activity, body, daily, nutrition, sleep, …
+        #[arg(value_name = "TYPE")]
+        data_type: String,
+        /// The record's key, as the list without it shows: a day, or an id
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+        /// The record exactly as Terra sent it
+        #[arg(long, requires = "key", conflicts_with = "json")]
+        payload: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// One webhook and what became of it
+    Webhook {
+        /// Its trace id
+        #[arg(value_name = "ID")]
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The newest webhooks of a day
+    Webhooks {
+        /// The day in UTC [default: today]
+        #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+        day: Option<Date>,
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 25)]
+        limit: usize,
+        /// Only those of which something could not be used
+        #[arg(long)]
+        parked: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// A large request and its chunks
+    Request {
+        /// Its reference
+        #[arg(value_name = "REFERENCE")]
+        reference: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What to read from the archive.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium archive cat 7b0c… > body.json
+  terrarium archive verify 7b0c…
+")]
+pub struct ArchiveArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: ArchiveCommand,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// What to read from the archive.
+#[derive(Debug, Subcommand)]
+pub enum ArchiveCommand {
+    /// Print the body, byte for byte as it came
+    Cat {
+        /// The webhook's trace id
+        #[arg(value_name = "WEBHOOK")]
+        id: String,
+    },
+    /// Verify the signature again, from what was archived
+    Verify {
+        /// The webhook's trace id
+        #[arg(value_name = "WEBHOOK")]
+        id: String,
+    },
+}
+
+/// What to route again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium replay --dry-run             the last 90 days, without writing
+  terrarium replay --day 2026-07-02
+  terrarium replay --webhook 7b0c…
+  terrarium replay --connection 0f5d3c… --type nutrition --from 2026-01-01
+")]
+pub struct ReplayArgs {
+    /// One webhook, by its trace id
+    #[arg(long, value_name = "ID", conflicts_with_all = ["day", "from", "to"])]
+    pub webhook: Option<String>,
+    /// Those archived on this day (UTC)
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["from", "to"])]
+    pub day: Option<Date>,
+    /// First day [default: 90 days ago]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub from: Option<Date>,
+    /// Last day [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub to: Option<Date>,
+    /// Those of one connection: our id, or any Terra user id it ever had
+    #[arg(long, value_name = "ID")]
+    pub connection: Option<String>,
+    /// Those of one event type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub event_type: Option<String>,
+    /// Only tell what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Whom to erase.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium erase --reference-id person-0001
+  terrarium erase --reference-id person-0001 --yes
+
+Everything of the person goes for good: connections, records, and the bytes in the archive.
+Webhooks that still come for them are not kept.")]
+pub struct EraseArgs {
+    /// The app's own id for the person
+    #[arg(long, value_name = "REFERENCE_ID")]
+    pub reference_id: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// First day of the archive to search [default: everything since 2020]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub from: Option<Date>,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    let date: Date = text
+        .parse()
+        .map_err(|_| "a day is written YYYY-MM-DD".to_owned())?;
+    if date.to_string() == text {
+        Ok(date)
+    } else {
+        Err("a day is written YYYY-MM-DD".to_owned())
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|rate: &f64| (0.01..=10_000.0).contains(rate))
+        .ok_or_else(|| "a rate is a number from 0.01 to 10000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_day_has_one_spelling() {
+        assert!(day("2026-07-02").is_ok());
+        assert!(day("2026-02-30").is_err() && day("20260702").is_err() && day("today").is_err());
+    }
+}

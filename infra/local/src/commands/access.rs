@@ -1,0 +1,282 @@
+//! The table and the archive that a command works on: of a running system, of a data folder, or on
+//! AWS.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use models::{
+    ids::{TerraUserId, WebhookId},
+    signature::SigningSecret,
+};
+use runtime::settings::Settings;
+use serde::{Deserialize, Serialize};
+use store::{
+    archive::Archive,
+    table::{
+        Table,
+        connections::{Alias, StoredConnection},
+        ledger::WebhookEntry,
+    },
+};
+
+use super::secrets;
+use crate::{
+    cli::{DEFAULT_DATA_DIR, Place},
+    failure, output,
+    system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client},
+};
+
+/// The time.
+#[expect(clippy::disallowed_methods, reason = "the command's only clock")]
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The folder that is meant.
+pub(super) fn data_dir(given: Option<&PathBuf>) -> PathBuf {
+    given
+        .cloned()
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR))
+}
+
+/// How to reach the system that runs in a data folder; kept there while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Address {
+    pub(super) webhook_url: String,
+    pub(super) dynamodb_url: String,
+    pub(super) pid: u32,
+}
+
+impl Address {
+    fn file(data_dir: &Path) -> PathBuf {
+        data_dir.join("address")
+    }
+
+    pub(super) fn write(&self, data_dir: &Path) -> anyhow::Result<()> {
+        let path = Self::file(data_dir);
+        // Renamed into place, so that nobody reads half of it.
+        let next = data_dir.join("address.new");
+        fs::write(&next, format!("{}\n", serde_json::to_string(self)?))
+            .and_then(|()| fs::rename(&next, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    pub(super) fn remove(data_dir: &Path) {
+        // A file that stays behind is recognised as such: nobody listens there.
+        drop(fs::remove_file(Self::file(data_dir)));
+    }
+
+    /// Of the system that runs there now.
+    pub(super) fn of_running(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        // Who is gone without a goodbye left the file behind, but not the lock.
+        if Lock::shared(data_dir)?.is_some() {
+            return Ok(None);
+        }
+        let path = Self::file(data_dir);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(serde_json::from_str(&text).ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+}
+
+/// A hold on a data folder: one system alone, or any number of commands together. The operating
+/// system lets go of it when the process ends, however that happens.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// For a system. `None`: somebody else is at work there.
+    pub(super) fn alone(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        Self::take(data_dir, File::try_lock)
+    }
+
+    /// For a command that opens the database itself. `None`: a system runs there.
+    pub(super) fn shared(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        Self::take(data_dir, File::try_lock_shared)
+    }
+
+    fn take(
+        data_dir: &Path,
+        lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+    ) -> anyhow::Result<Option<Self>> {
+        let path = data_dir.join("lock");
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = match file {
+            Ok(file) => file,
+            // No folder: nobody can be at work in it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(failure::input(no_folder(data_dir)));
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot open {}", path.display()));
+            }
+        };
+        match lock(&file) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+}
+
+fn no_folder(data_dir: &Path) -> String {
+    format!(
+        "there is no data folder {}: `terrarium dev` makes one, `--data` names another",
+        data_dir.display()
+    )
+}
+
+/// What a command works on.
+pub(super) struct Access {
+    pub(super) table: Table,
+    pub(super) archive: Archive,
+    pub(super) signing_secrets: Vec<SigningSecret>,
+    /// Where it is, for a person.
+    pub(super) place: String,
+    database: Option<Embedded>,
+}
+
+/// The database of a data folder in which no system runs.
+struct Embedded {
+    database: EmbeddedDatabase,
+    lock: Lock,
+}
+
+impl Access {
+    pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
+        let mut settings = Settings::from_env();
+        let table_name = settings.optional::<String>("TABLE_NAME", "the table's name");
+        let bucket = settings.optional::<String>("ARCHIVE_BUCKET", "the bucket's name");
+        if place.aws || (place.data.is_none() && table_name.is_some() && bucket.is_some()) {
+            return Self::open_aws().await;
+        }
+        settings.finish(|| Some(()))?;
+        Self::open_folder(&data_dir(place.data.as_ref())).await
+    }
+
+    async fn open_aws() -> anyhow::Result<Self> {
+        let mut settings = Settings::from_env();
+        let table_name = settings.required::<String>("TABLE_NAME", "the table's name");
+        let bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
+        let config = runtime::aws::sdk_config(&mut settings);
+        let (table_name, bucket, config) = settings
+            .finish(|| Some((table_name?, bucket?, config?)))
+            .map_err(|error| failure::input(error.to_string()))?;
+        let signing_secrets = secrets::load_of_aws(&config).await?;
+        Ok(Self {
+            archive: Archive::s3(&bucket, &config)?,
+            place: format!("table {table_name} and bucket {bucket} on AWS"),
+            table: Table::new(aws_sdk_dynamodb::Client::new(&config), table_name),
+            signing_secrets: usable(&signing_secrets),
+            database: None,
+        })
+    }
+
+    async fn open_folder(data_dir: &Path) -> anyhow::Result<Self> {
+        if !data_dir.is_dir() {
+            return Err(failure::input(no_folder(data_dir)));
+        }
+        let (dynamodb_url, database) = if let Some(lock) = Lock::shared(data_dir)? {
+            let database = EmbeddedDatabase::start(data_dir).await?;
+            let url = database.url.clone();
+            (url, Some(Embedded { database, lock }))
+        } else {
+            let running = Address::of_running(data_dir)?.ok_or_else(|| {
+                anyhow!(
+                    "a terrarium is just starting or ending in {}",
+                    data_dir.display()
+                )
+            })?;
+            (running.dynamodb_url, None)
+        };
+        let table = Table::new(dynamodb_client(&dynamodb_url)?, TABLE_NAME);
+        if database.is_some() {
+            table.create_if_missing().await?;
+        }
+        Ok(Self {
+            table,
+            archive: Archive::folder(data_dir)?,
+            signing_secrets: usable(&secrets::load(data_dir).await?),
+            place: format!("the folder {}", data_dir.display()),
+            database,
+        })
+    }
+
+    /// Closes what was opened.
+    pub(super) async fn close(self) {
+        drop(self.table);
+        if let Some(Embedded { database, lock }) = self.database {
+            database.stop().await;
+            drop(lock);
+        }
+    }
+
+    /// A connection by our id or by any Terra user id it ever had.
+    pub(super) async fn connection(&self, id: &str) -> anyhow::Result<StoredConnection> {
+        if let Ok(own) = id.parse()
+            && let Some(connection) = self.table.connection(&own).await?
+        {
+            return Ok(connection);
+        }
+        let alias = match TerraUserId::new(id) {
+            Some(user) => self.table.alias(&user).await?,
+            None => None,
+        };
+        match alias {
+            Some(Alias::Connection(own)) => {
+                let found = self.table.connection(&own).await?;
+                found.ok_or_else(|| failure::not_found(format!("connection {own} is gone")))
+            }
+            Some(Alias::Erased) => Err(failure::not_found(format!(
+                "the person behind {id} was erased"
+            ))),
+            None => Err(failure::not_found(format!(
+                "there is no connection {id}: give our id or a Terra user id, \
+                 as `terrarium show user` and `show webhooks` list them"
+            ))),
+        }
+    }
+
+    /// A webhook's line in the ledger.
+    pub(super) async fn webhook(&self, id: &str) -> anyhow::Result<WebhookEntry> {
+        let missing = || {
+            failure::not_found(format!(
+                "there is no webhook {id}: `terrarium show webhooks` lists the newest"
+            ))
+        };
+        let id = WebhookId::new(id).ok_or_else(missing)?;
+        let mut found = self.table.webhooks([&id]).await?;
+        found.remove(&id).ok_or_else(missing)
+    }
+}
+
+/// Runs a command's work and closes what was opened for it.
+pub(super) async fn with<F>(place: &Place, work: F) -> anyhow::Result<()>
+where
+    F: AsyncFnOnce(&Access) -> anyhow::Result<()>,
+{
+    let access = Access::open(place).await?;
+    if place.data.is_none() && access.place.ends_with("AWS") && output::can_ask() {
+        output::note(&format!("using {}", access.place));
+    }
+    let done = work(&access).await;
+    access.close().await;
+    done
+}
+
+fn usable(secrets: &[(String, String)]) -> Vec<SigningSecret> {
+    secrets
+        .iter()
+        .filter_map(|(name, secret)| SigningSecret::new(name, secret))
+        .collect()
+}

@@ -1,0 +1,90 @@
+//! `terrarium archive`: the exact bytes, and their signature.
+
+use models::{
+    headers::TerraHeaders,
+    signature::{self, SignatureError, Tolerance},
+};
+use store::archive::{ArchiveError, ArchivedWebhook};
+
+use super::access::{self, Access};
+use crate::{
+    cli::{ArchiveArgs, ArchiveCommand},
+    failure,
+    failure::Failure,
+    output, text,
+};
+
+pub(super) async fn run(args: ArchiveArgs) -> anyhow::Result<()> {
+    access::with(&args.place, async |access| match &args.what {
+        ArchiveCommand::Cat { id } => output::bytes(&read(access, id).await?.body),
+        ArchiveCommand::Verify { id } => verify(access, id).await,
+    })
+    .await
+}
+
+/// A webhook as it came.
+pub(super) async fn read(access: &Access, id: &str) -> anyhow::Result<ArchivedWebhook> {
+    let entry = access.webhook(id).await?;
+    let locator = entry
+        .locator
+        .ok_or_else(|| failure::not_found(format!("nothing of webhook {id} was archived")))?;
+    access
+        .archive
+        .read_webhook(&locator)
+        .await
+        .map_err(|error| match error {
+            ArchiveError::Erased { .. } => {
+                failure::not_found(format!("webhook {id} was erased on purpose"))
+            }
+            ArchiveError::NotFound { .. } => {
+                failure::not_found(format!("webhook {id} is no longer in the archive"))
+            }
+            error => error.into(),
+        })
+}
+
+async fn verify(access: &Access, id: &str) -> anyhow::Result<()> {
+    let webhook = read(access, id).await?;
+    if access.signing_secrets.is_empty() {
+        return Err(failure::input(
+            "there is no signing secret to verify with: set SIGNING_SECRETS to \
+             {\"name\":\"secret\"}",
+        ));
+    }
+    let header = &webhook.header;
+    let pairs = header
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let headers = TerraHeaders::from_pairs(pairs);
+    let Some(signed_at_s) = header.signed_at_s else {
+        output::line(format!("webhook {id} came on a road without a signature"))?;
+        return Err(Failure::AlreadySaid.into());
+    };
+    // The time is the signed one, so only the bytes and the secret decide.
+    let verified = signature::verify(
+        &access.signing_secrets,
+        headers.signatures(),
+        &webhook.body,
+        signed_at_s,
+        Tolerance::default(),
+    );
+    match verified {
+        Ok(verified) => output::line(format!(
+            "verified: {} signed with `{}` at {} UTC",
+            text::count(webhook.body.len(), "byte"),
+            verified.secret_name(),
+            text::date_time(signed_at_s.saturating_mul(1000)),
+        )),
+        Err(error) => {
+            let hint = match (&error, &header.secret_name) {
+                (SignatureError::Mismatch, Some(name)) => {
+                    format!("; when it came, `{name}` verified it")
+                }
+                _ => String::new(),
+            };
+            output::line(format!("not verified: {error}{hint}"))?;
+            Err(Failure::AlreadySaid.into())
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `terrarium erase`: a person, everywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::TryStreamExt as _;
+use jiff::{civil::Date, tz::TimeZone};
+use models::ids::ReferenceId;
+use serde::Deserialize;
+use store::archive::{ListedSegment, WebhookHeader};
+
+use super::{
+    access::{self, Access, now},
+    send,
+};
+use crate::{cli::EraseArgs, failure, output, text};
+
+/// Before the first webhook of anybody.
+const FIRST_YEAR: i16 = 2020;
+const LAB_REPORT: &str = "lab_report";
+
+pub(super) async fn run(args: EraseArgs) -> anyhow::Result<()> {
+    let reference_id = ReferenceId::new(&args.reference_id)
+        .ok_or_else(|| failure::input("a reference id is 1 to 1024 bytes long"))?;
+    if !args.yes && !output::can_ask() {
+        return Err(failure::input(
+            "erasing cannot be undone and nobody can be asked here: add --yes",
+        ));
+    }
+    access::with(&args.place, async |access| {
+        erase(access, &args, &reference_id).await
+    })
+    .await
+}
+
+async fn erase(
+    access: &Access,
+    args: &EraseArgs,
+    reference_id: &ReferenceId,
+) -> anyhow::Result<()> {
+    let connections = access.table.connections_of(reference_id).await?;
+    let terra_user_ids: BTreeSet<String> = connections
+        .iter()
+        .flat_map(|connection| connection.state.members.keys())
+        .map(ToString::to_string)
+        .collect();
+    let segments = segments(access, args).await?;
+    let found = find(access, &segments, &terra_user_ids, reference_id).await?;
+    let webhooks: usize = found.values().map(BTreeSet::len).sum();
+    if connections.is_empty() && webhooks == 0 {
+        return Err(failure::not_found(
+            "there is nothing under this reference id",
+        ));
+    }
+    let what = format!(
+        "{} with all records, and {} in the archive, in {}",
+        text::count(connections.len(), "connection"),
+        text::count(webhooks, "webhook"),
+        access.place,
+    );
+    if !args.yes {
+        output::note(&format!("This erases {what}. It cannot be undone."));
+        let answer = output::ask("Type the reference id to go on:")?;
+        if answer != reference_id.as_str() {
+            return Err(failure::input(
+                "that is another reference id; nothing was erased",
+            ));
+        }
+    }
+
+    let erased_at = now();
+    let mut records = 0;
+    // The table first: from then on nothing new is stored under these users.
+    for connection in &connections {
+        records += access
+            .table
+            .erase_connection(connection, &erased_at.to_string())
+            .await?;
+    }
+    records += access.table.erase_person(reference_id).await?;
+    // Once more over the archive: webhooks may have come while the person was still there.
+    let segments = self::segments(access, args).await?;
+    let found = find(access, &segments, &terra_user_ids, reference_id).await?;
+    let bar = send::progress(found.len());
+    let mut archived = 0;
+    for segment in &segments {
+        let Some(ids) = found.get(segment.key.as_str()) else {
+            continue;
+        };
+        let matches = |header: &WebhookHeader| ids.contains(&header.webhook_id);
+        archived += access
+            .archive
+            .erase(&segment.key, matches, erased_at)
+            .await?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    output::line(output::facts([
+        ("connections erased", connections.len().to_string()),
+        ("table items erased", records.to_string()),
+        ("archived webhooks erased", archived.to_string()),
+        ("where", access.place.clone()),
+    ]))
+}
+
+async fn segments(access: &Access, args: &EraseArgs) -> anyhow::Result<Vec<ListedSegment>> {
+    let first = args.from.map_or_else(|| Date::new(FIRST_YEAR, 1, 1), Ok)?;
+    let last = now().to_zoned(TimeZone::UTC).date().tomorrow()?;
+    Ok(access.archive.segments(first, last).try_collect().await?)
+}
+
+/// The person's webhooks that are still there, by segment.
+async fn find(
+    access: &Access,
+    segments: &[ListedSegment],
+    terra_user_ids: &BTreeSet<String>,
+    reference_id: &ReferenceId,
+) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut found = BTreeMap::<String, BTreeSet<String>>::new();
+    let bar = send::progress(segments.len());
+    for segment in segments {
+        for (locator, header) in access.archive.webhooks_in(&segment.key).await? {
+            if header.erased_at.is_some() {
+                continue;
+            }
+            let of_user = header
+                .terra_user_ids
+                .iter()
+                .any(|id| terra_user_ids.contains(id));
+            let of_person = !of_user
+                && may_name_person(&header)
+                && names_person(
+                    &access.archive.read_webhook(&locator).await?.body,
+                    reference_id,
+                );
+            if of_user || of_person {
+                let ids = found.entry(segment.key.as_str().to_owned()).or_default();
+                ids.insert(header.webhook_id);
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(found)
+}
+
+/// A lab report belongs to a person and to no Terra user.
+fn may_name_person(header: &WebhookHeader) -> bool {
+    header
+        .event_type
+        .as_deref()
+        .is_some_and(|name| name.starts_with(LAB_REPORT))
+}
+
+/// Whether a `reference_id` anywhere in the body is this person's.
+fn names_person(body: &[u8], reference_id: &ReferenceId) -> bool {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Json {
+        Object(BTreeMap<String, Json>),
+        Array(Vec<Json>),
+        Text(String),
+        Other(serde::de::IgnoredAny),
+    }
+    fn names(json: &Json, wanted: &str) -> bool {
+        match json {
+            Json::Object(map) => map.iter().any(|(name, value)| {
+                matches!(value, Json::Text(text) if name == "reference_id" && text == wanted)
+                    || names(value, wanted)
+            }),
+            Json::Array(items) => items.iter().any(|item| names(item, wanted)),
+            Json::Text(_) | Json::Other(_) => false,
+        }
+    }
+    serde_json::from_slice::<Json>(body).is_ok_and(|json| names(&json, reference_id.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lab_report_is_found_by_the_reference_id_in_it() {
+        let ann = ReferenceId::new("ann").unwrap();
+        assert!(names_person(
+            br#"{"data":[{"reference_id":"ann","x":1}]}"#,
+            &ann
+        ));
+        assert!(!names_person(
+            br#"{"data":[{"reference_id":"bob","note":"ann"}]}"#,
+            &ann
+        ));
+        assert!(!names_person(b"ann", &ann));
+    }
+}

@@ -1,0 +1,30 @@
+//! The commands, one file each.
+
+mod access;
+mod archive;
+mod dev;
+mod erase;
+mod replay;
+mod secrets;
+mod send;
+mod show;
+mod simulation;
+
+pub(crate) use self::dev::Dev;
+use crate::cli::{Cli, Command};
+
+/// Runs what was asked for.
+///
+/// # Errors
+///
+/// What [`crate::failure`] turns into a message and an exit code.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command.unwrap_or(Command::Dev(cli.dev)) {
+        Command::Dev(args) => dev::run(args).await,
+        Command::Send(args) => send::run(args).await,
+        Command::Show(args) => show::run(args).await,
+        Command::Archive(args) => archive::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::Erase(args) => erase::run(args).await,
+    }
+}

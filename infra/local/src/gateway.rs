@@ -1,0 +1,91 @@
+//! The gateway before the intake: HTTP on loopback in, the intake's own handler behind it.
+
+use std::{error::Error as _, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{self, Body, HttpBody as _},
+    extract::State,
+    http::{Request, Response, StatusCode},
+    response::IntoResponse as _,
+    routing::any,
+};
+use http_body_util::LengthLimitError;
+use runtime::{
+    problem::{Kind, Problem},
+    queue::local::Clock,
+};
+use tokio::sync::Semaphore;
+use webhook_intake::{App, handle};
+
+/// Where webhooks are posted.
+pub const WEBHOOK_PATH: &str = "/webhooks/terra";
+/// Largest body taken: FACTS section 7 speaks of tens of megabytes. Unit: bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+/// A body that takes longer than Terra waits for an answer (8 s) is of no use to anybody.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests whose bodies are in memory at once.
+const CONCURRENT_REQUESTS: usize = 512;
+
+#[derive(Clone)]
+struct Gateway {
+    intake: Arc<App>,
+    clock: Clock,
+    turns: Arc<Semaphore>,
+}
+
+/// The routes of the local gateway.
+pub fn router(intake: Arc<App>, clock: Clock) -> Router {
+    let turns = Arc::new(Semaphore::new(CONCURRENT_REQUESTS));
+    Router::new()
+        .route(WEBHOOK_PATH, any(webhook))
+        .fallback(nothing_here)
+        .with_state(Gateway {
+            intake,
+            clock,
+            turns,
+        })
+}
+
+async fn nothing_here() -> Response<Body> {
+    Problem::new(Kind::NotFound)
+        .detail(format!("webhooks go to {WEBHOOK_PATH}"))
+        .response()
+}
+
+async fn webhook(State(gateway): State<Gateway>, request: Request<Body>) -> Response<Body> {
+    let Ok(_turn) = gateway.turns.acquire().await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let (parts, body) = request.into_parts();
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return too_large();
+    }
+    let read = body::to_bytes(body, MAX_BODY_BYTES);
+    let body = match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) if broke_the_bound(&error) => {
+            return too_large();
+        }
+        _ => {
+            let seconds = BODY_TIMEOUT.as_secs();
+            return Problem::new(Kind::InvalidRequest)
+                .detail(format!("a body is sent to its end, within {seconds} s"))
+                .response();
+        }
+    };
+    let request = lambda_http::Request::from_parts(parts, lambda_http::Body::Binary(body.into()));
+    let now = (gateway.clock)();
+    handle(&gateway.intake, request, now).await.map(Body::from)
+}
+
+fn too_large() -> Response<Body> {
+    Problem::new(Kind::BodyTooLarge)
+        .detail(format!("a body has at most {MAX_BODY_BYTES} bytes"))
+        .response()
+}
+
+fn broke_the_bound(error: &axum::Error) -> bool {
+    let cause = error.source();
+    matches!(cause, Some(cause) if cause.is::<LengthLimitError>())
+}

@@ -1,0 +1,418 @@
+//! Everything of one Terrarium, started and stopped together.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use aws_config::SdkConfig;
+use dynoxide::Database;
+use event_router::Observer;
+use models::signature::{SigningSecret, Tolerance};
+use runtime::{
+    metrics::Sink,
+    queue::{
+        Queue,
+        local::{Clock, LocalMessage, LocalQueues, QueueSettings, sqs_event, succeeded},
+    },
+    settings::Settings,
+    telemetry::Chain,
+};
+use store::{archive::Archive, table::Table};
+use terra_client::{PayloadFetcher, PayloadSettings};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tracing::{error, info, warn};
+
+use crate::gateway;
+
+/// The events queue.
+pub const EVENTS_QUEUE: &str = "events";
+/// Where messages go that could not be routed.
+pub const EVENTS_DEAD_LETTERS: &str = "events-dead-letters";
+/// The table's name, here and as the template's default.
+pub const TABLE_NAME: &str = "terrarium";
+
+/// How often a message is tried before it is put aside.
+const MAX_RECEIVES: u32 = 5;
+/// Messages per batch. Lambda takes 10 without a batching window and up to 10,000 with one.
+const BATCH_SIZE: usize = 50;
+/// Routers at work at once.
+const ROUTERS: usize = 2;
+const LONG_POLL: Duration = Duration::from_secs(20);
+const TTL_SWEEP: Duration = Duration::from_mins(5);
+
+/// How a system is started.
+#[derive(Clone)]
+pub struct Options {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// The gateway's address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Signing secrets by name. The first one is the simulator's.
+    pub signing_secrets: Vec<(String, String)>,
+    /// How old a signature may be.
+    pub tolerance: Tolerance,
+    /// How long a message that was received stays hidden from others.
+    pub visibility_timeout: Duration,
+    /// From where payloads of pings are fetched.
+    pub payloads: PayloadSettings,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("data_dir", &self.data_dir)
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// On loopback at a free port, with the machine's clock.
+    pub fn new(data_dir: impl Into<PathBuf>, signing_secrets: Vec<(String, String)>) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the only clock")]
+        let clock: Clock = Arc::new(jiff::Timestamp::now);
+        Self {
+            data_dir: data_dir.into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            signing_secrets,
+            tolerance: Tolerance::default(),
+            visibility_timeout: Duration::from_secs(30),
+            // The simulator serves its payloads on this machine.
+            payloads: PayloadSettings {
+                allow_http_loopback: true,
+                ..PayloadSettings::default()
+            },
+            clock,
+        }
+    }
+}
+
+/// A running system. Dropping it without [`System::stop`] is a crash, which it survives.
+pub struct System {
+    /// Where webhooks are posted.
+    pub webhook_url: String,
+    /// The table.
+    pub table: Table,
+    /// The archive.
+    pub archive: Archive,
+    /// The queues.
+    pub queues: LocalQueues,
+    /// The router, for replays.
+    pub router: Arc<event_router::App>,
+    /// Where the embedded database listens.
+    pub dynamodb_url: String,
+    workers: Workers,
+    /// Ends after the workers, which write to it until their last batch is done.
+    database: EmbeddedDatabase,
+}
+
+/// Tasks that end together when told to.
+struct Workers {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Workers {
+    fn new() -> Self {
+        Self {
+            stop: watch::Sender::new(false),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Resolves when they are to end.
+    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.subscribe();
+        async move { drop(stop.wait_for(|stop| *stop).await) }
+    }
+
+    async fn end(mut self) {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("webhook_url", &self.webhook_url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl System {
+    /// Starts everything; returns once webhooks can be posted.
+    ///
+    /// # Errors
+    ///
+    /// When the data folder is in use or unusable, or the address is taken.
+    pub async fn start(options: Options, observer: Option<Observer>) -> anyhow::Result<Self> {
+        let Options {
+            data_dir, clock, ..
+        } = &options;
+        std::fs::create_dir_all(data_dir)
+            .with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
+        let mut workers = Workers::new();
+
+        // The queues first: their file is locked, so a second system in this folder ends here.
+        let queues = LocalQueues::open(data_dir.join("queues.db"), Arc::clone(clock))
+            .context("cannot open the queues: is another terrarium running in this folder?")?;
+        let settings = QueueSettings {
+            visibility_timeout: options.visibility_timeout,
+            max_receives: Some(MAX_RECEIVES),
+            dead_letter: Some(EVENTS_DEAD_LETTERS.to_owned()),
+        };
+        queues
+            .queue(EVENTS_QUEUE, settings)
+            .await
+            .context("cannot set up the events queue")?;
+
+        let database = EmbeddedDatabase::start(data_dir).await?;
+        let dynamodb_url = database.url.clone();
+        let table = Table::new(dynamodb_client(&dynamodb_url)?, TABLE_NAME);
+        table
+            .create_if_missing()
+            .await
+            .context("cannot create the table")?;
+        let archive = Archive::folder(data_dir).context("cannot open the archive")?;
+
+        let router = Arc::new(event_router::App {
+            table: table.clone(),
+            archive: archive.clone(),
+            payloads: PayloadFetcher::new(options.payloads.clone())
+                .context("cannot make the client that fetches payloads")?,
+            metrics: Sink::Nowhere,
+            observer,
+        });
+        for _ in 0..ROUTERS {
+            let stopped = workers.stopped();
+            let (queues, router) = (queues.clone(), Arc::clone(&router));
+            workers.tasks.spawn(route_events(
+                queues,
+                router,
+                Arc::clone(clock),
+                options.visibility_timeout,
+                stopped,
+            ));
+        }
+
+        let signing_secrets = options
+            .signing_secrets
+            .iter()
+            .map(|(name, secret)| {
+                SigningSecret::new(name, secret)
+                    .with_context(|| format!("the signing secret `{name}` is empty"))
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let intake = Arc::new(webhook_intake::App {
+            signing_secrets,
+            tolerance: options.tolerance,
+            events: Queue::new(queues.transport(EVENTS_QUEUE)),
+            archive: archive.clone(),
+            metrics: Sink::Nowhere,
+        });
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
+        let address = listener
+            .local_addr()
+            .context("the gateway has no address")?;
+        let gateway = gateway::router(intake, Arc::clone(clock));
+        let stopped = workers.stopped();
+        workers.tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, gateway)
+                .with_graceful_shutdown(stopped)
+                .await
+            {
+                error!(error = %Chain(&error), "the gateway ended");
+            }
+        });
+        let webhook_url = format!("http://{address}{}", gateway::WEBHOOK_PATH);
+        info!(webhook_url, "terrarium is ready");
+        Ok(Self {
+            webhook_url,
+            table,
+            archive,
+            queues,
+            router,
+            dynamodb_url,
+            workers,
+            database,
+        })
+    }
+
+    /// Waits until no event is queued or being routed.
+    ///
+    /// # Errors
+    ///
+    /// When the queue cannot be asked.
+    pub async fn idle(&self) -> anyhow::Result<()> {
+        loop {
+            let stats = self.queues.stats(EVENTS_QUEUE).await?;
+            if stats.total() == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Stops taking webhooks, lets the batches at work finish, and closes everything.
+    pub async fn stop(self) {
+        self.workers.end().await;
+        self.database.stop().await;
+    }
+}
+
+/// A DynamoDB client for the embedded database, which asks for no credentials worth having.
+///
+/// # Errors
+///
+/// When the client cannot be made.
+pub fn dynamodb_client(endpoint: &str) -> anyhow::Result<aws_sdk_dynamodb::Client> {
+    Ok(aws_sdk_dynamodb::Client::new(&local_sdk_config(endpoint)?))
+}
+
+fn local_sdk_config(endpoint: &str) -> anyhow::Result<SdkConfig> {
+    let mut settings = Settings::from_map([
+        ("AWS_REGION", "local"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ATTEMPT_TIMEOUT_MS", "20000"),
+        ("AWS_OPERATION_TIMEOUT_MS", "60000"),
+    ]);
+    let config = runtime::aws::sdk_config(&mut settings);
+    Ok(settings.finish(|| config)?)
+}
+
+/// The embedded database of a data folder, served on loopback to the unchanged AWS SDK.
+pub struct EmbeddedDatabase {
+    /// Where it listens.
+    pub url: String,
+    workers: Workers,
+}
+
+impl EmbeddedDatabase {
+    /// Opens the folder's database and serves it at a free port.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened or no port is free.
+    pub async fn start(data_dir: &Path) -> anyhow::Result<Self> {
+        let file = data_dir.join("table.db");
+        let file = file
+            .to_str()
+            .context("the data folder's path is not UTF-8")?;
+        let database = Database::new(file).map_err(|error| anyhow::anyhow!("{error}"));
+        let database = database.context("cannot open the database")?;
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .context("no free port")?;
+        let address = listener
+            .local_addr()
+            .context("the database has no address")?;
+        let mut workers = Workers::new();
+        let (swept, stopped) = (database.clone(), workers.stopped());
+        workers.tasks.spawn(async move {
+            let served = dynoxide::server::serve_with_shutdown(listener, database, stopped).await;
+            if let Err(error) = served {
+                error!(error, "the database ended");
+            }
+        });
+        let stopped = workers.stopped();
+        workers.tasks.spawn(async move {
+            tokio::select! {
+                () = sweep(swept) => {}
+                () = stopped => {}
+            }
+        });
+        Ok(Self {
+            url: format!("http://{address}"),
+            workers,
+        })
+    }
+
+    /// Closes it. A client that keeps its connections open is not waited for longer than a second.
+    pub async fn stop(self) {
+        drop(tokio::time::timeout(Duration::from_secs(1), self.workers.end()).await);
+    }
+}
+
+/// Removes expired items from time to time, as DynamoDB's TTL does.
+async fn sweep(database: Database) {
+    loop {
+        tokio::time::sleep(TTL_SWEEP).await;
+        let database = database.clone();
+        match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+            Ok(Ok(expired)) => info!(expired, "expired items removed"),
+            Ok(Err(error)) => warn!(%error, "cannot remove expired items"),
+            Err(error) => warn!(error = %Chain(&error), "cannot remove expired items"),
+        }
+    }
+}
+
+/// What Lambda's event source mapping does: batches in, what succeeded is deleted.
+async fn route_events(
+    queues: LocalQueues,
+    app: Arc<event_router::App>,
+    clock: Clock,
+    visibility_timeout: Duration,
+    stopped: impl Future<Output = ()> + Send,
+) {
+    let mut stopped = pin!(stopped);
+    loop {
+        let received = tokio::select! {
+            received = queues.receive(EVENTS_QUEUE, BATCH_SIZE, LONG_POLL) => received,
+            () = &mut stopped => return,
+        };
+        let messages = match received {
+            Ok(messages) if messages.is_empty() => continue,
+            Ok(messages) => messages,
+            Err(error) => {
+                error!(error = %Chain(&error), "cannot receive events");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let event = sqs_event(EVENTS_QUEUE, &messages);
+        let work = Box::pin(event_router::handle(&app, event, clock()));
+        let response = keeping_hidden(&queues, &messages, visibility_timeout, work).await;
+        let done = succeeded(&messages, &response);
+        if let Err(error) = queues.delete(EVENTS_QUEUE, &done).await {
+            error!(error = %Chain(&error), "cannot delete routed events");
+        }
+    }
+}
+
+/// Hides messages from others for as long as the work on them takes. On AWS a timeout of six times
+/// the function's own sees to that.
+async fn keeping_hidden<T>(
+    queues: &LocalQueues,
+    messages: &[LocalMessage],
+    visibility_timeout: Duration,
+    mut work: Pin<Box<impl Future<Output = T>>>,
+) -> T {
+    let receipts: Vec<_> = messages
+        .iter()
+        .map(|message| message.receipt.clone())
+        .collect();
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(visibility_timeout / 3) => {
+                let hidden = queues.change_visibility(EVENTS_QUEUE, &receipts, visibility_timeout);
+                if let Err(error) = hidden.await {
+                    warn!(error = %Chain(&error), "cannot keep messages hidden");
+                }
+            }
+        }
+    }
+}

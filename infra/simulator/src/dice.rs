@@ -1,0 +1,106 @@
+//! Seeded randomness in the few forms the simulator needs.
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+/// A reproducible source of chance.
+#[derive(Debug)]
+pub(crate) struct Dice(StdRng);
+
+impl Dice {
+    /// Dice that depend on `parts` alone, so that the same thing always falls the same way however
+    /// often and in whatever order it is asked for.
+    pub(crate) fn of(parts: &[u64]) -> Self {
+        let seed = parts.iter().fold(0x9e37_79b9_7f4a_7c15_u64, |state, part| {
+            mix(state ^ mix(*part))
+        });
+        Self(StdRng::seed_from_u64(seed))
+    }
+
+    /// True with the given probability; never at 0 or below, always at 1 or above.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.0.random::<f64>() < probability
+    }
+
+    /// A number in `low..high`.
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+        (high - low).mul_add(self.0.random::<f64>(), low)
+    }
+
+    /// Noise of about `width` around zero.
+    pub(crate) fn noise(&mut self, width: f64) -> f64 {
+        self.between(-width, width)
+    }
+
+    /// A whole number in `low..=high`.
+    pub(crate) fn whole(&mut self, low: i32, high: i32) -> i32 {
+        self.0.random_range(low..=high.max(low))
+    }
+
+    /// One of `options`; the default value if there is none.
+    pub(crate) fn one_of<T: Copy + Default>(&mut self, options: &[T]) -> T {
+        options.choose(&mut self.0).copied().unwrap_or_default()
+    }
+
+    /// One of `options`; `otherwise` if there is none.
+    pub(crate) fn one_of_or<T: Copy>(&mut self, options: &[T], otherwise: T) -> T {
+        options.choose(&mut self.0).copied().unwrap_or(otherwise)
+    }
+
+    /// An index below `length`, 0 for an empty range.
+    pub(crate) fn index(&mut self, length: usize) -> usize {
+        self.0.random_range(0..length.max(1))
+    }
+
+    /// A number of 64 bits.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.0.random()
+    }
+
+    /// A random (version 4) UUID in its usual text.
+    pub(crate) fn uuid(&mut self) -> String {
+        let random: u128 = self.0.random();
+        let bits = random & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            bits >> 96,
+            (bits >> 80) & 0xffff,
+            (bits >> 64) & 0xffff,
+            (bits >> 48) & 0xffff,
+            bits & 0xffff_ffff_ffff,
+        )
+    }
+}
+
+/// A number that depends on every byte of `text`.
+pub(crate) fn fingerprint(text: &[u8]) -> u64 {
+    text.iter().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
+        mix(state ^ u64::from(*byte))
+    })
+}
+
+/// The finisher of `SplitMix64`.
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Dice;
+
+    #[test]
+    fn a_uuid_carries_its_version_and_variant() {
+        for seed in 0..100 {
+            let uuid = Dice::of(&[seed]).uuid();
+            assert_eq!(uuid.len(), 36, "{uuid}");
+            assert_eq!(uuid.chars().nth(14), Some('4'), "{uuid}");
+            assert!(
+                uuid.chars()
+                    .nth(19)
+                    .is_some_and(|variant| "89ab".contains(variant)),
+                "{uuid}"
+            );
+        }
+    }
+}

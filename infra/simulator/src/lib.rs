@@ -1,0 +1,43 @@
+//! A stand-in Terra: it makes webhooks, signs them, delivers them with retries, and misbehaves on
+//! request.
+//!
+//! - [`World`] holds people and their connections and makes every event Terra is known to send.
+//! - [`scenario`] strings events together: short named stories for tests, and [`scenario::Lively`],
+//!   an endless mix for a demonstration.
+//! - [`Deliverer`] posts webhooks as Terra does: timeout, doubling waits, a fresh signature per attempt.
+//! - [`Mischief`] makes the delivery worse than Terra ever was.
+//! - [`Payloads`] and [`server`] serve the payloads that pings point to.
+//!
+//! The same seed and start time give the same bytes. Nothing here reads a clock, the environment or
+//! the machine's randomness: each is an argument.
+
+mod calendar;
+mod counters;
+mod deliver;
+mod dice;
+mod events;
+mod mischief;
+mod payloads;
+mod people;
+pub mod scenario;
+pub mod server;
+mod shape;
+mod sign;
+mod webhook;
+mod world;
+
+use std::sync::Arc;
+
+pub use counters::Snapshot;
+pub use deliver::{DeliverError, Deliverer, DeliverySettings, Outcome};
+pub use events::DataType;
+pub use mischief::Mischief;
+pub use payloads::{Oddity, Payloads};
+pub use people::{Connection, Person, Provider};
+pub use shape::{Scores, Shape, Size};
+pub use sign::sign;
+pub use webhook::Webhook;
+pub use world::World;
+
+/// Tells the time: the real one in a running system, a fixed one in tests.
+pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;

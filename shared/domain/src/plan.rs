@@ -1,0 +1,556 @@
+//! What an event asks to be changed. All rules of routing live here.
+//!
+//! A plan holds *fragments*: states that know only what this one event says. Whoever applies it
+//! joins them with what is stored, so a plan needs no knowledge of the table and may be applied any
+//! number of times.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use models::{
+    data::DataType,
+    event::{Event, EventError, EventType, RecordSlice, TerraUser},
+    headers::TerraHeaders,
+    ids::{ReferenceId, TerraUserId, WebhookId, hex},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Join,
+    connection::{Connection, Member, Status},
+    key::{NaturalKey, Unkeyed},
+    request::Request,
+    summary::{Found, summarise},
+    version::{Register, Version},
+};
+
+/// What one event asks for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// What the event says of its connection.
+    pub connection: Option<Connection>,
+    /// Whose the records are. Absent when there is none to store.
+    pub owner: Option<Owner>,
+    /// The records, in the order of `data`.
+    pub records: Vec<PlannedRecord>,
+    /// What the event says of a request to Terra.
+    pub request: Option<PlannedRequest>,
+    /// What could not be used, and why.
+    pub parked: Vec<Parked>,
+}
+
+/// Whose a record is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// The connection that this Terra user belongs to.
+    TerraUser(TerraUserId),
+    /// A person without a connection: lab reports name a reference id at most.
+    Person(Option<ReferenceId>),
+}
+
+/// One record to store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedRecord {
+    /// Position in `data`.
+    pub index: usize,
+    /// What it is.
+    pub data_type: DataType,
+    /// Its key within its owner.
+    pub key: NaturalKey,
+    /// Its place in the order of deliveries.
+    pub version: Version,
+    /// Its numbers.
+    pub found: Found,
+}
+
+/// Progress of a large request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedRequest {
+    /// The reference without chunk number.
+    pub reference: String,
+    /// What is known now.
+    pub request: Request,
+    /// Every webhook carries a reference. One that is no marked chunk counts only where the
+    /// request is known already: one that comes before its `large_request_…` events is stored, but
+    /// the request then ends short. Both header forms that Terra documents mark their chunks.
+    pub only_if_known: bool,
+}
+
+/// Something put aside on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The record in `data`; absent when it is the webhook as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+    /// Why.
+    pub reason: ParkReason,
+}
+
+/// Why something cannot be used now. It is archived, counted, listed and acknowledged.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    thiserror::Error,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkReason {
+    /// The body is not UTF-8.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
+    /// The body is not JSON.
+    #[error("the body is not JSON")]
+    NotJson,
+    /// The body is JSON but no object.
+    #[error("the body is not a JSON object")]
+    NotAnObject,
+    /// The event has no type.
+    #[error("the event has no type")]
+    NoType,
+    /// Nobody knows this type of event.
+    #[error("the event type is unknown")]
+    UnknownType,
+    /// The event names no user, or one without id.
+    #[error("the event names no Terra user")]
+    NoUser,
+    /// `data` is neither array, object nor null.
+    #[error("data is neither an array nor an object")]
+    UnreadableData,
+    /// A record is no object, or nested beyond reading.
+    #[error("the record is not a readable object")]
+    UnreadableRecord,
+    /// A record has no `start_time`.
+    #[error("the record has no start_time")]
+    NoStartTime,
+    /// A record's `start_time` is no date.
+    #[error("the record's start_time does not begin with a date")]
+    NoDate,
+    /// A hormone sample has no `timestamp`.
+    #[error("the record has no timestamp")]
+    NoTimestamp,
+    /// A lab report has no `session_id`.
+    #[error("the report has no session_id")]
+    NoSessionId,
+    /// A record has neither `summary_id` nor a fallback.
+    #[error("the record has neither a summary_id nor the times that stand in for it")]
+    NoSummaryId,
+    /// A ping without a usable address.
+    #[error("the ping has no url")]
+    NoUrl,
+    /// A ping to a host that is not allowed.
+    #[error("the ping's host is not allowed")]
+    HostNotAllowed,
+    /// A ping whose payload was gone.
+    #[error("the ping's payload had expired or was refused")]
+    PayloadExpired,
+    /// A ping whose payload is beyond the bound.
+    #[error("the ping's payload is too large")]
+    PayloadTooLarge,
+    /// A ping inside a ping's payload.
+    #[error("the ping's payload is a ping again")]
+    NestedPing,
+}
+
+impl From<&EventError> for ParkReason {
+    fn from(error: &EventError) -> Self {
+        match error {
+            EventError::NotUtf8 { .. } => Self::NotUtf8,
+            EventError::NotJson { .. } => Self::NotJson,
+            EventError::NotAnObject => Self::NotAnObject,
+            EventError::NoType => Self::NoType,
+        }
+    }
+}
+
+impl From<Unkeyed> for ParkReason {
+    fn from(unkeyed: Unkeyed) -> Self {
+        match unkeyed {
+            Unkeyed::NoStartTime => Self::NoStartTime,
+            Unkeyed::NoDate => Self::NoDate,
+            Unkeyed::NoTimestamp => Self::NoTimestamp,
+            Unkeyed::NoSessionId => Self::NoSessionId,
+            Unkeyed::NoSummaryId => Self::NoSummaryId,
+        }
+    }
+}
+
+impl Plan {
+    /// Nothing but one reason why the webhook as a whole cannot be used.
+    pub fn parked(reason: ParkReason) -> Self {
+        Self {
+            parked: vec![Parked {
+                index: None,
+                reason,
+            }],
+            ..Self::default()
+        }
+    }
+}
+
+/// The Terra user ids an event speaks of: user, then both sides of a reauthentication.
+pub fn terra_user_ids(event: &Event<'_>) -> Vec<TerraUserId> {
+    [&event.user, &event.old_user, &event.new_user]
+        .into_iter()
+        .flatten()
+        .filter_map(|user| user.user_id.clone())
+        .collect()
+}
+
+/// Decides what `event` changes.
+///
+/// `ordering_ts_ms` is [`crate::version::ordering_timestamp_ms`]. Pings are not planned: the router
+/// follows them first.
+pub fn plan(
+    event: &Event<'_>,
+    webhook_id: &WebhookId,
+    headers: &TerraHeaders,
+    ordering_ts_ms: i64,
+) -> Plan {
+    let version = Version::of(webhook_id, ordering_ts_ms);
+    match &event.event_type {
+        EventType::Data(DataType::LabReport) | EventType::LabReportFailed => {
+            plan_lab_report(event, &version)
+        }
+        EventType::Data(data_type) => plan_data(event, *data_type, headers, &version),
+        EventType::Auth if event.status.as_deref() == Some("error") => Plan::default(),
+        EventType::Auth => plan_life(event, Status::Active, &version),
+        EventType::Deauth | EventType::AccessRevoked => plan_life(event, Status::Ended, &version),
+        EventType::ConnectionError => plan_life(event, Status::Failing, &version),
+        EventType::UserReauth => plan_reauth(event, &version),
+        EventType::PermissionChange => plan_permissions(event, &version),
+        EventType::GoogleNoDatasource | EventType::Processing | EventType::RateLimitHit => {
+            plan_note(event, &version)
+        }
+        EventType::LargeRequestProcessing | EventType::LargeRequestSending => {
+            plan_request(event, headers, &version)
+        }
+        EventType::AuthCancelled | EventType::Healthcheck => Plan::default(),
+        EventType::S3Payload => Plan::parked(ParkReason::NestedPing),
+        EventType::Other(_) => Plan::parked(ParkReason::UnknownType),
+    }
+}
+
+fn plan_data(
+    event: &Event<'_>,
+    data_type: DataType,
+    headers: &TerraHeaders,
+    version: &Version,
+) -> Plan {
+    let Some((id, user)) = identified(event.user.as_ref()) else {
+        return Plan::parked(ParkReason::NoUser);
+    };
+    let passing = Version::in_passing(version.ordering_ts_ms);
+    let member = Member {
+        data_at_ms: Some(passing.ordering_ts_ms),
+        ..attributes(user, &passing)
+    };
+    let mut plan = Plan {
+        connection: Some(Connection::of_member(id.clone(), member)),
+        owner: Some(Owner::TerraUser(id.clone())),
+        request: chunk(headers, id, version),
+        ..Plan::default()
+    };
+    if event.unreadable_data {
+        plan.parked.push(Parked {
+            index: None,
+            reason: ParkReason::UnreadableData,
+        });
+    }
+    for (index, record) in event.records.iter().enumerate() {
+        match plan_record(data_type, index, record, version) {
+            Ok(record) => plan.records.push(record),
+            Err(reason) => plan.parked.push(Parked {
+                index: Some(index),
+                reason,
+            }),
+        }
+    }
+    plan
+}
+
+fn plan_record(
+    data_type: DataType,
+    index: usize,
+    record: &RecordSlice<'_>,
+    version: &Version,
+) -> Result<PlannedRecord, ParkReason> {
+    if !record.json.starts_with('{') {
+        return Err(ParkReason::UnreadableRecord);
+    }
+    let found =
+        summarise(data_type, record.json.as_bytes()).map_err(|_| ParkReason::UnreadableRecord)?;
+    let key = NaturalKey::of(data_type, &found.identity, record.json)?;
+    Ok(PlannedRecord {
+        index,
+        data_type,
+        key,
+        version: version.at(index),
+        found,
+    })
+}
+
+/// Lab reports have no user: they belong to a person. Of two deliveries of one session the newer
+/// `occurred_at` wins (FACTS section 11).
+fn plan_lab_report(event: &Event<'_>, version: &Version) -> Plan {
+    let occurred_at = event
+        .occurred_at
+        .as_deref()
+        .and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    let version = Version {
+        ordering_ts_ms: occurred_at.map_or(version.ordering_ts_ms, |at| {
+            at.as_millisecond().min(version.ordering_ts_ms)
+        }),
+        ..version.clone()
+    };
+    let mut plan = Plan::default();
+    let Some(report) = event.records.first() else {
+        return Plan::parked(ParkReason::NoSessionId);
+    };
+    match plan_record(DataType::LabReport, 0, report, &version) {
+        Ok(record) => {
+            let reference_id = record.found.identity.reference_id.as_deref();
+            plan.owner = Some(Owner::Person(reference_id.and_then(ReferenceId::new)));
+            plan.records.push(record);
+        }
+        Err(reason) => plan.parked.push(Parked {
+            index: Some(0),
+            reason,
+        }),
+    }
+    plan
+}
+
+fn plan_life(event: &Event<'_>, status: Status, version: &Version) -> Plan {
+    let Some((id, user)) = identified(event.user.as_ref()) else {
+        return Plan::parked(ParkReason::NoUser);
+    };
+    let life = Some(Register {
+        value: status,
+        version: version.clone(),
+    });
+    let member = Member {
+        life,
+        ..attributes(user, version)
+    };
+    Plan {
+        connection: Some(Connection::of_member(id.clone(), member)),
+        ..Plan::default()
+    }
+}
+
+/// The new user takes the old one's place. Without an old one nothing can be swapped and the event
+/// is a plain `auth` (FACTS section 14 row 19).
+fn plan_reauth(event: &Event<'_>, version: &Version) -> Plan {
+    let new = identified(event.new_user.as_ref()).or_else(|| identified(event.user.as_ref()));
+    let Some((new_id, new_user)) = new else {
+        return Plan::parked(ParkReason::NoUser);
+    };
+    let life = Some(Register {
+        value: Status::Active,
+        version: version.clone(),
+    });
+    let mut member = Member {
+        life,
+        ..attributes(new_user, version)
+    };
+    let mut connection = Connection::default();
+    if let Some((old_id, old_user)) =
+        identified(event.old_user.as_ref()).filter(|(id, _)| *id != new_id)
+    {
+        member.replaces = BTreeSet::from([old_id.clone()]);
+        connection = Connection::of_member(old_id.clone(), attributes(old_user, version));
+    }
+    let connection = connection.join(Connection::of_member(new_id.clone(), member));
+    Plan {
+        connection: Some(connection),
+        ..Plan::default()
+    }
+}
+
+/// `user.scopes` is the new whole and counts where it is there; else the differences do.
+fn plan_permissions(event: &Event<'_>, version: &Version) -> Plan {
+    let Some((id, user)) = identified(event.user.as_ref()) else {
+        return Plan::parked(ParkReason::NoUser);
+    };
+    let mut member = attributes(user, version);
+    if member.scopes.is_none() {
+        let changes = [(&event.scopes_added, true), (&event.scopes_removed, false)];
+        member.scope_changes = changes
+            .into_iter()
+            .filter_map(|(scopes, granted)| Some((scopes.as_ref()?, granted)))
+            .flat_map(|(scopes, granted)| {
+                let change = Register {
+                    value: granted,
+                    version: version.clone(),
+                };
+                scopes
+                    .0
+                    .iter()
+                    .map(move |scope| (scope.clone(), change.clone()))
+            })
+            .collect::<BTreeMap<_, _>>();
+    }
+    Plan {
+        connection: Some(Connection::of_member(id.clone(), member)),
+        ..Plan::default()
+    }
+}
+
+/// Some of these come without a user; then there is nothing to note it on.
+fn plan_note(event: &Event<'_>, version: &Version) -> Plan {
+    let Some((id, user)) = identified(event.user.as_ref()) else {
+        return Plan::default();
+    };
+    let note = Register {
+        value: event.event_type.as_str().to_owned(),
+        version: version.clone(),
+    };
+    let member = Member {
+        note: Some(note),
+        ..attributes(user, version)
+    };
+    Plan {
+        connection: Some(Connection::of_member(id.clone(), member)),
+        ..Plan::default()
+    }
+}
+
+fn plan_request(event: &Event<'_>, headers: &TerraHeaders, version: &Version) -> Plan {
+    let user = identified(event.user.as_ref());
+    let of_headers = headers.chunk().map(|chunk| chunk.request);
+    let reference = event.reference.as_deref().or(of_headers);
+    let request = reference.map(|reference| PlannedRequest {
+        reference: request_name(reference),
+        request: Request {
+            expected_chunks: event.expected_payloads,
+            chunks: BTreeSet::new(),
+            terra_user_id: user.map(|(id, _)| id.clone()),
+            last_seen_ms: version.ordering_ts_ms,
+        },
+        only_if_known: false,
+    });
+    let connection = user.map(|(id, user)| {
+        Connection::of_member(
+            id.clone(),
+            attributes(user, &Version::in_passing(version.ordering_ts_ms)),
+        )
+    });
+    Plan {
+        connection,
+        request,
+        ..Plan::default()
+    }
+}
+
+/// The request that a data webhook answers, if it may answer one.
+fn chunk(headers: &TerraHeaders, id: &TerraUserId, version: &Version) -> Option<PlannedRequest> {
+    let chunk = headers.chunk()?;
+    let name = chunk.number.map_or_else(
+        || {
+            let mut hash = hex(&Sha256::digest(&version.webhook_id));
+            hash.truncate(16);
+            hash
+        },
+        |number| number.trim_start_matches('0').to_owned(),
+    );
+    Some(PlannedRequest {
+        reference: request_name(chunk.request),
+        request: Request {
+            expected_chunks: None,
+            // The empty text is chunk 0; DynamoDB keeps no empty member in a set.
+            chunks: BTreeSet::from([if name.is_empty() {
+                "0".to_owned()
+            } else {
+                name
+            }]),
+            terra_user_id: Some(id.clone()),
+            last_seen_ms: version.ordering_ts_ms,
+        },
+        only_if_known: chunk.number.is_none(),
+    })
+}
+
+/// Longest reference used as a key as it is; DynamoDB takes 2048 bytes.
+const MAX_REFERENCE_BYTES: usize = 512;
+
+/// A reference without its chunk number; one too long for a key by its hash.
+fn request_name(reference: &str) -> String {
+    let name = reference.split(':').next().unwrap_or(reference);
+    if name.len() <= MAX_REFERENCE_BYTES {
+        name.to_owned()
+    } else {
+        hex(&Sha256::digest(name))
+    }
+}
+
+fn identified(user: Option<&TerraUser>) -> Option<(&TerraUserId, &TerraUser)> {
+    let user = user?;
+    Some((user.user_id.as_ref()?, user))
+}
+
+/// What a user object says besides its id.
+fn attributes(user: &TerraUser, version: &Version) -> Member {
+    let version = || version.clone();
+    Member {
+        provider: user.provider.clone().map(|value| Register {
+            value,
+            version: version(),
+        }),
+        reference_id: user.reference_id.clone().map(|value| Register {
+            value,
+            version: version(),
+        }),
+        scopes: user
+            .scopes
+            .as_ref()
+            .map(|scopes| Connection::scopes_register(scopes, &version())),
+        ..Member::default()
+    }
+}
+
+/// Largest value of `data_enrichment` kept in an item; the archive keeps all. Unit: bytes of JSON.
+const MAX_SCORE_BYTES: usize = 2 * 1024;
+/// Most values kept; Terra's schemas know thirteen per data type.
+const MAX_SCORES: usize = 64;
+
+/// The values of `data_enrichment` worth keeping: none that is null.
+pub(crate) fn scores(enrichment: Option<&str>) -> BTreeMap<String, Value> {
+    let all = enrichment
+        .and_then(|json| serde_json::from_str::<BTreeMap<String, Value>>(json).ok())
+        .unwrap_or_default();
+    all.into_iter()
+        .map(|(name, value)| (name, whole_numbers(value)))
+        .filter(|(_, value)| !value.is_null() && value.to_string().len() <= MAX_SCORE_BYTES)
+        .take(MAX_SCORES)
+        .collect()
+}
+
+/// Writes `65.0` as `65`, since DynamoDB gives it back so and a state must equal itself when read.
+fn whole_numbers(value: Value) -> Value {
+    /// Integers up to here are exact in a float.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "whole and within the exact range"
+            )]
+            Some(float) if float.fract() == 0.0 && float.abs() < EXACT => Value::from(float as i64),
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(name, value)| (name, whole_numbers(value)))
+            .collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,378 @@
+//! Batches from SQS: each message is handled on its own and fails alone.
+//!
+//! A function answers with the messages that must come back
+//! (`FunctionResponseTypes: ReportBatchItemFailures`); all others are deleted from the queue.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+
+use std::{collections::HashMap, error::Error, future::Future, panic::AssertUnwindSafe};
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use serde::de::DeserializeOwned;
+use tracing::{Instrument as _, Span, error, field, info, info_span};
+
+use crate::telemetry::Chain;
+
+/// One message as it came from the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received<M> {
+    /// The queue's name for it; the same each time it comes back.
+    pub message_id: String,
+    /// How many times it was received, this time included.
+    pub receive_count: u32,
+    /// When it was sent, in Unix milliseconds; 0 if the queue does not say.
+    pub sent_at_ms: i64,
+    /// What was sent.
+    pub message: M,
+}
+
+/// What became of one message of a batch that is handled as a whole.
+#[derive(Debug)]
+pub struct Outcome<E> {
+    /// Which message.
+    pub message_id: String,
+    /// An error brings the message back.
+    pub result: Result<(), E>,
+}
+
+/// The work panicked. The panic's message is not kept: it may hold data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the work panicked")]
+pub struct Panicked;
+
+/// Handles each message of a batch on its own, up to `concurrency` of them at once.
+///
+/// A message comes back if its handler fails or panics, or if it cannot be read; the others do not
+/// notice. Each handler runs in a span `message` with `message_id` and `receive_count`, in which it
+/// can record `webhook_id`, `trace_id`, `event_type` and `connection_id`.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use aws_lambda_events::sqs::SqsEvent;
+/// # async fn example(event: SqsEvent) {
+/// use runtime::batch::{self, Received};
+///
+/// let response = batch::run(event, 4, |received: Received<String>| async move {
+///     println!("{}", received.message);
+///     Ok::<_, Infallible>(())
+/// })
+/// .await;
+/// # }
+/// ```
+pub async fn run<M, E, F, Fut>(event: SqsEvent, concurrency: usize, handle: F) -> SqsBatchResponse
+where
+    M: DeserializeOwned,
+    E: Error,
+    F: Fn(Received<M>) -> Fut,
+    Fut: Future<Output = Result<(), E>>,
+{
+    let (messages, mut failures) = parse(event);
+    let mut waiting = messages.into_iter();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while running.len() < concurrency.max(1)
+            && let Some(message) = waiting.next()
+        {
+            running.push(run_one(&handle, message));
+        }
+        match running.next().await {
+            Some(failure) => failures.extend(failure),
+            None => return respond(failures),
+        }
+    }
+}
+
+/// Gives the readable messages of a batch to one handler, all at once.
+///
+/// A message comes back if its outcome is an error, if the handler gives no outcome for it, or if
+/// it cannot be read; if the handler panics, all do.
+pub async fn run_whole<M, E, F, Fut>(event: SqsEvent, handle: F) -> SqsBatchResponse
+where
+    M: DeserializeOwned,
+    E: Error,
+    F: FnOnce(Vec<Received<M>>) -> Fut,
+    Fut: Future<Output = Vec<Outcome<E>>>,
+{
+    let (messages, mut failures) = parse(event);
+    let expected: Vec<(String, u32)> = messages
+        .iter()
+        .map(|message| (message.message_id.clone(), message.receive_count))
+        .collect();
+    let outcomes = caught(async { handle(messages).await })
+        .await
+        .unwrap_or_else(|Panicked| {
+            error!(
+                messages = expected.len(),
+                "the handler of a whole batch panicked"
+            );
+            Vec::new()
+        });
+    let mut results: HashMap<String, Result<(), E>> = outcomes
+        .into_iter()
+        .map(|outcome| (outcome.message_id, outcome.result))
+        .collect();
+    for (message_id, receive_count) in expected {
+        match results.remove(&message_id) {
+            Some(Ok(())) => continue,
+            Some(Err(error)) => {
+                info!(message_id, receive_count, error = %Chain(&error), "message goes back");
+            }
+            None => error!(
+                message_id,
+                receive_count, "message has no outcome and goes back"
+            ),
+        }
+        failures.push(failure(message_id));
+    }
+    respond(failures)
+}
+
+/// Reads the messages of a batch; those that cannot be read are failures.
+///
+/// An unreadable message goes to the dead-letter queue by way of its retries; the log says where
+/// reading stopped, never what was read.
+pub fn parse<M: DeserializeOwned>(event: SqsEvent) -> (Vec<Received<M>>, Vec<BatchItemFailure>) {
+    let mut messages = Vec::with_capacity(event.records.len());
+    let mut failures = Vec::new();
+    for record in event.records {
+        match parse_one(record) {
+            Ok(message) => messages.push(message),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    (messages, failures)
+}
+
+/// The answer to a batch: these messages come back, the others are done.
+pub fn respond(failures: Vec<BatchItemFailure>) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = failures;
+    response
+}
+
+/// One message comes back.
+pub fn failure(message_id: impl Into<String>) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = message_id.into();
+    failure
+}
+
+/// Runs a piece of work and turns its panic into an error.
+///
+/// # Errors
+///
+/// [`Panicked`] if it did.
+pub async fn caught<F: Future>(work: F) -> Result<F::Output, Panicked> {
+    // Whatever the work shares with others is behind locks that poison, or in a database.
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .map_err(|_| Panicked)
+}
+
+async fn run_one<M, E, F, Fut>(handle: &F, message: Received<M>) -> Option<BatchItemFailure>
+where
+    E: Error,
+    F: Fn(Received<M>) -> Fut,
+    Fut: Future<Output = Result<(), E>>,
+{
+    let message_id = message.message_id.clone();
+    let span = span(&message_id, message.receive_count);
+    let work = async {
+        match caught(async { handle(message).await }).await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => info!(error = %Chain(&error), "message goes back"),
+            Err(Panicked) => error!("the message's handler panicked, message goes back"),
+        }
+        Some(failure(message_id))
+    };
+    work.instrument(span).await
+}
+
+fn span(message_id: &str, receive_count: u32) -> Span {
+    info_span!(
+        "message",
+        message_id,
+        receive_count,
+        webhook_id = field::Empty,
+        trace_id = field::Empty,
+        event_type = field::Empty,
+        connection_id = field::Empty,
+    )
+}
+
+fn parse_one<M: DeserializeOwned>(record: SqsMessage) -> Result<Received<M>, BatchItemFailure> {
+    // A failure without an identifier makes Lambda bring the whole batch back: nothing is lost.
+    let message_id = record.message_id.unwrap_or_default();
+    let number = |name| {
+        record
+            .attributes
+            .get(name)
+            .and_then(|text: &String| text.parse().ok())
+    };
+    let receive_count = number("ApproximateReceiveCount").unwrap_or(1_i64);
+    let sent_at_ms = number("SentTimestamp").unwrap_or(0);
+
+    match serde_json::from_str(record.body.as_deref().unwrap_or_default()) {
+        Ok(message) => Ok(Received {
+            message_id,
+            receive_count: u32::try_from(receive_count).unwrap_or(1),
+            sent_at_ms,
+            message,
+        }),
+        Err(cause) => {
+            error!(
+                message_id,
+                receive_count,
+                size_bytes = record.body.map_or(0, |body| body.len()),
+                category = ?cause.classify(),
+                line = cause.line(),
+                column = cause.column(),
+                "unreadable message goes back"
+            );
+            Err(failure(message_id))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("refused")]
+    struct Refused;
+
+    fn event(bodies: &[&str]) -> SqsEvent {
+        let records: Vec<_> = bodies
+            .iter()
+            .enumerate()
+            .map(|(index, body)| {
+                json!({
+                    "messageId": format!("m-{index}"),
+                    "body": body,
+                    "attributes": {
+                        "ApproximateReceiveCount": "2",
+                        "SentTimestamp": "1700000000000",
+                    },
+                })
+            })
+            .collect();
+        serde_json::from_value(json!({ "Records": records })).unwrap()
+    }
+
+    fn failed(response: &SqsBatchResponse) -> Vec<&str> {
+        let mut ids: Vec<&str> = response
+            .batch_item_failures
+            .iter()
+            .map(|item| item.item_identifier.as_str())
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    #[tokio::test]
+    async fn a_failing_a_panicking_and_an_unreadable_message_fail_alone() {
+        let handled = Mutex::new(Vec::new());
+        let event = event(&[r#""good""#, r#""bad""#, "{", r#""panic""#, r#""also good""#]);
+        let response = run(event, 2, |received: Received<String>| {
+            // Panics outside of the future as well.
+            assert_ne!(received.message, "panic");
+            let handled = &handled;
+            async move {
+                tokio::task::yield_now().await;
+                if received.message == "bad" {
+                    return Err(Refused);
+                }
+                assert_eq!(
+                    (received.receive_count, received.sent_at_ms),
+                    (2, 1_700_000_000_000)
+                );
+                handled.lock().unwrap().push(received.message);
+                Ok(())
+            }
+        })
+        .await;
+
+        assert_eq!(failed(&response), ["m-1", "m-2", "m-3"]);
+        assert_eq!(*handled.lock().unwrap(), ["good", "also good"]);
+    }
+
+    #[tokio::test]
+    async fn no_more_than_the_allowed_number_run_at_once() {
+        let running = Mutex::new((0, 0));
+        let response = run(event(&["1"; 10]), 3, |_: Received<u32>| async {
+            {
+                let mut running = running.lock().unwrap();
+                running.0 += 1;
+                running.1 = running.1.max(running.0);
+            }
+            tokio::task::yield_now().await;
+            running.lock().unwrap().0 -= 1;
+            Ok::<_, Refused>(())
+        })
+        .await;
+
+        assert!(failed(&response).is_empty());
+        assert_eq!(*running.lock().unwrap(), (0, 3));
+    }
+
+    #[tokio::test]
+    async fn a_message_of_a_whole_batch_without_an_outcome_comes_back() {
+        let response = run_whole(
+            event(&["0", "1", "2", "x"]),
+            |messages: Vec<Received<u32>>| {
+                let outcomes = messages
+                    .into_iter()
+                    .filter(|received| received.message != 2)
+                    .map(|received| Outcome {
+                        message_id: received.message_id,
+                        result: if received.message == 1 {
+                            Err(Refused)
+                        } else {
+                            Ok(())
+                        },
+                    });
+                std::future::ready(outcomes.collect())
+            },
+        )
+        .await;
+        assert_eq!(failed(&response), ["m-1", "m-2", "m-3"]);
+    }
+
+    #[tokio::test]
+    async fn a_whole_batch_comes_back_after_a_panic() {
+        let response = run_whole(event(&["0", "1"]), |_: Vec<Received<u32>>| async {
+            assert!(std::hint::black_box(false), "lost");
+            Vec::<Outcome<Refused>>::new()
+        })
+        .await;
+        assert_eq!(failed(&response), ["m-0", "m-1"]);
+    }
+
+    #[test]
+    fn a_record_without_an_id_brings_the_whole_batch_back() {
+        let event: SqsEvent =
+            serde_json::from_value(json!({ "Records": [{ "body": "x" }] })).unwrap();
+        let (messages, failures) = parse::<u32>(event);
+        assert!(messages.is_empty());
+        assert_eq!(failures[0].item_identifier, "");
+    }
+
+    /// The driver must run on a multi-threaded runtime too, in the local system.
+    #[test]
+    fn the_driver_can_be_sent_between_threads() {
+        fn check<T: Send>(_: T) {}
+        check(run(SqsEvent::default(), 1, |_: Received<u32>| async {
+            Ok::<_, Refused>(())
+        }));
+        check(run_whole(
+            SqsEvent::default(),
+            |_: Vec<Received<u32>>| async { Vec::<Outcome<Refused>>::new() },
+        ));
+    }
+}

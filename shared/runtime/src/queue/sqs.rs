@@ -1,0 +1,287 @@
+//! The transport on AWS.
+
+use async_trait::async_trait;
+use aws_sdk_sqs::{
+    Client, error::ProvideErrorMetadata, types::SendMessageBatchRequestEntry as Entry,
+};
+
+use domain::Retry;
+
+use super::{MAX_MESSAGE_BYTES, Outgoing, QueueError, Transport};
+
+/// SQS takes ten messages in one call.
+const MAX_ENTRIES: usize = 10;
+
+/// Sends to one SQS queue.
+#[derive(Debug, Clone)]
+pub struct SqsTransport {
+    client: Client,
+    queue_url: String,
+}
+
+impl SqsTransport {
+    /// The queue with this URL.
+    pub fn new(client: Client, queue_url: impl Into<String>) -> Self {
+        Self {
+            client,
+            queue_url: queue_url.into(),
+        }
+    }
+
+    async fn send_one(&self, message: Outgoing) -> Result<(), QueueError> {
+        let delay = delay_seconds(&message);
+        let sent = self
+            .client
+            .send_message()
+            .queue_url(&self.queue_url)
+            .message_body(message.body)
+            .set_delay_seconds((delay > 0).then_some(delay))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) => match error.code() {
+                Some(code) if is_at_fault(code) => Err(QueueError::Refused {
+                    queue: self.queue().to_owned(),
+                    code: code.to_owned(),
+                }),
+                _ => Err(self.unavailable(error)),
+            },
+        }
+    }
+
+    /// Sends up to ten messages; gives those that failed.
+    async fn send_some(&self, messages: Vec<Outgoing>) -> Result<Vec<Failed>, QueueError> {
+        let mut call = self.client.send_message_batch().queue_url(&self.queue_url);
+        for (index, message) in messages.into_iter().enumerate() {
+            let delay = delay_seconds(&message);
+            let entry = Entry::builder()
+                .id(index.to_string())
+                .message_body(message.body)
+                .set_delay_seconds((delay > 0).then_some(delay))
+                .build()
+                .map_err(|error| self.unavailable(error))?;
+            call = call.entries(entry);
+        }
+        let answer = call.send().await.map_err(|error| self.unavailable(error))?;
+        let failed = answer.failed.into_iter().map(|entry| Failed {
+            at_fault: entry.sender_fault && is_at_fault(&entry.code),
+            code: entry.code,
+        });
+        Ok(failed.collect())
+    }
+
+    fn unavailable(
+        &self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> QueueError {
+        QueueError::Unavailable {
+            operation: "send to",
+            queue: self.queue().to_owned(),
+            source: source.into(),
+        }
+    }
+}
+
+/// A message of a batch that was not sent.
+struct Failed {
+    at_fault: bool,
+    code: String,
+}
+
+#[async_trait]
+impl Transport for SqsTransport {
+    fn queue(&self) -> &str {
+        self.queue_url.rsplit('/').next().unwrap_or(&self.queue_url)
+    }
+
+    async fn send(&self, mut messages: Vec<Outgoing>) -> Result<(), QueueError> {
+        let sent = messages.len();
+        if let Some(message) = messages.pop_if(|_| sent == 1) {
+            return self.send_one(message).await;
+        }
+        let mut failed = Vec::new();
+        for messages in calls(messages) {
+            failed.extend(self.send_some(messages).await?);
+        }
+        let all_at_fault = failed.iter().all(|failed| failed.at_fault);
+        match failed.first() {
+            None => Ok(()),
+            Some(first) => Err(QueueError::PartlySent {
+                queue: self.queue().to_owned(),
+                failed: failed.len(),
+                sent,
+                code: first.code.clone(),
+                retry: if all_at_fault {
+                    Retry::Never
+                } else {
+                    Retry::Later
+                },
+            }),
+        }
+    }
+}
+
+/// Cuts messages into calls of at most ten that together stay under the limit of one message.
+fn calls(messages: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
+    let mut calls = Vec::new();
+    let mut call: Vec<Outgoing> = Vec::new();
+    let mut size_bytes = 0;
+    for message in messages {
+        if call.len() == MAX_ENTRIES || size_bytes + message.body.len() > MAX_MESSAGE_BYTES {
+            calls.push(std::mem::take(&mut call));
+            size_bytes = 0;
+        }
+        size_bytes += message.body.len();
+        call.push(message);
+    }
+    calls.push(call);
+    calls.retain(|call| !call.is_empty());
+    calls
+}
+
+/// SQS's codes for a message that it will never take. Every other failure can pass: a missing
+/// permission or a missing queue too.
+fn is_at_fault(code: &str) -> bool {
+    matches!(
+        code.rsplit('.').next(),
+        Some("InvalidMessageContents" | "InvalidParameterValue")
+    )
+}
+
+/// Whole seconds, rounded up: not before it is due.
+fn delay_seconds(message: &Outgoing) -> i32 {
+    let seconds = message.delay.as_secs() + u64::from(message.delay.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        thread::JoinHandle,
+        time::Duration,
+    };
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{aws::sdk_config, settings::Settings};
+
+    /// A server that gives one answer to one request, and the request's body to us.
+    fn answering(status: &str, answer: &Value) -> (SqsTransport, JoinHandle<Value>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let answer = answer.to_string();
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}",
+            answer.len()
+        );
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            loop {
+                let mut bytes = [0; 4096];
+                let read = stream.read(&mut bytes).unwrap();
+                request.extend_from_slice(&bytes[..read]);
+                let text = String::from_utf8_lossy(&request);
+                let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
+                if let Some(body) = body.and_then(|body| serde_json::from_str(body).ok()) {
+                    stream
+                        .write_all(format!("{head}\r\n\r\n{answer}").as_bytes())
+                        .unwrap();
+                    return body;
+                }
+            }
+        });
+
+        let mut settings = Settings::from_map([
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+            ("AWS_SECRET_ACCESS_KEY", "swordfish"),
+            ("AWS_ENDPOINT_URL", &endpoint),
+            ("AWS_MAX_ATTEMPTS", "1"),
+        ]);
+        let config = sdk_config(&mut settings);
+        let client = Client::new(&settings.finish(|| config).unwrap());
+        (
+            SqsTransport::new(client, "https://sqs.eu-west-1.amazonaws.com/1/events"),
+            server,
+        )
+    }
+
+    #[tokio::test]
+    async fn one_message_is_one_call() {
+        let (transport, server) = answering("200 OK", &json!({ "MessageId": "m-1" }));
+        transport.send(messages(&[3])).await.unwrap();
+        assert_eq!(
+            server.join().unwrap(),
+            json!({
+                "QueueUrl": "https://sqs.eu-west-1.amazonaws.com/1/events",
+                "MessageBody": "xxx",
+                "DelaySeconds": 1,
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn refused_content_is_not_tried_again_and_a_missing_queue_is() {
+        let error = |code: &str| json!({ "__type": format!("com.amazonaws.sqs#{code}") });
+        let (transport, _) = answering("400 Bad Request", &error("InvalidMessageContents"));
+        let refused = transport.send(messages(&[1])).await.unwrap_err();
+        assert_eq!(refused.retry(), Retry::Never);
+        insta::assert_snapshot!(refused, @"events refuses the message: InvalidMessageContents");
+
+        let (transport, _) = answering("400 Bad Request", &error("QueueDoesNotExist"));
+        let missing = transport.send(messages(&[1])).await.unwrap_err();
+        assert_eq!(missing.retry(), Retry::Later);
+        insta::assert_snapshot!(missing, @"cannot send to events");
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_which_a_part_fails_is_an_error() {
+        let failed = json!({ "Id": "1", "Code": "InternalError", "SenderFault": false });
+        let (transport, server) =
+            answering("200 OK", &json!({ "Successful": [], "Failed": [failed] }));
+        let error = transport.send(messages(&[1, 2, 3])).await.unwrap_err();
+        assert_eq!(
+            server.join().unwrap()["Entries"].as_array().unwrap().len(),
+            3
+        );
+        assert_eq!(error.retry(), Retry::Later);
+        insta::assert_snapshot!(error, @"1 of 3 messages did not reach events: InternalError");
+    }
+
+    fn messages(sizes: &[usize]) -> Vec<Outgoing> {
+        let message = |size: &usize| Outgoing {
+            body: "x".repeat(*size),
+            delay: Duration::from_millis(1),
+        };
+        sizes.iter().map(message).collect()
+    }
+
+    #[test]
+    fn calls_keep_to_both_limits() {
+        let sizes = |calls: Vec<Vec<Outgoing>>| calls.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(calls(messages(&[1; 21]))), [10, 10, 1]);
+        let half = MAX_MESSAGE_BYTES / 2;
+        assert_eq!(
+            sizes(calls(messages(&[half, half, 1, MAX_MESSAGE_BYTES]))),
+            [2, 1, 1]
+        );
+        assert!(calls(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_delay_is_rounded_up() {
+        assert_eq!(delay_seconds(&messages(&[1])[0]), 1);
+    }
+
+    #[test]
+    fn only_the_content_can_be_at_fault() {
+        assert!(is_at_fault("InvalidMessageContents"));
+        assert!(!is_at_fault("AWS.SimpleQueueService.NonExistentQueue"));
+        assert!(!is_at_fault("AccessDenied"));
+    }
+}

@@ -1,0 +1,139 @@
+//! What can go wrong in the archive.
+
+use std::{error::Error, io};
+
+use domain::Retry;
+
+/// A failed operation on the archive.
+///
+/// `Display` says what we were doing; the cause is in [`source`](Error::source) and is never
+/// repeated in the message. Keys and trace ids appear in it, what was archived never does.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// There is no such object.
+    #[error("cannot {operation} {key}: there is no such object")]
+    NotFound {
+        /// What was attempted, as a verb: `read`, `list`.
+        operation: &'static str,
+        /// The object's key, or the locator inside of it.
+        key: String,
+    },
+    /// The bytes were there and have been erased on purpose.
+    #[error("{key} has been erased")]
+    Erased {
+        /// The locator that was read.
+        key: String,
+    },
+    /// The bytes are not what the archive writes.
+    #[error("{key} is corrupt: {what}")]
+    Corrupt {
+        /// The object's key, or the locator inside of it.
+        key: String,
+        /// What is wrong with them.
+        what: &'static str,
+    },
+    /// More bytes than the archive takes or gives at once.
+    #[error("{key} is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The locator that was read, or the trace id of the webhook that was appended.
+        key: String,
+        /// What is allowed.
+        limit_bytes: u64,
+    },
+    /// The records are not where the caller says that they are in the body.
+    #[error("webhook {webhook_id} has unusable record ranges: {what}")]
+    InvalidRanges {
+        /// The webhook that was appended.
+        webhook_id: String,
+        /// What is wrong with them.
+        what: &'static str,
+    },
+    /// Somebody else wrote the object at the same moment.
+    #[error("cannot {operation} {key}: it was written by somebody else")]
+    Conflict {
+        /// What was attempted, as a verb.
+        operation: &'static str,
+        /// The object's key.
+        key: String,
+    },
+    /// The store did not answer, throttled us, or refused.
+    #[error("cannot {operation} {key}")]
+    Unavailable {
+        /// What was attempted, as a verb.
+        operation: &'static str,
+        /// The object's key, or the locator inside of it.
+        key: String,
+        /// What the store said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The compressor failed, which only a lack of memory explains.
+    #[error("cannot compress webhook {webhook_id}")]
+    Compress {
+        /// The webhook that was appended.
+        webhook_id: String,
+        /// What zstd said.
+        source: io::Error,
+    },
+    /// The archive cannot be opened with these settings.
+    #[error("cannot open the archive in {place}")]
+    Open {
+        /// The folder or the bucket.
+        place: String,
+        /// What the store said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl ArchiveError {
+    /// Whether the queue should bring the work back.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Conflict { .. } | Self::Unavailable { .. } | Self::Compress { .. } => {
+                Retry::Later
+            }
+            Self::NotFound { .. }
+            | Self::Erased { .. }
+            | Self::Corrupt { .. }
+            | Self::TooLarge { .. }
+            | Self::InvalidRanges { .. }
+            | Self::Open { .. } => Retry::Never,
+        }
+    }
+
+    /// What the store said to a read.
+    pub(super) fn of_read(
+        operation: &'static str,
+        key: impl Into<String>,
+        source: object_store::Error,
+    ) -> Self {
+        let key = key.into();
+        match source {
+            object_store::Error::NotFound { .. } => Self::NotFound { operation, key },
+            source => Self::Unavailable {
+                operation,
+                key,
+                source: source.into(),
+            },
+        }
+    }
+
+    /// What the store said to a write. What it then cannot find is the bucket: not the fault of
+    /// what is written, so the work comes back.
+    pub(super) fn of_write(
+        operation: &'static str,
+        key: impl Into<String>,
+        source: object_store::Error,
+    ) -> Self {
+        let key = key.into();
+        match source {
+            object_store::Error::AlreadyExists { .. }
+            | object_store::Error::Precondition { .. } => Self::Conflict { operation, key },
+            source => Self::Unavailable {
+                operation,
+                key,
+                source: source.into(),
+            },
+        }
+    }
+}

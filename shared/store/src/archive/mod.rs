@@ -1,0 +1,594 @@
+//! The archive: the exact bytes that Terra sent, in object storage.
+//!
+//! # Limitations
+//!
+//! - A segment is written once and whole; nothing is ever appended to it.
+//! - One body is at most [`MAX_BODY_BYTES`] long, one header [`MAX_HEADER_BYTES`].
+//! - Headers have no checksum of their own, as frames have; the store's has to do.
+//! - A folder knows no conditional overwrite. Erasures in one process wait for each other; two
+//!   processes that erase in the same segment of a folder at the same moment may undo one of them.
+//! - In a bucket that keeps versions, what was erased lives on in the older version, until the
+//!   bucket's lifecycle removes it.
+//!
+//! # Layout
+//!
+//! | object | key | content |
+//! |---|---|---|
+//! | segment | `archive/YYYY/MM/DD/<ulid>.zst` | the webhooks of one router batch |
+//! | inbox | `inbox/YYYY/MM/DD/<name>.zst` | a body that is too large for its queue message |
+//!
+//! A segment is a run of zstd frames, so that `zstd -dc` prints what Terra sent, body after body.
+//! Per webhook:
+//!
+//! | frame | magic number | content |
+//! |---|---|---|
+//! | header | `0x184D2A5A`, skippable | [`WebhookHeader`] as JSON, then spaces |
+//! | record, or stretch between records | `0xFD2FB528` | a part of the body; with its size and a checksum |
+//! | erased | `0x184D2A5F`, skippable | zeros |
+//!
+//! The frames behind a header decompress, one after the other, to the body byte for byte. There is
+//! one per record of `data` and one per stretch between records; empty stretches have none. A
+//! header says how long its frames are, so that headers can be found by hopping over the frames,
+//! and has spaces enough for what an erasure writes in its place.
+//!
+//! # Protocol
+//!
+//! Writing, once per batch:
+//!
+//! 1. Each webhook is appended to a [`SegmentBuilder`], which says where it and its records lie.
+//! 2. [`Archive::write_segment`] puts the whole under a fresh key, on the condition that nothing is
+//!    there. A put that was repeated, and finds its own bytes, has succeeded.
+//! 3. Only then may a [`Locator`] be stored in the table: what it points at exists.
+//!
+//! Reading: one range read of the locator's bytes, which are whole frames; decompress.
+//!
+//! Erasing, per segment:
+//!
+//! 1. Read the segment with its entity tag.
+//! 2. In memory, put a skippable frame of the same length in the place of every frame of every
+//!    matching webhook, and a header of the same length in the place of its header, without Terra's
+//!    headers and user ids.
+//! 3. Put the whole back, on the condition that the tag still holds; if not, begin again.
+//!
+//! # Guarantee
+//!
+//! Objects appear and change as a whole: a folder is written through a temporary file that is
+//! synced, then linked or renamed into place. What was written is on stable storage when the call
+//! returns. Every operation may be repeated. A locator stays valid for ever: after an erasure
+//! elsewhere in its segment it reads the same bytes, after its own it says
+//! [`ArchiveError::Erased`].
+//!
+//! # Sources
+//!
+//! - zstd frames, skippable frames (`0x184D2A50` to `0x184D2A5F`): RFC 8878, section 3.1.
+//!   <https://www.rfc-editor.org/rfc/rfc8878#section-3.1>
+//! - Conditional writes in S3.
+//!   <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+
+mod error;
+mod frame;
+mod key;
+mod s3;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use std::{fs, ops::Range, path::Path as Folder, sync::Arc};
+
+use aws_types::SdkConfig;
+use bytes::Bytes;
+use domain::locator::Locator;
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use jiff::{Timestamp, civil::Date};
+use object_store::{
+    GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion,
+    local::LocalFileSystem, memory::InMemory, path::Path,
+};
+use tokio::sync::Mutex;
+
+use self::frame::{Fault, PREFIX_BYTES, to_u64};
+pub use self::{
+    error::ArchiveError,
+    key::{InboxKey, InvalidKey, SegmentKey},
+    segment::{Appended, SegmentBuilder, Span, WebhookHeader},
+};
+
+/// The longest body that is taken, and the most that one read decompresses to.
+pub const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
+
+/// The longest [`WebhookHeader`], as JSON.
+pub const MAX_HEADER_BYTES: usize = 1024 * 1024;
+
+/// What is read at once when headers are looked for: a header, and often the next ones too.
+const HOP_BYTES: usize = 16 * 1024;
+
+/// How often an erasure begins again because the segment changed under it.
+const ERASE_ATTEMPTS: usize = 5;
+
+/// The archive in a bucket, a folder or memory; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    store: Arc<dyn ObjectStore>,
+    overwrite: Overwrite,
+}
+
+/// How a segment is written back without losing what somebody else wrote meanwhile.
+#[derive(Debug, Clone)]
+enum Overwrite {
+    /// The store compares entity tags.
+    IfUnchanged,
+    /// The store cannot, but we are its only process.
+    OneAtATime(Arc<Mutex<()>>),
+}
+
+/// A webhook as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedWebhook {
+    /// Everything but the body.
+    pub header: WebhookHeader,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+    /// The frames it lies in, one per record and one per stretch between records.
+    pub frames: Vec<ArchivedFrame>,
+}
+
+/// One frame of an archived webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedFrame {
+    /// The part of the body it holds.
+    pub body_range: Range<usize>,
+    /// Where it lies.
+    pub locator: Locator,
+    /// The frame itself, compressed.
+    pub bytes: Bytes,
+}
+
+/// A segment that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSegment {
+    /// Its key.
+    pub key: SegmentKey,
+    /// Its length.
+    pub size_bytes: u64,
+}
+
+impl Archive {
+    /// The archive in a folder, which is created if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Open`] if it cannot be created or found.
+    pub fn folder(directory: impl AsRef<Folder>) -> Result<Self, ArchiveError> {
+        let directory = directory.as_ref();
+        let place = || directory.display().to_string();
+        fs::create_dir_all(directory).map_err(|source| ArchiveError::Open {
+            place: place(),
+            source: source.into(),
+        })?;
+        let store = LocalFileSystem::new_with_prefix(directory)
+            .map_err(|source| ArchiveError::Open {
+                place: place(),
+                source: source.into(),
+            })?
+            .with_fsync(true);
+        Ok(Self {
+            store: Arc::new(store),
+            overwrite: Overwrite::OneAtATime(Arc::new(Mutex::new(()))),
+        })
+    }
+
+    /// The archive in an S3 bucket, with the region, endpoint and credentials of `config`.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Open`] if the settings are unusable. The bucket is not asked.
+    pub fn s3(bucket: &str, config: &SdkConfig) -> Result<Self, ArchiveError> {
+        let store = s3::connect(bucket, config).map_err(|source| ArchiveError::Open {
+            place: bucket.to_owned(),
+            source: source.into(),
+        })?;
+        Ok(Self {
+            store: Arc::new(store),
+            overwrite: Overwrite::IfUnchanged,
+        })
+    }
+
+    /// An archive that lives as long as the process; for tests.
+    pub fn memory() -> Self {
+        Self {
+            store: Arc::new(InMemory::new()),
+            overwrite: Overwrite::IfUnchanged,
+        }
+    }
+
+    /// Writes a segment that [`SegmentBuilder::finish`] gave; it is durable when this returns.
+    ///
+    /// The same bytes may be written again under the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Conflict`] if the key is taken by another segment;
+    /// [`ArchiveError::Unavailable`].
+    pub async fn write_segment(
+        &self,
+        key: SegmentKey,
+        bytes: Bytes,
+    ) -> Result<SegmentKey, ArchiveError> {
+        const OPERATION: &str = "write";
+        let path = key.path();
+        let payload = PutPayload::from_bytes(bytes.clone());
+        let error = match self
+            .store
+            .put_opts(&path, payload, PutMode::Create.into())
+            .await
+        {
+            Ok(_) => return Ok(key),
+            Err(error) => ArchiveError::of_write(OPERATION, key.as_str(), error),
+        };
+        // Taken: by ourselves, if an earlier answer was lost.
+        if matches!(error, ArchiveError::Conflict { .. })
+            && let Ok((present, _)) = self.read_whole(OPERATION, key.as_str(), &path).await
+            && present == bytes
+        {
+            return Ok(key);
+        }
+        Err(error)
+    }
+
+    /// What the frames at `locator` decompress to: one record, exactly as sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Erased`], [`ArchiveError::NotFound`], [`ArchiveError::Corrupt`],
+    /// [`ArchiveError::TooLarge`] above [`MAX_BODY_BYTES`], [`ArchiveError::Unavailable`].
+    pub async fn read_frames(&self, locator: &Locator) -> Result<Vec<u8>, ArchiveError> {
+        let bytes = self.read_located(locator).await?;
+        frame::decode(&bytes).map_err(|fault| fault.about(locator.to_string()))
+    }
+
+    /// One webhook, exactly as it came; `locator` is that of the whole webhook.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_frames`](Self::read_frames).
+    pub async fn read_webhook(&self, locator: &Locator) -> Result<ArchivedWebhook, ArchiveError> {
+        let bytes = self.read_located(locator).await?;
+        decode_webhook(&bytes, locator).map_err(|fault| fault.about(locator.to_string()))
+    }
+
+    /// The segments of the days `first` to `last` (UTC, both included) in the order of writing.
+    ///
+    /// # Errors
+    ///
+    /// The stream ends with [`ArchiveError::Unavailable`] if the store does not answer.
+    pub fn segments(
+        &self,
+        first: Date,
+        last: Date,
+    ) -> BoxStream<'static, Result<ListedSegment, ArchiveError>> {
+        let days = std::iter::successors(Some(first), |day| day.tomorrow().ok())
+            .take_while(move |day| *day <= last);
+        let store = Arc::clone(&self.store);
+        stream::iter(days)
+            .then(move |day| segments_of_day(Arc::clone(&store), day))
+            .map_ok(|segments| stream::iter(segments.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
+
+    /// All webhooks of a segment, erased ones included, with where each lies.
+    ///
+    /// Bodies are hopped over, not read.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NotFound`], [`ArchiveError::Corrupt`], [`ArchiveError::Unavailable`].
+    pub async fn webhooks_in(
+        &self,
+        key: &SegmentKey,
+    ) -> Result<Vec<(Locator, WebhookHeader)>, ArchiveError> {
+        let about = |fault: Fault| fault.about(key.as_str());
+        let mut reader = Reader::of(self, key);
+        let mut webhooks = Vec::new();
+        let mut offset_bytes = 0;
+        loop {
+            let prefix = reader.read(offset_bytes, PREFIX_BYTES).await?;
+            if prefix.is_empty() {
+                return Ok(webhooks);
+            }
+            let length = frame::header_length(&prefix).map_err(about)?;
+            if length > MAX_HEADER_BYTES {
+                return Err(about(Fault::Corrupt("a header is too long")));
+            }
+            let bytes = reader
+                .read(offset_bytes, PREFIX_BYTES.saturating_add(length))
+                .await?;
+            let (header, _) = frame::split_header(&bytes).map_err(about)?;
+            let length_bytes = to_u64(bytes.len()).saturating_add(header.frames_bytes);
+            let end_bytes = offset_bytes.saturating_add(length_bytes);
+            if end_bytes > reader.object_bytes {
+                return Err(about(Fault::Corrupt("it ends within a webhook")));
+            }
+            let segment = key.as_str().to_owned();
+            webhooks.push((
+                Locator {
+                    segment,
+                    offset_bytes,
+                    length_bytes,
+                },
+                header,
+            ));
+            offset_bytes = end_bytes;
+        }
+    }
+
+    /// Erases the webhooks that match, for good; how many there were.
+    ///
+    /// Their headers keep the webhook's id, type and times. All locators stay valid. What is already
+    /// erased is left alone and not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NotFound`], [`ArchiveError::Corrupt`], [`ArchiveError::Unavailable`];
+    /// [`ArchiveError::Conflict`] if the segment kept changing meanwhile. Nothing is erased then.
+    pub async fn erase(
+        &self,
+        key: &SegmentKey,
+        matches: impl Fn(&WebhookHeader) -> bool,
+        erased_at: Timestamp,
+    ) -> Result<usize, ArchiveError> {
+        const OPERATION: &str = "erase in";
+        let path = key.path();
+        let _alone = match &self.overwrite {
+            Overwrite::IfUnchanged => None,
+            Overwrite::OneAtATime(turn) => Some(turn.lock().await),
+        };
+        let erased_at = erased_at.to_string();
+        for _ in 0..ERASE_ATTEMPTS {
+            let (bytes, version) = self.read_whole(OPERATION, key.as_str(), &path).await?;
+            let mut segment = Vec::from(bytes);
+            let count = frame::erase(&mut segment, &matches, &erased_at)
+                .map_err(|fault| fault.about(key.as_str()))?;
+            if count == 0 {
+                return Ok(0);
+            }
+            let mode = match &self.overwrite {
+                Overwrite::IfUnchanged => PutMode::Update(version),
+                Overwrite::OneAtATime(_) => PutMode::Overwrite,
+            };
+            match self
+                .store
+                .put_opts(&path, PutPayload::from(segment), mode.into())
+                .await
+            {
+                Ok(_) => return Ok(count),
+                Err(error) => match ArchiveError::of_write(OPERATION, key.as_str(), error) {
+                    ArchiveError::Conflict { .. } => {}
+                    error => return Err(error),
+                },
+            }
+        }
+        Err(ArchiveError::Conflict {
+            operation: OPERATION,
+            key: key.to_string(),
+        })
+    }
+
+    /// Puts a body that is too large for its message into the inbox; it is durable when this
+    /// returns. The same key is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Unavailable`].
+    pub async fn put_inbox(&self, key: &InboxKey, bytes: Bytes) -> Result<(), ArchiveError> {
+        match self
+            .store
+            .put(&key.path(), PutPayload::from_bytes(bytes))
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ArchiveError::of_write("write", key.as_str(), error)),
+        }
+    }
+
+    /// The bytes that were put.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::NotFound`], [`ArchiveError::Unavailable`].
+    pub async fn get_inbox(&self, key: &InboxKey) -> Result<Bytes, ArchiveError> {
+        Ok(self.read_whole("read", key.as_str(), &key.path()).await?.0)
+    }
+
+    /// Removes a body from the inbox, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Unavailable`].
+    pub async fn delete_inbox(&self, key: &InboxKey) -> Result<(), ArchiveError> {
+        match self.store.delete(&key.path()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(ArchiveError::of_write("delete", key.as_str(), error)),
+        }
+    }
+
+    async fn read_located(&self, locator: &Locator) -> Result<Bytes, ArchiveError> {
+        let corrupt = |what| Fault::Corrupt(what).about(locator.to_string());
+        let key: SegmentKey = locator
+            .segment
+            .parse()
+            .map_err(|_| corrupt("it names no segment"))?;
+        let range = locator
+            .offset_bytes
+            .checked_add(locator.length_bytes)
+            .map(|end| locator.offset_bytes..end)
+            .filter(|range| !range.is_empty())
+            .ok_or_else(|| corrupt("it points at nothing"))?;
+        // Frames are hardly longer than what they hold, however small the records.
+        if locator.length_bytes / 16 > to_u64(MAX_BODY_BYTES) {
+            return Err(Fault::TooLarge.about(locator.to_string()));
+        }
+        let (bytes, _) = self
+            .read_range(&locator.to_string(), &key.path(), range)
+            .await?;
+        if to_u64(bytes.len()) == locator.length_bytes {
+            Ok(bytes)
+        } else {
+            Err(corrupt("the segment ends before it"))
+        }
+    }
+
+    /// As much of `range` as there is, and the length of the whole object.
+    async fn read_range(
+        &self,
+        about: &str,
+        path: &Path,
+        range: Range<u64>,
+    ) -> Result<(Bytes, u64), ArchiveError> {
+        const OPERATION: &str = "read";
+        let start = range.start;
+        let options = GetOptions::new().with_range(Some(range));
+        let error = match self.store.get_opts(path, options).await {
+            Ok(found) => {
+                let object_bytes = found.meta.size;
+                return match found.bytes().await {
+                    Ok(bytes) => Ok((bytes, object_bytes)),
+                    Err(error) => Err(ArchiveError::of_read(OPERATION, about, error)),
+                };
+            }
+            Err(error) => error,
+        };
+        // Stores have no common word for a range that starts behind the end.
+        if matches!(error, object_store::Error::Generic { .. })
+            && let Ok(meta) = self.store.head(path).await
+            && start >= meta.size
+        {
+            return Ok((Bytes::new(), meta.size));
+        }
+        Err(ArchiveError::of_read(OPERATION, about, error))
+    }
+
+    async fn read_whole(
+        &self,
+        operation: &'static str,
+        about: &str,
+        path: &Path,
+    ) -> Result<(Bytes, UpdateVersion), ArchiveError> {
+        let read = async {
+            let found = self.store.get(path).await?;
+            let e_tag = found.meta.e_tag.clone();
+            let version = found.meta.version.clone();
+            Ok((found.bytes().await?, UpdateVersion { e_tag, version }))
+        };
+        read.await
+            .map_err(|error| ArchiveError::of_read(operation, about, error))
+    }
+}
+
+fn decode_webhook(bytes: &Bytes, locator: &Locator) -> Result<ArchivedWebhook, Fault> {
+    let (header, frames) = frame::split_header(bytes)?;
+    if header.erased_at.is_some() {
+        return Err(Fault::Erased);
+    }
+    if header.frames_bytes != to_u64(frames.len()) {
+        return Err(Fault::Corrupt("it is not one whole webhook"));
+    }
+    let body = frame::decode(frames)?;
+    if header.size_bytes != to_u64(body.len()) {
+        return Err(Fault::Corrupt("the body is not as long as the header says"));
+    }
+    let start = bytes.len().saturating_sub(frames.len());
+    let frames = frame::lengths(frames)?
+        .into_iter()
+        .scan((start, 0_usize), |(frame_start, body_start), length| {
+            let frame = *frame_start..frame_start.saturating_add(length.frame);
+            let body_range = *body_start..body_start.saturating_add(length.content);
+            (*frame_start, *body_start) = (frame.end, body_range.end);
+            Some(ArchivedFrame {
+                body_range,
+                locator: Locator {
+                    segment: locator.segment.clone(),
+                    offset_bytes: locator.offset_bytes.saturating_add(to_u64(frame.start)),
+                    length_bytes: to_u64(frame.len()),
+                },
+                bytes: bytes.slice(frame),
+            })
+        })
+        .collect();
+    Ok(ArchivedWebhook {
+        header,
+        body,
+        frames,
+    })
+}
+
+async fn segments_of_day(
+    store: Arc<dyn ObjectStore>,
+    day: Date,
+) -> Result<Vec<ListedSegment>, ArchiveError> {
+    let folder = SegmentKey::folder_of(day);
+    let mut segments: Vec<_> = store
+        .list(Some(&folder))
+        // What is no segment was not put here by us.
+        .try_filter_map(async |object| {
+            let key = object.location.as_ref().parse().ok();
+            Ok(key.map(|key| ListedSegment {
+                key,
+                size_bytes: object.size,
+            }))
+        })
+        .try_collect()
+        .await
+        .map_err(|error| ArchiveError::of_write("list", folder.as_ref(), error))?;
+    // A folder lists in no order.
+    segments.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    Ok(segments)
+}
+
+/// Reads small runs of a segment through a window of what was last fetched.
+struct Reader<'a> {
+    archive: &'a Archive,
+    key: &'a SegmentKey,
+    path: Path,
+    window: Bytes,
+    window_start: u64,
+    /// Unknown, and therefore 0, before the first read.
+    object_bytes: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn of(archive: &'a Archive, key: &'a SegmentKey) -> Self {
+        let path = key.path();
+        Self {
+            archive,
+            key,
+            path,
+            window: Bytes::new(),
+            window_start: 0,
+            object_bytes: 0,
+        }
+    }
+
+    /// `length` bytes from `start`, or as many as there are.
+    async fn read(&mut self, start: u64, length: usize) -> Result<Bytes, ArchiveError> {
+        if let Some(bytes) = self.in_window(start, length) {
+            return Ok(bytes);
+        }
+        let end = start.saturating_add(to_u64(length.max(HOP_BYTES)));
+        (self.window, self.object_bytes) = self
+            .archive
+            .read_range(self.key.as_str(), &self.path, start..end)
+            .await?;
+        self.window_start = start;
+        Ok(self.window.slice(..length.min(self.window.len())))
+    }
+
+    fn in_window(&self, start: u64, length: usize) -> Option<Bytes> {
+        let from = usize::try_from(start.checked_sub(self.window_start)?).ok()?;
+        let wanted = self.window.get(from..from.checked_add(length)?)?;
+        Some(self.window.slice_ref(wanted))
+    }
+}

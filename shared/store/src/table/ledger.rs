@@ -1,0 +1,253 @@
+//! The ledger: what became of each webhook. Written last, after every effect.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{locator::Locator, plan::Parked};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use models::ids::{Provider, TerraUserId, WebhookId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Table, TableError,
+    attribute::{Item, to_attribute, to_json_map},
+    key::{BY_TIME, DAY_SHARDS, Key, TIME_PK, TIME_SK},
+};
+
+/// The attribute by which DynamoDB's TTL removes an item. Unit: Unix seconds.
+pub(crate) const EXPIRES_AT: &str = "expires_at";
+/// How long the ledger remembers: far beyond Terra's longest retry schedule (72 h).
+const KEPT_DAYS: i64 = 90;
+/// Reasons listed per webhook; all are counted.
+const MAX_PARKED_LISTED: usize = 50;
+
+/// What became of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its records, its connection or its request are in the table.
+    Stored,
+    /// Understood; there was nothing to store.
+    Noted,
+    /// Some or all of it could not be used.
+    Parked,
+    /// A ping: its payload is a webhook of its own.
+    Followed,
+    /// Its person was erased: nothing of it was kept.
+    Erased,
+}
+
+impl Outcome {
+    /// In the ledger's own word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Noted => "noted",
+            Self::Parked => "parked",
+            Self::Followed => "followed",
+            Self::Erased => "erased",
+        }
+    }
+}
+
+/// How many records a webhook created, changed and left as they were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordCounts {
+    /// Seen for the first time.
+    pub created: usize,
+    /// Known, and changed.
+    pub updated: usize,
+    /// Known, and not changed: stale or repeated.
+    pub unchanged: usize,
+}
+
+/// A webhook's line in the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WebhookEntry {
+    /// Its identity.
+    pub webhook_id: WebhookId,
+    /// `type`, or `unreadable`.
+    pub event_type: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Its records.
+    #[serde(default)]
+    pub records: RecordCounts,
+    /// What was parked, the first of them.
+    #[serde(default)]
+    pub parked: Vec<Parked>,
+    /// How much was parked.
+    #[serde(default)]
+    pub parked_count: usize,
+    /// All its frames in the archive.
+    pub locator: Option<Locator>,
+    /// Where it stands in the order of arrivals. Unit: Unix milliseconds.
+    pub ordering_ts_ms: i64,
+    /// Unit: Unix milliseconds.
+    pub received_at_ms: i64,
+    /// Unit: Unix milliseconds.
+    pub routed_at_ms: i64,
+    /// Unit: bytes, as Terra sent it.
+    pub size_bytes: u64,
+    /// XXH3 of the body, hexadecimal: tells a retry from another body under the same trace id.
+    pub body_hash: String,
+    /// Whose.
+    pub terra_user_id: Option<TerraUserId>,
+    /// The provider.
+    pub provider: Option<Provider>,
+    /// `Terra-Reference` as sent.
+    pub reference: Option<String>,
+    /// Came later than on time.
+    #[serde(default)]
+    pub late: bool,
+}
+
+impl Table {
+    /// The ledger's lines for these webhooks, where it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn webhooks(
+        &self,
+        ids: impl IntoIterator<Item = &WebhookId>,
+    ) -> Result<HashMap<WebhookId, WebhookEntry>, TableError> {
+        let found = self.batch_get(ids.into_iter().map(Key::webhook)).await?;
+        found
+            .into_iter()
+            .map(|(key, item)| decode(&key, item).map(|entry| (entry.webhook_id.clone(), entry)))
+            .collect()
+    }
+
+    /// Writes a webhook's line. Call it last.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn finish(&self, entry: &WebhookEntry) -> Result<(), TableError> {
+        let key = Key::webhook(&entry.webhook_id);
+        let mut item = encode(entry);
+        item.extend(key.attributes());
+        self.client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .send()
+            .await
+            .map_err(TableError::unavailable("finish", &key))?;
+        Ok(())
+    }
+
+    /// The webhooks received on a day (`YYYY-MM-DD`, UTC), newest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn webhooks_of_day(
+        &self,
+        day: &str,
+        limit: usize,
+    ) -> Result<Vec<WebhookEntry>, TableError> {
+        let shards = stream::iter(0..DAY_SHARDS)
+            .map(|shard| self.webhooks_of_shard(day, shard, limit))
+            .buffer_unordered(usize::from(DAY_SHARDS));
+        let mut entries: Vec<WebhookEntry> = shards.try_concat().await?;
+        entries.sort_by(|one, other| {
+            (other.received_at_ms, &other.webhook_id).cmp(&(one.received_at_ms, &one.webhook_id))
+        });
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    async fn webhooks_of_shard(
+        &self,
+        day: &str,
+        shard: u8,
+        limit: usize,
+    ) -> Result<Vec<WebhookEntry>, TableError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .key_condition_expression("time_pk = :day")
+            .expression_attribute_values(
+                ":day",
+                AttributeValue::S(Key::webhooks_of_day(day, shard)),
+            )
+            .scan_index_forward(false)
+            .into_paginator()
+            .items()
+            .send();
+        let mut entries = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(TableError::unavailable("query", "the webhooks of a day"))?;
+            let key = Key::of_item(&item);
+            let key = key.ok_or_else(|| TableError::Corrupt {
+                key: Key::request(day),
+                field: "pk",
+            })?;
+            entries.push(decode(&key, item)?);
+            if entries.len() >= limit {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+}
+
+fn encode(entry: &WebhookEntry) -> Item {
+    let mut entry = entry.clone();
+    entry.parked.truncate(MAX_PARKED_LISTED);
+    let received_at = Timestamp::from_millisecond(entry.received_at_ms).unwrap_or_default();
+    let day = received_at.strftime("%Y-%m-%d").to_string();
+    let shard = shard(&entry.webhook_id);
+    let expires_at = entry.received_at_ms / 1000 + KEPT_DAYS * 86_400;
+    let text = AttributeValue::S;
+    let mut item = match serde_json::to_value(&entry) {
+        Ok(Value::Object(map)) => map
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, to_attribute(value)))
+            .collect(),
+        // A struct of plain fields always serialises to an object.
+        _ => Item::new(),
+    };
+    item.insert(TIME_PK.to_owned(), text(Key::webhooks_of_day(&day, shard)));
+    item.insert(
+        TIME_SK.to_owned(),
+        text(format!("{received_at:.3}#{}", entry.webhook_id)),
+    );
+    item.insert(
+        EXPIRES_AT.to_owned(),
+        AttributeValue::N(expires_at.to_string()),
+    );
+    item
+}
+
+fn shard(id: &WebhookId) -> u8 {
+    let hash = xxhash_rust::xxh3::xxh3_64(id.as_str().as_bytes());
+    u8::try_from(hash % u64::from(DAY_SHARDS)).unwrap_or_default()
+}
+
+/// An index gives only what it projects: the rest reads as absent.
+fn decode(key: &Key, item: Item) -> Result<WebhookEntry, TableError> {
+    let id = item
+        .get(super::key::PK)
+        .and_then(|pk| pk.as_s().ok())
+        .cloned();
+    let mut map = to_json_map(item);
+    map.entry("webhook_id").or_insert_with(|| {
+        id.as_deref()
+            .and_then(|pk| pk.strip_prefix("WEBHOOK#"))
+            .unwrap_or_default()
+            .into()
+    });
+    map.entry("body_hash").or_insert_with(|| "".into());
+    serde_json::from_value(Value::Object(map)).map_err(|_| TableError::Corrupt {
+        key: key.clone(),
+        field: "outcome",
+    })
+}

@@ -1,0 +1,287 @@
+//! The table: what Terrarium remembers, in DynamoDB.
+//!
+//! # Limitations
+//!
+//! - A connection may have at most [`connections::MAX_MEMBERS`] Terra user ids: one transaction
+//!   moves them all.
+//! - A person's reference id in a key may be personal data; erasing a person removes it.
+//! - Nothing here deletes by itself but the ledger, by TTL.
+//!
+//! # Schema
+//!
+//! One table, on demand. Keys and the index are in [`key`]; every state that changes carries a
+//! `revision`, a number that grows by one with each write.
+//!
+//! # Steps of a change
+//!
+//! 1. Read the stored state, strongly consistent.
+//! 2. Join it with what arrived: [`domain::Join`], the only rule there is.
+//! 3. If nothing changed, done. Else write the joined state on the condition that `revision` is
+//!    still the one read (`attribute_not_exists` for a new item).
+//! 4. If the condition failed, somebody else wrote: go back to 1.
+//!
+//! Where a connection, its aliases and its place under a person must change together, step 3 is one
+//! transaction with the same conditions. When `user_reauth` makes two connections one, that
+//! transaction points all aliases to the connection that stays, deletes the other and notes on the
+//! one that stays that it is *absorbing* the other's records, which are then moved one by one, each
+//! by the steps above. Whoever wrote records asks for the alias once more afterwards: if it leads
+//! elsewhere by now, the records it wrote are moved too.
+//!
+//! # Guarantee
+//!
+//! The state of every item is the join of everything that was applied, in whatever order, however
+//! often, and with any number of writers; a writer that dies leaves a state from which applying the
+//! same again finishes the work.
+//!
+//! # Source
+//!
+//! Optimistic locking as AWS describes it for DynamoDB: a version attribute and a condition
+//! expression; the join is a state-based CRDT.
+
+mod attribute;
+pub mod connections;
+mod error;
+pub mod key;
+pub mod ledger;
+pub mod records;
+mod requests;
+mod schema;
+
+use std::{collections::HashMap, fmt, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::{delete_item::DeleteItemError, put_item::PutItemError},
+    types::{AttributeValue, KeysAndAttributes},
+};
+
+pub use self::error::TableError;
+use self::{attribute::Item, key::Key};
+
+/// The attribute that says which write made an item.
+const REVISION: &str = "revision";
+/// How often a change is tried again because others changed the item meanwhile.
+const MAX_ATTEMPTS: u32 = 20;
+/// AWS: a `BatchGetItem` takes at most 100 keys.
+const MAX_BATCH_GET: usize = 100;
+
+/// A DynamoDB table. Cheap to clone.
+#[derive(Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A state as stored, with the revision it was read at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored<T> {
+    /// The state.
+    pub state: T,
+    /// Its revision.
+    pub revision: u64,
+}
+
+impl Table {
+    /// A table that exists already.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self {
+            client,
+            name: name.into(),
+        }
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(TableError::unavailable("read", key))?;
+        Ok(found.item)
+    }
+
+    async fn batch_get(
+        &self,
+        keys: impl IntoIterator<Item = Key>,
+    ) -> Result<HashMap<Key, Item>, TableError> {
+        let mut wanted: Vec<Key> = keys.into_iter().collect();
+        wanted.sort();
+        wanted.dedup();
+        let mut found = HashMap::with_capacity(wanted.len());
+        if let [key] = wanted.as_slice() {
+            found.extend(self.get(key).await?.map(|item| (key.clone(), item)));
+            return Ok(found);
+        }
+        for chunk in wanted.chunks(MAX_BATCH_GET) {
+            let mut attempt = 0;
+            let mut asked = chunk.iter().map(Key::attributes).collect::<Vec<_>>();
+            while !asked.is_empty() {
+                back_off(attempt).await;
+                attempt += 1;
+                let request = KeysAndAttributes::builder()
+                    .set_keys(Some(asked))
+                    .consistent_read(true)
+                    .build()
+                    .map_err(TableError::unavailable("read", "a batch"))?;
+                let answer = self
+                    .client
+                    .batch_get_item()
+                    .request_items(&self.name, request)
+                    .send()
+                    .await
+                    .map_err(TableError::unavailable("read", "a batch"))?;
+                let items = answer
+                    .responses
+                    .and_then(|mut by_table| by_table.remove(&self.name));
+                for item in items.unwrap_or_default() {
+                    if let Some(key) = Key::of_item(&item) {
+                        found.insert(key, item);
+                    }
+                }
+                asked = answer
+                    .unprocessed_keys
+                    .and_then(|mut by_table| by_table.remove(&self.name))
+                    .map(|rest| rest.keys)
+                    .unwrap_or_default();
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes an item if its revision is still `seen`. `false`: it is not.
+    async fn put_if(&self, key: &Key, item: Item, seen: Option<u64>) -> Result<bool, TableError> {
+        let condition = Condition::on(seen);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(stamped(key, item, seen)))
+            .condition_expression(condition.expression)
+            .set_expression_attribute_values(condition.values)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(true),
+            Err(error) if is_condition_failure(&error) => Ok(false),
+            Err(error) => Err(TableError::unavailable("write", key)(error)),
+        }
+    }
+
+    /// All items of a partition of the table whose sort key begins with `prefix`, page by page.
+    async fn query(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, TableError> {
+        let operation = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
+        let operation = if prefix.is_empty() {
+            operation.key_condition_expression("pk = :pk")
+        } else {
+            operation
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
+        };
+        let mut pages = operation.into_paginator().items().send();
+        let mut items = Vec::new();
+        let place = pk.split('#').next().unwrap_or_default();
+        while let Some(item) = pages.next().await {
+            items.push(item.map_err(TableError::unavailable("query", place))?);
+        }
+        Ok(items)
+    }
+
+    /// Deletes an item if its revision is still `seen`. `false`: it is not.
+    async fn delete_if(&self, key: &Key, seen: u64) -> Result<bool, TableError> {
+        let condition = Condition::on(Some(seen));
+        let deleted = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .condition_expression(condition.expression)
+            .set_expression_attribute_values(condition.values)
+            .send()
+            .await;
+        match deleted {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(TableError::unavailable("delete", key)(error)),
+        }
+    }
+}
+
+/// "Nobody wrote since I read", in DynamoDB's words.
+struct Condition {
+    expression: &'static str,
+    values: Option<HashMap<String, AttributeValue>>,
+}
+
+impl Condition {
+    fn on(seen: Option<u64>) -> Self {
+        match seen {
+            None => Self {
+                expression: "attribute_not_exists(pk)",
+                values: None,
+            },
+            Some(revision) => Self {
+                expression: "revision = :seen",
+                values: Some(HashMap::from([(
+                    ":seen".to_owned(),
+                    AttributeValue::N(revision.to_string()),
+                )])),
+            },
+        }
+    }
+}
+
+/// An item with its key and its next revision.
+fn stamped(key: &Key, mut item: Item, seen: Option<u64>) -> Item {
+    item.extend(key.attributes());
+    let next = seen.unwrap_or_default() + 1;
+    item.insert(REVISION.to_owned(), AttributeValue::N(next.to_string()));
+    item
+}
+
+fn revision(key: &Key, item: &Item) -> Result<u64, TableError> {
+    item.get(REVISION)
+        .and_then(|attribute| attribute.as_n().ok())
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| TableError::Corrupt {
+            key: key.clone(),
+            field: REVISION,
+        })
+}
+
+fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(PutItemError::is_conditional_check_failed_exception)
+}
+
+/// Waits before a repetition: nothing the first time, then a random while of up to 640 ms, so that
+/// those who met once do not meet again.
+async fn back_off(attempt: u32) {
+    if attempt > 0 {
+        let longest = 10_u64 << attempt.min(6);
+        tokio::time::sleep(Duration::from_millis(rand::random_range(1..=longest))).await;
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a payload could not be fetched.
+
+use std::error::Error;
+
+use domain::Retry;
+use http::StatusCode;
+
+/// This machine's TLS cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the fetching of payloads")]
+pub struct CannotSetUp {
+    pub(super) source: reqwest::Error,
+}
+
+/// A payload was not fetched.
+///
+/// The URL is in none of it, neither in the message nor in the cause: only its host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// We do not ask there.
+    #[error("payload at {host} may not be fetched: {why}")]
+    NotAllowed {
+        /// The URL's host.
+        host: String,
+        /// Which rule it breaks.
+        why: &'static str,
+    },
+    /// The host will not give it: as a rule, because the URL has expired (400 or 403).
+    #[error("payload at {host} was refused with {status}")]
+    Refused {
+        /// The URL's host.
+        host: String,
+        /// What it answered.
+        status: StatusCode,
+    },
+    /// The payload is larger than we take.
+    #[error("payload at {host} is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The URL's host.
+        host: String,
+        /// What is allowed.
+        limit_bytes: usize,
+    },
+    /// The host did not answer, not in time, not to the end, or with a failure of its own.
+    #[error("cannot fetch the payload at {host}")]
+    Unavailable {
+        /// The URL's host.
+        host: String,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// The host says that it is its own failure.
+#[derive(Debug, thiserror::Error)]
+#[error("the host answered {0}")]
+struct Failed(StatusCode);
+
+impl FetchError {
+    /// Whether the queue should bring the work back.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unavailable { .. } => Retry::Later,
+            Self::NotAllowed { .. } | Self::Refused { .. } | Self::TooLarge { .. } => Retry::Never,
+        }
+    }
+
+    pub(super) fn not_allowed(host: Option<&str>, why: &'static str) -> Self {
+        Self::NotAllowed {
+            host: host.unwrap_or("an unknown host").to_owned(),
+            why,
+        }
+    }
+
+    pub(super) fn unavailable(host: String, error: reqwest::Error) -> Self {
+        Self::Unavailable {
+            host,
+            source: error.without_url().into(),
+        }
+    }
+
+    pub(super) fn of_status(host: String, status: StatusCode) -> Self {
+        let passing = matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        );
+        if passing || status.is_server_error() {
+            Self::Unavailable {
+                host,
+                source: Failed(status).into(),
+            }
+        } else {
+            Self::Refused { host, status }
+        }
+    }
+}

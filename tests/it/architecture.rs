@@ -1,0 +1,199 @@
+//! The arrows of dependency, and who may speak what.
+
+use std::{collections::BTreeMap, path::Path, process::Command};
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    kind: Option<String>,
+    path: Option<String>,
+}
+
+fn packages() -> BTreeMap<String, Package> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "cargo tells its children which cargo it is"
+    )]
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(cargo)
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Metadata = serde_json::from_slice(&output.stdout).unwrap();
+    metadata
+        .packages
+        .into_iter()
+        .map(|package| (package.name.clone(), package))
+        .collect()
+}
+
+impl Package {
+    /// What the built package depends on; what its tests need does not count.
+    fn built_from(&self) -> impl Iterator<Item = &Dependency> {
+        self.dependencies
+            .iter()
+            .filter(|dependency| dependency.kind.as_deref() != Some("dev"))
+    }
+
+    fn is_below(&self, folder: &str) -> bool {
+        self.manifest_path
+            .contains(&format!("/{folder}/{}/", self.name))
+    }
+}
+
+/// What a package may depend on, of ours.
+fn allowed(package: &Package) -> Option<&'static [&'static str]> {
+    if package.is_below("functions") {
+        return Some(&[
+            "models",
+            "domain",
+            "store",
+            "runtime",
+            "terra-client",
+            "destinations",
+            "formats",
+        ]);
+    }
+    match package.name.as_str() {
+        "models" => Some(&[]),
+        "domain" | "simulator" => Some(&["models"]),
+        "store" | "runtime" | "terra-client" | "destinations" | "formats" => {
+            Some(&["models", "domain"])
+        }
+        // The local system may use everything; tests and benchmarks too.
+        "terrarium" | "tests" | "bench" => None,
+        other => panic!("where does `{other}` stand? Say it here and in ARCHITECTURE.md"),
+    }
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let packages = packages();
+    assert!(packages.len() >= 9);
+    let mut wrong = Vec::new();
+    for package in packages.values() {
+        let Some(allowed) = allowed(package) else {
+            continue;
+        };
+        for dependency in package
+            .built_from()
+            .filter(|dependency| dependency.path.is_some())
+        {
+            if !allowed.contains(&dependency.name.as_str()) {
+                wrong.push(format!("{} → {}", package.name, dependency.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn nobody_but_tests_and_benchmarks_depends_on_the_local_system() {
+    for package in packages().values() {
+        let depends = package
+            .dependencies
+            .iter()
+            .any(|dependency| dependency.name == "terrarium");
+        assert!(
+            !depends || ["tests", "bench"].contains(&package.name.as_str()),
+            "{}",
+            package.name
+        );
+    }
+}
+
+#[test]
+fn what_decides_is_pure() {
+    let packages = packages();
+    for name in ["models", "domain"] {
+        for dependency in packages[name].built_from() {
+            let impure = [
+                "tokio", "aws", "reqwest", "hyper", "rand", "lambda", "futures", "axum",
+            ];
+            let found = impure
+                .iter()
+                .any(|impure| dependency.name.starts_with(impure));
+            assert!(!found, "{name} → {}", dependency.name);
+        }
+    }
+}
+
+#[test]
+fn each_protocol_is_spoken_in_one_place() {
+    let packages = packages();
+    let speakers = |protocol: &str| {
+        let speaks = |package: &&Package| {
+            package
+                .built_from()
+                .any(|dependency| dependency.name == protocol)
+        };
+        let all = packages
+            .values()
+            .filter(|package| !["terrarium", "tests", "bench"].contains(&package.name.as_str()));
+        all.filter(speaks)
+            .map(|package| package.name.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(speakers("object_store"), ["store"]);
+    for (protocol, allowed) in [
+        ("aws-sdk-dynamodb", &["store"][..]),
+        ("aws-sdk-sqs", &["runtime"]),
+        ("aws-sdk-secretsmanager", &["runtime"]),
+        // The store's is the client of its object storage.
+        (
+            "reqwest",
+            &["terra-client", "destinations", "simulator", "store"],
+        ),
+    ] {
+        for speaker in speakers(protocol) {
+            let package = &packages[speaker];
+            // A function makes the client it hands on, in its `config.rs`, and does no more with it.
+            let wires = protocol.starts_with("aws-sdk-")
+                && package.is_below("functions")
+                && named_in(package, &protocol.replace('-', "_")) == ["config.rs"];
+            assert!(
+                allowed.contains(&speaker) || wires,
+                "{speaker} → {protocol}"
+            );
+        }
+    }
+}
+
+/// The files of a package's sources that name `name`.
+fn named_in(package: &Package, name: &str) -> Vec<String> {
+    let sources = Path::new(&package.manifest_path).with_file_name("src");
+    let files = std::fs::read_dir(sources)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    files
+        .filter(|file| file.is_file() && std::fs::read_to_string(file).unwrap().contains(name))
+        .map(|file| file.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect()
+}

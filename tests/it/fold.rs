@@ -1,0 +1,233 @@
+//! What a set of webhooks comes to by `domain` alone, without table, queue or order: the measure of
+//! what the system makes of the same webhooks.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    Join as _,
+    connection::{Connection, ConnectionId},
+    key::NaturalKey,
+    locator::Locator,
+    plan::{Owner, plan},
+    record::{Delivery, Payload, Record},
+    request::Request,
+    version::ordering_timestamp_ms,
+};
+use models::{
+    data::DataType,
+    event::Event,
+    headers::TerraHeaders,
+    ids::{TerraUserId, WebhookId},
+};
+use simulator::Webhook;
+use store::table::{Table, connections::Alias, key::RecordOwner};
+
+/// Connections, records and requests; where in the archive a record lies is left out.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct State {
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) records: BTreeMap<(RecordOwner, DataType, NaturalKey), Record>,
+    pub(crate) requests: BTreeMap<String, Request>,
+}
+
+/// The headers of a webhook as the intake keeps them, without the signature.
+pub(crate) fn headers_of(webhook: &Webhook) -> TerraHeaders {
+    let headers = webhook.signed_headers(b"x", 0);
+    let pairs = headers
+        .iter()
+        .filter(|(name, _)| !name.contains("Signature"));
+    TerraHeaders::from_pairs(pairs.map(|(name, value)| (*name, value.as_bytes())))
+}
+
+/// Folds webhooks, each with the second in which it was signed.
+pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + Clone) -> State {
+    let mut state = State::default();
+    let mut connections: Vec<Connection> = Vec::new();
+    let mut records: Vec<(RecordOwnerOfUser, DataType, NaturalKey, Record)> = Vec::new();
+    for (webhook, signed_at_s) in webhooks {
+        let Ok(event) = Event::parse(&webhook.body) else {
+            continue;
+        };
+        let headers = headers_of(webhook);
+        let id = WebhookId::of(&headers, &webhook.body);
+        let ordering_ts_ms = ordering_timestamp_ms(
+            &headers,
+            Some(signed_at_s),
+            signed_at_s.saturating_mul(1000),
+        );
+        let plan = plan(&event, &id, &headers, ordering_ts_ms);
+
+        if let Some(mut joined) = plan.connection {
+            let touches = |known: &Connection, joined: &Connection| {
+                known
+                    .members
+                    .keys()
+                    .any(|user| joined.members.contains_key(user))
+            };
+            while let Some(place) = connections.iter().position(|known| touches(known, &joined)) {
+                joined = joined.join(connections.swap_remove(place));
+            }
+            connections.push(joined);
+        }
+        if let Some(planned) = plan.request.filter(|planned| !planned.only_if_known) {
+            let known = state.requests.remove(&planned.reference);
+            let request = known.into_iter().fold(planned.request, Request::join);
+            state.requests.insert(planned.reference, request);
+        }
+        for planned in plan.records {
+            let owner = match plan.owner.as_ref().unwrap() {
+                Owner::TerraUser(user) => RecordOwnerOfUser::User(user.clone()),
+                Owner::Person(person) => {
+                    RecordOwnerOfUser::Owner(RecordOwner::Person(person.clone()))
+                }
+            };
+            let found = planned.found;
+            let size_bytes = event.records[planned.index].range.len() as u64;
+            let delivery = Delivery {
+                version: planned.version,
+                payload: Payload {
+                    locator: nowhere(),
+                    size_bytes,
+                    inline: None,
+                },
+                summary: found.delivered,
+                from_samples: found.from_samples,
+                has_samples: found.has_samples,
+                start_time: found.identity.start_time.or(found.identity.timestamp),
+                retracted: found.retracted,
+            };
+            let record = Record::new(delivery, found.enrichment);
+            records.push((owner, planned.data_type, planned.key, record));
+        }
+    }
+    for (owner, data_type, key, record) in records {
+        let owner = match owner {
+            RecordOwnerOfUser::Owner(owner) => owner,
+            RecordOwnerOfUser::User(user) => {
+                let mut all = connections.iter();
+                let own = all
+                    .find(|connection| connection.members.contains_key(&user))
+                    .unwrap();
+                RecordOwner::Connection(own.id().unwrap())
+            }
+        };
+        let place = (owner, data_type, key);
+        let known = state.records.remove(&place);
+        let record = known
+            .into_iter()
+            .fold(record, |record, known| known.join(record));
+        state.records.insert(place, record);
+    }
+    for connection in connections {
+        state
+            .connections
+            .insert(connection.id().unwrap(), connection);
+    }
+    state
+}
+
+enum RecordOwnerOfUser {
+    User(TerraUserId),
+    Owner(RecordOwner),
+}
+
+/// What the table holds of everything in `expected`, and of every id that may have had something
+/// on the way there.
+pub(crate) async fn stored(table: &Table, expected: &State) -> State {
+    let mut state = State::default();
+    let users: Vec<TerraUserId> = expected
+        .connections
+        .values()
+        .flat_map(|connection| connection.members.keys().cloned())
+        .collect();
+    let aliases = table.aliases(&users).await.unwrap();
+    let mut ids: Vec<ConnectionId> = users.iter().map(ConnectionId::of).collect();
+    for alias in aliases.values() {
+        let Alias::Connection(id) = alias else {
+            panic!("erased")
+        };
+        ids.push(id.clone());
+    }
+    ids.sort();
+    ids.dedup();
+    let mut owners: Vec<RecordOwner> = expected
+        .records
+        .keys()
+        .map(|(owner, ..)| owner.clone())
+        .collect();
+    for id in ids {
+        if let Some(stored) = table.connection(&id).await.unwrap() {
+            assert!(
+                stored.absorbing.is_empty(),
+                "{id} is still absorbing others"
+            );
+            for user in stored.state.members.keys() {
+                assert_eq!(aliases.get(user), Some(&Alias::Connection(id.clone())));
+            }
+            state.connections.insert(id.clone(), stored.state);
+        }
+        owners.push(RecordOwner::Connection(id));
+    }
+    owners.sort();
+    owners.dedup();
+    for owner in owners {
+        for found in table.records(&owner, None).await.unwrap() {
+            let place = (owner.clone(), found.data_type, found.key);
+            state.records.insert(place, anywhere(found.record));
+        }
+    }
+    for reference in expected.requests.keys() {
+        if let Some(request) = table.request(reference).await.unwrap() {
+            state.requests.insert(reference.clone(), request);
+        }
+    }
+    state
+}
+
+fn nowhere() -> Locator {
+    Locator {
+        segment: "nowhere".to_owned(),
+        offset_bytes: 0,
+        length_bytes: 0,
+    }
+}
+
+fn anywhere(mut record: Record) -> Record {
+    record.newest.payload.locator = nowhere();
+    record.newest.payload.inline = None;
+    if let Some(sampled) = &mut record.sampled {
+        sampled.payload.locator = nowhere();
+    }
+    record
+}
+
+/// Says where two states part, one line each, instead of printing both whole.
+pub(crate) fn assert_same(found: &State, expected: &State, what: &str) {
+    for (id, connection) in &expected.connections {
+        assert_eq!(
+            found.connections.get(id),
+            Some(connection),
+            "{what}: connection {id}"
+        );
+    }
+    for (place, record) in &expected.records {
+        assert_eq!(found.records.get(place), Some(record), "{what}: {place:?}");
+    }
+    for (reference, request) in &expected.requests {
+        assert_eq!(
+            found.requests.get(reference),
+            Some(request),
+            "{what}: {reference}"
+        );
+    }
+    let extra: Vec<_> = found
+        .records
+        .keys()
+        .filter(|place| !expected.records.contains_key(place))
+        .collect();
+    assert!(extra.is_empty(), "{what}: {extra:?} should not be there");
+    assert!(
+        found == expected,
+        "{what}: connections or requests that should not be there"
+    );
+}

@@ -1,0 +1,19 @@
+//! What no single crate can prove: stories end to end, Terra's schemas, faults, bad input.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
+mod architecture;
+mod bad_input;
+mod convergence;
+mod fold;
+mod kill;
+mod samples;
+mod signatures;
+mod stories;
+mod world;

@@ -1,0 +1,276 @@
+//! Nothing of what Terra sends about a person, and no secret, is ever logged.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{Arc, Mutex},
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use simulator::{
+    DataType, Payloads, Provider, Shape, Webhook,
+    scenario::{self, Lively},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::world::{SECRET, World, now, terra};
+
+#[path = "../it/world.rs"]
+#[expect(dead_code, reason = "the harness of all tests; this one needs a part")]
+mod world;
+
+/// Everything of ours to the last detail; of others what is shown by default.
+const FILTER: &str = "info,models=trace,domain=trace,store=trace,runtime=trace,terra_client=trace,\
+    webhook_intake=trace,event_router=trace,terrarium=trace";
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What must not be found, with where it stands in a body.
+#[derive(Default)]
+struct Private {
+    texts: BTreeMap<String, String>,
+    numbers: BTreeMap<String, String>,
+}
+
+impl Private {
+    fn add(&mut self, place: &str, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    self.add(&format!("{place}.{name}"), value);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.add(place, item)),
+            Value::String(text) if text.len() >= 6 => {
+                self.texts.insert(text.clone(), place.to_owned());
+            }
+            // Small numbers are everywhere.
+            Value::Number(number) if number.to_string().len() >= 5 => {
+                self.numbers.insert(number.to_string(), place.to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn add_body(&mut self, body: &[u8]) {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+            return;
+        };
+        for field in [
+            "data",
+            "athlete",
+            "url",
+            "message",
+            "scopes_added",
+            "scopes_removed",
+        ] {
+            self.add(field, &body[field]);
+        }
+        for user in ["user", "old_user", "new_user"] {
+            for field in ["reference_id", "scopes"] {
+                self.add(&format!("{user}.{field}"), &body[user][field]);
+            }
+        }
+    }
+}
+
+/// Our own measurements, which may equal somebody's steps by chance.
+fn is_ours(field: &str) -> bool {
+    field.ends_with("_ms")
+        || field.ends_with("_bytes")
+        || field.ends_with("_seconds")
+        || [
+            "line",
+            "column",
+            "created",
+            "updated",
+            "unchanged",
+            "parked",
+            "timestamp",
+            "message_id",
+            "webhook_id",
+            "connection_id",
+            "webhook_url",
+        ]
+        .contains(&field)
+}
+
+/// All texts and numbers of a line of log that are not our own measurements.
+fn words(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (_, value) in fields.iter().filter(|(name, _)| !is_ours(name)) {
+                words(value, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| words(item, found)),
+        Value::Null | Value::Bool(_) => {}
+        other => found.push(
+            other
+                .as_str()
+                .map_or_else(|| other.to_string(), str::to_owned),
+        ),
+    }
+}
+
+/// A delivery whose every value has another type than it should.
+fn absurd(id: &str, canary: &str) -> Webhook {
+    let body = format!(
+        r#"{{"type":"daily","user":{{"user_id":"absurd","reference_id":"{canary}@example.org"}},
+        "data":[{{"metadata":{{"start_time":"{canary}","upload_type":"{canary}"}},
+        "distance_data":"{canary}","heart_rate_data":[["{canary}"]],
+        "data_enrichment":{{"strain_index":"{canary}"}}}},"{canary}"],"status":["{canary}"]}}"#
+    );
+    Webhook {
+        body: body.into(),
+        trace_id: Some(id.to_owned()),
+        reference: None,
+        ordering_timestamp_ms: None,
+        event_type: "daily".to_owned(),
+        terra_user_id: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_private_is_logged_whatever_happens() {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(EnvFilter::new(FILTER))
+        .with_writer(move || writer.clone())
+        .init();
+
+    let world = World::start_impatient().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let payloads = Payloads::new(&address, b"presigning", Arc::new(now));
+    let router = simulator::server::router(payloads.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let mut webhooks: Vec<Webhook> = Lively::new(terra(1), Some(payloads.clone()))
+        .take(400)
+        .collect();
+    let mut terra = terra(2);
+    webhooks.extend(scenario::every_event(&mut terra));
+    // Pings that succeed, that came too late, that nobody answers, that lead elsewhere.
+    terra.set_now(now());
+    let core = terra.connection(Provider::Core);
+    let shape = Shape::default();
+    let ping = scenario::ping(
+        &mut terra,
+        &core,
+        DataType::Body,
+        &shape,
+        &payloads,
+        "s3_payload",
+    );
+    let data = terra.data(&core, DataType::Daily, &shape);
+    let old = payloads.put("old", data.body.clone(), Timestamp::UNIX_EPOCH, 300);
+    let mut pings = vec![ping];
+    for url in [
+        old.as_str(),
+        "https://payloads.example.org/private-1?X-Amz-Signature=0123456789abcdef",
+        "http://127.0.0.1:9/private-2?X-Amz-Signature=0123456789abcdef",
+        "no url at all but private",
+    ] {
+        pings.push(terra.ping("s3_payload", &data, url, 300));
+    }
+    webhooks.extend(pings);
+    webhooks.push(absurd("absurd", "canary-4711-0815"));
+    let broken = br#"{"type":"daily","data":[{"note":"canary-broken-json" "#;
+    webhooks.push(Webhook {
+        body: broken.as_slice().into(),
+        ..absurd("broken", "x")
+    });
+
+    let mut private = Private::default();
+    for webhook in &webhooks {
+        private.add_body(&webhook.body);
+        world.deliver(webhook).await;
+        // The same under a wrong signature is refused, and that is logged too.
+        let headers = webhook.signed_headers(b"whsec_wrong_secret", now().as_second());
+        let headers: Vec<_> = headers
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        assert_eq!(world.post(&headers, webhook.body.to_vec()).await, 401);
+    }
+    world.idle().await;
+    let dead = world.dead_letters().await;
+    assert_eq!(
+        dead.len(),
+        1,
+        "only the ping that nobody answers is given up"
+    );
+    world.system.stop().await;
+    for text in [
+        SECRET,
+        "whsec_wrong_secret",
+        "canary-4711-0815",
+        "canary-broken-json",
+        "X-Amz-Signature",
+        "private-1",
+        "private-2",
+        "but private",
+    ] {
+        private.texts.insert(text.to_owned(), "planted".to_owned());
+    }
+    assert!(private.texts.len() > 1_000 && private.numbers.len() > 1_000);
+
+    let log = String::from_utf8(std::mem::take(&mut log.0.lock().unwrap())).unwrap();
+    assert!(
+        log.lines().count() > webhooks.len(),
+        "too little was logged to tell"
+    );
+    assert_tells_nothing(&log, &private);
+}
+
+fn assert_tells_nothing(log: &str, private: &Private) {
+    let mut lines = BTreeSet::new();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let mut found = Vec::new();
+        words(&line, &mut found);
+        lines.extend(found);
+    }
+    assert!(
+        lines.contains("webhook routed"),
+        "the log is not read rightly"
+    );
+    let mut leaks = BTreeMap::new();
+    for line in &lines {
+        for (text, place) in &private.texts {
+            if line.contains(text.as_str()) {
+                leaks.insert(text, (place, line));
+            }
+        }
+        for number in line.split(|c: char| !c.is_ascii_digit() && c != '.' && c != '-') {
+            if let Some((number, place)) = private.numbers.get_key_value(number) {
+                leaks.insert(number, (place, line));
+            }
+        }
+    }
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
