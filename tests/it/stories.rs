@@ -21,7 +21,14 @@ use simulator::{
     DataType as Kind, Oddity, Payloads, Provider, Scores, Shape, Size, Webhook,
     scenario::{self, ChunkForm, ReauthOrder},
 };
-use store::{parcel, table::ledger::Outcome};
+use store::{
+    parcel,
+    table::{
+        key::RecordOwner,
+        ledger::Outcome,
+        records::{IncomingRecord, Mode},
+    },
+};
 use terrarium::system::EVENTS_QUEUE;
 
 use crate::world::{World, now, terra};
@@ -298,6 +305,67 @@ async fn reauthentications_all_at_once_end_in_one_connection() {
     world.system.stop().await;
 }
 
+/// What a router leaves that is killed between writing its records and looking where they belong.
+async fn leave_under(world: &World, former: &RecordOwner, current: &RecordOwner) {
+    let records = world.system.table.records(current, None).await.unwrap();
+    assert!(!records.is_empty());
+    let left = records.into_iter().map(|found| IncomingRecord {
+        owner: former.clone(),
+        data_type: found.data_type,
+        key: found.key,
+        record: found.record,
+    });
+    let table = &world.system.table;
+    table
+        .apply_records(left.collect(), Mode::Write)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_router_left_under_a_former_id_is_moved_or_erased_when_it_comes_again() {
+    let (world, mut terra) = (World::start().await, terra(21));
+    let old = terra.stranger(Provider::Garmin);
+    let new = terra.reauthenticate(&old);
+    let reauth = terra.user_reauth(Some(&old), &new);
+    let data = terra.data(&new, Kind::Daily, &Shape::on(Some(day_of(&terra))));
+    let again = |trace_id: &str| Webhook {
+        trace_id: Some(trace_id.to_owned()),
+        ..data.clone()
+    };
+    world.deliver_in_order(&[data.clone(), reauth]).await;
+    let connection = world.connection(&new.terra_user_id).await;
+    let current = RecordOwner::Connection(connection.id.clone());
+    let user = TerraUserId::new(&new.terra_user_id).unwrap();
+    let former = RecordOwner::Connection(ConnectionId::of(&user));
+    assert_ne!(current, former);
+
+    leave_under(&world, &former, &current).await;
+    world.deliver_in_order(&[again("after-a-kill")]).await;
+    let table = &world.system.table;
+    assert!(table.records(&former, None).await.unwrap().is_empty());
+    assert_eq!(table.records(&current, None).await.unwrap().len(), 1);
+
+    leave_under(&world, &former, &current).await;
+    let erased = table.erase_connection(&connection, "2026-01-01T00:00:00Z");
+    assert!(erased.await.unwrap() > 0);
+    assert!(table.records(&former, None).await.unwrap().is_empty());
+
+    let stray = terra.stranger(Provider::Garmin);
+    let elsewhere = terra.data(&stray, Kind::Daily, &Shape::on(Some(day_of(&terra))));
+    world.deliver_in_order(&[elsewhere]).await;
+    let stray = world.connection(&stray.terra_user_id).await;
+    let stray = RecordOwner::Connection(stray.id);
+    for place in [&former, &current] {
+        leave_under(&world, place, &stray).await;
+    }
+    world.deliver_in_order(&[again("after-the-erasure")]).await;
+    for place in [&former, &current] {
+        assert!(table.records(place, None).await.unwrap().is_empty());
+    }
+    world.system.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn data_before_auth_wait_for_nobody() {
     let (world, mut terra) = (World::start().await, terra(8));
@@ -524,6 +592,84 @@ async fn serve(payloads_of: impl FnOnce(String) -> Payloads) -> Payloads {
     let router = simulator::server::router(payloads.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     payloads
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_terra_writes_to_a_queue_of_ours_takes_the_same_road() {
+    let (world, mut terra) = (World::start().await, terra(22));
+    let payloads = serve(|url| Payloads::new(&url, b"s3", std::sync::Arc::new(now))).await;
+    terra.set_now(now());
+    let arn = "arn:aws:sqs:eu-west-2:000000000000:terra-destination";
+    let own = &world.system.router;
+    let router = event_router::App {
+        table: own.table.clone(),
+        archive: own.archive.clone(),
+        payloads: own.payloads.clone(),
+        terra_queue_arn: Some(arn.to_owned()),
+        metrics: own.metrics,
+        observer: None,
+    };
+    let connection = terra.connection(Provider::Cronometer);
+    let shape = Shape::default();
+    let ping = scenario::ping(
+        &mut terra,
+        &connection,
+        Kind::Nutrition,
+        &shape,
+        &payloads,
+        "s3_payload",
+    );
+    let ping = String::from_utf8(ping.body.to_vec()).unwrap();
+    let direct = terra.data(&connection, Kind::Body, &shape);
+    let direct = String::from_utf8(direct.body.to_vec()).unwrap();
+    let healthcheck = String::from_utf8(terra.healthcheck().body.to_vec()).unwrap();
+    let nonsense = "no JSON".to_owned();
+    let sent_at_ms = now().as_millisecond();
+    let message = |id: &str, arn: &str, body: &str| {
+        json!({
+            "messageId": id,
+            "eventSourceARN": arn,
+            "body": body,
+            "attributes": {"SentTimestamp": sent_at_ms.to_string(), "ApproximateReceiveCount": "1"},
+            "messageAttributes": {},
+        })
+    };
+    let bodies = [&ping, &direct, &healthcheck, &nonsense];
+    let mut messages: Vec<_> = bodies
+        .iter()
+        .enumerate()
+        .map(|(number, body)| message(&number.to_string(), arn, body))
+        .collect();
+    // On any other queue this is no message of ours.
+    messages.push(message("foreign", &format!("{arn}-2"), &direct));
+    let event = serde_json::from_value(json!({ "Records": messages })).unwrap();
+    // Twice: a queue delivers at least once.
+    for _ in 0..2 {
+        let response = event_router::handle(&router, Clone::clone(&event), now()).await;
+        let failed = response.batch_item_failures.into_iter();
+        let failed: Vec<_> = failed.map(|failure| failure.item_identifier).collect();
+        assert_eq!(failed, ["foreign"]);
+    }
+
+    let user = &connection.terra_user_id;
+    assert_eq!(world.records(user, DataType::Nutrition).await.len(), 1);
+    assert_eq!(world.records(user, DataType::Body).await.len(), 1);
+    let outcomes = [
+        Outcome::Followed,
+        Outcome::Stored,
+        Outcome::Noted,
+        Outcome::Parked,
+    ];
+    for (body, outcome) in bodies.iter().zip(outcomes) {
+        let id = WebhookId::of(&TerraHeaders::default(), body.as_bytes());
+        let entry = world.entry(id.as_str()).await.unwrap();
+        assert_eq!(entry.outcome, outcome);
+        assert_eq!(entry.received_at_ms, sent_at_ms);
+        let locator = entry.locator.unwrap();
+        let archived = world.system.archive.read_webhook(&locator).await.unwrap();
+        assert!(archived.body == body.as_bytes());
+    }
+    world.system.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

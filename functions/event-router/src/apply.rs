@@ -68,7 +68,7 @@ pub(crate) async fn apply(
         ..Applied::nothing(outcome)
     };
 
-    let mut connection_id = None;
+    let mut known = None;
     if let Some(fragment) = &plan.connection {
         let connection = match mode {
             Mode::Write => app.table.apply_connection(fragment).await?,
@@ -79,10 +79,10 @@ pub(crate) async fn apply(
         };
         Span::current().record("connection_id", field::display(&connection.connection.id));
         applied.connection_changed = connection.changed;
-        connection_id = Some(connection.connection.id);
+        known = Some(connection.connection);
     }
-    let owner = match (&plan.owner, &connection_id) {
-        (Some(Owner::TerraUser(_)), Some(id)) => Some(RecordOwner::Connection(id.clone())),
+    let owner = match (&plan.owner, &known) {
+        (Some(Owner::TerraUser(_)), Some(known)) => Some(RecordOwner::Connection(known.id.clone())),
         (Some(Owner::Person(reference_id)), _) => Some(RecordOwner::Person(reference_id.clone())),
         _ => None,
     };
@@ -93,10 +93,11 @@ pub(crate) async fn apply(
             .filter_map(|planned| incoming(read, &owner, planned, &payload_of))
             .collect();
         applied.records = app.table.apply_records(incoming, mode).await?;
-        if let (Some(Owner::TerraUser(user)), Some(id), Mode::Write) =
-            (&plan.owner, &connection_id, mode)
+        if let (Some(Owner::TerraUser(user)), Some(known), Mode::Write) =
+            (&plan.owner, &known, mode)
+            && !app.table.settle(user, known).await?
         {
-            app.table.settle(user, id).await?;
+            return Ok(Applied::nothing(Outcome::Erased));
         }
     }
     if let (Some(request), Mode::Write) = (&plan.request, mode) {

@@ -5,7 +5,7 @@ use std::{
     ops::Range,
 };
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bytes::Bytes;
 use domain::{
     message::{Body, EventMessage},
@@ -40,6 +40,7 @@ use crate::{
     config::App,
     error::RouteError,
     ping::{Followed, follow},
+    source,
     work::{Read, Work},
 };
 
@@ -48,7 +49,8 @@ const CONCURRENT_USERS: usize = 8;
 
 /// Routes a batch. Messages that could not be routed are reported one by one and come back.
 pub async fn handle(app: &App, event: SqsEvent, now: Timestamp) -> SqsBatchResponse {
-    batch::run_whole(event, |messages| async move {
+    let read = |message: &SqsMessage| source::read(app, message, now);
+    batch::run_whole(event, read, |messages| async move {
         let whole = batch::caught(Box::pin(route(app, messages.clone(), now))).await;
         let outcomes = match whole {
             Ok(outcomes) => outcomes,
@@ -379,6 +381,8 @@ async fn write(
     Ok(Some(Segment { key, bytes }))
 }
 
+/// The users among them whose person was erased. What an earlier attempt, killed half-way, may have
+/// written for them before the erasure goes too.
 async fn erased_users(
     app: &App,
     ready: &[Ready<'_>],
@@ -390,11 +394,14 @@ async fn erased_users(
         .chain(payloads.iter().flatten())
         .flat_map(|read| &read.terra_user_ids)
         .collect();
-    let aliases = app.table.aliases(users).await?;
-    Ok(aliases
-        .into_iter()
-        .filter_map(|(user, alias)| (alias == Alias::Erased).then_some(user))
-        .collect())
+    let mut erased = BTreeSet::new();
+    for (user, alias) in app.table.aliases(users).await? {
+        if let Alias::Erased(connection) = alias {
+            app.table.erase_leftovers(&user, &connection).await?;
+            erased.insert(user);
+        }
+    }
+    Ok(erased)
 }
 
 async fn route_one(

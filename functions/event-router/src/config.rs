@@ -24,6 +24,8 @@ use terra_client::{HostPattern, PayloadFetcher, PayloadSettings};
 /// | `PAYLOAD_HOSTS` | hosts from which payloads of pings are fetched, comma-separated | `*.amazonaws.com,storage.googleapis.com` |
 /// | `PAYLOAD_MAX_BYTES` | largest payload fetched | 67108864 |
 /// | `PAYLOAD_TIMEOUT_SECONDS` | for one fetch | 20 |
+/// | `PAYLOAD_ALLOW_LOOPBACK_HTTP` | `true` fetches from plain http on this machine too: for tests | false |
+/// | `TERRA_QUEUE_ARN` | the queue to which Terra itself writes (its SQS destination) | none |
 ///
 /// and those of [`runtime::aws::sdk_config`].
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub struct Config {
     table_name: String,
     archive_bucket: String,
     payloads: PayloadSettings,
+    terra_queue_arn: Option<String>,
     sdk: SdkConfig,
 }
 
@@ -60,14 +63,20 @@ impl Config {
                 defaults.max_bytes,
             ),
             timeout: settings.seconds("PAYLOAD_TIMEOUT_SECONDS", Duration::from_secs(20)),
-            ..defaults
+            allow_http_loopback: settings.or_default(
+                "PAYLOAD_ALLOW_LOOPBACK_HTTP",
+                "true or false",
+                defaults.allow_http_loopback,
+            ),
         };
+        let terra_queue_arn = settings.optional("TERRA_QUEUE_ARN", "the ARN of a queue");
         let sdk = aws::sdk_config(&mut settings);
         settings.finish(|| {
             Some(Self {
                 table_name: table_name?,
                 archive_bucket: archive_bucket?,
                 payloads,
+                terra_queue_arn,
                 sdk: sdk?,
             })
         })
@@ -85,6 +94,8 @@ pub struct App {
     pub archive: Archive,
     /// Follows pings.
     pub payloads: PayloadFetcher,
+    /// Messages from this queue are Terra's own, not intake's.
+    pub terra_queue_arn: Option<String>,
     /// Where metrics go.
     pub metrics: Sink,
     /// Watches, where somebody wants to see webhooks go by.
@@ -115,6 +126,7 @@ impl App {
                 .context("cannot open the archive")?,
             payloads: PayloadFetcher::new(config.payloads)
                 .context("cannot make the client that fetches payloads")?,
+            terra_queue_arn: config.terra_queue_arn,
             metrics: Sink::Stdout,
             observer: None,
         })

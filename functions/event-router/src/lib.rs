@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod ping;
 mod replay;
+mod source;
 mod work;
 
 pub use self::{

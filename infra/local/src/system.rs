@@ -189,6 +189,7 @@ impl System {
             archive: archive.clone(),
             payloads: PayloadFetcher::new(options.payloads.clone())
                 .context("cannot make the client that fetches payloads")?,
+            terra_queue_arn: None,
             metrics: Sink::Nowhere,
             observer,
         });

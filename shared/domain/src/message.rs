@@ -35,4 +35,6 @@ pub enum Body {
     Inline(String),
     /// zstd, as an object of the archive's inbox: did not fit a message.
     Inbox(String),
+    /// As it is: on the road where Terra itself writes to a queue of ours.
+    Plain(String),
 }

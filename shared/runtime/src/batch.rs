@@ -66,7 +66,7 @@ where
     F: Fn(Received<M>) -> Fut,
     Fut: Future<Output = Result<(), E>>,
 {
-    let (messages, mut failures) = parse(event);
+    let (messages, mut failures) = parse(event, json);
     let mut waiting = messages.into_iter();
     let mut running = FuturesUnordered::new();
     loop {
@@ -82,18 +82,19 @@ where
     }
 }
 
-/// Gives the readable messages of a batch to one handler, all at once.
+/// Gives the messages of a batch that `read` can read ([`json`], as a rule) to one handler, all at
+/// once.
 ///
 /// A message comes back if its outcome is an error, if the handler gives no outcome for it, or if
 /// it cannot be read; if the handler panics, all do.
-pub async fn run_whole<M, E, F, Fut>(event: SqsEvent, handle: F) -> SqsBatchResponse
+pub async fn run_whole<M, E, R, F, Fut>(event: SqsEvent, read: R, handle: F) -> SqsBatchResponse
 where
-    M: DeserializeOwned,
     E: Error,
+    R: Fn(&SqsMessage) -> Result<M, serde_json::Error>,
     F: FnOnce(Vec<Received<M>>) -> Fut,
     Fut: Future<Output = Vec<Outcome<E>>>,
 {
-    let (messages, mut failures) = parse(event);
+    let (messages, mut failures) = parse(event, read);
     let expected: Vec<(String, u32)> = messages
         .iter()
         .map(|message| (message.message_id.clone(), message.receive_count))
@@ -131,16 +132,37 @@ where
 ///
 /// An unreadable message goes to the dead-letter queue by way of its retries; the log says where
 /// reading stopped, never what was read.
-pub fn parse<M: DeserializeOwned>(event: SqsEvent) -> (Vec<Received<M>>, Vec<BatchItemFailure>) {
+pub fn parse<M>(
+    event: SqsEvent,
+    read: impl Fn(&SqsMessage) -> Result<M, serde_json::Error>,
+) -> (Vec<Received<M>>, Vec<BatchItemFailure>) {
     let mut messages = Vec::with_capacity(event.records.len());
     let mut failures = Vec::new();
     for record in event.records {
-        match parse_one(record) {
+        match parse_one(&record, &read) {
             Ok(message) => messages.push(message),
             Err(failure) => failures.push(failure),
         }
     }
     (messages, failures)
+}
+
+/// Reads a message whose body is JSON.
+///
+/// # Errors
+///
+/// Where it is not, or not of this type.
+pub fn json<M: DeserializeOwned>(message: &SqsMessage) -> Result<M, serde_json::Error> {
+    serde_json::from_str(message.body.as_deref().unwrap_or_default())
+}
+
+/// When a message was sent, in Unix milliseconds, if the queue says so.
+pub fn sent_at_ms(message: &SqsMessage) -> Option<i64> {
+    number(message, "SentTimestamp")
+}
+
+fn number(message: &SqsMessage, attribute: &str) -> Option<i64> {
+    message.attributes.get(attribute)?.parse().ok()
 }
 
 /// The answer to a batch: these messages come back, the others are done.
@@ -201,30 +223,26 @@ fn span(message_id: &str, receive_count: u32) -> Span {
     )
 }
 
-fn parse_one<M: DeserializeOwned>(record: SqsMessage) -> Result<Received<M>, BatchItemFailure> {
+fn parse_one<M>(
+    record: &SqsMessage,
+    read: impl Fn(&SqsMessage) -> Result<M, serde_json::Error>,
+) -> Result<Received<M>, BatchItemFailure> {
     // A failure without an identifier makes Lambda bring the whole batch back: nothing is lost.
-    let message_id = record.message_id.unwrap_or_default();
-    let number = |name| {
-        record
-            .attributes
-            .get(name)
-            .and_then(|text: &String| text.parse().ok())
-    };
-    let receive_count = number("ApproximateReceiveCount").unwrap_or(1_i64);
-    let sent_at_ms = number("SentTimestamp").unwrap_or(0);
+    let message_id = record.message_id.clone().unwrap_or_default();
+    let receive_count = number(record, "ApproximateReceiveCount").unwrap_or(1);
 
-    match serde_json::from_str(record.body.as_deref().unwrap_or_default()) {
+    match read(record) {
         Ok(message) => Ok(Received {
             message_id,
             receive_count: u32::try_from(receive_count).unwrap_or(1),
-            sent_at_ms,
+            sent_at_ms: sent_at_ms(record).unwrap_or(0),
             message,
         }),
         Err(cause) => {
             error!(
                 message_id,
                 receive_count,
-                size_bytes = record.body.map_or(0, |body| body.len()),
+                size_bytes = record.body.as_ref().map_or(0, String::len),
                 category = ?cause.classify(),
                 line = cause.line(),
                 column = cause.column(),
@@ -325,6 +343,7 @@ mod tests {
     async fn a_message_of_a_whole_batch_without_an_outcome_comes_back() {
         let response = run_whole(
             event(&["0", "1", "2", "x"]),
+            json,
             |messages: Vec<Received<u32>>| {
                 let outcomes = messages
                     .into_iter()
@@ -346,7 +365,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_whole_batch_comes_back_after_a_panic() {
-        let response = run_whole(event(&["0", "1"]), |_: Vec<Received<u32>>| async {
+        let response = run_whole(event(&["0", "1"]), json, |_: Vec<Received<u32>>| async {
             assert!(std::hint::black_box(false), "lost");
             Vec::<Outcome<Refused>>::new()
         })
@@ -358,7 +377,7 @@ mod tests {
     fn a_record_without_an_id_brings_the_whole_batch_back() {
         let event: SqsEvent =
             serde_json::from_value(json!({ "Records": [{ "body": "x" }] })).unwrap();
-        let (messages, failures) = parse::<u32>(event);
+        let (messages, failures) = parse::<u32>(event, json);
         assert!(messages.is_empty());
         assert_eq!(failures[0].item_identifier, "");
     }
@@ -372,6 +391,7 @@ mod tests {
         }));
         check(run_whole(
             SqsEvent::default(),
+            json,
             |_: Vec<Received<u32>>| async { Vec::<Outcome<Refused>>::new() },
         ));
     }

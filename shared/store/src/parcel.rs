@@ -111,6 +111,7 @@ pub async fn pack(
 pub async fn open(archive: &Archive, body: &Body, size_bytes: u64) -> Result<Vec<u8>, ParcelError> {
     let damaged = |what| ParcelError::Damaged { what };
     let compressed = match body {
+        Body::Plain(text) => return Ok(text.clone().into_bytes()),
         Body::Inline(text) => STANDARD
             .decode(text)
             .map(Bytes::from)

@@ -237,7 +237,7 @@ impl Access {
                 let found = self.table.connection(&own).await?;
                 found.ok_or_else(|| failure::not_found(format!("connection {own} is gone")))
             }
-            Some(Alias::Erased) => Err(failure::not_found(format!(
+            Some(Alias::Erased(_)) => Err(failure::not_found(format!(
                 "the person behind {id} was erased"
             ))),
             None => Err(failure::not_found(format!(

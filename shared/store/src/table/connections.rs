@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use domain::connection::{Connection, ConnectionId};
+use futures::future::try_join_all;
 use models::ids::{ReferenceId, TerraUserId};
 use serde_json::{Value, json};
 
@@ -41,8 +42,8 @@ pub struct StoredConnection {
 pub enum Alias {
     /// To this connection.
     Connection(ConnectionId),
-    /// To a person who was erased: nothing more is kept under this id.
-    Erased,
+    /// To a person who was erased, and to the connection they had: nothing more is kept of them.
+    Erased(ConnectionId),
 }
 
 /// What applying a connection's fragment came to.
@@ -82,11 +83,7 @@ impl Table {
             if touched.is_torn() {
                 continue;
             }
-            if touched
-                .aliases
-                .values()
-                .any(|alias| *alias == Alias::Erased)
-            {
+            if touched.is_erased() {
                 return Ok(None);
             }
             let Some(joined) = touched.join(fragment) else {
@@ -129,10 +126,7 @@ impl Table {
         fragment: &Connection,
     ) -> Result<Option<AppliedConnection>, TableError> {
         let touched = self.touched(fragment).await?;
-        let erased = touched
-            .aliases
-            .values()
-            .any(|alias| *alias == Alias::Erased);
+        let erased = touched.is_erased();
         let Some(connection) = touched.join(fragment).filter(|_| !erased) else {
             return Ok(None);
         };
@@ -152,7 +146,7 @@ impl Table {
             .values()
             .filter_map(|alias| match alias {
                 Alias::Connection(id) => Some(id.clone()),
-                Alias::Erased => None,
+                Alias::Erased(_) => None,
             })
             .collect();
         let items = self.batch_get(ids.iter().map(Key::connection)).await?;
@@ -355,7 +349,11 @@ impl Table {
     }
 
     /// Makes sure that records just written under `written` are where their Terra user id leads
-    /// now; two connections may have become one meanwhile.
+    /// now. `false`: to a person who was erased meanwhile, and what was written is gone again.
+    ///
+    /// Two connections may have become one while we wrote; and a router that was killed between
+    /// its writes and this step may have left records under an id that the connection no longer
+    /// has. Every id it ever had is that of one of its members, so all of them are looked at.
     ///
     /// # Errors
     ///
@@ -363,9 +361,13 @@ impl Table {
     pub async fn settle(
         &self,
         user: &TerraUserId,
-        written: &ConnectionId,
-    ) -> Result<(), TableError> {
-        let mut written = written.clone();
+        written: &StoredConnection,
+    ) -> Result<bool, TableError> {
+        let former = written.former_ids();
+        let moves = former.iter().map(|id| self.move_records(id, &written.id));
+        try_join_all(moves).await?;
+
+        let mut written = written.id.clone();
         // One step per merge that happens at this very moment; more than a few is no accident.
         for _ in 0..MAX_ATTEMPTS {
             match self.alias(user).await? {
@@ -373,7 +375,11 @@ impl Table {
                     self.move_records(&written, &now).await?;
                     written = now;
                 }
-                _ => return Ok(()),
+                Some(Alias::Erased(_)) => {
+                    self.erase_records(&written).await?;
+                    return Ok(false);
+                }
+                _ => return Ok(true),
             }
         }
         let key = Key::connection(&written);
@@ -382,6 +388,26 @@ impl Table {
             key,
             attempts: MAX_ATTEMPTS,
         })
+    }
+
+    /// Removes what a router that was killed half-way may have left of an erased person.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn erase_leftovers(
+        &self,
+        user: &TerraUserId,
+        connection: &ConnectionId,
+    ) -> Result<(), TableError> {
+        self.erase_records(connection).await?;
+        self.erase_records(&ConnectionId::of(user)).await?;
+        Ok(())
+    }
+
+    async fn erase_records(&self, id: &ConnectionId) -> Result<usize, TableError> {
+        let owner = RecordOwner::Connection(id.clone());
+        self.erase_partition(&owner, "").await
     }
 
     /// A connection by our id.
@@ -427,15 +453,15 @@ impl Table {
                 continue;
             };
             let id = item.get(CONNECTION_ID).and_then(|id| id.as_s().ok());
+            let id = id.and_then(|id| id.parse().ok());
+            let id = id.ok_or(TableError::Corrupt {
+                key,
+                field: CONNECTION_ID,
+            })?;
             let alias = if item.contains_key(ERASED_AT) {
-                Alias::Erased
+                Alias::Erased(id)
             } else {
-                id.and_then(|id| id.parse().ok())
-                    .map(Alias::Connection)
-                    .ok_or(TableError::Corrupt {
-                        key,
-                        field: CONNECTION_ID,
-                    })?
+                Alias::Connection(id)
             };
             aliases.insert(user.clone(), alias);
         }
@@ -476,10 +502,10 @@ impl Table {
         for user in connection.state.members.keys() {
             let key = Key::alias(user);
             let mut item = key.attributes();
-            item.insert(
-                ERASED_AT.to_owned(),
-                AttributeValue::S(erased_at.to_owned()),
-            );
+            let id = AttributeValue::S(connection.id.to_string());
+            item.insert(CONNECTION_ID.to_owned(), id);
+            let erased_at = AttributeValue::S(erased_at.to_owned());
+            item.insert(ERASED_AT.to_owned(), erased_at);
             self.client
                 .put_item()
                 .table_name(&self.name)
@@ -488,11 +514,9 @@ impl Table {
                 .await
                 .map_err(TableError::unavailable("erase", &key))?;
         }
-        let owner = RecordOwner::Connection(connection.id.clone());
-        let mut erased = self.erase_partition(&owner, "").await?;
-        for other in &connection.absorbing {
-            let owner = RecordOwner::Connection(other.clone());
-            erased += self.erase_partition(&owner, "").await?;
+        let mut erased = self.erase_records(&connection.id).await?;
+        for former in connection.former_ids() {
+            erased += self.erase_records(&former).await?;
         }
         if let Some(reference_id) = connection.state.reference_id() {
             let owner = RecordOwner::Person(Some(reference_id.clone()));
@@ -532,8 +556,13 @@ impl Touched {
     fn is_torn(&self) -> bool {
         self.aliases.values().any(|alias| match alias {
             Alias::Connection(id) => !self.connections.contains_key(id),
-            Alias::Erased => false,
+            Alias::Erased(_) => false,
         })
+    }
+
+    fn is_erased(&self) -> bool {
+        let mut aliases = self.aliases.values();
+        aliases.any(|alias| matches!(alias, Alias::Erased(_)))
     }
 
     fn join(&self, fragment: &Connection) -> Option<StoredConnection> {
@@ -558,6 +587,12 @@ impl Touched {
 }
 
 impl StoredConnection {
+    /// Every other id that this connection may once have had.
+    fn former_ids(&self) -> BTreeSet<ConnectionId> {
+        let ids = self.state.members.keys().map(ConnectionId::of);
+        ids.filter(|id| *id != self.id).collect()
+    }
+
     /// The Terra user ids whose alias does not lead here yet, with where it leads now.
     fn missing_aliases<'a>(
         &'a self,
