@@ -41,6 +41,8 @@ pub enum Command {
     Dev(DevArgs),
     /// Sign JSON files as Terra does and post them to the intake
     Send(SendArgs),
+    /// Post simulated webhooks to an intake: to see a deployment at work
+    Simulate(SimulateArgs),
     /// Look at what is stored
     Show(ShowArgs),
     /// Read the exact bytes that Terra sent
@@ -126,6 +128,39 @@ pub struct SendArgs {
     /// `X-Terra-Ordering-Timestamp`, Unix milliseconds [default: now]
     #[arg(long, value_name = "MS")]
     pub ordering_timestamp: Option<u64>,
+    /// Data folder of the local system, for its address and secrets [default: ./.terrarium]
+    #[arg(long, value_name = "DIR", env = "TERRARIUM_DATA")]
+    pub data: Option<PathBuf>,
+}
+
+/// What to simulate.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium simulate --count 100         to the running local system
+  SIGNING_SECRETS='{\"terra\":\"<secret>\"}' \\
+    terrarium simulate --url https://example.org/webhooks/terra --manifest sent.jsonl
+
+The people and their days are made up; on a real system, erase them afterwards.")]
+pub struct SimulateArgs {
+    /// Where to post [default: the running local system]
+    #[arg(long, env = "TERRARIUM_URL")]
+    pub url: Option<String>,
+    /// How many webhooks
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub count: usize,
+    /// Makes the simulated people and their days
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub seed: u64,
+    /// Simulated people
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=5000))]
+    pub people: u16,
+    /// Writes what was sent, one JSON object per webhook: its id, type, size, SHA-256 and answer
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Which of the signing secrets to sign with [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub secret_name: Option<String>,
     /// Data folder of the local system, for its address and secrets [default: ./.terrarium]
     #[arg(long, value_name = "DIR", env = "TERRARIUM_DATA")]
     pub data: Option<PathBuf>,

@@ -353,6 +353,47 @@ fn a_killed_system_leaves_its_folder_usable() {
 }
 
 #[test]
+fn simulated_webhooks_are_posted_to_any_intake_and_listed() {
+    let (folder, data) = folder();
+    let mut dev = Dev::start(Path::new(&data), &["--no-simulator"]);
+    let address = fs::read_to_string(Path::new(&data).join("address")).unwrap();
+    // The same port under a name that only this machine has.
+    let address: Value = serde_json::from_str(&address).unwrap();
+    let url = address["webhook_url"].as_str().unwrap();
+    let url = url.replace("127.0.0.1", "api.execute-api.localhost");
+    let manifest = folder.path().join("sent.jsonl");
+    let manifest_path = manifest.to_str().unwrap();
+    let simulate = [
+        "simulate", "--data", &data, "--count", "40", "--people", "1",
+    ];
+    let arguments = [&simulate[..], &["--url", &url, "--manifest", manifest_path]].concat();
+    assert!(ok(&arguments).contains("40 webhooks accepted"));
+
+    let lines = fs::read_to_string(&manifest).unwrap();
+    let sent: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(sent.len(), 40);
+    for webhook in sent {
+        assert_eq!(webhook["status"], 200);
+        let id = webhook["webhook_id"].as_str().unwrap();
+        let deadline = Instant::now() + TIMEOUT;
+        while !run(&["show", "webhook", "--data", &data, id])
+            .status
+            .success()
+        {
+            assert!(Instant::now() < deadline, "{id} is never routed");
+        }
+        let body = ok(&["archive", "cat", "--data", &data, id]);
+        assert_eq!(webhook["size_bytes"], body.len());
+    }
+    let nobody = [&simulate[..], &["--url", "http://127.0.0.1:9/"]].concat();
+    refused(&nobody, 1, "nobody listens");
+    dev.stop();
+}
+
+#[test]
 fn a_webhook_of_ones_own_is_sent_shown_verified_replayed_and_erased() {
     let (folder, data) = folder();
     let mut dev = Dev::start(Path::new(&data), &["--no-simulator"]);

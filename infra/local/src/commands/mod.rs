@@ -4,10 +4,12 @@ mod access;
 mod archive;
 mod dev;
 mod erase;
+mod posting;
 mod replay;
 mod secrets;
 mod send;
 mod show;
+mod simulate;
 mod simulation;
 
 pub(crate) use self::dev::Dev;
@@ -22,6 +24,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Dev(cli.dev)) {
         Command::Dev(args) => dev::run(args).await,
         Command::Send(args) => send::run(args).await,
+        Command::Simulate(args) => simulate::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Archive(args) => archive::run(args).await,
         Command::Replay(args) => replay::run(args).await,

@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -12,13 +11,11 @@ use models::{ids::hex, signature::SigningSecret};
 use reqwest::StatusCode;
 
 use super::{
-    access::{Address, data_dir, now},
-    secrets,
+    access::{data_dir, now},
+    posting::{client, signing_secret, target, why_none},
 };
 use crate::{cli::SendArgs, failure, failure::Failure, output, text};
 
-/// Longer than Terra waits (8 s), so that a slow answer is seen as one.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// A progress bar is worth its lines from this many files on.
 const MANY: usize = 10;
 /// How much of an answer is shown.
@@ -27,24 +24,10 @@ const ANSWER_CHARS: usize = 160;
 pub(super) async fn run(args: SendArgs) -> anyhow::Result<()> {
     let files = files(&args.paths)?;
     let data_dir = data_dir(args.data.as_ref());
-    let url = match &args.url {
-        Some(url) => url.clone(),
-        None => match Address::of_running(&data_dir)? {
-            Some(address) => address.webhook_url,
-            None => {
-                return Err(failure::input(format!(
-                    "no terrarium runs in {}: start one with `terrarium dev`, or give --url",
-                    data_dir.display()
-                )));
-            }
-        },
-    };
-    let url = reqwest::Url::parse(&url)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| failure::input(format!("`{url}` is no URL like https://host/path")))?;
-    let secret = signing_secret(&data_dir, args.secret_name.as_deref()).await?;
-    let client = client()?;
+    let url = target(args.url.as_deref(), &data_dir)?;
+    let (name, secret) = signing_secret(&data_dir, args.secret_name.as_deref()).await?;
+    let secret = SigningSecret::new(&name, &secret).context("the signing secret is empty")?;
+    let client = client(&url)?;
 
     let bar = progress(files.len());
     let mut table = output::table(["file", "status", "answer"]);
@@ -111,15 +94,8 @@ async fn post(
     if let Some(reference) = &args.reference {
         request = request.header("Terra-Reference", reference);
     }
-    let answer = request.body(body).send().await.map_err(|error| {
-        if error.is_connect() {
-            format!("nobody listens at {url}")
-        } else if error.is_timeout() {
-            format!("no answer within {} s", TIMEOUT.as_secs())
-        } else {
-            runtime::telemetry::Chain(&error.without_url()).to_string()
-        }
-    })?;
+    let sent = request.body(body).send().await;
+    let answer = sent.map_err(|error| why_none(url, error))?;
     let status = answer.status();
     let text = answer.text().await.unwrap_or_default();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -129,37 +105,6 @@ async fn post(
         text
     };
     Ok((status, shown))
-}
-
-async fn signing_secret(data_dir: &Path, name: Option<&str>) -> anyhow::Result<SigningSecret> {
-    let secrets = secrets::load(data_dir).await?;
-    let found = match name {
-        Some(name) => secrets.iter().find(|(known, _)| known == name),
-        None => secrets.first(),
-    };
-    let known: Vec<_> = secrets.iter().map(|(name, _)| name.as_str()).collect();
-    let (name, secret) = found.ok_or_else(|| match name {
-        Some(name) if !known.is_empty() => failure::input(format!(
-            "there is no signing secret `{name}`; there are: {}",
-            known.join(", ")
-        )),
-        _ => failure::input(format!(
-            "there is no signing secret: `terrarium dev` makes {}, or set SIGNING_SECRETS to \
-             {{\"name\":\"secret\"}}",
-            secrets::file(data_dir).display()
-        )),
-    })?;
-    SigningSecret::new(name, secret).context("the signing secret is empty")
-}
-
-fn client() -> anyhow::Result<reqwest::Client> {
-    // The first call decides; a second one changes nothing.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder()
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .context("cannot make an HTTP client")
 }
 
 /// The files that are meant: those given, and in folders every `*.json`, in order.

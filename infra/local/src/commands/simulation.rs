@@ -150,7 +150,7 @@ fn mischief(seed: u64) -> Mischief {
 }
 
 /// The same seed makes the same trace ids again, also after a restart; these are new webhooks.
-fn of_this_run(mut webhook: Webhook, run: u32) -> Webhook {
+pub(super) fn of_this_run(mut webhook: Webhook, run: u32) -> Webhook {
     let renewed = webhook
         .trace_id
         .as_deref()
