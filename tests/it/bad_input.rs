@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::plan::ParkReason;
-use lambda_http::request::LambdaRequest;
 use models::{data::DataType, signature::Tolerance};
 use reqwest::{Method, Response, StatusCode};
 use runtime::metrics::Sink;
@@ -289,8 +288,7 @@ async fn through_gateway(world: &World, body: &str, is_base64: bool, signature: 
         "body": body,
         "isBase64Encoded": is_base64,
     });
-    let mut request: LambdaRequest = serde_json::from_value(event).unwrap();
-    webhook_intake::drop_undecodable_body(&mut request);
+    let request = webhook_intake::request_of(serde_json::from_value(event).unwrap());
     let app = webhook_intake::App {
         signing_secrets: vec![models::signature::SigningSecret::new("main", SECRET).unwrap()],
         tolerance: Tolerance::default(),

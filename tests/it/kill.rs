@@ -27,7 +27,7 @@ const WEBHOOKS: usize = 600;
 const SENDERS: usize = 12;
 
 fn options(folder: &Path) -> Options {
-    let mut options = Options::new(folder, vec![("main".to_owned(), SECRET.to_owned())]);
+    let mut options = crate::world::options(folder);
     options.visibility_timeout = Duration::from_secs(2);
     options
 }

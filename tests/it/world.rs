@@ -1,6 +1,10 @@
 //! A running system to test against, and ways to talk to it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use models::{
@@ -17,7 +21,7 @@ use store::table::{
     records::FoundRecord,
 };
 use tempfile::TempDir;
-use terrarium::system::{EVENTS_DEAD_LETTERS, EVENTS_QUEUE, Options, System};
+use terrarium::system::{DatabaseAt, EVENTS_DEAD_LETTERS, EVENTS_QUEUE, Options, System};
 
 pub(crate) const SECRET: &str = "whsec_terrarium_test_0123456789abcdef";
 
@@ -36,7 +40,7 @@ impl World {
     /// A system that hides received messages for a moment only: a failed one comes back at once.
     pub(crate) async fn start_impatient() -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let mut options = Options::new(folder.path(), vec![("main".to_owned(), SECRET.to_owned())]);
+        let mut options = options(folder.path());
         options.visibility_timeout = Duration::from_millis(300);
         let system = System::start(options, None).await.unwrap();
         Self {
@@ -56,7 +60,7 @@ impl World {
         folder: Arc<TempDir>,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
-        let mut options = Options::new(folder.path(), vec![("main".to_owned(), SECRET.to_owned())]);
+        let mut options = options(folder.path());
         options.clock = Arc::new(clock);
         // Nothing beyond loopback.
         options.payloads.allowed_hosts.clear();
@@ -212,6 +216,19 @@ impl World {
         }
         counts
     }
+}
+
+/// How a system in this folder is started. With `TERRARIUM_TEST_DYNAMODB_URL` its table is there
+/// instead of in the folder: the same tests on another engine.
+pub(crate) fn options(folder: &Path) -> Options {
+    let mut options = Options::new(folder, vec![("main".to_owned(), SECRET.to_owned())]);
+    #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
+    if let Ok(url) = std::env::var("TERRARIUM_TEST_DYNAMODB_URL") {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let table_name = format!("terrarium{name}");
+        options.database = DatabaseAt::Endpoint { url, table_name };
+    }
+    options
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one clock of the tests")]

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use anyhow::Context as _;
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use runtime::{
     aws,
     metrics::Sink,

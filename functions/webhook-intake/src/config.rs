@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use aws_config::SdkConfig;
 use aws_sdk_sqs::Client as SqsClient;
+use aws_types::SdkConfig;
 use domain::message::EventMessage;
 use models::signature::{SigningSecret, Tolerance};
 use runtime::{

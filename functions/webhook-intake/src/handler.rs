@@ -6,7 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::message::EventMessage;
 use http::{Method, Response, StatusCode, header};
 use jiff::Timestamp;
-use lambda_http::{Body, Request, request::LambdaRequest};
+use lambda_http::{
+    Body, Request, aws_lambda_events::apigw::ApiGatewayV2httpRequest, request::LambdaRequest,
+};
 use models::{
     headers::{SIGNATURE_NAMES, TerraHeaders},
     ids::WebhookId,
@@ -123,16 +125,14 @@ fn count(app: &App, outcome: &'static str, size_bytes: usize, now: Timestamp) {
     metrics.send(now.as_millisecond(), app.metrics);
 }
 
-/// Empties a body that the gateway says is base64 and that is not, so that it is refused like any
-/// other request without a body instead of ending the invocation.
-pub fn drop_undecodable_body(request: &mut LambdaRequest) {
-    if let LambdaRequest::ApiGatewayV2(request) = request
-        && request.is_base64_encoded
-        && request
-            .body
-            .as_ref()
-            .is_some_and(|body| STANDARD.decode(body).is_err())
-    {
-        request.body = None;
+/// The request in an event of API Gateway's.
+///
+/// A body that the gateway says is base64 and that is not is left out, so that it is refused like
+/// any other request without one instead of ending the invocation.
+pub fn request_of(mut event: ApiGatewayV2httpRequest) -> LambdaRequest {
+    let body = event.body.as_ref().filter(|_| event.is_base64_encoded);
+    if body.is_some_and(|body| STANDARD.decode(body).is_err()) {
+        event.body = None;
     }
+    LambdaRequest::ApiGatewayV2(event)
 }

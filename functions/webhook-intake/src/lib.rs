@@ -9,5 +9,5 @@ mod handler;
 
 pub use self::{
     config::{App, Config},
-    handler::{drop_undecodable_body, handle},
+    handler::{handle, request_of},
 };

@@ -4,11 +4,11 @@ use std::{convert::Infallible, sync::Arc};
 
 use jiff::Timestamp;
 use lambda_http::{
-    Adapter, Error, LambdaEvent, Request, lambda_runtime, request::LambdaRequest, service_fn,
-    tower::ServiceExt as _,
+    Adapter, Error, LambdaEvent, Request, aws_lambda_events::apigw::ApiGatewayV2httpRequest,
+    lambda_runtime, service_fn, tower::ServiceExt as _,
 };
 use runtime::{settings::Settings, telemetry};
-use webhook_intake::{App, Config, drop_undecodable_body, handle};
+use webhook_intake::{App, Config, handle, request_of};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -21,9 +21,13 @@ async fn main() -> Result<(), Error> {
         let now = Timestamp::now();
         async move { Ok::<_, Infallible>(handle(&app, request, now).await) }
     });
-    lambda_runtime::run(service_fn(move |mut event: LambdaEvent<LambdaRequest>| {
-        drop_undecodable_body(&mut event.payload);
-        Adapter::from(answer.clone()).oneshot(event)
-    }))
+    // Read as the one event it can be: to find out which of several it is takes another pass.
+    lambda_runtime::run(service_fn(
+        move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+            let LambdaEvent { payload, context } = event;
+            let event = LambdaEvent::new(request_of(payload), context);
+            Adapter::from(answer.clone()).oneshot(event)
+        },
+    ))
     .await
 }

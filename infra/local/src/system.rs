@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use dynoxide::Database;
 use event_router::Observer;
 use models::signature::{SigningSecret, Tolerance};
@@ -46,6 +46,20 @@ const ROUTERS: usize = 2;
 const LONG_POLL: Duration = Duration::from_secs(20);
 const TTL_SWEEP: Duration = Duration::from_mins(5);
 
+/// Where a system's table is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseAt {
+    /// In the data folder, in a database of our own.
+    DataFolder,
+    /// Behind another DynamoDB endpoint that takes any credentials: an emulator.
+    Endpoint {
+        /// `http://host:port`.
+        url: String,
+        /// The table's name there.
+        table_name: String,
+    },
+}
+
 /// How a system is started.
 #[derive(Clone)]
 pub struct Options {
@@ -61,6 +75,8 @@ pub struct Options {
     pub visibility_timeout: Duration,
     /// From where payloads of pings are fetched.
     pub payloads: PayloadSettings,
+    /// Where the table is.
+    pub database: DatabaseAt,
     /// The time.
     pub clock: Clock,
 }
@@ -90,6 +106,7 @@ impl Options {
                 allow_http_loopback: true,
                 ..PayloadSettings::default()
             },
+            database: DatabaseAt::DataFolder,
             clock,
         }
     }
@@ -107,11 +124,11 @@ pub struct System {
     pub queues: LocalQueues,
     /// The router, for replays.
     pub router: Arc<event_router::App>,
-    /// Where the embedded database listens.
+    /// Where the database listens.
     pub dynamodb_url: String,
     workers: Workers,
     /// Ends after the workers, which write to it until their last batch is done.
-    database: EmbeddedDatabase,
+    database: Option<EmbeddedDatabase>,
 }
 
 /// Tasks that end together when told to.
@@ -175,9 +192,15 @@ impl System {
             .await
             .context("cannot set up the events queue")?;
 
-        let database = EmbeddedDatabase::start(data_dir).await?;
-        let dynamodb_url = database.url.clone();
-        let table = Table::new(dynamodb_client(&dynamodb_url)?, TABLE_NAME);
+        let (database, dynamodb_url, table_name) = match &options.database {
+            DatabaseAt::DataFolder => {
+                let database = EmbeddedDatabase::start(data_dir).await?;
+                let url = database.url.clone();
+                (Some(database), url, TABLE_NAME)
+            }
+            DatabaseAt::Endpoint { url, table_name } => (None, url.clone(), table_name.as_str()),
+        };
+        let table = Table::new(dynamodb_client(&dynamodb_url)?, table_name);
         table
             .create_if_missing()
             .await
@@ -268,7 +291,9 @@ impl System {
     /// Stops taking webhooks, lets the batches at work finish, and closes everything.
     pub async fn stop(self) {
         self.workers.end().await;
-        self.database.stop().await;
+        if let Some(database) = self.database {
+            database.stop().await;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{
     Deserializer as _,

@@ -15,7 +15,8 @@ use tracing::{
     warn,
 };
 use tracing_subscriber::{
-    EnvFilter, Layer as _,
+    Layer as _,
+    filter::{LevelFilter, Targets},
     fmt::{
         FmtContext, FormatEvent, FormattedFields, MakeWriter,
         format::{JsonFields, Writer},
@@ -41,7 +42,7 @@ pub fn init(service: &'static str) {
 
 /// Starts JSON logs to another writer than standard output, with another default filter; otherwise
 /// like [`init`].
-pub fn init_to<W>(service: &'static str, default_filter: &'static str, writer: W)
+pub fn init_to<W>(service: &'static str, default_filter: &str, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -65,12 +66,17 @@ pub fn init_plain() {
 }
 
 /// The filter to use, and the one that was set if it cannot be used.
-fn filter(default: &str) -> (EnvFilter, Option<String>) {
+fn filter(default: &str) -> (Targets, Option<String>) {
     let set = Settings::from_env().optional::<String>(FILTER, "a filter like info");
-    match set.as_deref().map(EnvFilter::try_new) {
+    let default = || {
+        default
+            .parse()
+            .unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+    };
+    match set.as_deref().map(str::parse) {
         Some(Ok(filter)) => (filter, None),
-        Some(Err(_)) => (EnvFilter::new(default), set),
-        None => (EnvFilter::new(default), None),
+        Some(Err(_)) => (default(), set),
+        None => (default(), None),
     }
 }
 
@@ -80,7 +86,7 @@ fn report(started: bool, wrong: Option<String>) {
     }
 }
 
-fn json<W>(service: &'static str, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+fn json<W>(service: &'static str, filter: Targets, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -289,7 +295,11 @@ mod tests {
             let written = written.clone();
             move || written.clone()
         };
-        let subscriber = json("event-router", EnvFilter::new("info"), writer);
+        let subscriber = json(
+            "event-router",
+            Targets::new().with_default(LevelFilter::INFO),
+            writer,
+        );
         tracing::subscriber::with_default(subscriber, || {
             let outer = info_span!("message", message_id = "m-1", event_type = field::Empty);
             let _outer = outer.enter();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use models::ids::hex;
 use runtime::{
     secrets::{NamedSecret, SecretSource},
