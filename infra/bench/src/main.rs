@@ -4,6 +4,7 @@ mod child;
 mod client;
 mod clock;
 mod cpu;
+mod lambda;
 mod report;
 mod throughput;
 mod units;
@@ -49,6 +50,8 @@ enum Section {
     Throughput,
     /// Bytes, objects and write units per webhook.
     Units,
+    /// The release binaries of the functions under a Lambda Runtime API: cold start, latency, CPU.
+    Lambda,
     /// Everything.
     All,
     /// Part of another section, in a process of its own.
@@ -77,6 +80,9 @@ fn main() -> anyhow::Result<()> {
     }
     if all || matches!(section, Section::Memory) {
         child::memory(&mut report, now)?;
+    }
+    if all || matches!(section, Section::Lambda) {
+        lambda::run(&mut report, now)?;
     }
     if all || matches!(section, Section::Throughput) {
         throughput::run(&mut report, now)?;

@@ -11,7 +11,8 @@ pub(crate) const SECRET: &str = "whsec_bench_0123456789abcdef0123456789";
 /// The name of [`SECRET`].
 pub(crate) const SECRET_NAME: &str = "bench";
 
-const SEED: u64 = 7;
+/// Makes the people.
+pub(crate) const SEED: u64 = 7;
 
 /// A signed webhook.
 #[derive(Debug, Clone)]

@@ -1,0 +1,190 @@
+//! The deployed binaries under a Lambda Runtime API: cold start, latency, CPU, memory, size.
+
+mod aws;
+mod cost;
+mod events;
+mod function;
+mod runtime_api;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use jiff::Timestamp;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use self::{
+    aws::Aws,
+    function::{Binary, Function, Usage},
+    runtime_api::RuntimeApi,
+};
+use crate::{
+    clock::{count, median},
+    report::{Report, number},
+};
+
+/// What an AWS service in the same region takes to answer. Its real latency is not ours to measure.
+const AWS_DELAY: Duration = Duration::from_millis(5);
+/// Process starts per function.
+const STARTS: usize = 25;
+/// Invocations before and while a warm function is measured.
+const WARM_UP: usize = 50;
+const INVOCATIONS: usize = 400;
+/// A function that does not answer at all must not hold up the rest.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What every measurement needs.
+struct Bench {
+    runtime: Runtime,
+    folder: TempDir,
+}
+
+/// Prints the tables.
+pub(crate) fn run(report: &mut Report, now: Timestamp) -> anyhow::Result<()> {
+    report.line("## The functions as Lambda runs them")?;
+    let binaries = [
+        Binary::build("webhook-intake")?,
+        Binary::build("event-router")?,
+    ];
+    let bench = Bench {
+        runtime: tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?,
+        folder: tempfile::tempdir()?,
+    };
+    report.line(&format!(
+        "Release binaries under a Lambda Runtime API on loopback; AWS answers over TLS after {} ms, \
+         which the latencies hold. Start: process start to first answer, of {STARTS}. Warm: \
+         {INVOCATIONS} invocations one after the other. CPU: all threads, user and kernel.",
+        AWS_DELAY.as_millis()
+    ))?;
+    let mut starts = Vec::new();
+    let mut warm = Vec::new();
+    for binary in &binaries {
+        let events = bench.runtime.block_on(events::of(binary.name, now))?;
+        let (_, first) = events.first().context("no events")?;
+        starts.push(bench.starts(binary, first)?);
+        for (name, event) in &events {
+            warm.push(bench.warm(binary, name, event)?);
+        }
+    }
+    report.table(
+        &[
+            "function",
+            "best start, ms",
+            "median",
+            "in AWS's answers",
+            "CPU to first answer, ms",
+            "binary, MB",
+            "zipped, MB",
+        ],
+        &starts,
+    )?;
+    report.table(
+        &[
+            "webhook",
+            "p50, ms",
+            "p99, ms",
+            "CPU per webhook, ms",
+            "peak memory, MB",
+            "AWS calls per webhook",
+            "log bytes per webhook",
+        ],
+        &warm,
+    )?;
+    cost::run(report, &bench, &binaries, now)
+}
+
+impl Bench {
+    /// Starts a function. Its table is the database at a URL, or an empty one that keeps nothing.
+    fn start(
+        &self,
+        binary: &Binary,
+        delay: Duration,
+        database: Option<&str>,
+    ) -> anyhow::Result<(Function, RuntimeApi, Aws)> {
+        let _context = self.runtime.enter();
+        let aws = self
+            .runtime
+            .block_on(Aws::start(self.folder.path(), delay, database))?;
+        let api = self.runtime.block_on(RuntimeApi::start())?;
+        let log = self.folder.path().join("log");
+        let function = Function::start(binary, &api.address, &aws, &log)?;
+        Ok((function, api, aws))
+    }
+
+    fn invoke(&self, api: &mut RuntimeApi, event: &events::Event) -> anyhow::Result<Duration> {
+        let answered = async {
+            let answer = api.invoke(event.payload.clone());
+            tokio::time::timeout(ANSWER_WITHIN, answer).await
+        };
+        let answered = self.runtime.block_on(answered);
+        let (took, answer) = answered.context("the function does not answer")??;
+        ensure!(
+            (event.is_right)(&answer),
+            "the function did not take the webhook: {}",
+            String::from_utf8_lossy(&answer)
+        );
+        Ok(took)
+    }
+
+    fn starts(&self, binary: &Binary, event: &events::Event) -> anyhow::Result<Vec<String>> {
+        let mut took_ms = Vec::new();
+        let mut cpu_ms = Vec::new();
+        let mut waits = 0;
+        for _ in 0..STARTS {
+            let (function, mut api, aws) = self.start(binary, AWS_DELAY, None)?;
+            self.invoke(&mut api, event)?;
+            took_ms.push(function.started.elapsed().as_secs_f64() * 1e3);
+            cpu_ms.push(function.usage()?.cpu_ms);
+            waits = aws.counts().rounds;
+        }
+        let best = took_ms.iter().copied().fold(f64::INFINITY, f64::min);
+        Ok(vec![
+            binary.name.to_owned(),
+            number(best),
+            number(median(took_ms)),
+            format!("{} × {} ms", waits, AWS_DELAY.as_millis()),
+            number(median(cpu_ms)),
+            number(count(binary.size_bytes) / 1e6),
+            number(count(binary.zipped_bytes) / 1e6),
+        ])
+    }
+
+    fn warm(
+        &self,
+        binary: &Binary,
+        name: &str,
+        event: &events::Event,
+    ) -> anyhow::Result<Vec<String>> {
+        let (function, mut api, aws) = self.start(binary, AWS_DELAY, None)?;
+        for _ in 0..WARM_UP {
+            self.invoke(&mut api, event)?;
+        }
+        let (before, calls_before, log_before) =
+            (function.usage()?, aws.counts().calls, function.log_bytes()?);
+        let mut took_ms = Vec::with_capacity(INVOCATIONS);
+        for _ in 0..INVOCATIONS {
+            took_ms.push(self.invoke(&mut api, event)?.as_secs_f64() * 1e3);
+        }
+        let Usage { cpu_ms, peak_kb } = function.usage()?;
+        let webhooks = count(u64::try_from(INVOCATIONS * event.webhooks)?);
+        took_ms.sort_unstable_by(f64::total_cmp);
+        let at = |part: usize| {
+            took_ms
+                .get(INVOCATIONS * part / 100)
+                .copied()
+                .unwrap_or_default()
+        };
+        Ok(vec![
+            format!("{}, {name}", binary.name),
+            number(at(50)),
+            number(at(99)),
+            number((cpu_ms - before.cpu_ms) / webhooks),
+            number(peak_kb / 1024.0),
+            number(count(aws.counts().calls - calls_before) / webhooks),
+            number(count(function.log_bytes()? - log_before) / webhooks),
+        ])
+    }
+}
