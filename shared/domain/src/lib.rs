@@ -10,6 +10,7 @@ pub mod connection;
 pub mod key;
 pub mod locator;
 pub mod message;
+pub mod pacing;
 pub mod plan;
 pub mod record;
 pub mod request;
