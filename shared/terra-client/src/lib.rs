@@ -1,5 +1,7 @@
-//! What we ask Terra over HTTP: for now, the payloads behind its pings.
+//! What we ask Terra over HTTP: the payloads behind its pings and, with the feature `api`, its API.
 
+#[cfg(feature = "api")]
+pub mod api;
 mod payload;
 mod tls;
 
