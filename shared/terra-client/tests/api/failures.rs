@@ -300,6 +300,17 @@ async fn nobody_there_is_said_without_saying_whom_we_looked_for() {
 }
 
 #[tokio::test]
+async fn the_key_is_not_carried_elsewhere() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Stub::answering([reply(200, r#"{"type":"body","data":[]}"#)]).await;
+        let location = format!("http://{}/api/v2/body", elsewhere.address);
+        let error = of_data(reply(status, "").with("location", &location)).await;
+        assert_eq!(brief(&error), "malformed Redirect");
+        assert!(elsewhere.seen().is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_names_the_call_and_nothing_of_the_answer() {
     let body = problem(
         "bad request",
