@@ -29,6 +29,15 @@ impl Zone {
         i32::from(time.hour()) * 60 + i32::from(time.minute())
     }
 
+    /// The instant `minute` minutes after midnight of `date` here; may lie on another day.
+    pub(crate) fn instant(self, date: Date, minute: i32) -> Timestamp {
+        let midnight = date.to_datetime(Time::midnight());
+        let time = midnight.saturating_add(SignedDuration::from_mins(i64::from(minute)));
+        self.offset()
+            .to_timestamp(time)
+            .unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     fn offset(self) -> Offset {
         Offset::from_seconds(self.offset_minutes * 60).unwrap_or(Offset::UTC)
     }

@@ -7,10 +7,14 @@
 //! - [`Deliverer`] posts webhooks as Terra does: timeout, doubling waits, a fresh signature per attempt.
 //! - [`Mischief`] makes the delivery worse than Terra ever was.
 //! - [`Payloads`] and [`server`] serve the payloads that pings point to.
+//! - [`Truth`] says for every connection, type and day which records there are, and makes the
+//!   webhooks of any span of time from them; [`api`] answers Terra's HTTP API from the same truth,
+//!   with its limits and its misbehaviour; [`Postman`] sends both on a simulated clock.
 //!
 //! The same seed and start time give the same bytes. Nothing here reads a clock, the environment or
 //! the machine's randomness: each is an argument.
 
+pub mod api;
 mod calendar;
 mod counters;
 mod deliver;
@@ -19,10 +23,12 @@ mod events;
 mod mischief;
 mod payloads;
 mod people;
+mod postman;
 pub mod scenario;
 pub mod server;
 mod shape;
 mod sign;
+mod truth;
 mod webhook;
 mod world;
 
@@ -34,8 +40,10 @@ pub use events::DataType;
 pub use mischief::Mischief;
 pub use payloads::{Oddity, Payloads};
 pub use people::{Connection, Person, Provider};
+pub use postman::{Posted, Postman};
 pub use shape::{Scores, Shape, Size};
 pub use sign::sign;
+pub use truth::{Emission, Truth, TruthRecord, TruthSettings};
 pub use webhook::Webhook;
 pub use world::World;
 

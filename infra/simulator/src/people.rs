@@ -110,6 +110,17 @@ impl Provider {
         }
     }
 
+    /// Whether Terra has to wait for the phone: its servers cannot ask the provider.
+    pub fn is_sdk_only(self) -> bool {
+        matches!(self, Self::Apple)
+    }
+
+    /// The provider of this name, whatever its case.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|provider| provider.as_str().eq_ignore_ascii_case(name))
+    }
+
     /// What a user grants, as Terra writes it; null for providers without scopes.
     pub(crate) fn scopes(self) -> Option<&'static str> {
         match self {

@@ -109,6 +109,8 @@ pub enum Size {
     /// As many days as asked for, whatever that weighs.
     #[default]
     Ordinary,
+    /// The same with at most one sample in half an hour, so that years are cheap.
+    Sparse,
     /// About 60 KB.
     Large,
     /// About 900 KB.
@@ -121,17 +123,19 @@ impl Size {
     /// Days are added until the records weigh this much.
     pub(crate) fn bytes(self) -> usize {
         match self {
-            Self::Ordinary => 0,
+            Self::Ordinary | Self::Sparse => 0,
             Self::Large => 60_000,
             Self::Huge => 900_000,
             Self::Giant => 5_000_000,
         }
     }
 
-    /// Seconds between two samples of a dense series.
-    pub(crate) fn step_seconds(self) -> i32 {
+    /// Seconds between two samples of a series that has one every `ordinary` seconds by nature.
+    pub(crate) fn step_seconds(self, ordinary: i32) -> i32 {
         match self {
-            Self::Ordinary | Self::Huge => 60,
+            Self::Ordinary => ordinary,
+            Self::Sparse => ordinary.max(1_800),
+            Self::Huge => 60,
             Self::Large => 300,
             Self::Giant => 10,
         }

@@ -36,6 +36,17 @@ impl World {
         }
     }
 
+    /// A world without people at one moment, whose chance is `dice`: what it mints depends on
+    /// these alone.
+    pub(crate) fn moment(seed: u64, dice: Dice, now: Timestamp) -> Self {
+        Self {
+            dice,
+            seed,
+            now,
+            people: Vec::new(),
+        }
+    }
+
     /// The time in this world.
     pub fn now(&self) -> Timestamp {
         self.now

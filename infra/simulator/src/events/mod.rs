@@ -22,16 +22,17 @@ mod planned_workout;
 mod request;
 mod sleep;
 
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
-pub(crate) use envelope::Envelope;
+pub(crate) use envelope::{Envelope, VERSION};
 
 use crate::{
     Webhook, World,
     calendar::Day,
     dice::{Dice, fingerprint},
     people::{Connection, Provider},
-    shape::{Shape, Size},
+    shape::Shape,
 };
 
 /// A body is not stretched over more days than these, five years.
@@ -76,6 +77,12 @@ impl DataType {
         Self::PlannedWorkout,
         Self::Sleep,
     ];
+
+    /// The data type of an event type.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|data_type| data_type.as_str() == name)
+    }
 
     /// Terra's event type.
     pub fn as_str(self) -> &'static str {
@@ -141,10 +148,7 @@ impl Context<'_> {
 
     /// Seconds between two samples of a series that has one every `ordinary` seconds by nature.
     pub(crate) fn step(&self, ordinary: i32) -> i32 {
-        match self.shape.size {
-            Size::Ordinary => ordinary,
-            size => size.step_seconds(),
-        }
+        self.shape.size.step_seconds(ordinary)
     }
 
     /// `samples` if the delivery carries samples, else an empty array.
@@ -163,6 +167,21 @@ impl World {
     /// Works for every combination, also those the provider does not offer: a receiver goes by the
     /// event's type, not by a table of what providers send.
     pub fn data(&mut self, connection: &Connection, data_type: DataType, shape: &Shape) -> Webhook {
+        let records = if data_type == DataType::Athlete {
+            Vec::new()
+        } else {
+            self.records(connection, data_type, shape)
+        };
+        self.data_of(connection, data_type, &records)
+    }
+
+    /// A delivery of exactly these records, each a JSON text; of the profile for `athlete`.
+    pub(crate) fn data_of(
+        &mut self,
+        connection: &Connection,
+        data_type: DataType,
+        records: &[String],
+    ) -> Webhook {
         let user = connection.user(self.now());
         let envelope = Envelope::new(data_type.as_str());
         let envelope = if self.dice.chance(0.3) {
@@ -178,10 +197,9 @@ impl World {
         };
 
         let envelope = if data_type == DataType::Athlete {
-            let mut dice = self.dice_of(connection, [kind(data_type), 0]);
-            envelope.with("athlete", athlete::profile(connection, &mut dice))
+            envelope.with("athlete", self.athlete(connection))
         } else {
-            envelope.with_data(&self.records(connection, data_type, shape))
+            envelope.with_data(records)
         };
 
         let envelope = if user_last {
@@ -190,6 +208,34 @@ impl World {
             envelope
         };
         self.mint(envelope.with_version(), Some(&connection.terra_user_id))
+    }
+
+    /// The `athlete` object of a connection.
+    pub(crate) fn athlete(&self, connection: &Connection) -> Value {
+        let mut dice = self.dice_of(connection, [kind(DataType::Athlete), 0]);
+        athlete::profile(connection, &mut dice)
+    }
+
+    /// The records of one day, oldest first, without regard to `shape`'s own days and floats.
+    pub(crate) fn records_on(
+        &self,
+        connection: &Connection,
+        data_type: DataType,
+        date: Date,
+        shape: &Shape,
+    ) -> Vec<Value> {
+        let day = Day {
+            date,
+            zone: connection.zone,
+        };
+        let mut context = Context {
+            connection,
+            day,
+            shape,
+            until: shape.until_minute.clamp(0, 1_440) * 60,
+            dice: self.dice_of(connection, [kind(data_type), day.number()]),
+        };
+        records_of_day(&mut context, data_type)
     }
 
     /// The records of one delivery, newest day first made, oldest first sent.
@@ -232,7 +278,7 @@ impl World {
 }
 
 /// A number for a data type, to seed its dice.
-fn kind(data_type: DataType) -> u64 {
+pub(crate) fn kind(data_type: DataType) -> u64 {
     fingerprint(data_type.as_str().as_bytes())
 }
 

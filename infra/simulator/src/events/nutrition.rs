@@ -58,7 +58,7 @@ pub(crate) fn record(context: &mut Context<'_>) -> Value {
 
 fn lines(context: &mut Context<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
-    let most = if context.shape.size == Size::Ordinary {
+    let most = if matches!(context.shape.size, Size::Ordinary | Size::Sparse) {
         4
     } else {
         8

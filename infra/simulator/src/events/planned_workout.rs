@@ -8,7 +8,8 @@ use super::{Context, number::tenths};
 pub(crate) fn record(context: &mut Context<'_>) -> Value {
     let external = context.dice.chance(0.5);
     let repeats = context.dice.whole(3, 8);
-    let ours = context.dice.whole(10_000, 99_999).to_string();
+    // One a day, so the day makes the id unique within the connection.
+    let ours = (context.day.number() % 1_000_000 + 1_000_000).to_string();
     let theirs = (context.dice.number() % 10_000_000_000).to_string();
     let date = context.day.date.to_string();
     let provider = context.connection.provider.as_str();

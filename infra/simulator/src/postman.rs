@@ -1,0 +1,145 @@
+//! Terra's side of delivery on the simulated clock: what is due is sent, what failed is repeated,
+//! and after a day of failures nothing is sent any more.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
+
+use crate::{Deliverer, Outcome, Truth, Webhook, api::TerraApi};
+
+/// A destination that fails for so long is switched off (FACTS section 7).
+const SWITCHED_OFF_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
+/// Attempts per webhook, the first one included.
+const ATTEMPTS: u32 = 10;
+
+/// Before the second attempt; each further wait is twice as long.
+const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(30);
+
+/// No wait is longer.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(8);
+
+/// What became of the webhooks of one round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Posted {
+    /// Answered with 2xx.
+    pub acknowledged: usize,
+    /// Failed, to be repeated later.
+    pub failed: usize,
+    /// Failed for the last time: lost.
+    pub given_up: usize,
+    /// Never sent, since the destination is switched off: lost.
+    pub withheld: usize,
+}
+
+/// Sends what the truth emits and the API has promised, in order, by a [`Deliverer`] whose
+/// settings should allow one attempt: the repetitions are made here, on the simulated clock.
+#[derive(Debug)]
+pub struct Postman {
+    truth: Truth,
+    api: Option<TerraApi>,
+    deliverer: Deliverer,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Everything emitted before this has been taken up.
+    sent_until: Timestamp,
+    /// To be repeated: when, and which attempt that is.
+    again: BTreeMap<(Timestamp, u64), (Webhook, u32)>,
+    count: u64,
+    failing_since: Option<Timestamp>,
+    switched_off: bool,
+}
+
+impl Postman {
+    /// Begins with what is emitted from `from` on.
+    pub fn new(truth: Truth, api: Option<TerraApi>, deliverer: Deliverer, from: Timestamp) -> Self {
+        Self {
+            truth,
+            api,
+            deliverer,
+            state: Mutex::new(State {
+                sent_until: from,
+                again: BTreeMap::new(),
+                count: 0,
+                failing_since: None,
+                switched_off: false,
+            }),
+        }
+    }
+
+    /// Sends everything that is due at the time the clock tells, one after the other.
+    pub async fn post_until_now(&self) -> Posted {
+        let now = self.truth.now();
+        let mut state = self.state.lock().await;
+        let mut due: Vec<(Timestamp, Webhook, u32)> = Vec::new();
+        for emission in self.truth.webhooks_between(state.sent_until, now) {
+            due.push((emission.at, emission.webhook, 1));
+        }
+        if let Some(api) = &self.api {
+            let promised = api.take_due().into_iter();
+            due.extend(promised.map(|emission| (emission.at, emission.webhook, 1)));
+        }
+        while let Some(first) = state
+            .again
+            .first_entry()
+            .filter(|first| first.key().0 <= now)
+        {
+            let ((at, _), (webhook, attempt)) = first.remove_entry();
+            due.push((at, webhook, attempt));
+        }
+        state.sent_until = state.sent_until.max(now);
+        due.sort_by_key(|(at, ..)| *at);
+
+        let mut posted = Posted::default();
+        for (_, webhook, attempt) in due {
+            if state.switched_off {
+                posted.withheld += 1;
+                continue;
+            }
+            match self.deliverer.deliver(&webhook).await {
+                Outcome::Acknowledged { .. } => {
+                    state.failing_since = None;
+                    posted.acknowledged += 1;
+                }
+                Outcome::GivenUp => {
+                    let since = *state.failing_since.get_or_insert(now);
+                    state.switched_off = now.duration_since(since) >= SWITCHED_OFF_AFTER;
+                    if attempt < ATTEMPTS {
+                        posted.failed += 1;
+                        state.repeat(now, webhook, attempt);
+                    } else {
+                        posted.given_up += 1;
+                    }
+                }
+            }
+        }
+        posted
+    }
+
+    /// Whether the destination has been switched off. It stays so until somebody switches it on.
+    pub async fn is_switched_off(&self) -> bool {
+        self.state.lock().await.switched_off
+    }
+
+    /// Switches the destination on again, as somebody does in Terra's dashboard. What was withheld
+    /// is lost.
+    pub async fn switch_on(&self) {
+        let mut state = self.state.lock().await;
+        state.switched_off = false;
+        state.failing_since = None;
+    }
+}
+
+impl State {
+    fn repeat(&mut self, now: Timestamp, webhook: Webhook, attempt: u32) {
+        let doubled = 1_i32.checked_shl(attempt - 1).unwrap_or(i32::MAX);
+        let wait = (FIRST_WAIT * doubled).min(LONGEST_WAIT);
+        self.count += 1;
+        let at = now.saturating_add(wait).unwrap_or(now);
+        self.again.insert((at, self.count), (webhook, attempt + 1));
+    }
+}
