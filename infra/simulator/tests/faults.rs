@@ -135,6 +135,28 @@ async fn acceptance_may_be_followed_by_silence() {
     assert_eq!(terra.api.take_due(), []);
 }
 
+#[tokio::test]
+async fn an_order_may_be_put_off_by_the_provider_s_limit() {
+    let terra = StandIn::with_rule(Rule::always(Fault::RateLimitHit).times(1)).await;
+    let user = terra.user(Provider::Garmin);
+    let order = terra.order(&user, "daily", FROM, TO).await.json();
+    let types = || -> Vec<String> {
+        let due = terra.api.take_due().into_iter();
+        due.map(|due| {
+            assert_eq!(
+                due.webhook.reference.as_deref(),
+                order["reference"].as_str()
+            );
+            due.webhook.event_type
+        })
+        .collect()
+    };
+    terra.hands.advance(SignedDuration::from_mins(30));
+    assert_eq!(types(), ["rate_limit_hit"]);
+    terra.hands.advance(SignedDuration::from_mins(60));
+    assert_eq!(types(), ["daily"]);
+}
+
 /// What a large request sends under a fault, beside what the next one sends without.
 async fn chunks(fault: Fault) -> (Vec<Webhook>, Vec<Webhook>) {
     let terra = StandIn::with_rule(Rule::always(fault).times(1)).await;

@@ -285,3 +285,98 @@ async fn a_night_is_in_the_answers_for_both_its_days() {
         assert!(data.as_array().unwrap().contains(&night.body), "{from}");
     }
 }
+
+#[tokio::test]
+async fn by_utc_days_a_day_in_the_east_is_answered_for_the_day_before() {
+    let terra = StandIn::start(|settings| settings.utc_days = true).await;
+    let mut compared = 0;
+    for connection in terra.truth.connections() {
+        if connection.provider != Provider::FreestyleLibre {
+            continue;
+        }
+        let (user, types) = (&connection.terra_user_id, DataType::Body);
+        for record in terra
+            .truth
+            .records(&connection, types, day("2026-07-01"), day("2026-07-09"))
+        {
+            let start = record.body["metadata"]["start_time"].as_str().unwrap();
+            let begins: jiff::Timestamp = start.parse().unwrap();
+            let utc = begins.to_zoned(jiff::tz::TimeZone::UTC).date();
+            let next = utc.tomorrow().unwrap().to_string();
+            let answer = terra
+                .read(user, "body", &utc.to_string(), &next)
+                .await
+                .json();
+            assert_eq!(answer["data"], Value::from(vec![record.body]));
+            compared += 1;
+        }
+    }
+    assert!(compared > 4);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_over_says_no_more_and_a_renewed_one_goes_on_under_its_new_id() {
+    let terra = StandIn::start(|_| {}).await;
+    let (gone, old) = (terra.user(Provider::Oura), terra.user(Provider::Core));
+    assert!(terra.api.vanish(&gone));
+    let new = terra.api.reauthenticate(&old).unwrap();
+    let (from, to) = (
+        terra.hands.now(),
+        terra.hands.now() + SignedDuration::from_hours(96),
+    );
+    let emissions = terra.truth.webhooks_between(from, to);
+    let users: BTreeSet<_> = emissions
+        .iter()
+        .filter_map(|emission| emission.webhook.terra_user_id.as_deref())
+        .collect();
+    assert!(users.contains(new.as_str()));
+    assert!(!users.contains(old.as_str()) && !users.contains(gone.as_str()));
+    assert!(!terra.api.vanish(&gone), "once only");
+    // What was there stays true.
+    let oura = terra.at(Provider::Oura);
+    assert!(!oura.active);
+    let before = terra
+        .truth
+        .records(&oura, DataType::Daily, day("2026-06-01"), day("2026-08-01"));
+    terra.hands.set(to);
+    let after = terra
+        .truth
+        .records(&oura, DataType::Daily, day("2026-06-01"), day("2026-08-01"));
+    assert_eq!(before, after);
+    assert!(!before.is_empty());
+}
+
+/// Prints what it costs; run it by name to see.
+#[test]
+#[ignore = "a measurement, not a test"]
+fn cost() {
+    let hands = Hands::at(start() + SignedDuration::from_hours(24 * 10));
+    let providers = &PROVIDERS[..6];
+    let truth = Truth::new(
+        TruthSettings::new(1, 200, providers, start()),
+        hands.clock(),
+    );
+    let began = std::time::Instant::now();
+    let day_of_webhooks =
+        truth.webhooks_between(hands.now() - SignedDuration::from_hours(24), hands.now());
+    println!(
+        "{} webhooks of a day: {:?}",
+        day_of_webhooks.len(),
+        began.elapsed()
+    );
+    let began = std::time::Instant::now();
+    let mut count = 0;
+    for connection in truth.connections() {
+        for data_type in connection.provider.data_types() {
+            count += truth
+                .records(
+                    &connection,
+                    *data_type,
+                    day("2026-06-01"),
+                    day("2026-06-29"),
+                )
+                .len();
+        }
+    }
+    println!("{count} records of four weeks: {:?}", began.elapsed());
+}

@@ -24,6 +24,9 @@ use crate::{
 const SUBMITTED: &str = "Large request submitted. The data is being processed and will be sent to \
                          your destination in chunks";
 
+/// From `rate_limit_hit` to the data.
+const RATE_LIMIT_WAIT: SignedDuration = SignedDuration::from_hours(1);
+
 /// A read that has passed every check.
 struct Read<'a> {
     call: &'a Call,
@@ -257,9 +260,13 @@ impl TerraApi {
             return Vec::new();
         }
         let connection = &read.member.connection;
-        let records = self
-            .truth()
-            .records_touching(connection, read.data_type, read.from, read.to);
+        let records = self.truth().records_touching(
+            connection,
+            read.data_type,
+            read.from,
+            read.to,
+            self.shared.settings.utc_days,
+        );
         let texts = records.into_iter().map(|record| {
             let mut body = record.body;
             if !read.with_samples {
@@ -325,7 +332,13 @@ impl TerraApi {
     /// Accepts a read whose data come as one ordinary webhook, perhaps without a record in it.
     fn accept(&self, mut read: Read<'_>) -> Reply {
         let (reference, mut world) = self.request(&mut read);
-        let at = self.after(read.now, 0);
+        let mut at = self.after(read.now, 0);
+        if read.fate.has(&Fault::RateLimitHit) {
+            world.set_now(at);
+            let webhook = world.rate_limit_hit(&read.member.connection);
+            self.state().outbox.put(at, under(webhook, &reference));
+            at = at.saturating_add(RATE_LIMIT_WAIT).unwrap_or(at);
+        }
         if !read.fate.has(&Fault::Silence) {
             let records = self.records(&read);
             world.set_now(at);

@@ -20,6 +20,9 @@ pub enum Fault {
     },
     /// 429 of the provider, without any header that says how long.
     ProviderLimited,
+    /// The request is accepted, `rate_limit_hit` comes, and the data an hour later. Only where data
+    /// come as webhooks, large requests excepted.
+    RateLimitHit,
     /// 504: the provider did not answer Terra in time.
     GatewayTimeout,
     /// 500, 502 or 503.
@@ -143,6 +146,8 @@ pub struct Faults {
     pub rate_limited: f64,
     /// [`Fault::ProviderLimited`].
     pub provider_limited: f64,
+    /// [`Fault::RateLimitHit`].
+    pub rate_limit_hit: f64,
     /// [`Fault::GatewayTimeout`].
     pub gateway_timeout: f64,
     /// [`Fault::Unavailable`].
@@ -198,6 +203,7 @@ impl Faults {
             seed,
             rate_limited: 0.01,
             provider_limited: 0.02,
+            rate_limit_hit: 0.02,
             gateway_timeout: 0.03,
             unavailable: 0.03,
             provider_refused: 0.01,
@@ -297,6 +303,7 @@ impl Faults {
                 },
             ),
             (data, self.provider_limited, Fault::ProviderLimited),
+            (data, self.rate_limit_hit, Fault::RateLimitHit),
             (data, self.gateway_timeout, Fault::GatewayTimeout),
             (data, self.provider_refused, Fault::ProviderRefused),
             (data, self.token_expired, Fault::TokenExpired),

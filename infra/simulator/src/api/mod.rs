@@ -94,6 +94,9 @@ pub struct ApiSettings {
     pub former_calls: bool,
     /// From when on a request is a large one.
     pub large_rule: LargeRule,
+    /// Whether a record of a whole day is answered for the UTC day on which it begins, which for a
+    /// wearer east of Greenwich is the day before (FACTS section 4).
+    pub utc_days: bool,
     /// Records in one chunk of a large request.
     pub chunk_records: usize,
     /// How chunks are told apart.
@@ -116,6 +119,7 @@ impl ApiSettings {
             terra_dir: None,
             former_calls: false,
             large_rule: LargeRule::OverOneMonth,
+            utc_days: false,
             chunk_records: 10,
             chunk_form: ChunkForm::SameReference,
             latency: SignedDuration::from_secs(30),

@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::{SignedDuration, Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
 
 use crate::{
@@ -224,16 +224,29 @@ impl Truth {
     }
 
     /// Those that touch a day in `from..to`: what Terra answers a query of these days with. A
-    /// session over midnight belongs to both (FACTS section 4).
+    /// session over midnight belongs to both (FACTS section 4). With `utc_days` a record of a whole
+    /// day belongs to the UTC day on which it begins.
     pub(crate) fn records_touching(
         &self,
         connection: &Connection,
         data_type: DataType,
         from: Date,
         to: Date,
+        utc_days: bool,
     ) -> Vec<TruthRecord> {
         let now = self.now();
         let mut records = self.records_near(connection, data_type, from, next_day(to), now);
+        let whole_days = matches!(
+            data_type,
+            DataType::Body | DataType::Daily | DataType::Menstruation | DataType::Nutrition
+        );
+        if utc_days && whole_days {
+            records.retain(|record| {
+                let begins = connection.zone.instant(record.day, 0);
+                (from..to).contains(&begins.to_zoned(TimeZone::UTC).date())
+            });
+            return records;
+        }
         let (from, to) = (format!("{from}T00:00:00"), format!("{to}T00:00:00"));
         records.retain(|TruthRecord { span, .. }| {
             data_type == DataType::Athlete || (span.0 < to && (span.1 > from || span.0 >= from))
