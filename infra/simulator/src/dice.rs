@@ -10,10 +10,7 @@ impl Dice {
     /// Dice that depend on `parts` alone, so that the same thing always falls the same way however
     /// often and in whatever order it is asked for.
     pub(crate) fn of(parts: &[u64]) -> Self {
-        let seed = parts.iter().fold(0x9e37_79b9_7f4a_7c15_u64, |state, part| {
-            mix(state ^ mix(*part))
-        });
-        Self(StdRng::seed_from_u64(seed))
+        Self(StdRng::seed_from_u64(blend(parts)))
     }
 
     /// True with the given probability; never at 0 or below, always at 1 or above.
@@ -71,6 +68,41 @@ impl Dice {
     }
 }
 
+/// Dice that are quick to make, for decisions of which there are very many.
+#[derive(Debug)]
+pub(crate) struct Coin(u64);
+
+impl Coin {
+    /// A coin that depends on `parts` alone.
+    pub(crate) fn of(parts: &[u64]) -> Self {
+        Self(blend(parts))
+    }
+
+    /// True with the given probability.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        f64::from(self.next()) < probability * f64::from(u32::MAX)
+    }
+
+    /// A whole number in `low..=high`.
+    pub(crate) fn whole(&mut self, low: i32, high: i32) -> i32 {
+        let wide = i64::from(high.max(low)) - i64::from(low) + 1;
+        let part = (i64::from(self.next()) * wide) >> 32;
+        low.saturating_add(i32::try_from(part).unwrap_or(0))
+    }
+
+    /// One step of `SplitMix64`, of which the upper half is used.
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        u32::try_from(mix(self.0) >> 32).unwrap_or(0)
+    }
+}
+
+fn blend(parts: &[u64]) -> u64 {
+    parts.iter().fold(0x9e37_79b9_7f4a_7c15_u64, |state, part| {
+        mix(state ^ mix(*part))
+    })
+}
+
 /// A number that depends on every byte of `text`.
 pub(crate) fn fingerprint(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
@@ -87,7 +119,23 @@ fn mix(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Dice;
+    use super::{Coin, Dice};
+
+    #[test]
+    fn a_coin_falls_within_its_bounds_and_about_as_often_as_asked() {
+        let mut heads = 0;
+        for seed in 0..2_000 {
+            let mut coin = Coin::of(&[seed]);
+            heads += u32::from(coin.chance(0.3));
+            assert!((-2..=5).contains(&coin.whole(-2, 5)));
+            assert!(!coin.chance(0.0));
+        }
+        assert!((500..700).contains(&heads), "{heads}");
+        let thrown: std::collections::BTreeSet<i32> = (0..100)
+            .map(|seed| Coin::of(&[seed]).whole(-2, 5))
+            .collect();
+        assert_eq!(thrown.len(), 8);
+    }
 
     #[test]
     fn a_uuid_carries_its_version_and_variant() {

@@ -109,7 +109,7 @@ pub enum Size {
     /// As many days as asked for, whatever that weighs.
     #[default]
     Ordinary,
-    /// The same with at most one sample in half an hour, so that years are cheap.
+    /// The same with at most one sample in two hours and one food a meal, so that years are cheap.
     Sparse,
     /// About 60 KB.
     Large,
@@ -134,7 +134,7 @@ impl Size {
     pub(crate) fn step_seconds(self, ordinary: i32) -> i32 {
         match self {
             Self::Ordinary => ordinary,
-            Self::Sparse => ordinary.max(1_800),
+            Self::Sparse => ordinary.max(7_200),
             Self::Huge => 60,
             Self::Large => 300,
             Self::Giant => 10,

@@ -289,7 +289,7 @@ async fn a_slow_answer_is_the_right_one() {
 async fn long_and_large_reads_time_out_or_are_too_large() {
     let terra = StandIn::start(|settings| {
         settings.faults.timeout_beyond_days = Some(10);
-        settings.faults.too_large_beyond_bytes = Some(60_000);
+        settings.faults.too_large_beyond_bytes = Some(12_000);
     })
     .await;
     let user = terra.user(Provider::FreestyleLibre);
@@ -323,7 +323,7 @@ async fn long_and_large_reads_time_out_or_are_too_large() {
         200
     );
     terra.api.set_faults(Faults {
-        timeout_beyond_bytes: Some(60_000),
+        timeout_beyond_bytes: Some(12_000),
         ..Faults::none()
     });
     assert_eq!(

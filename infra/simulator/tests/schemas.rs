@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use jsonschema::{Retrieve, Uri, Validator};
 use serde_json::Value;
 use simulator::{
-    DataType, Payloads, Provider, Scores, Shape, Size, Webhook, World,
+    DataType, Payloads, Provider, Scores, Shape, Size, Truth, TruthSettings, Webhook, World,
     scenario::{self, ChunkForm, Lively, ReauthOrder},
 };
 
@@ -343,4 +343,19 @@ fn named_scenarios_are_valid() {
     for webhook in &all {
         checker.check(webhook);
     }
+}
+
+#[test]
+fn what_the_truth_emits_is_valid() {
+    let Some(mut checker) = Checker::new() else {
+        return;
+    };
+    let settings = TruthSettings::new(5, 1, &Provider::ALL, start());
+    let truth = Truth::new(settings, Arc::new(start));
+    let days = jiff::SignedDuration::from_hours(24 * 20);
+    for emission in truth.webhooks_between(start(), start() + days) {
+        checker.check(&emission.webhook);
+    }
+    let expected = DataType::ALL.len() + 1;
+    assert_eq!(checker.seen.len(), expected, "{:?}", checker.seen);
 }

@@ -349,34 +349,32 @@ async fn a_connection_that_is_over_says_no_more_and_a_renewed_one_goes_on_under_
 /// Prints what it costs; run it by name to see.
 #[test]
 #[ignore = "a measurement, not a test"]
+#[expect(clippy::print_stdout, reason = "what it is for")]
 fn cost() {
     let hands = Hands::at(start() + SignedDuration::from_hours(24 * 10));
-    let providers = &PROVIDERS[..6];
     let truth = Truth::new(
-        TruthSettings::new(1, 200, providers, start()),
+        TruthSettings::new(1, 10, &PROVIDERS[..6], start()),
         hands.clock(),
     );
-    let began = std::time::Instant::now();
-    let day_of_webhooks =
-        truth.webhooks_between(hands.now() - SignedDuration::from_hours(24), hands.now());
-    println!(
-        "{} webhooks of a day: {:?}",
-        day_of_webhooks.len(),
-        began.elapsed()
-    );
-    let began = std::time::Instant::now();
-    let mut count = 0;
+    let mut costs: BTreeMap<(&str, &str), (usize, std::time::Duration)> = BTreeMap::new();
     for connection in truth.connections() {
         for data_type in connection.provider.data_types() {
-            count += truth
-                .records(
-                    &connection,
-                    *data_type,
-                    day("2026-06-01"),
-                    day("2026-06-29"),
-                )
-                .len();
+            let began = std::time::Instant::now();
+            let records = truth.records(
+                &connection,
+                *data_type,
+                day("2026-06-01"),
+                day("2026-06-29"),
+            );
+            let cost = costs
+                .entry((connection.provider.as_str(), data_type.as_str()))
+                .or_default();
+            cost.0 += records.len();
+            cost.1 += began.elapsed();
         }
     }
-    println!("{count} records of four weeks: {:?}", began.elapsed());
+    for ((provider, data_type), (count, took)) in costs {
+        let micros = took.as_micros() / u128::try_from(count.max(1)).unwrap();
+        println!("{provider:>16} {data_type:<16} {count:>5} records, {micros} µs each");
+    }
 }

@@ -8,7 +8,10 @@ use super::{
     Context, heart,
     number::{tenths, whole},
 };
-use crate::{people::Provider, shape::Scores};
+use crate::{
+    people::Provider,
+    shape::{Scores, Size},
+};
 
 /// The totals of one day so far.
 pub(crate) fn record(context: &mut Context<'_>) -> Value {
@@ -94,7 +97,13 @@ fn heart_samples(context: &mut Context<'_>) -> (Vec<Value>, Vec<f64>) {
 }
 
 fn step_samples(context: &Context<'_>, goal: f64) -> Vec<Value> {
+    let every = if context.shape.size == Size::Sparse {
+        4
+    } else {
+        1
+    };
     (0..context.until / 3_600)
+        .step_by(every)
         .map(|hour| {
             let share = if (6..22).contains(&hour) {
                 goal / 16.0

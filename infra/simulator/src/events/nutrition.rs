@@ -58,10 +58,10 @@ pub(crate) fn record(context: &mut Context<'_>) -> Value {
 
 fn lines(context: &mut Context<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
-    let most = if matches!(context.shape.size, Size::Ordinary | Size::Sparse) {
-        4
-    } else {
-        8
+    let most = match context.shape.size {
+        Size::Sparse => 1,
+        Size::Ordinary => 4,
+        Size::Large | Size::Huge | Size::Giant => 8,
     };
     for (meal_type, hour) in MEALS {
         let second = hour * 3_600 + context.dice.whole(-40, 55) * 60;

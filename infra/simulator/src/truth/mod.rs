@@ -48,7 +48,7 @@ pub struct TruthSettings {
     pub sync_delay: SignedDuration,
     /// Whether webhooks carry samples.
     pub webhooks_with_samples: bool,
-    /// Whether sample series are thinned to one value in half an hour: years stay cheap.
+    /// Whether records are thin, with one sample in two hours: years stay cheap.
     pub sparse: bool,
 }
 

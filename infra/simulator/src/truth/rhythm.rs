@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use crate::{
     DataType,
     calendar::Day,
-    dice::Dice,
+    dice::Coin,
     events::kind,
     people::{Connection, Provider},
 };
@@ -35,8 +35,8 @@ pub(super) fn has_data(seed: u64, connection: &Connection, data_type: DataType, 
     if data_type == DataType::Menstruation && !account.is_multiple_of(3) {
         return false;
     }
-    let mut dice = Dice::of(&[seed, account, 21, kind(data_type), day.number()]);
-    dice.chance(likelihood(connection.provider, data_type))
+    let mut coin = Coin::of(&[seed, account, 21, kind(data_type), day.number()]);
+    coin.chance(likelihood(connection.provider, data_type))
 }
 
 fn likelihood(provider: Provider, data_type: DataType) -> f64 {
@@ -59,12 +59,12 @@ fn likelihood(provider: Provider, data_type: DataType) -> f64 {
 /// Whether the device lies in a drawer: some days in a row, without anything of any type.
 fn away(seed: u64, connection: &Connection, day: Day) -> bool {
     let block = day.number() / BLOCK_DAYS;
-    let mut dice = Dice::of(&[seed, connection.account, 22, block]);
-    if !dice.chance(0.3) {
+    let mut coin = Coin::of(&[seed, connection.account, 22, block]);
+    if !coin.chance(0.3) {
         return false;
     }
-    let length = u64::from(dice.whole(3, 9).unsigned_abs());
-    let from = u64::from(dice.whole(0, 20).unsigned_abs());
+    let length = u64::from(coin.whole(3, 9).unsigned_abs());
+    let from = u64::from(coin.whole(0, 20).unsigned_abs());
     (from..from + length).contains(&(day.number() % BLOCK_DAYS))
 }
 
@@ -78,10 +78,10 @@ pub(super) fn syncs(
     updates: u16,
     delay: SignedDuration,
 ) -> Vec<Sync> {
-    let mut dice = Dice::of(&[seed, connection.account, 23, kind(data_type), day.number()]);
+    let mut coin = Coin::of(&[seed, connection.account, 23, kind(data_type), day.number()]);
     let zone = day.zone;
     let mut at = |date: Date, minute: i32| {
-        let second = i64::from(dice.whole(0, 59));
+        let second = i64::from(coin.whole(0, 59));
         let instant = zone.instant(date, minute);
         instant
             .saturating_add(SignedDuration::from_secs(second))
@@ -109,7 +109,7 @@ pub(super) fn syncs(
     let most = delay
         .min(SignedDuration::from_hours(24 * LATEST_SYNC_DAYS - 24))
         .as_mins();
-    let mut late = Dice::of(&[seed, connection.account, 24, kind(data_type), day.number()]);
+    let mut late = Coin::of(&[seed, connection.account, 24, kind(data_type), day.number()]);
     let minutes = late.whole(10, i32::try_from(most).unwrap_or(180).max(10));
     syncs.push(Sync {
         at: at(day.date, 1_440 + minutes),
