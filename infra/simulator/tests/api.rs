@@ -438,6 +438,36 @@ async fn a_link_becomes_a_connection_with_an_event_and_a_history() {
 }
 
 #[tokio::test]
+async fn connecting_again_replaces_the_person_s_live_connection() {
+    let terra = StandIn::start(|_| {}).await;
+    let old = terra.at(Provider::Fitbit);
+    let body = json!({ "reference_id": old.reference_id });
+    let path = "/auth/authenticateUser?resource=FITBIT";
+    let link = terra.call(Method::POST, path, Some(body)).await.json();
+    let page = link["auth_url"]
+        .as_str()
+        .unwrap()
+        .strip_prefix(&terra.address)
+        .unwrap();
+    assert_eq!(terra.raw(Method::GET, page, &[]).await.status, 200);
+    let events: Vec<Value> = terra
+        .api
+        .take_due()
+        .into_iter()
+        .map(|event| serde_json::from_slice(&event.webhook.body).unwrap())
+        .collect();
+    assert_eq!(events[0]["type"], "auth");
+    assert_eq!(events[1]["type"], "user_reauth");
+    assert_eq!(
+        events[1]["old_user"]["user_id"],
+        Value::from(old.terra_user_id)
+    );
+    assert_eq!(events[1]["new_user"]["user_id"], link["user_id"]);
+    let users = terra.get("/subscriptions").await.json();
+    assert_eq!(users["users"].as_array().unwrap().len(), 14);
+}
+
+#[tokio::test]
 async fn a_widget_session_has_three_addresses_and_the_user_may_turn_back() {
     let terra = StandIn::start(|_| {}).await;
     let credentials = [("dev-id", DEV_ID), ("x-api-key", API_KEY)];

@@ -145,9 +145,14 @@ impl TerraApi {
             id.to_owned()
         };
         state.links.open.remove(id);
-        let connection = self.truth().connect(&user_id, &link.reference_id, provider);
+        let (connection, replaced) = self.truth().connect(&user_id, &link.reference_id, provider);
         let webhook = self.mint(&mut state, now).auth(&connection);
         state.outbox.put(now, under(webhook, id));
+        if let Some(old) = replaced {
+            let mut world = self.mint(&mut state, now);
+            let swap = world.user_reauth(Some(&old), &connection);
+            state.outbox.put(now, under(swap, id));
+        }
         drop(state);
         let pairs = [
             ("user_id", user_id.as_str()),

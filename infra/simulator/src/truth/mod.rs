@@ -417,7 +417,7 @@ impl Truth {
         let connection = &member.connection;
         let from = from.max(member.began);
         let to = member.ended.map_or(to, |ended| ended.min(to));
-        if data_type == DataType::Athlete || from >= to {
+        if data_type == DataType::Athlete || !connection.active || from >= to {
             return;
         }
         let days = |days: i64| SignedDuration::from_hours(24 * days);
@@ -480,14 +480,33 @@ impl Truth {
 
     /// Connects a person at a provider now, under this Terra user id. The account, and so the
     /// history, depends on person and provider alone.
+    ///
+    /// Whom it replaces comes second: the same person's live connection to the provider, which
+    /// gets the new id (FACTS section 10).
     pub(crate) fn connect(
         &self,
         terra_user_id: &str,
         reference_id: &str,
         provider: Provider,
-    ) -> Connection {
+    ) -> (Connection, Option<Connection>) {
         let settings = &self.shared.settings;
-        let number = fingerprint(reference_id.as_bytes());
+        let live = self.live();
+        let same = live.iter().find(|member| {
+            !reference_id.is_empty()
+                && member.connection.reference_id == reference_id
+                && member.connection.provider == provider
+        });
+        let renewed =
+            same.and_then(|member| self.renew_as(&member.connection.terra_user_id, terra_user_id));
+        if let Some((old, new)) = renewed {
+            return (new, Some(old));
+        }
+        let name = if reference_id.is_empty() {
+            terra_user_id
+        } else {
+            reference_id
+        };
+        let number = fingerprint(name.as_bytes());
         let now = self.now();
         let connection = Connection {
             terra_user_id: terra_user_id.to_owned(),
@@ -500,25 +519,29 @@ impl Truth {
         };
         let connection = member.connection.clone();
         self.members().add(member);
-        connection
+        (connection, None)
     }
 
     /// Gives a connection a new Terra user id: old and new side. `None` if there is no such live
     /// connection.
     pub(crate) fn renew(&self, terra_user_id: &str) -> Option<(Connection, Connection)> {
+        let renewal = fingerprint(terra_user_id.as_bytes());
+        self.renew_as(terra_user_id, &Dice::of(&[renewal, 32]).uuid())
+    }
+
+    fn renew_as(&self, old_id: &str, new_id: &str) -> Option<(Connection, Connection)> {
         let now = self.now();
         let mut members = self.members();
-        let place = *members.by_user.get(terra_user_id)?;
-        let member = members.list.get_mut(place)?;
-        if member.connection.terra_user_id != terra_user_id || member.ended.is_some() {
+        let place = *members.by_user.get(old_id)?;
+        let member = members.current_mut(old_id)?;
+        if !member.is_live(now) {
             return None;
         }
         let old = member.connection.clone();
-        let renewal = fingerprint(terra_user_id.as_bytes());
-        member.connection.terra_user_id = Dice::of(&[renewal, 32]).uuid();
+        new_id.clone_into(&mut member.connection.terra_user_id);
         member.connection.created_at = now;
         let new = member.connection.clone();
-        members.by_user.insert(new.terra_user_id.clone(), place);
+        members.by_user.insert(new_id.to_owned(), place);
         Some((old, new))
     }
 
