@@ -1,0 +1,292 @@
+"""The same template, deployed: webhooks posted to its gateway are found in its table and bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+import archive
+import terra
+from conftest import tool
+from processes import eventually
+from stack import SECRET, STACK, Stack, deploy
+
+WEBHOOKS = 200
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def stack(emulator, packages, tmp_path_factory) -> Stack:
+    return deploy(emulator, packages, tmp_path_factory.mktemp("deploy"))
+
+
+@pytest.fixture(scope="module")
+def table(stack):
+    return Table(stack)
+
+
+@pytest.fixture(scope="module")
+def simulated(stack, tmp_path_factory) -> list[dict]:
+    """What Terra's stand-in sent, each of it answered with 200."""
+    folder = tmp_path_factory.mktemp("simulated")
+    manifest = folder / "sent.jsonl"
+    done = subprocess.run(
+        [
+            tool("TERRARIUM"),
+            *("simulate", "--url", stack.outputs["WebhookUrl"]),
+            *("--count", str(WEBHOOKS), "--seed", str(SEED), "--manifest", str(manifest)),
+            *("--data", str(folder)),
+        ],
+        env={"PATH": os.environ["PATH"], "SIGNING_SECRETS": json.dumps({"terra": SECRET})},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    sent = [json.loads(line) for line in manifest.read_text().splitlines()]
+    assert len(sent) == WEBHOOKS
+    return sent
+
+
+class Table:
+    """The table through boto3. Reads whole items, as the store's own code would."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.dynamodb = stack.client("dynamodb")
+        self.name = stack.outputs["TableName"]
+
+    def webhook(self, webhook_id: str) -> dict | None:
+        """Its line in the ledger: written last, so that all else is there once it is."""
+        key = {"pk": {"S": f"WEBHOOK#{webhook_id}"}, "sk": {"S": "WEBHOOK"}}
+        found = self.dynamodb.get_item(TableName=self.name, Key=key, ConsistentRead=True)
+        return found.get("Item")
+
+    def routed(self, webhook_id: str, within_s: float = 60) -> dict:
+        what = f"a webhook is in the ledger ({webhook_id})"
+        return eventually(what, lambda: self.webhook(webhook_id), within_s)
+
+    def items(self) -> list[dict]:
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.name)
+        return [item for page in pages for item in page["Items"]]
+
+    def records(self, provider: str, data_type: str) -> list[dict]:
+        items = self.items()
+        connections = {
+            item["pk"]["S"]
+            for item in items
+            if item["sk"]["S"] == "CONNECTION" and item["provider"]["S"] == provider
+        }
+        return [
+            item
+            for item in items
+            if item["pk"]["S"] in connections and item["sk"]["S"].startswith(f"{data_type}#")
+        ]
+
+
+def post(stack: Stack, body: bytes, headers: dict[str, str]) -> int:
+    """Posts to the gateway. Names below `localhost` are this machine, which not every resolver
+    knows: the connection goes to the address, the name into the header."""
+    url = urllib.parse.urlsplit(stack.outputs["WebhookUrl"])
+    there = f"{stack.emulator.endpoint}{url.path}"
+    request = urllib.request.Request(there, body, {**headers, "host": url.netloc}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def archived(stack: Stack, entry: dict) -> bytes:
+    """The body of a webhook, rebuilt from the archive alone."""
+    locator = archive.Locator.parse(entry["locator"]["S"])
+    bucket = stack.outputs["ArchiveBucketName"]
+    header, body = archive.webhook(locator.fetch(stack.client("s3"), bucket))
+    assert f"WEBHOOK#{header['webhook_id']}" == entry["pk"]["S"]
+    return body
+
+
+def test_every_webhook_is_in_the_ledger(simulated, table) -> None:
+    outcomes = [table.routed(sent["webhook_id"])["outcome"]["S"] for sent in simulated]
+    assert outcomes.count("stored") > WEBHOOKS / 2
+
+
+def test_every_webhook_is_in_the_archive_byte_for_byte(stack, simulated, table) -> None:
+    for sent in simulated:
+        entry = table.routed(sent["webhook_id"])
+        body = archived(stack, entry)
+        assert hashlib.sha256(body).hexdigest() == sent["sha256"], sent["webhook_id"]
+        assert len(body) == sent["size_bytes"] == int(entry["size_bytes"]["N"])
+
+
+def test_a_batch_is_one_archive_object(stack, simulated, table) -> None:
+    segments = {
+        archive.Locator.parse(table.routed(sent["webhook_id"])["locator"]["S"]).segment
+        for sent in simulated
+    }
+    assert len(segments) < WEBHOOKS
+
+
+@pytest.mark.parametrize(
+    "provider, data_type", [("CORE", "body"), ("CRONOMETER", "nutrition"), ("CRONOMETER", "body")]
+)
+def test_records_are_in_the_table_and_read_back(
+    stack, simulated, table, provider: str, data_type: str
+) -> None:
+    for sent in simulated:
+        table.routed(sent["webhook_id"])
+    records = table.records(provider, data_type)
+    assert records
+    for record in records:
+        assert record["summary"]["M"]
+        locator = archive.Locator.parse(record["locator"]["S"])
+        bucket = stack.outputs["ArchiveBucketName"]
+        frames = locator.fetch(stack.client("s3"), bucket)
+        as_sent = json.loads(archive.decompress(frames))
+        # A day is cut from Terra's own text and never converted.
+        day = as_sent["metadata"]["start_time"][:10]
+        assert record["sk"]["S"] == f"{data_type}#{day}"
+
+
+def test_the_gateway_refuses_what_terra_has_not_signed(stack, table) -> None:
+    body = terra.event("body", "CORE", [terra.day("2026-07-02")])
+    headers = terra.headers("somebody else's secret", body)
+    assert post(stack, body, headers) == 401
+    assert table.webhook(headers["x-terra-trace-id"]) is None
+
+
+def test_a_retry_changes_nothing(stack, table) -> None:
+    body = terra.event("body", "CORE", [terra.day("2026-07-02", device_data={"name": "CORE"})])
+    headers = terra.headers(SECRET, body)
+    assert post(stack, body, headers) == 200
+    first = table.routed(headers["x-terra-trace-id"])
+    headers["x-terra-signature"] = terra.signature(SECRET, body)
+    assert post(stack, body, headers) == 200
+    queue_is_empty(stack, "EventsQueueUrl")
+    assert table.webhook(headers["x-terra-trace-id"]) == first
+
+
+def queue_is_empty(stack: Stack, output: str) -> None:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    sqs, url = stack.client("sqs"), stack.outputs[output]
+
+    def empty() -> bool:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return all(int(found[name]) == 0 for name in names)
+
+    eventually(f"{output} is empty", empty, within_s=60)
+
+
+@pytest.fixture
+def hasty_queue(stack):
+    """The events queue brings back at once what failed: five real receives take 23 minutes."""
+    sqs, url = stack.client("sqs"), stack.outputs["EventsQueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "3"})
+    yield url
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=found["Attributes"])
+
+
+def test_a_poison_message_ends_in_the_dead_letter_queue(stack, table, hasty_queue) -> None:
+    sqs = stack.client("sqs")
+    sqs.send_message(QueueUrl=hasty_queue, MessageBody="poison")
+    # A good one beside it is not held back.
+    body = terra.event("body", "CORE", [terra.day("2026-07-03")])
+    headers = terra.headers(SECRET, body)
+    assert post(stack, body, headers) == 200
+    table.routed(headers["x-terra-trace-id"])
+
+    def dead() -> list[dict]:
+        url = stack.outputs["EventsDeadLettersUrl"]
+        return sqs.receive_message(QueueUrl=url, VisibilityTimeout=0).get("Messages", [])
+
+    [letter] = eventually("the poison is a dead letter", dead, within_s=120)
+    assert letter["Body"] == "poison"
+    queue_is_empty(stack, "EventsQueueUrl")
+
+
+@pytest.fixture(scope="module")
+def follows_loopback(stack) -> None:
+    """The router fetches from https only; the emulator's presigned URLs are plain http."""
+    functions, name = stack.client("lambda"), stack.outputs["EventRouterName"]
+    settings = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    settings |= {"PAYLOAD_ALLOW_LOOPBACK_HTTP": "true"}
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": settings}
+    )
+
+
+@pytest.fixture(scope="module")
+def payload(stack) -> tuple[str, bytes]:
+    """20 MB as Terra puts them into its storage: more than a gateway or Lambda carries."""
+    sample = {"timestamp": "2026-07-02T10:00:00.000000+01:00", "temperature_celsius": 36.55}
+    samples = {"body_temperature_samples": [sample] * 230_000}
+    body = terra.event("body", "CORE", [terra.day("2026-07-02", temperature_data=samples)])
+    assert len(body) > 20_000_000
+    s3 = stack.client("s3")
+    location = {"LocationConstraint": "eu-west-1"}
+    s3.create_bucket(Bucket="terras-payloads", CreateBucketConfiguration=location)
+    s3.put_object(Bucket="terras-payloads", Key="payload.json", Body=body)
+    target = {"Bucket": "terras-payloads", "Key": "payload.json"}
+    return s3.generate_presigned_url("get_object", Params=target, ExpiresIn=600), body
+
+
+def ping(url: str, **more: object) -> bytes:
+    message = {"type": "s3_payload", "status": "success", "url": url, "expires_in": 600, **more}
+    return json.dumps(message).encode()
+
+
+def is_followed(stack: Stack, table: Table, webhook_id: str, payload: bytes) -> None:
+    own = table.routed(webhook_id, within_s=90)
+    assert own["outcome"]["S"] == "followed"
+    fetched = table.routed(f"{webhook_id}~payload")
+    assert fetched["outcome"]["S"] == "stored"
+    assert archived(stack, fetched) == payload
+
+
+def test_a_pings_payload_is_fetched_and_stored(stack, table, follows_loopback, payload) -> None:
+    url, expected = payload
+    body = ping(url)
+    headers = terra.headers(SECRET, body)
+    assert post(stack, body, headers) == 200
+    is_followed(stack, table, headers["x-terra-trace-id"], expected)
+
+
+def test_terras_own_sqs_destination_takes_the_same_road(
+    stack, table, follows_loopback, payload
+) -> None:
+    url, expected = payload
+    # Two pings are two webhooks; without a trace id the body alone tells them apart.
+    body = ping(url, payload_reference=terra.new_id())
+    stack.client("sqs").send_message(
+        QueueUrl=stack.outputs["TerraDestinationQueueUrl"], MessageBody=body.decode()
+    )
+    webhook_id = "sha256:" + hashlib.sha256(b"\0" + body).hexdigest()
+    is_followed(stack, table, webhook_id, expected)
+
+
+def test_nothing_but_the_poison_failed(stack, simulated) -> None:
+    """Runs after all that was sent above: no webhook went back to its queue for good."""
+    for output in ("EventsQueueUrl", "BackfillEventsQueueUrl", "TerraDestinationQueueUrl"):
+        queue_is_empty(stack, output)
+
+
+def test_removing_the_stack_keeps_table_and_archive(stack, simulated, table) -> None:
+    """The last test of this file: nothing else is left afterwards."""
+    cloudformation = stack.client("cloudformation")
+    cloudformation.delete_stack(StackName=STACK)
+
+    def gone() -> bool:
+        stacks = cloudformation.list_stacks(StackStatusFilter=["DELETE_COMPLETE"])
+        return any(found["StackName"] == STACK for found in stacks["StackSummaries"])
+
+    eventually("the stack is gone", gone, within_s=60)
+    entry = table.webhook(simulated[0]["webhook_id"])
+    assert hashlib.sha256(archived(stack, entry)).hexdigest() == simulated[0]["sha256"]

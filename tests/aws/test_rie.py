@@ -1,0 +1,216 @@
+"""The release binaries in AWS's own Runtime Interface Emulator, with AWS's own event shapes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+
+import pytest
+import zstandard
+
+import cfn
+import events
+import terra
+from rie import Function
+
+SECRET = "signing-secret-of-the-tests"
+QUEUE_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-events"
+TERRA_QUEUE_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-terra-destination"
+BUCKET = "rie-archive"
+TABLE = "rie-table"
+
+
+@pytest.fixture(scope="module")
+def queue_url(emulator) -> str:
+    return emulator.client("sqs").create_queue(QueueName="rie-events")["QueueUrl"]
+
+
+@pytest.fixture(scope="module")
+def bucket(emulator) -> str:
+    location = {"LocationConstraint": "eu-west-1"}
+    emulator.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
+    return BUCKET
+
+
+@pytest.fixture(scope="module")
+def table(emulator):
+    """The table as the template describes it."""
+    shape = cfn.load()["Resources"]["Table"]["Properties"]
+    same = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    dynamodb = emulator.client("dynamodb")
+    dynamodb.create_table(TableName=TABLE, **{name: shape[name] for name in same})
+    return dynamodb
+
+
+@pytest.fixture(scope="module")
+def intake(packages, emulator, processes, tmp_path_factory, queue_url, bucket) -> Function:
+    settings = {
+        "EVENTS_QUEUE_URL": queue_url,
+        "ARCHIVE_BUCKET": bucket,
+        "SIGNING_SECRETS": json.dumps({"old": "another", "terra": SECRET}),
+    }
+    folder = tmp_path_factory.mktemp("intake")
+    return Function(packages / "webhook-intake.zip", settings, emulator, processes, folder)
+
+
+@pytest.fixture(scope="module")
+def router(packages, emulator, processes, tmp_path_factory, table, bucket) -> Function:
+    settings = {
+        "TABLE_NAME": TABLE,
+        "ARCHIVE_BUCKET": bucket,
+        "TERRA_QUEUE_ARN": TERRA_QUEUE_ARN,
+    }
+    folder = tmp_path_factory.mktemp("router")
+    return Function(packages / "event-router.zip", settings, emulator, processes, folder)
+
+
+@pytest.fixture
+def queued(emulator, queue_url):
+    """Takes all messages from the events queue."""
+    sqs = emulator.client("sqs")
+
+    def take() -> list[str]:
+        bodies = []
+        while found := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                bodies.append(message["Body"])
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
+    take()
+    return take
+
+
+def body_of(message: dict) -> bytes:
+    packed = base64.b64decode(message["body"]["inline"])
+    return zstandard.ZstdDecompressor().decompress(packed, max_output_size=message["size_bytes"])
+
+
+def cronometer() -> bytes:
+    # Text beyond ASCII: bytes and characters are not the same number.
+    food = {"name": "Müsli 🥣", "quantity": {"amount": 60.5, "unit": None}}
+    return terra.event("nutrition", "CRONOMETER", [terra.day("2026-07-02", meals=[food])])
+
+
+def title_case(headers: dict[str, str]) -> dict[str, str]:
+    return {name.title(): value for name, value in headers.items()}
+
+
+@pytest.mark.parametrize("encoded", [False, True], ids=["text", "base64"])
+@pytest.mark.parametrize("spell", [dict, title_case], ids=["lower-case", "title-case"])
+def test_a_signed_webhook_is_queued_byte_for_byte(intake, queued, encoded, spell) -> None:
+    body = cronometer()
+    headers = terra.headers(SECRET, body)
+    answer = intake.invoke(events.request(body, spell(headers), encoded=encoded))
+
+    assert answer["statusCode"] == 200
+    [text] = queued()
+    message = json.loads(text)
+    assert body_of(message) == body
+    assert message["webhook_id"] == headers["x-terra-trace-id"]
+    assert message["secret_name"] == "terra"
+
+
+def test_one_right_signature_among_several_is_enough(intake, queued) -> None:
+    """The gateway joins headers of one name by a comma; Terra's old and new names stand apart."""
+    body = cronometer()
+    headers = terra.headers(SECRET, body)
+    right = headers.pop("x-terra-signature")
+    t, v1 = right.split(",")
+    forms = [
+        {"x-terra-signature": f"{t},v1={'0' * 64},{v1}"},
+        {"x-terra-signature": f"t=1,v1={'0' * 64},{right}"},
+        {"x-terra-signature": f"t=1,v1={'0' * 64}", "terra-signature": right},
+        {"terra-signature": right},
+    ]
+    for form in forms:
+        assert intake.invoke(events.request(body, {**headers, **form}))["statusCode"] == 200, form
+    assert len(queued()) == len(forms)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda body, headers: events.request(body, {k: v for k, v in headers.items() if "sign" not in k}),
+        lambda body, headers: events.request(body + b" ", headers),
+        lambda body, headers: events.request(body, {**headers, "x-terra-signature": terra.signature("guess", body)}),
+        lambda body, headers: events.request(body, {**headers, "x-terra-signature": terra.signature(SECRET, body, 1)}),
+        lambda body, headers: events.request("not base64!", headers, encoded=True),
+        lambda body, headers: events.request(None, headers),
+    ],
+    ids=["unsigned", "changed", "forged", "ancient", "bad-base64", "empty"],
+)
+def test_anything_else_is_refused_and_not_queued(intake, queued, spoil) -> None:
+    body = cronometer()
+    answer = intake.invoke(spoil(body, terra.headers(SECRET, body)))
+
+    assert answer["statusCode"] == 401
+    assert answer["headers"]["content-type"] == "application/problem+json"
+    assert queued() == []
+
+
+def test_only_posts_are_taken(intake, queued) -> None:
+    answer = intake.invoke(events.request(None, {}, method="GET"))
+    assert (answer["statusCode"], answer["headers"]["allow"]) == (405, "POST")
+    assert queued() == []
+
+
+def test_a_large_body_goes_by_way_of_the_inbox(intake, queued, emulator) -> None:
+    # Four megabytes that do not compress: the most that Lambda takes with certainty.
+    noise = base64.b64encode(os.urandom(3 * 1024 * 1024)).decode()
+    body = terra.event("activity", "GARMIN", [terra.day("2026-07-02", noise=noise)])
+    answer = intake.invoke(events.request(body, terra.headers(SECRET, body)))
+
+    assert answer["statusCode"] == 200
+    [text] = queued()
+    message = json.loads(text)
+    key = message["body"]["inbox"]
+    assert key.startswith("inbox/")
+    kept = emulator.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert zstandard.ZstdDecompressor().decompress(kept, max_output_size=len(body)) == body
+
+
+def ledger(table, webhook_id: str) -> dict | None:
+    key = {"pk": {"S": f"WEBHOOK#{webhook_id}"}, "sk": {"S": "WEBHOOK"}}
+    return table.get_item(TableName=TABLE, Key=key).get("Item")
+
+
+def test_only_what_failed_comes_back(intake, router, queued, table) -> None:
+    body = cronometer()
+    headers = terra.headers(SECRET, body)
+    intake.invoke(events.request(body, headers))
+    [good] = queued()
+    answer = router.invoke(events.batch(QUEUE_ARN, {"good": good, "poison": "{", "empty": "{}"}))
+
+    failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+    assert failed == {"poison", "empty"}
+    assert ledger(table, headers["x-terra-trace-id"])["outcome"]["S"] == "stored"
+
+
+def test_a_body_that_is_no_event_is_parked_and_not_retried(intake, router, queued, table) -> None:
+    body = b"\xff\xfe no JSON at all"
+    headers = terra.headers(SECRET, body)
+    intake.invoke(events.request(body, headers, encoded=True))
+    [message] = queued()
+    answer = router.invoke(events.batch(QUEUE_ARN, {"odd": message}))
+
+    assert answer["batchItemFailures"] == []
+    assert ledger(table, headers["x-terra-trace-id"])["outcome"]["S"] == "parked"
+
+
+def test_terras_own_messages_are_known_by_their_queue(router) -> None:
+    message = {"healthcheck": '{"type":"healthcheck","status":"success"}'}
+    assert router.invoke(events.batch(TERRA_QUEUE_ARN, message))["batchItemFailures"] == []
+    # The same words on our own queue are no message of ours.
+    assert router.invoke(events.batch(QUEUE_ARN, message))["batchItemFailures"] == [
+        {"itemIdentifier": "healthcheck"}
+    ]
+
+
+def test_logs_hold_neither_bodies_nor_secrets(intake, router) -> None:
+    logs = intake.log.read_text() + router.log.read_text()
+    assert "webhook accepted" in logs
+    assert "webhook routed" in logs
+    for private in (SECRET, "Müsli", "person-", "start_time"):
+        assert private not in logs

@@ -1,0 +1,335 @@
+"""The rules of the template that are numbers, and those that are easily forgotten."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import cfn
+from cfn import listed, name_of, resources
+
+FOURTEEN_DAYS_S = 14 * 24 * 3600
+# The least that the URL in a ping lasts (FACTS section 14, no. 17).
+PING_LASTS_S = 300
+
+# Statements whose resource or action AWS cannot name, each with its reason.
+UNNAMEABLE = {
+    ("WebhookIntakeRole", "WriteTraces"): "X-Ray has no resources",
+    ("EventRouterRole", "WriteTraces"): "X-Ray has no resources",
+    ("AlarmKey", "AccountAdministers"): "a key's policy is about the key itself; AWS's default",
+    ("AlarmKey", "AlarmsPublish"): "a key's policy is about the key itself",
+}
+
+
+@pytest.fixture(scope="module")
+def template() -> dict:
+    return cfn.load()
+
+
+@pytest.fixture(scope="module")
+def queues(template: dict) -> dict[str, dict]:
+    return {name: q["Properties"] for name, q in resources(template, "AWS::SQS::Queue").items()}
+
+
+@pytest.fixture(scope="module")
+def dead_letters(queues: dict[str, dict]) -> dict[str, str]:
+    """Each working queue with its dead-letter queue."""
+    return {
+        name: name_of(queue["RedrivePolicy"]["deadLetterTargetArn"])
+        for name, queue in queues.items()
+        if "RedrivePolicy" in queue
+    }
+
+
+@pytest.fixture(scope="module")
+def functions(template: dict) -> dict[str, dict]:
+    found = resources(template, "AWS::Serverless::Function")
+    assert found
+    return {name: body["Properties"] for name, body in found.items()}
+
+
+@pytest.fixture(scope="module")
+def mappings(template: dict) -> dict[str, dict]:
+    found = resources(template, "AWS::Lambda::EventSourceMapping")
+    assert found
+    return {name: body["Properties"] for name, body in found.items()}
+
+
+def test_every_function_of_the_workspace_is_deployed(functions: dict[str, dict]) -> None:
+    folders = {path.parent.name for path in (cfn.FOLDER / "../../functions").glob("*/Cargo.toml")}
+    assert {Path(function["CodeUri"]).name for function in functions.values()} == folders
+
+
+def test_every_queue_has_dead_letters_of_its_own(
+    queues: dict[str, dict], dead_letters: dict[str, str]
+) -> None:
+    assert len(set(dead_letters.values())) == len(dead_letters)
+    assert set(queues) == set(dead_letters) | set(dead_letters.values())
+
+
+def test_messages_are_received_five_times_and_kept_fourteen_days(
+    queues: dict[str, dict], dead_letters: dict[str, str]
+) -> None:
+    for name, queue in queues.items():
+        assert queue["MessageRetentionPeriod"] == FOURTEEN_DAYS_S, name
+        assert queue["SqsManagedSseEnabled"] is True, name
+    for name in dead_letters:
+        assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 5, name
+
+
+def test_visibility_is_six_times_the_timeout_and_the_window(
+    queues: dict[str, dict], functions: dict[str, dict], mappings: dict[str, dict]
+) -> None:
+    for name, mapping in mappings.items():
+        timeout = functions[name_of(mapping["FunctionName"])]["Timeout"]
+        window = mapping["MaximumBatchingWindowInSeconds"]
+        queue = queues[name_of(mapping["EventSourceArn"])]
+        assert queue["VisibilityTimeout"] >= 6 * timeout + window, name
+        assert queue["VisibilityTimeout"] < PING_LASTS_S, name
+
+
+def test_every_mapping_reports_single_failures_and_is_bounded(mappings: dict[str, dict]) -> None:
+    for name, mapping in mappings.items():
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+        assert mapping["MaximumBatchingWindowInSeconds"] >= 1, name
+        assert "MaximumConcurrency" in mapping["ScalingConfig"], name
+
+
+def test_backfill_has_a_queue_and_a_bound_of_its_own(mappings: dict[str, dict]) -> None:
+    backfill = mappings["BackfillEventsMapping"]
+    assert name_of(backfill["EventSourceArn"]) == "BackfillEventsQueue"
+    assert backfill["ScalingConfig"]["MaximumConcurrency"] == 2
+
+
+def alarms_on(template: dict, metric: str) -> dict[str, dict]:
+    found = resources(template, "AWS::CloudWatch::Alarm").values()
+    alarms = [alarm["Properties"] for alarm in found]
+    return {
+        name_of(alarm["Dimensions"][0]["Value"]): alarm
+        for alarm in alarms
+        if alarm["MetricName"] == metric
+    }
+
+
+def test_one_dead_letter_is_an_alarm(template: dict, dead_letters: dict[str, str]) -> None:
+    alarms = alarms_on(template, "ApproximateNumberOfMessagesVisible")
+    assert set(alarms) == set(dead_letters.values())
+    for name, alarm in alarms.items():
+        assert alarm["Threshold"] == 0, name
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold", name
+        assert alarm["Statistic"] == "Maximum", name
+        assert alarm["EvaluationPeriods"] == 1, name
+
+
+def test_waiting_is_an_alarm_where_somebody_works(template: dict, mappings: dict) -> None:
+    worked = {name_of(mapping["EventSourceArn"]) for mapping in mappings.values()}
+    assert set(alarms_on(template, "ApproximateAgeOfOldestMessage")) == worked
+
+
+def test_every_alarm_tells_somebody_what_to_do(template: dict) -> None:
+    for name, alarm in resources(template, "AWS::CloudWatch::Alarm").items():
+        properties = alarm["Properties"]
+        assert properties["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
+        description = properties["AlarmDescription"]
+        text = description["Fn::Sub"] if isinstance(description, dict) else description
+        assert len(text.split()) > 10, name
+
+
+def test_silence_is_an_alarm(template: dict) -> None:
+    alarm = template["Resources"]["NoWebhooksAlarm"]["Properties"]
+    assert alarm["TreatMissingData"] == "breaching"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert (alarm["Statistic"], alarm["Period"]) == ("Sum", 60)
+    assert alarm["EvaluationPeriods"] == {"Ref": "QuietAlarmMinutes"}
+    assert template["Parameters"]["QuietAlarmMinutes"]["Default"] <= 60
+
+
+
+
+def test_alarms_look_at_metrics_that_the_program_sends(template: dict) -> None:
+    seen = set()
+    for name, alarm in resources(template, "AWS::CloudWatch::Alarm").items():
+        properties = alarm["Properties"]
+        if properties["Namespace"] != "Terrarium":
+            continue
+        dimensions = {each["Name"]: each["Value"] for each in properties["Dimensions"]}
+        service, outcome = dimensions.pop("service"), dimensions.pop("outcome", None)
+        assert not dimensions, name
+        seen.add((service, outcome))
+        folder = cfn.FOLDER / "../../functions" / service / "src"
+        source = "".join(path.read_text() for path in folder.glob("*.rs"))
+        assert f'Metrics::new("Terrarium", "{service}")' in source, name
+        assert f'metrics.count("{properties["MetricName"]}"' in source, name
+        assert outcome is None or f'"{outcome}"' in source, name
+    assert seen == {("webhook-intake", "refused"), ("event-router", None)}
+
+
+def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
+    excused = set()
+    for name, statement in cfn.statements(template):
+        if statement["Effect"] != "Allow" or "AssumeRole" in str(statement["Action"]):
+            continue
+        key = (name, statement["Sid"])
+        wide = [r for r in listed(statement["Resource"]) if r == "*"]
+        wide += [a for a in listed(statement["Action"]) if "*" in a]
+        if wide and key in UNNAMEABLE:
+            excused.add(key)
+            continue
+        assert not wide, key
+        for resource in listed(statement["Resource"]):
+            if isinstance(resource, dict) and "Fn::Sub" in resource:
+                # A star may only stand for the keys below a prefix of the bucket.
+                assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(archive|inbox)/\*", resource["Fn::Sub"]), key
+    assert excused == set(UNNAMEABLE), "an excuse that nobody needs"
+
+
+def test_every_function_has_a_role_and_a_log_of_its_own(
+    template: dict, functions: dict[str, dict]
+) -> None:
+    roles = [name_of(function["Role"]) for function in functions.values()]
+    assert len(set(roles)) == len(functions)
+    for name, function in functions.items():
+        log = template["Resources"][name_of(function["LoggingConfig"]["LogGroup"])]
+        assert log["Properties"]["LogGroupName"] == {
+            "Fn::Sub": "/aws/lambda/" + function["FunctionName"]["Fn::Sub"]
+        }
+        assert function["LoggingConfig"]["LogFormat"] == "JSON", name
+        # A managed policy would be somebody else's list of permissions.
+        role = template["Resources"][name_of(function["Role"])]["Properties"]
+        assert "ManagedPolicyArns" not in role, name
+    for name, log in resources(template, "AWS::Logs::LogGroup").items():
+        assert log["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+
+
+def test_the_intake_may_do_three_things(template: dict) -> None:
+    allowed = {
+        statement["Sid"]: statement["Action"]
+        for name, statement in cfn.statements(template)
+        if name == "WebhookIntakeRole" and "Sid" in statement
+    }
+    allowed.pop("WriteLogs")
+    allowed.pop("WriteTraces")
+    assert allowed == {
+        "QueueWebhooks": "sqs:SendMessage",
+        "PutLargeBodies": "s3:PutObject",
+        "ReadSigningSecrets": "secretsmanager:GetSecretValue",
+    }
+
+
+def test_terra_may_send_to_one_queue_and_nothing_else(template: dict) -> None:
+    user = template["Resources"]["TerraSender"]["Properties"]
+    [policy] = user["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "sqs:SendMessage"
+    assert name_of(statement["Resource"]) == "TerraDestinationQueue"
+    assert not resources(template, "AWS::IAM::AccessKey")
+
+
+def test_the_intake_answers_before_terra_hangs_up(
+    template: dict, functions: dict[str, dict]
+) -> None:
+    terra_waits_s = 8
+    assert functions["WebhookIntake"]["Timeout"] <= terra_waits_s
+    integration = template["Resources"]["WebhookIntegration"]["Properties"]
+    assert integration["TimeoutInMillis"] <= terra_waits_s * 1000
+    assert integration["PayloadFormatVersion"] == "2.0"
+
+
+def test_no_secret_is_in_the_clear(template: dict, functions: dict[str, dict]) -> None:
+    for name, function in functions.items():
+        for variable in function["Environment"]["Variables"]:
+            assert not re.search(r"SECRET(?!S_ARN)|KEY|TOKEN|PASSWORD", variable), (name, variable)
+    for name in template["Parameters"]:
+        assert not re.search("secret|key|token|password", name, re.IGNORECASE), name
+    for name, secret in resources(template, "AWS::SecretsManager::Secret").items():
+        assert "SecretString" not in secret["Properties"], name
+
+
+def test_access_logs_say_nothing_about_a_person(template: dict) -> None:
+    stage = template["Resources"]["WebhookStage"]["Properties"]
+    known = {
+        "requestId",
+        "routeKey",
+        "status",
+        "responseLatency",
+        "integrationStatus",
+        "error.responseType",
+    }
+    logged = re.findall(r"\$context\.([A-Za-z.]+)", stage["AccessLogSettings"]["Format"])
+    assert set(logged) == known
+
+
+@pytest.mark.parametrize("name", ["Table", "ArchiveBucket"])
+def test_data_outlive_the_stack(template: dict, name: str) -> None:
+    resource = template["Resources"][name]
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_table_is_what_the_store_makes(template: dict) -> None:
+    table = template["Resources"]["Table"]["Properties"]
+    source = cfn.FOLDER / "../../shared/store/src/table"
+    constants = dict(
+        re.findall(
+            r'const (\w+): &str = "([^"]+)";',
+            "".join((source / f"{file}.rs").read_text() for file in ("key", "ledger")),
+        )
+    )
+    schema = (source / "schema.rs").read_text()
+    projected = re.search(r"const PROJECTED: .*?= \[(.*?)\];", schema, re.DOTALL)
+    keys = lambda *names: [constants[name] for name in names]  # noqa: E731
+
+    def names(elements: list[dict]) -> list[str]:
+        assert [element["KeyType"] for element in elements] == ["HASH", "RANGE"]
+        return [element["AttributeName"] for element in elements]
+
+    assert names(table["KeySchema"]) == keys("PK", "SK")
+    [index] = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == constants["BY_TIME"]
+    assert names(index["KeySchema"]) == keys("TIME_PK", "TIME_SK")
+    assert index["Projection"]["ProjectionType"] == "INCLUDE"
+    assert index["Projection"]["NonKeyAttributes"] == re.findall(r'"(\w+)"', projected[1])
+    assert {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]} == {
+        name: "S" for name in keys("PK", "SK", "TIME_PK", "TIME_SK")
+    }
+    assert table["TimeToLiveSpecification"] == {
+        "AttributeName": constants["EXPIRES_AT"],
+        "Enabled": True,
+    }
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_the_table_is_protected(template: dict) -> None:
+    table = template["Resources"]["Table"]["Properties"]
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["SSESpecification"]["SSEEnabled"] is True
+    recovery = table["PointInTimeRecoverySpecification"]
+    assert recovery["PointInTimeRecoveryEnabled"] is True
+    # An erased person is gone from the backups within the month that the GDPR allows.
+    assert recovery["RecoveryPeriodInDays"] <= 28
+
+
+def test_what_is_erased_from_the_archive_is_soon_gone(template: dict) -> None:
+    rules = template["Resources"]["ArchiveBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    noncurrent = {
+        rule["Prefix"]: rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        for rule in rules
+        if "NoncurrentVersionExpiration" in rule
+    }
+    assert set(noncurrent) == {"archive/", "inbox/"}
+    assert max(noncurrent.values()) <= 7
+    [inbox_days] = [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule]
+    # A dead letter, once redriven, lives for two retentions.
+    assert inbox_days > 2 * FOURTEEN_DAYS_S / 86400
+    for rule in rules:
+        assert rule["Status"] == "Enabled"
+        # What Terra sent is kept for ever.
+        assert not ("ExpirationInDays" in rule and rule["Prefix"] != "inbox/")
+
+
+def test_the_list_of_terras_addresses_is_only_addresses() -> None:
+    waf = cfn.load(cfn.WAF)
+    addresses = waf["Parameters"]["TerraAddresses"]["Default"].strip().split(",")
+    assert len(addresses) == 9
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+\.\d+/32", address) for address in addresses)
