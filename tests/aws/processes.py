@@ -84,6 +84,9 @@ class Processes:
                     process.wait(timeout=10)
                 except subprocess.TimeoutExpired:
                     continue
+        if groups := os.environ.get("PROCESS_GROUPS"):
+            # All have ended; their numbers may soon be somebody else's.
+            open(groups, "w", encoding="ascii").close()
 
 
 def tail(log: Path) -> str:
