@@ -278,7 +278,9 @@ def test_the_table_is_what_the_store_makes(template: dict) -> None:
     )
     schema = (source / "schema.rs").read_text()
     projected = re.search(r"const PROJECTED: .*?= \[(.*?)\];", schema, re.DOTALL)
-    keys = lambda *names: [constants[name] for name in names]  # noqa: E731
+
+    def keys(*names: str) -> list[str]:
+        return [constants[name] for name in names]
 
     def names(elements: list[dict]) -> list[str]:
         assert [element["KeyType"] for element in elements] == ["HASH", "RANGE"]
