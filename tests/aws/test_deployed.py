@@ -15,6 +15,7 @@ import pytest
 import archive
 import terra
 from conftest import tool
+from emulator import credentials
 from processes import eventually
 from stack import SECRET, STACK, Stack, deploy
 
@@ -272,6 +273,64 @@ def test_terras_own_sqs_destination_takes_the_same_road(
     )
     webhook_id = "sha256:" + hashlib.sha256(b"\0" + body).hexdigest()
     is_followed(stack, table, webhook_id, expected)
+
+
+class Operator:
+    """`terrarium`, told of the stack as the README says."""
+
+    def __init__(self, stack: Stack, folder) -> None:
+        self.env = {
+            "PATH": os.environ["PATH"],
+            **credentials(stack.emulator.endpoint),
+            "TABLE_NAME": stack.outputs["TableName"],
+            "ARCHIVE_BUCKET": stack.outputs["ArchiveBucketName"],
+            "SIGNING_SECRETS_ARN": stack.outputs["SigningSecretsArn"],
+        }
+        self.folder = folder
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [tool("TERRARIUM"), *arguments],
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+    def run(self, *arguments: str) -> bytes:
+        done = self.ask(*arguments)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def json(self, *arguments: str):
+        return json.loads(self.run(*arguments, "--json"))
+
+
+def test_an_operator_looks_verifies_replays_and_erases(stack, table, tmp_path) -> None:
+    operator = Operator(stack, tmp_path)
+    body = terra.event("nutrition", "CRONOMETER", [terra.day("2026-07-04")])
+    person = json.loads(body)["user"]["reference_id"]
+    headers = terra.headers(SECRET, body)
+    assert post(stack, body, headers) == 200
+    webhook_id = headers["x-terra-trace-id"]
+    table.routed(webhook_id)
+
+    [connection] = operator.json("show", "user", person)["connections"]
+    assert connection["records"] == {"nutrition": 1}
+    [record] = operator.json("show", "record", connection["connection_id"], "nutrition")
+    assert record["key"] == "2026-07-04"
+    assert operator.json("show", "webhook", webhook_id)["outcome"] == "stored"
+    assert operator.run("archive", "cat", webhook_id) == body
+    operator.run("archive", "verify", webhook_id)
+    before = table.items()
+    assert b"nothing would change" in operator.run("replay", "--webhook", webhook_id, "--dry-run")
+    operator.run("replay", "--webhook", webhook_id)
+    assert sorted(map(str, table.items())) == sorted(map(str, before))
+
+    operator.run("erase", "--reference-id", person, "--yes", "--from", "2026-01-01")
+    for gone in (["show", "user", person], ["archive", "cat", webhook_id]):
+        assert operator.ask(*gone).returncode == 3, gone
 
 
 def test_nothing_but_the_poison_failed(stack, simulated) -> None:

@@ -212,7 +212,7 @@ def test_the_intake_may_do_three_things(template: dict) -> None:
     allowed.pop("WriteLogs")
     allowed.pop("WriteTraces")
     assert allowed == {
-        "QueueWebhooks": "sqs:SendMessage",
+        "QueueWebhooks": ["sqs:SendMessage", "sqs:GetQueueAttributes"],
         "PutLargeBodies": "s3:PutObject",
         "ReadSigningSecrets": "secretsmanager:GetSecretValue",
     }

@@ -111,19 +111,22 @@ impl fmt::Debug for App {
 }
 
 impl App {
-    /// Connects to AWS.
+    /// Connects to AWS, while nobody waits yet.
     ///
     /// # Errors
     ///
     /// When a client cannot be made.
-    pub fn connect(config: Config) -> anyhow::Result<Self> {
+    pub async fn connect(config: Config) -> anyhow::Result<Self> {
+        let table = Table::new(
+            aws_sdk_dynamodb::Client::new(&config.sdk),
+            config.table_name,
+        );
+        let archive =
+            Archive::s3(&config.archive_bucket, &config.sdk).context("cannot open the archive")?;
+        tokio::join!(table.open_connection(), archive.open_connection());
         Ok(Self {
-            table: Table::new(
-                aws_sdk_dynamodb::Client::new(&config.sdk),
-                config.table_name,
-            ),
-            archive: Archive::s3(&config.archive_bucket, &config.sdk)
-                .context("cannot open the archive")?,
+            table,
+            archive,
             payloads: PayloadFetcher::new(config.payloads)
                 .context("cannot make the client that fetches payloads")?,
             terra_queue_arn: config.terra_queue_arn,

@@ -89,22 +89,22 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to AWS.
+    /// Connects to AWS, while nobody waits yet.
     ///
     /// # Errors
     ///
     /// When the signing secrets cannot be read, or a client cannot be made.
     pub async fn connect(config: Config) -> anyhow::Result<Self> {
-        let secrets = config
-            .signing_secrets
-            .load_named(&config.sdk)
-            .await
-            .context("cannot load the signing secrets")?;
+        let transport = SqsTransport::new(SqsClient::new(&config.sdk), config.events_queue_url);
+        let (secrets, ()) = tokio::join!(
+            config.signing_secrets.load_named(&config.sdk),
+            transport.open_connection()
+        );
+        let secrets = secrets.context("cannot load the signing secrets")?;
         let signing_secrets = secrets
             .iter()
             .filter_map(|named| SigningSecret::new(&named.name, named.secret.expose_secret()))
             .collect();
-        let transport = SqsTransport::new(SqsClient::new(&config.sdk), config.events_queue_url);
         Ok(Self {
             signing_secrets,
             tolerance: config.tolerance,

@@ -95,8 +95,11 @@ impl Metrics {
         self
     }
 
-    /// Counts. Counts of one name add up.
+    /// Counts. Counts of one name add up; nothing is written of a count of nothing.
     pub fn count(&mut self, name: &'static str, value: u64) {
+        if value == 0 {
+            return;
+        }
         let values = &mut self.metric(name, Unit::Count).values;
         let total = values.pop().and_then(|number| number.as_u64()).unwrap_or(0);
         values.push(Number::from(total.saturating_add(value)));
@@ -187,7 +190,10 @@ impl Metrics {
                 1 => values.remove(0),
                 _ => Value::Array(values),
             };
-            definitions.push(json!({ "Name": metric.name, "Unit": metric.unit.name() }));
+            definitions.push(match metric.unit.name() {
+                Some(unit) => json!({ "Name": metric.name, "Unit": unit }),
+                None => json!({ "Name": metric.name }),
+            });
             document.insert(metric.name.to_owned(), value);
         }
         document.insert(SERVICE.to_owned(), self.service.into());
@@ -223,11 +229,12 @@ impl Dimension {
 }
 
 impl Unit {
-    fn name(self) -> &'static str {
+    /// As the format has it. A count goes without: each line is billed by its length.
+    fn name(self) -> Option<&'static str> {
         match self {
-            Self::Count => "Count",
-            Self::Milliseconds => "Milliseconds",
-            Self::Bytes => "Bytes",
+            Self::Count => None,
+            Self::Milliseconds => Some("Milliseconds"),
+            Self::Bytes => Some("Bytes"),
         }
     }
 }

@@ -30,11 +30,13 @@ use tracing_subscriber::{
 use crate::settings::Settings;
 
 const FILTER: &str = "RUST_LOG";
-const DEFAULT_FILTER: &str = "info";
+/// Not the spans of Lambda's runtime: its request and trace ids would be a tenth of all that is
+/// logged, and our own ids lead everywhere.
+const DEFAULT_FILTER: &str = "info,lambda_runtime=warn";
 
 /// Starts JSON logs on standard output, for a function on AWS.
 ///
-/// `RUST_LOG` filters them, `info` if it is not set. Only the first call in a process counts. What
+/// `RUST_LOG` filters them, `info,lambda_runtime=warn` if it is not set. Only the first call in a process counts. What
 /// may be logged: see the [module](self).
 pub fn init(service: &'static str) {
     init_to(service, DEFAULT_FILTER, io::stdout);

@@ -2,12 +2,15 @@
 
 use async_trait::async_trait;
 use aws_sdk_sqs::{
-    Client, error::ProvideErrorMetadata, types::SendMessageBatchRequestEntry as Entry,
+    Client,
+    error::ProvideErrorMetadata,
+    types::{QueueAttributeName, SendMessageBatchRequestEntry as Entry},
 };
-
 use domain::Retry;
+use tracing::info;
 
 use super::{MAX_MESSAGE_BYTES, Outgoing, QueueError, Transport};
+use crate::telemetry::Chain;
 
 /// SQS takes ten messages in one call.
 const MAX_ENTRIES: usize = 10;
@@ -25,6 +28,21 @@ impl SqsTransport {
         Self {
             client,
             queue_url: queue_url.into(),
+        }
+    }
+
+    /// Opens the connection that the first message will use: TCP and TLS, at a time when nobody
+    /// waits. That it could not is not an error: the first message tries again.
+    pub async fn open_connection(&self) {
+        let asked = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.queue_url)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await;
+        if let Err(error) = asked {
+            info!(error = %Chain(&error), "cannot open a connection to the queue yet");
         }
     }
 

@@ -196,6 +196,12 @@ impl Archive {
         })
     }
 
+    /// Opens the connection that the first webhook will use: TCP and TLS, at a time when nobody
+    /// waits. That it could not is not an error: the first webhook tries again.
+    pub async fn open_connection(&self) {
+        drop(self.store.head(&Path::from("archive/none")).await);
+    }
+
     /// An archive that lives as long as the process; for tests.
     pub fn memory() -> Self {
         Self {

@@ -99,6 +99,12 @@ impl Table {
         }
     }
 
+    /// Opens the connection that the first webhook will use: TCP and TLS, at a time when nobody
+    /// waits. That it could not is not an error: the first webhook tries again.
+    pub async fn open_connection(&self) {
+        drop(self.get(&Key::request("none")).await);
+    }
+
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
         let found = self
             .client
