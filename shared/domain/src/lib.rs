@@ -7,6 +7,7 @@
 //! may arrive twice, late, out of order or after a crash and still end in the same table.
 
 pub mod connection;
+pub mod history;
 pub mod key;
 pub mod locator;
 pub mod message;

@@ -1,0 +1,343 @@
+//! A plan of windows for one connection, how far it is, and when it is done.
+//!
+//! The plan alone gives the windows, always the same ones, so planning may be repeated after a
+//! crash. What becomes of it is read from the windows; the backfill itself only remembers what was
+//! ordered (pause, cancel), where going back was stopped, and that *done* was said.
+
+pub mod estimate;
+pub mod progress;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use models::data::DataType;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    estimate::Estimate,
+    progress::{Progress, Totals},
+};
+use super::{
+    cut,
+    day::{self, Span},
+    reach::ProviderHistory,
+    window::{BackfillId, Skip, Window, WindowId},
+};
+use crate::connection::ConnectionId;
+
+/// Going back ends after windows without any record for this many days in a row: longer than a
+/// season, so that a winter without cycling does not end it.
+pub const STOP_AFTER_EMPTY_DAYS: u32 = 183;
+/// Windows of one type that are due at once. The next ones become due a little later, so that the
+/// newest are asked first and the rule above can spare the oldest.
+const WINDOWS_AT_ONCE: i64 = 4;
+/// How much later. Unit: milliseconds.
+const STAGGER_MS: i64 = 30_000;
+
+/// What a backfill is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// All of a new connection's past; there is one per connection.
+    First,
+    /// Days that were found missing.
+    Gaps,
+    /// What a person asked for.
+    OnDemand,
+}
+
+/// What is to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Its name.
+    pub id: BackfillId,
+    /// Whose.
+    pub connection: ConnectionId,
+    /// What for.
+    pub kind: Kind,
+    /// When it was made. Unit: Unix milliseconds.
+    pub planned_at_ms: i64,
+    /// The most days of one request; see [`cut::MAX_REQUEST_DAYS`].
+    pub max_request_days: u32,
+    /// The days of each type.
+    pub days: BTreeMap<DataType, Vec<Span>>,
+}
+
+impl Plan {
+    /// The first backfill of a connection: all that the provider has of the `supported` types (from
+    /// `/integrations/detailed`), from its reach to today, which is wherever on Earth it is latest.
+    ///
+    /// `None`: there is nothing that could be asked for.
+    pub fn first(
+        connection: &ConnectionId,
+        history: &ProviderHistory,
+        supported: &BTreeSet<DataType>,
+        connected_at_ms: i64,
+        now_ms: i64,
+    ) -> Option<Self> {
+        let until = day::next(day::latest_on_earth(now_ms));
+        let all = Span::new(history.first_day(connected_at_ms), until).ok()?;
+        let askable = supported
+            .iter()
+            .filter(|&&data_type| history.can_be_asked(data_type));
+        let days: BTreeMap<_, _> = askable.map(|&data_type| (data_type, vec![all])).collect();
+        (!days.is_empty()).then(|| Self {
+            id: BackfillId::first(connection),
+            connection: connection.clone(),
+            kind: Kind::First,
+            planned_at_ms: now_ms,
+            max_request_days: cut::MAX_REQUEST_DAYS,
+            days,
+        })
+    }
+
+    /// Days that were found missing and claimed, see [`gap::wanted`](super::gap::wanted) and
+    /// [`AskedMonth::claim`](super::asked::AskedMonth::claim). `None`: there are none.
+    pub fn gaps(
+        connection: &ConnectionId,
+        missing: BTreeMap<DataType, BTreeSet<Date>>,
+        now_ms: i64,
+    ) -> Option<Self> {
+        let newest = day::latest_on_earth(now_ms);
+        let missing = missing.into_iter().filter(|(_, days)| !days.is_empty());
+        let days: BTreeMap<_, _> = missing
+            .map(|(data_type, days)| {
+                let runs = Span::runs(days).into_iter();
+                let windows =
+                    runs.flat_map(|run| cut::windows_of_gap(run, newest, cut::MAX_REQUEST_DAYS));
+                (data_type, windows.collect())
+            })
+            .collect();
+        (!days.is_empty()).then(|| Self {
+            id: BackfillId::of(connection, &format!("gaps at {now_ms}")),
+            connection: connection.clone(),
+            kind: Kind::Gaps,
+            planned_at_ms: now_ms,
+            max_request_days: cut::MAX_REQUEST_DAYS,
+            days,
+        })
+    }
+
+    /// What a person asked for. The same wish at the same time is the same backfill.
+    pub fn on_demand(
+        connection: &ConnectionId,
+        span: Span,
+        types: &BTreeSet<DataType>,
+        now_ms: i64,
+    ) -> Self {
+        Self {
+            id: BackfillId::of(connection, &format!("on demand at {now_ms}")),
+            connection: connection.clone(),
+            kind: Kind::OnDemand,
+            planned_at_ms: now_ms,
+            max_request_days: cut::MAX_REQUEST_DAYS,
+            days: types
+                .iter()
+                .map(|&data_type| (data_type, vec![span]))
+                .collect(),
+        }
+    }
+
+    /// Its windows, newest days first.
+    pub fn windows(&self) -> Vec<Window> {
+        let mut spans: Vec<_> = self
+            .days
+            .iter()
+            .flat_map(|(&data_type, spans)| spans.iter().map(move |&span| (data_type, span)))
+            .flat_map(|(data_type, span)| {
+                let windows = cut::windows(span, self.max_request_days);
+                windows.into_iter().map(move |window| (window, data_type))
+            })
+            .collect();
+        spans.sort_unstable_by(|(one, one_type), (other, other_type)| {
+            (other.until(), other.from(), one_type).cmp(&(one.until(), one.from(), other_type))
+        });
+        spans.dedup();
+        let mut of_type = BTreeMap::<DataType, i64>::new();
+        let ranked = spans.into_iter().zip(0_u32..);
+        ranked
+            .map(|((span, data_type), rank)| {
+                let place = of_type.entry(data_type).or_default();
+                let due_ms = self.planned_at_ms + *place / WINDOWS_AT_ONCE * STAGGER_MS;
+                *place += 1;
+                let backfill = self.id.clone();
+                let id = WindowId {
+                    backfill,
+                    data_type,
+                    span,
+                };
+                Window::new(id, self.connection.clone(), rank, due_ms)
+            })
+            .collect()
+    }
+
+    /// The days of a type that it covers.
+    pub fn days_of(&self, data_type: DataType) -> &[Span] {
+        self.days
+            .get(&data_type)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+}
+
+/// What was last ordered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Go on.
+    #[default]
+    Run,
+    /// Ask nothing until told to go on.
+    Pause,
+    /// Ask nothing any more.
+    Cancel,
+}
+
+/// The order comes too late, or makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OrderRefused {
+    /// It is done.
+    #[error("the backfill is done")]
+    Done,
+    /// It was cancelled, and its windows may be skipped by now: make a new one.
+    #[error("the backfill was cancelled")]
+    Cancelled,
+}
+
+/// A backfill, as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// What is to be asked for.
+    pub plan: Plan,
+    /// What was last ordered.
+    #[serde(default)]
+    pub order: Order,
+    /// Whether all its windows have been written.
+    #[serde(default)]
+    pub created: bool,
+    /// Days before these were not asked for, because there was nothing for so long.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stopped_before: BTreeMap<DataType, Date>,
+    /// What it came to. Set once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<Done>,
+}
+
+/// That a backfill is done is an event of ours. It is remembered before it is sent and then marked
+/// as sent; who hears it twice knows it by the backfill's id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// When. Unit: Unix milliseconds.
+    pub at_ms: i64,
+    /// The counts.
+    pub totals: Totals,
+    /// Whether the event was sent.
+    pub announced: bool,
+}
+
+/// What to do with a due window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Ask.
+    Ask,
+    /// Not now: the backfill is paused.
+    Wait,
+    /// Not any more.
+    Skip(Skip),
+}
+
+impl Backfill {
+    /// A backfill that starts.
+    pub fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            order: Order::Run,
+            created: false,
+            stopped_before: BTreeMap::new(),
+            done: None,
+        }
+    }
+
+    /// Pauses, resumes or cancels. The same order again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderRefused`].
+    pub fn ordered(self, order: Order) -> Result<Self, OrderRefused> {
+        match (&self.done, self.order) {
+            (Some(_), _) => Err(OrderRefused::Done),
+            (None, Order::Cancel) if order != Order::Cancel => Err(OrderRefused::Cancelled),
+            _ => Ok(Self { order, ..self }),
+        }
+    }
+
+    /// What to do with one of its windows that is due.
+    pub fn verdict(&self, window: &Window) -> Verdict {
+        let stop = self.stopped_before.get(&window.id().data_type);
+        match self.order {
+            Order::Cancel => Verdict::Skip(Skip::Cancelled),
+            _ if stop.is_some_and(|&stop| window.span().until() <= stop) => {
+                Verdict::Skip(Skip::NothingFurtherBack)
+            }
+            Order::Pause => Verdict::Wait,
+            Order::Run => Verdict::Ask,
+        }
+    }
+
+    /// Notes where going back ends, now that its windows stand as they do.
+    #[must_use]
+    pub fn with_stops(mut self, windows: &[Window]) -> Self {
+        // Days that were found missing, or that a person wants, are all asked for.
+        if self.plan.kind == Kind::First {
+            for &data_type in self.plan.days.keys() {
+                if let Some(stop) = progress::nothing_before(windows, data_type) {
+                    let known = self.stopped_before.entry(data_type).or_insert(stop);
+                    *known = stop.max(*known);
+                }
+            }
+        }
+        self
+    }
+
+    /// Says *done* once every window is final: the state to write, or `None` while it is not, or
+    /// when it was said before.
+    #[must_use]
+    pub fn finished(&self, windows: &[Window], now_ms: i64) -> Option<Self> {
+        let progress = Progress::of(&self.plan, windows);
+        let over = self.done.is_none() && self.created && progress.is_complete();
+        over.then(|| Self {
+            done: Some(Done {
+                at_ms: now_ms,
+                totals: progress.totals,
+                announced: false,
+            }),
+            ..self.clone()
+        })
+    }
+
+    /// The event was sent.
+    #[must_use]
+    pub fn announced(mut self) -> Self {
+        if let Some(done) = &mut self.done {
+            done.announced = true;
+        }
+        self
+    }
+
+    /// The first day of a type that is worth asking for, in the light of this first backfill, when
+    /// the provider reaches back to `reach` and the connection began on `connected`.
+    ///
+    /// While it is open, its own days are those to leave to it: see [`Plan::days_of`]. What a
+    /// cancelled one left out is not asked for behind its back.
+    pub fn first_day(&self, data_type: DataType, reach: Date, connected: Date) -> Date {
+        if self.order == Order::Cancel {
+            return connected.max(reach);
+        }
+        self.stopped_before
+            .get(&data_type)
+            .map_or(reach, |&stop| stop.max(reach))
+    }
+}
+
+#[cfg(test)]
+mod tests;

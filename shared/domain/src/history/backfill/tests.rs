@@ -1,0 +1,199 @@
+use jiff::civil::date;
+use models::ids::{Provider, TerraUserId};
+use proptest::prelude::*;
+
+use super::*;
+use crate::history::window::{Event, State, WorkerId, retry::Jitter};
+
+const NOW: i64 = 1_782_864_000_000;
+
+fn connection() -> ConnectionId {
+    ConnectionId::of(&TerraUserId::new("u1").unwrap())
+}
+
+fn history(provider: &str) -> &'static ProviderHistory {
+    ProviderHistory::of(&Provider::new(provider).unwrap())
+}
+
+fn plan(provider: &str) -> Plan {
+    let types = BTreeSet::from([DataType::Daily, DataType::Activity, DataType::Athlete]);
+    Plan::first(&connection(), history(provider), &types, NOW, NOW).unwrap()
+}
+
+fn with(window: &Window, event: Event) -> Window {
+    let by = WorkerId("w".into());
+    let now = window.due_ms().unwrap();
+    let lease = Event::Lease {
+        by: by.clone(),
+        until_ms: now + 1,
+    };
+    let leased = window.apply(lease, now).unwrap();
+    let asked = leased
+        .apply(
+            Event::Ask {
+                by,
+                deadline_ms: now + 1,
+            },
+            now,
+        )
+        .unwrap();
+    asked.apply(event, now).unwrap()
+}
+
+fn answered(window: &Window, records: u64) -> Window {
+    with(window, Event::Answered { records })
+}
+
+#[test]
+fn the_first_backfill_goes_from_today_to_the_reach_newest_first() {
+    let plan = plan("GARMIN");
+    let windows = plan.windows();
+    assert_eq!(
+        windows[0].span().until(),
+        day::next(day::latest_on_earth(NOW))
+    );
+    assert!(windows.is_sorted_by_key(|window| std::cmp::Reverse(window.span().until())));
+    assert!(
+        windows
+            .iter()
+            .zip(0..)
+            .all(|(window, rank)| window.rank() == rank)
+    );
+    let oldest = windows.last().unwrap().span().from();
+    assert_eq!(oldest, history("GARMIN").first_day(NOW));
+    let types: BTreeSet<_> = windows.iter().map(|window| window.id().data_type).collect();
+    assert_eq!(types, BTreeSet::from([DataType::Daily, DataType::Activity]));
+    assert_eq!(plan.windows(), windows);
+}
+
+#[test]
+fn there_is_no_backfill_where_only_the_phone_sends() {
+    let types = BTreeSet::from([DataType::Daily]);
+    let none = Plan::first(&connection(), history("APPLE"), &types, NOW, NOW);
+    assert_eq!(none, None);
+}
+
+#[test]
+fn half_a_year_of_empty_windows_ends_going_back() {
+    let plan = plan("STRAVA");
+    let mut windows = plan.windows();
+    let backfill = Backfill::new(plan);
+    windows[0] = answered(&windows[0], 5);
+    let mut asked = 1;
+    let stop = loop {
+        let stops = backfill.clone().with_stops(&windows).stopped_before;
+        if let Some(&stop) = stops.get(&DataType::Activity) {
+            break stop;
+        }
+        windows[asked] = answered(&windows[asked], 0);
+        asked += 1;
+    };
+    let empty_days = day::between(stop, windows[0].span().from());
+    assert!((183..215).contains(&empty_days), "{empty_days}");
+    let backfill = backfill.with_stops(&windows);
+    assert_eq!(
+        backfill.verdict(&windows[asked]),
+        Verdict::Skip(Skip::NothingFurtherBack)
+    );
+    let first_day = backfill.first_day(DataType::Activity, date(2021, 1, 1), date(2026, 6, 1));
+    assert_eq!(first_day, stop);
+}
+
+#[test]
+fn an_open_or_failed_window_keeps_going_back_alive() {
+    let plan = plan("STRAVA");
+    let mut windows = plan.windows();
+    for window in windows.iter_mut().skip(1).take(30) {
+        *window = answered(window, 0);
+    }
+    let backfill = Backfill::new(plan);
+    assert!(
+        backfill
+            .clone()
+            .with_stops(&windows)
+            .stopped_before
+            .is_empty()
+    );
+    windows[0] = answered(&windows[0], 0);
+    assert!(!backfill.with_stops(&windows).stopped_before.is_empty());
+}
+
+#[test]
+fn pausing_waits_resuming_goes_on_and_cancelling_is_for_good() {
+    let backfill = Backfill::new(plan("GARMIN"));
+    let window = &backfill.plan.windows()[0];
+    let paused = backfill.ordered(Order::Pause).unwrap();
+    assert_eq!(paused.verdict(window), Verdict::Wait);
+    let running = paused.ordered(Order::Run).unwrap();
+    assert_eq!(running.verdict(window), Verdict::Ask);
+    let cancelled = running.ordered(Order::Cancel).unwrap();
+    assert_eq!(cancelled.verdict(window), Verdict::Skip(Skip::Cancelled));
+    assert_eq!(
+        cancelled.clone().ordered(Order::Cancel).as_ref(),
+        Ok(&cancelled)
+    );
+    let (reach, connected) = (date(2021, 1, 1), date(2026, 6, 1));
+    assert_eq!(
+        cancelled.first_day(DataType::Daily, reach, connected),
+        connected
+    );
+    assert_eq!(cancelled.ordered(Order::Run), Err(OrderRefused::Cancelled));
+}
+
+#[test]
+fn the_estimate_is_what_the_quotas_allow() {
+    let fitbit = Estimate::of(&plan("FITBIT"), history("FITBIT"));
+    assert_eq!(fitbit.requests, fitbit.provider_calls);
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let hours = (fitbit.requests as f64 / 150.0).max(fitbit.requested_days as f64 / 6000.0);
+    assert!((fitbit.hours - hours).abs() < 1e-9);
+    let whoop = Estimate::of(&plan("WHOOP"), history("WHOOP"));
+    assert_eq!(whoop.provider_calls, whoop.requests / 2 * 5);
+    let both = fitbit.beside(whoop);
+    assert_eq!(both.requests, fitbit.requests + whoop.requests);
+    assert!(both.hours >= whoop.hours);
+}
+
+proptest! {
+    /// In whatever order windows end, and however they end, *done* is said with the last of them,
+    /// not before, and once.
+    #[test]
+    fn done_is_said_once_and_with_the_last_window(
+        fates in prop::collection::vec((0_u8..4, any::<usize>()), 60),
+    ) {
+        let span = Span::new(date(2026, 1, 10), date(2026, 3, 5)).unwrap();
+        let types = BTreeSet::from([DataType::Daily, DataType::Sleep]);
+        let plan = Plan::on_demand(&connection(), span, &types, NOW);
+        let mut backfill = Backfill { created: true, ..Backfill::new(plan) };
+        let mut windows = backfill.plan.windows();
+        let mut said = 0;
+        for (fate, which) in fates.into_iter().chain([(0, 0); 500]) {
+            let open: Vec<_> = (0..windows.len()).filter(|&at| !windows[at].is_final()).collect();
+            if let Some(next) = backfill.finished(&windows, NOW) {
+                prop_assert!(open.is_empty());
+                backfill = next;
+                said += 1;
+            }
+            if open.is_empty() {
+                continue;
+            }
+            let at = open[which % open.len()];
+            let by = WorkerId("w".into());
+            windows[at] = match fate {
+                0 => answered(&windows[at], 0),
+                1 => answered(&windows[at], 2),
+                2 => windows[at].apply(Event::Skip(Skip::Cancelled), NOW).unwrap(),
+                _ => with(&windows[at], Event::TooLarge { by, jitter: Jitter(0) }),
+            };
+            let halves = windows[at].halves();
+            // A halved window whose halves are not written yet is not done.
+            prop_assert!(halves.is_none() || backfill.finished(&windows, NOW).is_none());
+            windows.extend(halves.into_iter().flatten());
+        }
+        prop_assert_eq!(said, 1);
+        let totals = backfill.done.as_ref().unwrap().totals;
+        let leaves = windows.iter().filter(|window| !matches!(window.state(), State::Halved { .. }));
+        prop_assert_eq!(totals.windows() as usize, leaves.count());
+        prop_assert!(backfill.announced().done.unwrap().announced);
+    }
+}

@@ -1,0 +1,148 @@
+//! Why a connection has gone quiet.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    connection::Status,
+    history::{
+        day::{DAY_MS, HOUR_MS},
+        reach::{Fetch, ProviderHistory},
+    },
+};
+
+/// Without any webhook from Terra, of whatever kind, for this long, it is our intake that is
+/// silent. After 24 hours of failures Terra switches a destination off (FACTS section 7).
+/// Unit: milliseconds.
+const INTAKE_SILENT_MS: i64 = 24 * HOUR_MS;
+
+/// What is seen of a connection and around it. Times are Unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signs {
+    /// How the connection stands.
+    pub status: Status,
+    /// When it began.
+    pub connected_at_ms: i64,
+    /// When it last brought data by itself.
+    pub data_at_ms: Option<i64>,
+    /// When any other connection of the same provider last did. `None`: there is no other, or none
+    /// ever did.
+    pub peers_data_at_ms: Option<i64>,
+    /// When our intake last took any webhook of Terra's.
+    pub webhook_at_ms: Option<i64>,
+    /// Lately the provider refused, for want of a permission (403, 424; FACTS section 2).
+    pub permission_refused: bool,
+}
+
+/// Why no data come, as far as one can tell from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The connection ended: the person has to connect again.
+    Ended,
+    /// The provider refuses the connection; it may recover.
+    Failing,
+    /// The person did not grant what is needed.
+    ScopeMissing,
+    /// We have taken no webhook from anybody: look at the intake and at Terra's dashboard.
+    IntakeSilent,
+    /// Only the app on the phone sends, and it does not.
+    PhoneAppSilent,
+    /// Other people's data from the provider do not come either.
+    ProviderLate,
+    /// Everything works: the person records nothing.
+    NothingRecorded,
+}
+
+/// A connection that has gone quiet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quiet {
+    /// The last sign of life. Unit: Unix milliseconds.
+    pub since_ms: i64,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Whether a connection is quiet, and the likely cause: the most certain one that applies.
+///
+/// What ended or fails is reported at once, silence after the provider's `quiet_after_days`.
+pub fn quiet(signs: &Signs, history: &ProviderHistory, now_ms: i64) -> Option<Quiet> {
+    let since_ms = signs.data_at_ms.unwrap_or(signs.connected_at_ms);
+    let quiet_ms = i64::from(history.quiet_after_days) * DAY_MS;
+    let older = |at_ms: Option<i64>, than_ms: i64| {
+        at_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) >= than_ms)
+    };
+    let cause = match signs.status {
+        Status::Ended => Cause::Ended,
+        Status::Failing => Cause::Failing,
+        Status::Active if !older(Some(since_ms), quiet_ms) => return None,
+        Status::Active if signs.permission_refused => Cause::ScopeMissing,
+        Status::Active if older(signs.webhook_at_ms, INTAKE_SILENT_MS) => Cause::IntakeSilent,
+        Status::Active if history.fetch == Fetch::Phone => Cause::PhoneAppSilent,
+        Status::Active if older(signs.peers_data_at_ms, quiet_ms) => Cause::ProviderLate,
+        Status::Active => Cause::NothingRecorded,
+    };
+    Some(Quiet { since_ms, cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use models::ids::Provider;
+
+    use super::*;
+
+    const NOW: i64 = 100 * DAY_MS;
+
+    fn cause(signs: Signs, provider: &str) -> Option<Cause> {
+        let history = ProviderHistory::of(&Provider::new(provider).unwrap());
+        quiet(&signs, history, NOW).map(|quiet| quiet.cause)
+    }
+
+    #[test]
+    fn the_most_certain_cause_is_named() {
+        let quiet = Signs {
+            status: Status::Active,
+            connected_at_ms: 0,
+            data_at_ms: Some(NOW - 5 * DAY_MS),
+            peers_data_at_ms: Some(NOW - HOUR_MS),
+            webhook_at_ms: Some(NOW - HOUR_MS),
+            permission_refused: false,
+        };
+        let lively = Signs {
+            data_at_ms: Some(NOW - DAY_MS),
+            ..quiet
+        };
+        assert_eq!(cause(lively, "GARMIN"), None);
+        assert_eq!(cause(quiet, "GARMIN"), Some(Cause::NothingRecorded));
+        assert_eq!(cause(quiet, "APPLE"), Some(Cause::PhoneAppSilent));
+        let late = Signs {
+            peers_data_at_ms: quiet.data_at_ms,
+            ..quiet
+        };
+        assert_eq!(cause(late, "GARMIN"), Some(Cause::ProviderLate));
+        let deaf = Signs {
+            webhook_at_ms: Some(NOW - 2 * DAY_MS),
+            ..late
+        };
+        assert_eq!(cause(deaf, "APPLE"), Some(Cause::IntakeSilent));
+        let refused = Signs {
+            permission_refused: true,
+            ..deaf
+        };
+        assert_eq!(cause(refused, "GARMIN"), Some(Cause::ScopeMissing));
+        let failing = Signs {
+            status: Status::Failing,
+            ..lively
+        };
+        assert_eq!(cause(failing, "GARMIN"), Some(Cause::Failing));
+        let ended = Signs {
+            status: Status::Ended,
+            ..refused
+        };
+        assert_eq!(cause(ended, "GARMIN"), Some(Cause::Ended));
+        let never = Signs {
+            data_at_ms: None,
+            ..quiet
+        };
+        assert_eq!(cause(never, "GARMIN"), Some(Cause::NothingRecorded));
+    }
+}
