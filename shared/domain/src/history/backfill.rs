@@ -231,6 +231,8 @@ pub struct Done {
     pub at_ms: i64,
     /// The counts.
     pub totals: Totals,
+    /// Somebody is about to send the event until then, and nobody else is. Unit: Unix milliseconds.
+    pub announcing_until_ms: i64,
     /// Whether the event was sent.
     pub announced: bool,
 }
@@ -309,10 +311,24 @@ impl Backfill {
             done: Some(Done {
                 at_ms: now_ms,
                 totals: progress.totals,
+                announcing_until_ms: 0,
                 announced: false,
             }),
             ..self.clone()
         })
+    }
+
+    /// Claims the sending of the event until `until_ms`: the state to write, or `None` when it is not
+    /// done, when the event was sent, or when somebody else has claimed that lately.
+    #[must_use]
+    pub fn announcing(&self, until_ms: i64, now_ms: i64) -> Option<Self> {
+        let mut next = self.clone();
+        let done = next.done.as_mut()?;
+        if done.announced || now_ms < done.announcing_until_ms {
+            return None;
+        }
+        done.announcing_until_ms = until_ms;
+        Some(next)
     }
 
     /// The event was sent.

@@ -9,6 +9,11 @@
 //! | lab report | `PERSON#<reference id>` | `lab_report#<session id>` | reference id; `PERSON#` without one |
 //! | webhook | `WEBHOOK#<webhook id>` | `WEBHOOK` | webhook id |
 //! | request | `REQUEST#<reference>` | `REQUEST` | reference |
+//! | request's window | `REQUEST#<reference>` | `WINDOW` | reference |
+//! | backfill | `BACKFILL#<id>` | `BACKFILL` | id |
+//! | window | `BACKFILL#<id>` | `WINDOW#<data type>#<first day>#<day after the last>` | backfill, type |
+//! | asked days | `CONNECTION#<id>` | `ASKED#<data type>#<YYYY-MM>` | connection, type |
+//! | pacing bucket | `PACING#<limit>#<whose>` | `PACING` | limit and whose |
 //!
 //! The index `by_time` (`time_pk`, `time_sk`):
 //!
@@ -16,14 +21,24 @@
 //! |---|---|---|
 //! | record whose key is no date | `CONNECTION#<id>#<data type>` | `<start time>#<natural key>` |
 //! | webhook | `WEBHOOKS#<day>#<shard>` | `<received at>#<webhook id>` |
+//! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
+//! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
 
 use std::{collections::HashMap, fmt};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{connection::ConnectionId, key::NaturalKey};
+use domain::{
+    connection::ConnectionId,
+    history::{
+        day::Span,
+        month::Month,
+        window::{BackfillId, WindowId},
+    },
+    key::NaturalKey,
+};
 use models::{
     data::DataType,
-    ids::{ReferenceId, TerraUserId, WebhookId},
+    ids::{Provider, ReferenceId, TerraUserId, WebhookId},
 };
 
 /// Partition key attribute.
@@ -38,6 +53,24 @@ pub(crate) const TIME_PK: &str = "time_pk";
 pub(crate) const TIME_SK: &str = "time_sk";
 /// Partitions of one day's webhooks: a partition takes 1,000 writes a second.
 pub(crate) const DAY_SHARDS: u8 = 8;
+
+/// Partitions of what is due: a partition takes 1,000 writes a second.
+pub(crate) const DUE_SHARDS: u8 = 8;
+/// What the sort key of a window begins with.
+const WINDOW: &str = "WINDOW#";
+/// What the sort key of a month of asked days begins with.
+const ASKED: &str = "ASKED#";
+
+/// Whose quota a pacing bucket holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Paced {
+    /// The Terra account's, for all.
+    Account,
+    /// One provider's, for all.
+    Provider(Provider),
+    /// One connection's.
+    Connection(ConnectionId),
+}
 
 /// The full primary key of one item. A key of the wrong shape cannot be written down.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,6 +101,10 @@ impl RecordOwner {
     pub(crate) fn time_pk(&self, data_type: DataType) -> String {
         format!("{}#{data_type}", self.pk())
     }
+}
+
+fn backfill_pk(id: &BackfillId) -> String {
+    format!("BACKFILL#{id}")
 }
 
 fn person_pk(reference_id: Option<&ReferenceId>) -> String {
@@ -121,6 +158,107 @@ impl Key {
             pk: format!("REQUEST#{reference}"),
             sk: "REQUEST".to_owned(),
         }
+    }
+
+    /// The window that a request to Terra was made for.
+    pub fn window_of_request(reference: &str) -> Self {
+        Self {
+            pk: format!("REQUEST#{reference}"),
+            sk: "WINDOW".to_owned(),
+        }
+    }
+
+    /// A backfill.
+    pub fn backfill(id: &BackfillId) -> Self {
+        Self {
+            pk: backfill_pk(id),
+            sk: "BACKFILL".to_owned(),
+        }
+    }
+
+    /// A window of a backfill.
+    pub fn window(id: &WindowId) -> Self {
+        let (data_type, span) = (id.data_type, id.span);
+        Self {
+            pk: backfill_pk(&id.backfill),
+            sk: format!("{WINDOW}{data_type}#{}#{}", span.from(), span.until()),
+        }
+    }
+
+    /// Partition of a backfill's windows and what their sort keys begin with, of one type or of all.
+    pub(crate) fn windows(id: &BackfillId, data_type: Option<DataType>) -> (String, String) {
+        let prefix = data_type.map(|data_type| format!("{data_type}#"));
+        (
+            backfill_pk(id),
+            format!("{WINDOW}{}", prefix.unwrap_or_default()),
+        )
+    }
+
+    /// The days asked for of one month.
+    pub fn asked_month(id: &ConnectionId, data_type: DataType, month: Month) -> Self {
+        Self {
+            pk: format!("CONNECTION#{id}"),
+            sk: format!("{ASKED}{data_type}#{month}"),
+        }
+    }
+
+    /// Partition of a connection's asked days of one type and what their sort keys begin with.
+    pub(crate) fn asked_months(id: &ConnectionId, data_type: DataType) -> (String, String) {
+        (format!("CONNECTION#{id}"), format!("{ASKED}{data_type}#"))
+    }
+
+    /// A pacing bucket: `limit` names what is limited.
+    pub fn pacing(limit: &str, paced: &Paced) -> Self {
+        let whose = match paced {
+            Paced::Account => "account".to_owned(),
+            Paced::Provider(provider) => format!("provider#{provider}"),
+            Paced::Connection(id) => format!("connection#{id}"),
+        };
+        Self {
+            pk: format!("PACING#{limit}#{whose}"),
+            sk: "PACING".to_owned(),
+        }
+    }
+
+    /// One shard of what is due, in [`BY_TIME`].
+    pub(crate) fn due_shard(shard: u8) -> String {
+        format!("DUE#{shard}")
+    }
+
+    /// The shard of all that belongs to a backfill.
+    pub(crate) fn due_shard_of(id: &BackfillId) -> String {
+        let hash = xxhash_rust::xxh3::xxh3_64(id.as_str().as_bytes());
+        Self::due_shard(u8::try_from(hash % u64::from(DUE_SHARDS)).unwrap_or_default())
+    }
+
+    /// Text order is time order. Unit: Unix milliseconds.
+    pub(crate) fn due_at(ms: i64) -> String {
+        format!("{:015}", ms.max(0))
+    }
+
+    /// Reads back the id of a backfill.
+    pub(crate) fn as_backfill(&self) -> Option<BackfillId> {
+        let id = self.pk.strip_prefix("BACKFILL#")?;
+        (self.sk == "BACKFILL").then(|| id.parse().ok()).flatten()
+    }
+
+    /// Reads back the id of a window.
+    pub(crate) fn as_window(&self) -> Option<WindowId> {
+        let backfill = self.pk.strip_prefix("BACKFILL#")?.parse().ok()?;
+        let mut parts = self.sk.strip_prefix(WINDOW)?.split('#');
+        let data_type = parts.next()?.parse().ok()?;
+        let span = Span::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(WindowId {
+            backfill,
+            data_type,
+            span: span.ok()?,
+        })
+    }
+
+    /// Reads back the month of asked days.
+    pub(crate) fn as_asked_month(&self) -> Option<Month> {
+        let (_, month) = self.sk.strip_prefix(ASKED)?.split_once('#')?;
+        month.parse().ok()
     }
 
     /// The partition of one shard of one day (`YYYY-MM-DD`) of webhooks in [`BY_TIME`].

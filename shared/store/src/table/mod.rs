@@ -41,6 +41,7 @@
 mod attribute;
 pub mod connections;
 mod error;
+pub mod history;
 pub mod key;
 pub mod ledger;
 pub mod records;

@@ -194,6 +194,10 @@ proptest! {
         let totals = backfill.done.as_ref().unwrap().totals;
         let leaves = windows.iter().filter(|window| !matches!(window.state(), State::Halved { .. }));
         prop_assert_eq!(totals.windows() as usize, leaves.count());
-        prop_assert!(backfill.announced().done.unwrap().announced);
+        // One sends the event; another only when the first did not come back.
+        let sending = backfill.announcing(NOW + 9, NOW).unwrap();
+        prop_assert_eq!(sending.announcing(NOW + 18, NOW + 8), None);
+        prop_assert!(sending.announcing(NOW + 18, NOW + 9).is_some());
+        prop_assert_eq!(sending.announced().announcing(NOW + 99, NOW + 90), None);
     }
 }

@@ -1,0 +1,115 @@
+//! Asked days in the table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    Join as _,
+    connection::ConnectionId,
+    history::{
+        asked::{AskedDays, AskedMonth},
+        month::{Days, Month},
+    },
+};
+use jiff::civil::Date;
+use models::data::DataType;
+
+use super::{decode, encode};
+use crate::table::{MAX_ATTEMPTS, Table, TableError, back_off, key::Key};
+
+impl Table {
+    /// What is known of asking for the days of a connection and type.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn asked_days(
+        &self,
+        connection: &ConnectionId,
+        data_type: DataType,
+    ) -> Result<AskedDays, TableError> {
+        let (pk, prefix) = Key::asked_months(connection, data_type);
+        let mut months = Vec::new();
+        for item in self.query(&pk, &prefix).await? {
+            let Some(key) = Key::of_item(&item) else {
+                continue;
+            };
+            if let Some(month) = key.as_asked_month() {
+                months.push((month, decode(&key, item, "asked")?.state));
+            }
+        }
+        Ok(months.into_iter().collect())
+    }
+
+    /// Joins a note with what is known.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; some months may have been written then, and all may be noted again.
+    pub async fn note_asked(
+        &self,
+        connection: &ConnectionId,
+        data_type: DataType,
+        note: AskedDays,
+    ) -> Result<(), TableError> {
+        for (month, note) in note.into_months() {
+            let key = Key::asked_month(connection, data_type, month);
+            self.change_month(&key, |known| (known.join(note.clone()), ()))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Claims days for a plan that is about to be made: the days that are the caller's. Each is won
+    /// by one of any number of claimers, and not again for a while: see [`AskedMonth::claim`].
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; days that were won by then come free by themselves.
+    pub async fn claim_days(
+        &self,
+        connection: &ConnectionId,
+        data_type: DataType,
+        days: &BTreeSet<Date>,
+        now_ms: i64,
+    ) -> Result<BTreeSet<Date>, TableError> {
+        let mut by_month = BTreeMap::<Month, Vec<Date>>::new();
+        for &day in days {
+            by_month.entry(Month::of(day)).or_default().push(day);
+        }
+        let mut won = BTreeSet::new();
+        for (month, days) in by_month {
+            let key = Key::asked_month(connection, data_type, month);
+            let days: Days = days.into_iter().collect();
+            let claimed = self
+                .change_month(&key, |known| known.claim(days, month, now_ms))
+                .await?;
+            won.extend(month.dates(claimed));
+        }
+        Ok(won)
+    }
+
+    async fn change_month<R>(
+        &self,
+        key: &Key,
+        change: impl Fn(AskedMonth) -> (AskedMonth, R),
+    ) -> Result<R, TableError> {
+        for attempt in 0..MAX_ATTEMPTS {
+            back_off(attempt).await;
+            let item = self.get(key).await?;
+            let stored = item
+                .map(|item| decode::<AskedMonth>(key, item, "asked"))
+                .transpose()?;
+            let seen = stored.as_ref().map(|stored| stored.revision);
+            let known = stored.map(|stored| stored.state).unwrap_or_default();
+            let (next, result) = change(known.clone());
+            if next == known || self.put_if(key, encode(&next), seen).await? {
+                return Ok(result);
+            }
+        }
+        Err(TableError::Contended {
+            operation: "write",
+            key: key.clone(),
+            attempts: MAX_ATTEMPTS,
+        })
+    }
+}

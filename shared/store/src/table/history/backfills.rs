@@ -1,0 +1,269 @@
+//! Backfills in the table: planned once, done once.
+
+use domain::history::{
+    backfill::{Backfill, Kind, Order, OrderRefused, Plan, Progress, STOP_AFTER_EMPTY_DAYS},
+    day,
+    window::{BackfillId, Event, Skip, State, Window},
+};
+
+use super::{Item, Stored, decode, due::list_backfill, encode};
+use crate::table::{MAX_ATTEMPTS, Table, TableError, back_off, key::Key};
+
+/// A backfill is looked at again after this long for each open window. Unit: milliseconds.
+const LOOK_PER_WINDOW_MS: i64 = 2_000;
+/// It is looked at no more often than this. Unit: milliseconds.
+const LOOK_SOONEST_MS: i64 = 15_000;
+/// It is looked at no less often than this. Unit: milliseconds.
+const LOOK_LATEST_MS: i64 = 3_600_000;
+/// How long an announcement of *done* is given before it is made again. Unit: milliseconds.
+const ANNOUNCE_AGAIN_MS: i64 = 300_000;
+
+/// What planning came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The backfill that there is now; its plan is the first one made.
+    pub backfill: Backfill,
+    /// Whether this call made it.
+    pub new: bool,
+}
+
+/// How a backfill stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// Windows are open.
+    Open(Backfill, Progress),
+    /// It is done, and nobody has said so: send the event, then call
+    /// [`backfill_announced`](Table::backfill_announced).
+    Announce(Backfill),
+    /// It is done, and somebody else is about to say so, or did.
+    Closed(Backfill),
+    /// There is no such backfill.
+    Missing,
+}
+
+impl Table {
+    /// Plans a backfill, or finds the one that was planned under its id.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; planning again goes on from there.
+    pub async fn plan_backfill(&self, plan: &Plan) -> Result<Planned, TableError> {
+        let key = Key::backfill(&plan.id);
+        let backfill = Backfill::new(plan.clone());
+        let look_at_ms = plan.planned_at_ms.saturating_add(LOOK_SOONEST_MS);
+        let new = self
+            .put_if(&key, encode_backfill(&backfill, Some(look_at_ms)), None)
+            .await?;
+        let backfill = match self.backfill(&plan.id).await? {
+            Some(known) if known.created => known,
+            Some(known) => self.create_windows(&known).await?,
+            // Erased at this very moment.
+            None => backfill,
+        };
+        Ok(Planned { backfill, new })
+    }
+
+    async fn create_windows(&self, known: &Backfill) -> Result<Backfill, TableError> {
+        self.write_windows(known.plan.windows()).await?;
+        let created = |known: Backfill| Backfill {
+            created: true,
+            ..known
+        };
+        let look_at_ms = known.plan.planned_at_ms.saturating_add(LOOK_SOONEST_MS);
+        let changed = self
+            .change_backfill(&known.plan.id, Some(look_at_ms), created)
+            .await?;
+        Ok(changed.unwrap_or_else(|| known.clone()))
+    }
+
+    /// A backfill.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn backfill(&self, id: &BackfillId) -> Result<Option<Backfill>, TableError> {
+        let stored = self.stored_backfill(&Key::backfill(id)).await?;
+        Ok(stored.map(|stored| stored.state))
+    }
+
+    /// Pauses, resumes or cancels. Windows follow when they are due; after a cancellation those that
+    /// wait are skipped at once. `None`: there is no such backfill.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; the order may be given again.
+    pub async fn order_backfill(
+        &self,
+        id: &BackfillId,
+        order: Order,
+        now_ms: i64,
+    ) -> Result<Option<Result<Backfill, OrderRefused>>, TableError> {
+        let Some(known) = self.backfill(id).await? else {
+            return Ok(None);
+        };
+        if let Err(refused) = known.ordered(order) {
+            return Ok(Some(Err(refused)));
+        }
+        let obey = |known: Backfill| known.clone().ordered(order).unwrap_or(known);
+        let look_at_ms = now_ms.saturating_add(LOOK_SOONEST_MS);
+        let changed = self.change_backfill(id, Some(look_at_ms), obey).await?;
+        if order == Order::Cancel {
+            for window in self.windows(id, None).await? {
+                if matches!(window.state(), State::Planned { .. }) {
+                    let skip = Event::Skip(Skip::Cancelled);
+                    self.apply_to_window(window.id(), &skip, now_ms).await?;
+                }
+            }
+        }
+        Ok(changed.map(Ok))
+    }
+
+    /// Looks at a backfill: writes what a crash left out, notes where going back ends, records *done*
+    /// when every window is final, and says when to look again.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn check_backfill(&self, id: &BackfillId, now_ms: i64) -> Result<Check, TableError> {
+        let key = Key::backfill(id);
+        for attempt in 0..MAX_ATTEMPTS {
+            back_off(attempt).await;
+            let Some(Stored {
+                state: mut backfill,
+                revision,
+            }) = self.stored_backfill(&key).await?
+            else {
+                return Ok(Check::Missing);
+            };
+            if backfill.done.as_ref().is_some_and(|done| done.announced) {
+                return Ok(Check::Closed(backfill));
+            }
+            if !backfill.created {
+                self.write_windows(backfill.plan.windows()).await?;
+                backfill.created = true;
+            }
+            let mut windows = self.windows(id, None).await?;
+            windows.extend(self.write_lost_halves(&windows).await?);
+            backfill = backfill.with_stops(&windows);
+            backfill = backfill.finished(&windows, now_ms).unwrap_or(backfill);
+            let progress = Progress::of(&backfill.plan, &windows);
+            let again_ms = now_ms.saturating_add(ANNOUNCE_AGAIN_MS);
+            let (next, look_at_ms) = match backfill.announcing(again_ms, now_ms) {
+                Some(announcing) => (announcing, again_ms),
+                None if backfill.done.is_some() => return Ok(Check::Closed(backfill)),
+                None => {
+                    let pause_ms = i64::from(progress.totals.open) * LOOK_PER_WINDOW_MS;
+                    let pause_ms = pause_ms.clamp(LOOK_SOONEST_MS, LOOK_LATEST_MS);
+                    (backfill, now_ms.saturating_add(pause_ms))
+                }
+            };
+            let item = encode_backfill(&next, Some(look_at_ms));
+            if self.put_if(&key, item, Some(revision)).await? {
+                return Ok(if next.done.is_some() {
+                    Check::Announce(next)
+                } else {
+                    Check::Open(next, progress)
+                });
+            }
+        }
+        Err(TableError::Contended {
+            operation: "check",
+            key,
+            attempts: MAX_ATTEMPTS,
+        })
+    }
+
+    /// Says that the event of *done* was sent. The backfill is not looked at any more.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn backfill_announced(&self, id: &BackfillId) -> Result<(), TableError> {
+        self.change_backfill(id, None, Backfill::announced).await?;
+        Ok(())
+    }
+
+    /// Notes where going back ends, now that this window was found empty.
+    pub(super) async fn note_stops(&self, empty: &Window) -> Result<(), TableError> {
+        let id = empty.id();
+        let Some(backfill) = self.backfill(&id.backfill).await? else {
+            return Ok(());
+        };
+        let newest = backfill
+            .plan
+            .days_of(id.data_type)
+            .iter()
+            .map(|span| span.until())
+            .max();
+        let far_enough = newest.is_some_and(|newest| {
+            day::between(id.span.from(), newest) >= i64::from(STOP_AFTER_EMPTY_DAYS)
+        });
+        let known = backfill.stopped_before.contains_key(&id.data_type);
+        if backfill.plan.kind != Kind::First || known || !far_enough {
+            return Ok(());
+        }
+        let windows = self.windows(&id.backfill, Some(id.data_type)).await?;
+        if backfill.clone().with_stops(&windows) != backfill {
+            let look_at_ms = empty_at_ms(empty).saturating_add(LOOK_SOONEST_MS);
+            let stop = |known: Backfill| known.with_stops(&windows);
+            self.change_backfill(&id.backfill, Some(look_at_ms), stop)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The halves that a worker did not live to write.
+    async fn write_lost_halves(&self, windows: &[Window]) -> Result<Vec<Window>, TableError> {
+        let halves = windows.iter().filter_map(Window::halves).flatten();
+        let is_written = |half: &Window| windows.iter().any(|window| window.id() == half.id());
+        let lost: Vec<_> = halves.filter(|half| !is_written(half)).collect();
+        self.write_windows(lost.clone()).await?;
+        Ok(lost)
+    }
+
+    /// Changes a backfill, and says when to look at it again; `None`: not any more.
+    async fn change_backfill(
+        &self,
+        id: &BackfillId,
+        look_at_ms: Option<i64>,
+        change: impl Fn(Backfill) -> Backfill,
+    ) -> Result<Option<Backfill>, TableError> {
+        let key = Key::backfill(id);
+        for attempt in 0..MAX_ATTEMPTS {
+            back_off(attempt).await;
+            let Some(stored) = self.stored_backfill(&key).await? else {
+                return Ok(None);
+            };
+            let next = change(stored.state.clone());
+            let item = encode_backfill(&next, look_at_ms);
+            if next == stored.state || self.put_if(&key, item, Some(stored.revision)).await? {
+                return Ok(Some(next));
+            }
+        }
+        Err(TableError::Contended {
+            operation: "write",
+            key,
+            attempts: MAX_ATTEMPTS,
+        })
+    }
+
+    async fn stored_backfill(&self, key: &Key) -> Result<Option<Stored<Backfill>>, TableError> {
+        let item = self.get(key).await?;
+        item.map(|item| decode(key, item, "plan")).transpose()
+    }
+}
+
+fn empty_at_ms(window: &Window) -> i64 {
+    match window.state() {
+        State::Empty { at_ms } => *at_ms,
+        _ => 0,
+    }
+}
+
+fn encode_backfill(backfill: &Backfill, look_at_ms: Option<i64>) -> Item {
+    let mut item = encode(backfill);
+    if let Some(look_at_ms) = look_at_ms {
+        list_backfill(&mut item, &backfill.plan.id, look_at_ms);
+    }
+    item
+}

@@ -1,0 +1,258 @@
+//! Backfills: planned once, done once, obedient.
+
+use std::collections::BTreeSet;
+
+use domain::history::{
+    backfill::{Order, OrderRefused, Plan},
+    reach::ProviderHistory,
+    window::{Event, Skip, State, Window},
+};
+use futures::future::join_all;
+use models::{data::DataType, ids::Provider};
+use store::table::history::{Check, Due};
+
+use crate::ledger::{JITTER, Ledger, MINUTE, NOW, connection, killed_after, plan, worker};
+
+fn sorted(mut windows: Vec<Window>) -> Vec<Window> {
+    windows.sort_unstable_by_key(Window::rank);
+    windows
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planning_many_times_at_once_plans_once() {
+    let ledger = Ledger::start().await;
+    let plan = plan("a", "2026-01-01", "2026-07-01");
+    let planned = join_all((0..4).map(|_| ledger.table.plan_backfill(&plan))).await;
+    let new = planned
+        .into_iter()
+        .filter(|planned| planned.as_ref().unwrap().new);
+    assert_eq!(new.count(), 1);
+    let windows = sorted(ledger.table.windows(&plan.id, None).await.unwrap());
+    assert_eq!(windows, plan.windows());
+
+    // Planning again, even something else, neither adds nor takes back anything.
+    let done = ledger.answer(windows[0].id(), 1, NOW).await;
+    let wider = Plan {
+        planned_at_ms: NOW + 1,
+        ..crate::ledger::plan("a", "2025-01-01", "2026-07-01")
+    };
+    let again = ledger
+        .table
+        .plan_backfill(&Plan {
+            id: plan.id.clone(),
+            ..wider
+        })
+        .await
+        .unwrap();
+    assert!(!again.new);
+    assert_eq!(again.backfill.plan, plan);
+    let after = sorted(ledger.table.windows(&plan.id, None).await.unwrap());
+    assert_eq!(after.len(), windows.len());
+    assert_eq!(after[0], done);
+}
+
+#[tokio::test]
+async fn planning_that_was_killed_is_finished_by_whoever_looks() {
+    let ledger = Ledger::start().await;
+    let mut half_done = 0;
+    for steps in 0.. {
+        let plan = plan(&format!("c{steps}"), "2026-05-01", "2026-07-01");
+        let ended = killed_after(steps, ledger.table.plan_backfill(&plan)).await;
+        let left = ledger.table.windows(&plan.id, None).await.unwrap().len();
+        match ledger.table.check_backfill(&plan.id, NOW).await.unwrap() {
+            // Killed before its first step: there is nothing, and planning starts afresh.
+            Check::Missing => drop(ledger.table.plan_backfill(&plan).await.unwrap()),
+            Check::Open(backfill, progress) => {
+                assert!(backfill.created);
+                assert_eq!(progress.totals.open as usize, plan.windows().len());
+                half_done += usize::from(left < plan.windows().len());
+            }
+            other => panic!("{other:?}"),
+        }
+        let windows = sorted(ledger.table.windows(&plan.id, None).await.unwrap());
+        assert_eq!(windows, plan.windows());
+        if ended.is_some() {
+            break;
+        }
+    }
+    assert!(half_done > 0, "nothing was interrupted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn done_is_recorded_once_and_only_when_every_window_is_final() {
+    let ledger = Ledger::start().await;
+    let plan = plan("a", "2026-05-01", "2026-07-01");
+    let windows = ledger.planned(&plan).await;
+    for (window, records) in windows.iter().zip([2, 0, 1]) {
+        ledger.answer(window.id(), records, NOW + MINUTE).await;
+        let check = ledger
+            .table
+            .check_backfill(&plan.id, NOW + MINUTE)
+            .await
+            .unwrap();
+        assert!(matches!(check, Check::Open(..)), "{check:?}");
+    }
+    ledger.answer(windows[3].id(), 0, NOW + MINUTE).await;
+
+    let times = [1, 2, 3, 4].map(|minute| NOW + minute * MINUTE);
+    let checks = join_all(times.map(|now| ledger.table.check_backfill(&plan.id, now))).await;
+    let to_announce = |check: &Check| matches!(check, Check::Announce(_));
+    let checks: Vec<_> = checks.into_iter().map(Result::unwrap).collect();
+    assert_eq!(checks.iter().filter(|check| to_announce(check)).count(), 1);
+    assert!(
+        checks
+            .iter()
+            .all(|check| to_announce(check) || matches!(check, Check::Closed(_)))
+    );
+
+    // Not announced: it comes up again. Announced: it is gone from the list.
+    let hour = NOW + 60 * MINUTE;
+    let due = [Due::Backfill(plan.id.clone())];
+    assert_eq!(ledger.table.due(hour, 9).await.unwrap(), due);
+    ledger.table.backfill_announced(&plan.id).await.unwrap();
+    assert!(ledger.table.due(hour, 9).await.unwrap().is_empty());
+    let Check::Closed(backfill) = ledger.table.check_backfill(&plan.id, hour).await.unwrap() else {
+        panic!("not closed");
+    };
+    let done = backfill.done.unwrap();
+    assert_eq!(
+        (done.totals.done, done.totals.empty, done.totals.records),
+        (2, 2, 3)
+    );
+    let late = ledger
+        .table
+        .order_backfill(&plan.id, Order::Cancel, hour)
+        .await;
+    assert_eq!(late.unwrap(), Some(Err(OrderRefused::Done)));
+}
+
+#[tokio::test]
+async fn a_paused_backfill_asks_nothing_until_it_goes_on() {
+    let ledger = Ledger::start().await;
+    let plan = plan("a", "2026-05-01", "2026-05-10");
+    let id = ledger.planned(&plan).await[0].id().clone();
+    let by = worker("a");
+    let order = |order| ledger.table.order_backfill(&plan.id, order, NOW);
+    order(Order::Pause).await.unwrap().unwrap().unwrap();
+    let taken = ledger
+        .table
+        .take_window(&id, &by, NOW + MINUTE, JITTER, NOW)
+        .await;
+    assert_eq!(taken.unwrap(), None);
+    let later = NOW + 10 * MINUTE;
+    assert!(ledger.due_windows(later - 1, 9).await.is_empty());
+    assert_eq!(
+        ledger.due_windows(later, 9).await,
+        std::slice::from_ref(&id)
+    );
+    order(Order::Run).await.unwrap().unwrap().unwrap();
+    let window = ledger.ask(&id, &by, later).await;
+    assert!(window.setbacks().is_empty());
+}
+
+#[tokio::test]
+async fn a_cancelled_backfill_lets_go_of_what_waits_and_ends_with_what_is_under_way() {
+    let ledger = Ledger::start().await;
+    let plan = plan("a", "2026-05-01", "2026-07-01");
+    let windows = ledger.planned(&plan).await;
+    let by = worker("a");
+    ledger.ask(windows[0].id(), &by, NOW).await;
+    let cancelled = ledger
+        .table
+        .order_backfill(&plan.id, Order::Cancel, NOW)
+        .await;
+    assert!(cancelled.unwrap().unwrap().is_ok());
+    let open = ledger.due_windows(i64::MAX / 2, 9).await;
+    assert_eq!(open, [windows[0].id().clone()]);
+    let answered = Event::Answered { records: 1 };
+    ledger
+        .apply(windows[0].id(), answered, NOW)
+        .await
+        .changed()
+        .unwrap();
+    let Check::Announce(backfill) = ledger.table.check_backfill(&plan.id, NOW).await.unwrap()
+    else {
+        panic!("not done");
+    };
+    let totals = backfill.done.unwrap().totals;
+    assert_eq!((totals.done, totals.skipped), (1, 3));
+}
+
+#[tokio::test]
+async fn a_person_without_a_past_is_not_asked_for_five_years_of_it() {
+    let ledger = Ledger::start().await;
+    let strava = ProviderHistory::of(&Provider::new("STRAVA").unwrap());
+    let types = BTreeSet::from([DataType::Activity]);
+    let plan = Plan::first(&connection("a"), strava, &types, NOW, NOW).unwrap();
+    let windows = ledger.planned(&plan).await;
+    let (mut asked, by) = (0, worker("w"));
+    for window in &windows {
+        let now = NOW + 60 * MINUTE;
+        let taken = ledger
+            .table
+            .take_window(window.id(), &by, now + MINUTE, JITTER, now);
+        if taken.await.unwrap().is_none() {
+            continue;
+        }
+        ledger
+            .table
+            .ask_window(window.id(), &by, now + MINUTE, now)
+            .await
+            .unwrap();
+        let answer = store::table::history::Answer {
+            records: 0,
+            days: Vec::new(),
+            asked_at_ms: now,
+        };
+        ledger
+            .table
+            .answer_window(window.id(), answer, now)
+            .await
+            .unwrap();
+        asked += 1;
+    }
+    assert!((12..=14).contains(&asked), "{asked} of {}", windows.len());
+    let later = NOW + 120 * MINUTE;
+    let Check::Announce(backfill) = ledger.table.check_backfill(&plan.id, later).await.unwrap()
+    else {
+        panic!("not done");
+    };
+    let totals = backfill.done.clone().unwrap().totals;
+    assert_eq!(
+        (totals.empty, totals.skipped as usize),
+        (asked, windows.len() - asked as usize)
+    );
+    let skipped = ledger
+        .table
+        .window(windows.last().unwrap().id())
+        .await
+        .unwrap()
+        .unwrap();
+    let why = Skip::NothingFurtherBack;
+    assert!(matches!(skipped.state(), State::Skipped { reason, .. } if *reason == why));
+}
+
+/// A worker that dies between a halved window and its halves loses neither.
+#[tokio::test]
+async fn halves_that_were_not_written_are_written_by_whoever_looks() {
+    let ledger = Ledger::start().await;
+    for steps in 0.. {
+        let plan = plan(&format!("c{steps}"), "2026-05-01", "2026-05-10");
+        let id = ledger.planned(&plan).await[0].id().clone();
+        let by = worker("a");
+        ledger.ask(&id, &by, NOW).await;
+        let too_large = Event::TooLarge { by, jitter: JITTER };
+        let halve = ledger.table.apply_to_window(&id, &too_large, NOW);
+        let ended = killed_after(steps, halve).await;
+        let check = ledger.table.check_backfill(&plan.id, NOW).await.unwrap();
+        assert!(matches!(check, Check::Open(..)), "{check:?}");
+        let window = ledger.table.window(&id).await.unwrap().unwrap();
+        for half in window.halves().into_iter().flatten() {
+            assert_eq!(ledger.table.window(half.id()).await.unwrap(), Some(half));
+        }
+        if ended.is_some() {
+            assert!(window.halves().is_some());
+            break;
+        }
+    }
+}

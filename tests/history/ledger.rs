@@ -1,0 +1,129 @@
+//! A table of its own for one test, and what the tests plan in it.
+
+use std::{collections::BTreeSet, future::poll_fn, pin::pin, task::Poll};
+
+use domain::{
+    connection::ConnectionId,
+    history::{
+        backfill::Plan,
+        day::Span,
+        window::{Event, Window, WindowId, WorkerId, retry::Jitter},
+    },
+};
+use jiff::civil::Date;
+use models::{data::DataType, ids::TerraUserId};
+use store::table::{
+    Table,
+    history::{Answer, Applied, Due},
+};
+use tempfile::TempDir;
+use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
+
+/// The simulated time. Unit: Unix milliseconds.
+pub(crate) const NOW: i64 = 1_782_864_000_000;
+pub(crate) const MINUTE: i64 = 60_000;
+pub(crate) const JITTER: Jitter = Jitter(500);
+
+/// An empty table in an embedded database.
+pub(crate) struct Ledger {
+    pub(crate) table: Table,
+    _database: EmbeddedDatabase,
+    _folder: TempDir,
+}
+
+impl Ledger {
+    pub(crate) async fn start() -> Self {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let folder = tempfile::tempdir().unwrap();
+        let database = EmbeddedDatabase::start(folder.path()).await.unwrap();
+        let table = Table::new(dynamodb_client(&database.url).unwrap(), TABLE_NAME);
+        table.create_if_missing().await.unwrap();
+        Self {
+            table,
+            _database: database,
+            _folder: folder,
+        }
+    }
+
+    /// Plans a backfill.
+    pub(crate) async fn planned(&self, plan: &Plan) -> Vec<Window> {
+        self.table.plan_backfill(plan).await.unwrap();
+        plan.windows()
+    }
+
+    /// Takes a window and says that it is asked.
+    pub(crate) async fn ask(&self, id: &WindowId, by: &WorkerId, now_ms: i64) -> Window {
+        let until_ms = now_ms + MINUTE;
+        let taken = self.table.take_window(id, by, until_ms, JITTER, now_ms);
+        taken.await.unwrap().unwrap();
+        let asked = self.table.ask_window(id, by, until_ms, now_ms).await;
+        asked.unwrap().changed().unwrap()
+    }
+
+    /// Takes a window, asks, and gets an answer with this many records of its first day.
+    pub(crate) async fn answer(&self, id: &WindowId, records: u64, now_ms: i64) -> Window {
+        self.ask(id, &worker("w"), now_ms).await;
+        let days = (records > 0).then_some(id.span.from());
+        let answer = Answer {
+            records,
+            days: days.into_iter().collect(),
+            asked_at_ms: now_ms,
+        };
+        let answered = self.table.answer_window(id, answer, now_ms).await;
+        answered.unwrap().changed().unwrap()
+    }
+
+    pub(crate) async fn apply(&self, id: &WindowId, event: Event, now_ms: i64) -> Applied {
+        self.table
+            .apply_to_window(id, &event, now_ms)
+            .await
+            .unwrap()
+    }
+
+    /// The windows that are due.
+    pub(crate) async fn due_windows(&self, now_ms: i64, limit: usize) -> Vec<WindowId> {
+        let due = self.table.due(now_ms, limit).await.unwrap();
+        let windows = due.into_iter().filter_map(|due| match due {
+            Due::Window(id) => Some(id),
+            Due::Backfill(_) => None,
+        });
+        windows.collect()
+    }
+}
+
+pub(crate) fn worker(name: &str) -> WorkerId {
+    WorkerId(name.to_owned())
+}
+
+pub(crate) fn connection(name: &str) -> ConnectionId {
+    ConnectionId::of(&TerraUserId::new(name).unwrap())
+}
+
+pub(crate) fn day(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+pub(crate) fn span(from: &str, until: &str) -> Span {
+    Span::new(day(from), day(until)).unwrap()
+}
+
+/// A plan of daily data.
+pub(crate) fn plan(name: &str, from: &str, until: &str) -> Plan {
+    let types = BTreeSet::from([DataType::Daily]);
+    Plan::on_demand(&connection(name), span(from, until), &types, NOW)
+}
+
+/// Runs `work` until it has waited `steps` times, and drops it there as if its process was killed.
+/// `None`: it was killed. With every number from 0 on, it dies at every one of its steps.
+pub(crate) async fn killed_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut left = steps;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
+}
