@@ -14,16 +14,16 @@ use super::{
 };
 use crate::Join;
 
-/// How long a day counts as *asked* after it was claimed for a window or asked for. Longer than a
-/// window's whole life (see [`retry`](super::window::retry)); beyond it, what became of the asking
-/// will not be told any more.
+/// How long a day counts as *asked* after it was claimed for a window or asked for. Longer than any
+/// pause between two askings of one window (see [`retry`](super::window::retry)); beyond it, what
+/// became of the asking will not be told any more.
 pub const ASKED_MS: i64 = 2 * DAY_MS;
 /// How often a day is claimed before it is left alone and reported.
 pub const MAX_CLAIMS: usize = 5;
 /// Marks of one kind kept per month, the newest: bounds the item.
 const MAX_MARKS: usize = 64;
 
-/// Sets of days by time. The newest [`MAX_MARKS`] are kept.
+/// Sets of days by time. Only the newest are kept, so an item stays small.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Marks(BTreeMap<i64, Days>);

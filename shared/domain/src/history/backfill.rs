@@ -340,11 +340,25 @@ impl Backfill {
         self
     }
 
+    /// The days of a type that its open windows will ask for: for
+    /// [`Known::planned`](super::coverage::Known::planned), so that the gap finder leaves them to it.
+    pub fn open_days(&self, windows: &[Window], data_type: DataType) -> Vec<Span> {
+        if self.done.is_some() || self.order == Order::Cancel {
+            return Vec::new();
+        }
+        let stop = self.stopped_before.get(&data_type);
+        progress::current(&self.plan, windows)
+            .into_iter()
+            .filter(|window| window.id().data_type == data_type && !window.is_final())
+            .map(|window| window.span())
+            .filter(|span| stop.is_none_or(|&stop| span.until() > stop))
+            .collect()
+    }
+
     /// The first day of a type that is worth asking for, in the light of this first backfill, when
     /// the provider reaches back to `reach` and the connection began on `connected`.
     ///
-    /// While it is open, its own days are those to leave to it: see [`Plan::days_of`]. What a
-    /// cancelled one left out is not asked for behind its back.
+    /// What a cancelled one left out is not asked for behind its back.
     pub fn first_day(&self, data_type: DataType, reach: Date, connected: Date) -> Date {
         if self.order == Order::Cancel {
             return connected.max(reach);

@@ -32,7 +32,7 @@ const LARGE_BATCH_DAYS: i64 = 28;
 
 /// The days to ask for now, by type, of a connection of which this is known.
 ///
-/// - A connection that has ended or is failing is asked for nothing: see [`quiet`]. So is a
+/// - A connection that has ended or is failing is asked for nothing: see [`quiet()`]. So is a
 ///   provider that only the phone can fetch from.
 /// - `refused` types were refused for good lately (no permission, not supported) and are left alone.
 /// - Types with a record every day: every missing day.

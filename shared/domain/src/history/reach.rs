@@ -52,8 +52,6 @@ pub struct ProviderHistory {
     pub quiet_after_days: u32,
     /// The provider's own limit, where it is known.
     pub calls_per_user_and_hour: Option<u32>,
-    /// Asked for the same period again, the vendor may send nothing.
-    pub sends_a_period_once: bool,
     /// Where this is from.
     pub source: String,
     calls_per_request: BTreeMap<DataType, u32>,
@@ -68,8 +66,7 @@ impl ProviderHistory {
 
     /// The first day that asking can bring, for a person who connected at `connected_at_ms`.
     ///
-    /// The day before the reach is lost to nobody: a day is counted as within where any wearer's
-    /// offset puts it there.
+    /// Where the wearer is, nobody knows: the earliest date on Earth counts, so nothing is left out.
     pub fn first_day(&self, connected_at_ms: i64) -> Date {
         let connected = day::earliest_on_earth(connected_at_ms);
         let reach = day::plus(connected, -i64::from(self.reach_days));
@@ -115,8 +112,6 @@ struct Entry {
     quiet_after_days: Option<u32>,
     calls_per_user_and_hour: Option<u32>,
     #[serde(default)]
-    sends_a_period_once: bool,
-    #[serde(default)]
     calls_per_request: BTreeMap<DataType, u32>,
     #[serde(default)]
     rhythm: BTreeMap<DataType, Rhythm>,
@@ -152,7 +147,6 @@ impl Entry {
                 .or(default.quiet_after_days)
                 .unwrap_or(QUIET_AFTER_DAYS),
             calls_per_user_and_hour: self.calls_per_user_and_hour,
-            sends_a_period_once: self.sends_a_period_once,
             source: self.source,
             calls_per_request: self.calls_per_request,
             rhythm: rhythm.collect(),

@@ -76,17 +76,11 @@ impl Progress {
     /// How far the plan is when these windows are written. A planned window that is not written is
     /// open.
     pub fn of(plan: &Plan, windows: &[Window]) -> Self {
-        let written: HashMap<&WindowId, &Window> =
-            windows.iter().map(|window| (window.id(), window)).collect();
         let mut progress = Self::default();
-        let mut open: Vec<Window> = plan.windows();
-        while let Some(planned) = open.pop() {
-            let window = written.get(planned.id()).copied().unwrap_or(&planned);
-            progress.totals.count(window);
-            let month = Month::of(window.span().from());
-            let cell = (window.id().data_type, month);
-            progress.by_month.entry(cell).or_default().count(window);
-            open.extend(window.halves().into_iter().flatten());
+        for window in current(plan, windows) {
+            progress.totals.count(&window);
+            let cell = (window.id().data_type, Month::of(window.span().from()));
+            progress.by_month.entry(cell).or_default().count(&window);
         }
         progress
     }
@@ -95,6 +89,22 @@ impl Progress {
     pub fn is_complete(&self) -> bool {
         self.totals.open == 0
     }
+}
+
+/// A plan's windows and their halves as they stand: as written, or as planned where they are not.
+pub(super) fn current(plan: &Plan, windows: &[Window]) -> Vec<Window> {
+    let written: HashMap<&WindowId, &Window> =
+        windows.iter().map(|window| (window.id(), window)).collect();
+    let mut rest = plan.windows();
+    let mut current = Vec::with_capacity(rest.len());
+    while let Some(planned) = rest.pop() {
+        let window = written
+            .get(planned.id())
+            .map_or(planned, |&window| window.clone());
+        rest.extend(window.halves().into_iter().flatten());
+        current.push(window);
+    }
+    current
 }
 
 /// Where going back ends for a type: the first day of an unbroken run of empty windows of at least

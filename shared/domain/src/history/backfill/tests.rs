@@ -119,6 +119,28 @@ fn an_open_or_failed_window_keeps_going_back_alive() {
 }
 
 #[test]
+fn the_days_of_open_windows_are_left_to_the_backfill() {
+    let span = Span::new(date(2026, 4, 1), date(2026, 7, 1)).unwrap();
+    let types = BTreeSet::from([DataType::Daily]);
+    let mut backfill = Backfill::new(Plan::on_demand(&connection(), span, &types, NOW));
+    // Not even written yet.
+    let days = |backfill: &Backfill, windows: &[Window]| {
+        let open = backfill.open_days(windows, DataType::Daily).into_iter();
+        open.map(Span::length_days).sum::<u32>()
+    };
+    assert_eq!(days(&backfill, &[]), 91);
+    let mut windows = backfill.plan.windows();
+    windows[0] = answered(&windows[0], 1);
+    assert_eq!(
+        days(&backfill, &windows),
+        91 - windows[0].span().length_days()
+    );
+    assert!(backfill.open_days(&windows, DataType::Sleep).is_empty());
+    backfill = backfill.ordered(Order::Cancel).unwrap();
+    assert_eq!(days(&backfill, &windows), 0);
+}
+
+#[test]
 fn pausing_waits_resuming_goes_on_and_cancelling_is_for_good() {
     let backfill = Backfill::new(plan("GARMIN"));
     let window = &backfill.plan.windows()[0];

@@ -1,5 +1,6 @@
 use jiff::civil::date;
 use models::ids::{Provider, TerraUserId};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -10,6 +11,11 @@ use crate::{
         backfill::Plan,
         coverage::{Keyed, Life, Outage, RecordDays},
         day::HOUR_MS,
+        month::Month,
+        window::{
+            Event, Window, WorkerId,
+            retry::{Jitter, Reason},
+        },
     },
     key::NaturalKey,
 };
@@ -194,5 +200,139 @@ fn who_ended_or_fails_is_asked_for_nothing() {
     assert!(!case.wanted(Status::Active, settled(15)).is_empty());
     for status in [Status::Ended, Status::Failing] {
         assert_eq!(case.wanted(status, settled(15)), BTreeMap::new());
+    }
+}
+
+/// What becomes of a request: lost, refused, too large, or answered.
+fn asked_once(window: &Window, fate: u8, now_ms: i64, records: u64) -> Window {
+    let by = WorkerId("w".into());
+    let lease = Event::Lease {
+        by: by.clone(),
+        until_ms: now_ms + 1,
+    };
+    let Ok(leased) = window.apply(lease, now_ms) else {
+        return window.clone();
+    };
+    let ask = Event::Ask {
+        by: by.clone(),
+        deadline_ms: now_ms + 1,
+    };
+    let asked = leased.apply(ask, now_ms).unwrap();
+    let jitter = Jitter(0);
+    let event = match fate {
+        0 => return asked.apply(Event::Silence { jitter }, now_ms + 1).unwrap(),
+        1 => Event::SetBack {
+            by,
+            reason: Reason::RateLimited,
+            retry_after_ms: None,
+            jitter,
+        },
+        // Given up at once, for the gap finder to ask again.
+        2 => Event::SetBack {
+            by,
+            reason: Reason::BadRequest,
+            retry_after_ms: None,
+            jitter,
+        },
+        3 => Event::TooLarge { by, jitter },
+        _ => Event::Answered { records },
+    };
+    asked.apply(event, now_ms).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Three months of a person: webhooks get lost, requests fail in every way, and the gap finder
+    /// looks every six hours. In the end every settled day is known, and the answer is true.
+    #[test]
+    fn whatever_is_lost_is_found_by_itself(
+        lost in prop::collection::vec(prop::bool::weighted(0.3), 90),
+        recorded in prop::collection::vec(prop::bool::weighted(0.8), 90),
+        fates in prop::collection::vec(0_u8..12, 64),
+    ) {
+        let mut fates = fates.into_iter().cycle();
+        let (life, connection) = (
+            Life { first_day: FIRST, ended_at_ms: None, settle_hours: 24 },
+            ConnectionId::of(&TerraUserId::new("u1").unwrap()),
+        );
+        let all = Span::new(FIRST, day::plus(FIRST, 90)).unwrap();
+        let has = |day: Date| {
+            let at = usize::try_from(day::between(FIRST, day)).ok();
+            at.and_then(|at| recorded.get(at)).is_some_and(|&recorded| recorded)
+        };
+        let mut case = Case::default();
+        let mut windows: Vec<Window> = Vec::new();
+        let garmin = ProviderHistory::of(&Provider::new("GARMIN").unwrap());
+        // Long enough for the longest pauses and batches after the last day.
+        for sweep in 0..4 * 160 {
+            let now = day::over_ms(FIRST) + sweep * 6 * HOUR_MS;
+            for (day, lost) in all.days().zip(&lost) {
+                let arrives = day::over_ms(day);
+                if has(day) && !lost && arrives <= now && now < arrives + 6 * HOUR_MS {
+                    case = case.with_daily([day]);
+                }
+            }
+            let asked = case.asked.get(&DataType::Daily).cloned().unwrap_or_default();
+            let known = Known {
+                keyed: Keyed::ByDay,
+                records: &case.daily,
+                asked: &asked,
+                life,
+                planned: &[],
+                outages: &[],
+            };
+            let types = BTreeMap::from([(DataType::Daily, known)]);
+            let mut wanted = wanted(&types, garmin, Status::Active, &BTreeSet::new(), now);
+            let wanted = wanted.remove(&DataType::Daily).unwrap_or_default();
+            let mut won = BTreeSet::new();
+            for month in wanted.iter().copied().map(Month::of).collect::<BTreeSet<_>>() {
+                let known = asked.month_of(month.span().from()).cloned().unwrap_or_default();
+                let days = wanted.iter().copied().filter(|&day| Month::of(day) == month).collect();
+                let (claimed, days) = known.claim(days, month, now);
+                won.extend(month.dates(days));
+                case = case.noted(DataType::Daily, AskedDays::from_iter([(month, claimed)]));
+            }
+            let plan = Plan::gaps(&connection, BTreeMap::from([(DataType::Daily, won)]), now);
+            windows.extend(plan.iter().flat_map(Plan::windows));
+            let mut next = Vec::new();
+            for window in windows.drain(..) {
+                if window.due_ms().is_none_or(|due_ms| due_ms > now) {
+                    next.push(window);
+                    continue;
+                }
+                let days: Vec<_> = window.span().days().filter(|&day| has(day)).collect();
+                let fate = fates.next().unwrap();
+                let window = asked_once(&window, fate, now, days.len() as u64);
+                let note = if fate > 3 {
+                    case = case.with_daily(days.clone());
+                    AskedDays::answer(window.span(), days, now)
+                } else {
+                    AskedDays::sent(window.span(), now)
+                };
+                case = case.noted(DataType::Daily, note);
+                next.extend(window.halves().into_iter().flatten());
+                next.push(window);
+            }
+            next.retain(|window| !window.is_final());
+            windows = next;
+        }
+        let nothing = AskedDays::default();
+        let known = Known {
+            keyed: Keyed::ByDay,
+            records: &case.daily,
+            asked: case.asked.get(&DataType::Daily).unwrap_or(&nothing),
+            life,
+            planned: &[],
+            outages: &[],
+        };
+        let end = day::over_ms(FIRST) + 160 * DAY_MS;
+        for (day, state) in known.coverage(all, end) {
+            let expected = if has(day) { DayState::Have } else { DayState::ConfirmedEmpty };
+            // Refused five times in a row is the one way to be given up.
+            if state != DayState::Missing(Missing::GivenUp) {
+                prop_assert_eq!(state, expected, "{}", day);
+            }
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::day::HOUR_MS;
+use super::CLOCK_SKEW_MS;
+use crate::history::{asked::ASKED_MS, day::HOUR_MS};
 
 /// What stood between a window and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -71,6 +72,11 @@ const FIRST_PAUSE_MS: i64 = 30_000;
 const LONGEST_PAUSE_MS: i64 = HOUR_MS;
 /// The longest pause that Terra or a provider may ask for. Unit: milliseconds.
 const LONGEST_RETRY_AFTER_MS: i64 = 12 * HOUR_MS;
+
+// What was given up for silence is not asked again while the clock of whoever asked may still be
+// before the deadline, and its days count as asked until it is.
+const _: () = assert!(FIRST_PAUSE_MS / 2 > CLOCK_SKEW_MS);
+const _: () = assert!(LONGEST_RETRY_AFTER_MS / 10 * 11 < ASKED_MS);
 
 /// A random number from 0 to 1000 that spreads retries, so that those who failed together do not
 /// come back together. Greater ones count as 1000.
