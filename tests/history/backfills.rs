@@ -9,7 +9,7 @@ use domain::history::{
 };
 use futures::future::join_all;
 use models::{data::DataType, ids::Provider};
-use store::table::history::{Check, Due};
+use store::table::history::{Applied, Check, Due};
 
 use crate::ledger::{JITTER, Ledger, MINUTE, NOW, connection, killed_after, plan, worker};
 
@@ -255,4 +255,62 @@ async fn halves_that_were_not_written_are_written_by_whoever_looks() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn an_erased_connection_leaves_nothing_to_ask_for() {
+    let ledger = Ledger::start().await;
+    let other = ledger
+        .planned(&plan("other", "2026-05-01", "2026-05-10"))
+        .await;
+    let wide = plan("a", "2026-05-01", "2026-07-01");
+    let narrow = Plan {
+        planned_at_ms: NOW + 1,
+        ..plan("a", "2026-06-01", "2026-06-02")
+    };
+    let narrow = Plan {
+        id: domain::history::window::BackfillId::first(&narrow.connection),
+        ..narrow
+    };
+    let windows = ledger.planned(&wide).await;
+    ledger.planned(&narrow).await;
+    ledger.ask(windows[0].id(), &worker("a"), NOW).await;
+
+    let connection = connection("a");
+    let known: BTreeSet<_> = ledger
+        .table
+        .backfills_of(&connection)
+        .await
+        .unwrap()
+        .into_iter()
+        .collect();
+    assert_eq!(known, BTreeSet::from([wide.id.clone(), narrow.id.clone()]));
+    ledger.table.erase_backfills(&connection).await.unwrap();
+    assert!(
+        ledger
+            .table
+            .backfills_of(&connection)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let left: Vec<_> = other.iter().map(|window| window.id().clone()).collect();
+    assert_eq!(ledger.due_windows(i64::MAX / 2, 99).await, left);
+    assert!(
+        ledger
+            .table
+            .windows(&wide.id, None)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // The worker that is under way finds nothing to answer.
+    let answered = ledger
+        .apply(windows[0].id(), Event::Answered { records: 1 }, NOW)
+        .await;
+    assert_eq!(answered, Applied::Missing);
+    assert_eq!(
+        ledger.table.check_backfill(&wide.id, NOW).await.unwrap(),
+        Check::Missing
+    );
 }

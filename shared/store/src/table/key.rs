@@ -12,6 +12,7 @@
 //! | request's window | `REQUEST#<reference>` | `WINDOW` | reference |
 //! | backfill | `BACKFILL#<id>` | `BACKFILL` | id |
 //! | window | `BACKFILL#<id>` | `WINDOW#<data type>#<first day>#<day after the last>` | backfill, type |
+//! | connection's backfill | `CONNECTION#<id>` | `BACKFILL#<id>` | connection |
 //! | asked days | `CONNECTION#<id>` | `ASKED#<data type>#<YYYY-MM>` | connection, type |
 //! | pacing bucket | `PACING#<limit>#<whose>` | `PACING` | limit and whose |
 //!
@@ -58,6 +59,8 @@ pub(crate) const DAY_SHARDS: u8 = 8;
 pub(crate) const DUE_SHARDS: u8 = 8;
 /// What the sort key of a window begins with.
 const WINDOW: &str = "WINDOW#";
+/// What keys of backfills begin with.
+const BACKFILL: &str = "BACKFILL#";
 /// What the sort key of a month of asked days begins with.
 const ASKED: &str = "ASKED#";
 
@@ -104,7 +107,7 @@ impl RecordOwner {
 }
 
 fn backfill_pk(id: &BackfillId) -> String {
-    format!("BACKFILL#{id}")
+    format!("{BACKFILL}{id}")
 }
 
 fn person_pk(reference_id: Option<&ReferenceId>) -> String {
@@ -176,6 +179,24 @@ impl Key {
         }
     }
 
+    /// That a connection has a backfill.
+    pub fn backfill_of(connection: &ConnectionId, id: &BackfillId) -> Self {
+        Self {
+            pk: format!("CONNECTION#{connection}"),
+            sk: format!("{BACKFILL}{id}"),
+        }
+    }
+
+    /// Partition of a connection's backfills and what their sort keys begin with.
+    pub(crate) fn backfills_of(connection: &ConnectionId) -> (String, &'static str) {
+        (format!("CONNECTION#{connection}"), BACKFILL)
+    }
+
+    /// Reads back the id of a connection's backfill.
+    pub(crate) fn as_backfill_of(&self) -> Option<BackfillId> {
+        self.sk.strip_prefix(BACKFILL)?.parse().ok()
+    }
+
     /// A window of a backfill.
     pub fn window(id: &WindowId) -> Self {
         let (data_type, span) = (id.data_type, id.span);
@@ -183,6 +204,11 @@ impl Key {
             pk: backfill_pk(&id.backfill),
             sk: format!("{WINDOW}{data_type}#{}#{}", span.from(), span.until()),
         }
+    }
+
+    /// Partition of a backfill and all its windows.
+    pub(crate) fn all_of_backfill(id: &BackfillId) -> String {
+        backfill_pk(id)
     }
 
     /// Partition of a backfill's windows and what their sort keys begin with, of one type or of all.
@@ -238,13 +264,13 @@ impl Key {
 
     /// Reads back the id of a backfill.
     pub(crate) fn as_backfill(&self) -> Option<BackfillId> {
-        let id = self.pk.strip_prefix("BACKFILL#")?;
+        let id = self.pk.strip_prefix(BACKFILL)?;
         (self.sk == "BACKFILL").then(|| id.parse().ok()).flatten()
     }
 
     /// Reads back the id of a window.
     pub(crate) fn as_window(&self) -> Option<WindowId> {
-        let backfill = self.pk.strip_prefix("BACKFILL#")?.parse().ok()?;
+        let backfill = self.pk.strip_prefix(BACKFILL)?.parse().ok()?;
         let mut parts = self.sk.strip_prefix(WINDOW)?.split('#');
         let data_type = parts.next()?.parse().ok()?;
         let span = Span::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);

@@ -1,9 +1,12 @@
 //! Backfills in the table: planned once, done once.
 
-use domain::history::{
-    backfill::{Backfill, Kind, Order, OrderRefused, Plan, Progress, STOP_AFTER_EMPTY_DAYS},
-    day,
-    window::{BackfillId, Event, Skip, State, Window},
+use domain::{
+    connection::ConnectionId,
+    history::{
+        backfill::{Backfill, Kind, Order, OrderRefused, Plan, Progress, STOP_AFTER_EMPTY_DAYS},
+        day,
+        window::{BackfillId, Event, Skip, State, Window},
+    },
 };
 
 use super::{Item, Stored, decode, due::list_backfill, encode};
@@ -48,6 +51,9 @@ impl Table {
     ///
     /// [`TableError`]; planning again goes on from there.
     pub async fn plan_backfill(&self, plan: &Plan) -> Result<Planned, TableError> {
+        // Where it is found from its connection first: a backfill that nobody finds is not erased.
+        let of_connection = Key::backfill_of(&plan.connection, &plan.id);
+        self.put_if(&of_connection, Item::new(), None).await?;
         let key = Key::backfill(&plan.id);
         let backfill = Backfill::new(plan.clone());
         let look_at_ms = plan.planned_at_ms.saturating_add(LOOK_SOONEST_MS);
@@ -74,6 +80,46 @@ impl Table {
             .change_backfill(&known.plan.id, Some(look_at_ms), created)
             .await?;
         Ok(changed.unwrap_or_else(|| known.clone()))
+    }
+
+    /// The backfills of a connection, under this id of it.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn backfills_of(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<BackfillId>, TableError> {
+        let (pk, prefix) = Key::backfills_of(connection);
+        let items = self.query(&pk, prefix).await?;
+        let keys = items.iter().filter_map(Key::of_item);
+        Ok(keys.filter_map(|key| key.as_backfill_of()).collect())
+    }
+
+    /// Removes the backfills of a connection with all their windows, so that nothing more is asked
+    /// for. Call it before the connection itself is erased, which removes the days asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; what is left may be erased again.
+    pub async fn erase_backfills(&self, connection: &ConnectionId) -> Result<(), TableError> {
+        for id in self.backfills_of(connection).await? {
+            let mut keys = vec![Key::backfill(&id)];
+            let items = self.query(&Key::all_of_backfill(&id), "").await?;
+            keys.extend(items.iter().filter_map(Key::of_item));
+            keys.push(Key::backfill_of(connection, &id));
+            for key in keys {
+                self.client
+                    .delete_item()
+                    .table_name(&self.name)
+                    .set_key(Some(key.attributes()))
+                    .send()
+                    .await
+                    .map_err(TableError::unavailable("erase", &key))?;
+            }
+        }
+        Ok(())
     }
 
     /// A backfill.
