@@ -289,8 +289,7 @@ mod tests {
                   ],
                   "Metrics": [
                     {
-                      "Name": "Webhooks",
-                      "Unit": "Count"
+                      "Name": "Webhooks"
                     },
                     {
                       "Name": "Lag",
