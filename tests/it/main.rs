@@ -16,4 +16,5 @@ mod kill;
 mod samples;
 mod signatures;
 mod stories;
+mod terra_api;
 mod world;
