@@ -453,13 +453,14 @@ async fn route_one(
 }
 
 fn tell(app: &App, entry: &WebhookEntry, now: Timestamp) {
+    // Logs are billed by length: what is none is not said.
+    let some = |count: usize| (count > 0).then_some(count);
     info!(
         outcome = entry.outcome.as_str(),
-        created = entry.records.created,
-        updated = entry.records.updated,
-        unchanged = entry.records.unchanged,
-        parked = entry.parked_count,
-        size_bytes = entry.size_bytes,
+        created = some(entry.records.created),
+        updated = some(entry.records.updated),
+        unchanged = some(entry.records.unchanged),
+        parked = some(entry.parked_count),
         waited_ms = entry.routed_at_ms.saturating_sub(entry.received_at_ms),
         "webhook routed"
     );

@@ -46,7 +46,7 @@ pub async fn handle(app: &App, request: Request, now: Timestamp) -> Response<Str
         let accepted = accepted.unwrap_or(Err(IntakeError::TooSlow));
         let (outcome, response) = match accepted {
             Ok(late) => {
-                info!(size_bytes, late, "webhook accepted");
+                info!(size_bytes, late = late.then_some(true), "webhook accepted");
                 (
                     if late { "late" } else { "accepted" },
                     Response::new(String::new()),
@@ -62,7 +62,7 @@ pub async fn handle(app: &App, request: Request, now: Timestamp) -> Response<Str
                 (error.outcome(), problem.response())
             }
         };
-        count(app, outcome, size_bytes, now);
+        count(app, outcome, now);
         response
     }
     .instrument(span)
@@ -117,11 +117,10 @@ async fn accept(app: &App, request: &Request, now: Timestamp) -> Result<bool, In
     Ok(verified.is_late())
 }
 
-fn count(app: &App, outcome: &'static str, size_bytes: usize, now: Timestamp) {
+fn count(app: &App, outcome: &'static str, now: Timestamp) {
     let mut metrics =
         Metrics::new("Terrarium", "webhook-intake").dimension(Dimension::Outcome, outcome);
     metrics.count("Webhooks", 1);
-    metrics.bytes("WebhookBytes", size_bytes as u64);
     metrics.send(now.as_millisecond(), app.metrics);
 }
 

@@ -91,8 +91,6 @@ impl Aws {
     ) -> anyhow::Result<Self> {
         let CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-        let certificate = folder.join("certificate.pem");
-        fs::write(&certificate, cert.pem())?;
         let key = PrivateKeyDer::try_from(signing_key.serialize_der())
             .map_err(|error| anyhow::anyhow!("no usable key: {error}"))?;
         let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -104,6 +102,8 @@ impl Aws {
             acceptor: TlsAcceptor::from(Arc::new(tls)),
         };
         let port = listener.tcp.local_addr()?.port();
+        let certificate = folder.join(format!("certificate-{port}.pem"));
+        fs::write(&certificate, cert.pem())?;
         let counts = Arc::new(Counters::default());
         // The client wants one, also where it speaks plain HTTP; a second call changes nothing.
         drop(ring::default_provider().install_default());

@@ -113,7 +113,7 @@ impl Bench {
             .runtime
             .block_on(Aws::start(self.folder.path(), delay, database))?;
         let api = self.runtime.block_on(RuntimeApi::start())?;
-        let log = self.folder.path().join("log");
+        let log = self.folder.path().join(format!("{}.log", binary.name));
         let function = Function::start(binary, &api.address, &aws, &log)?;
         Ok((function, api, aws))
     }
