@@ -51,7 +51,11 @@ enum Section {
     /// Bytes, objects and write units per webhook.
     Units,
     /// The release binaries of the functions under a Lambda Runtime API: cold start, latency, CPU.
-    Lambda,
+    Lambda {
+        /// A folder with a binary per function, named like it; they are built if none is given.
+        #[arg(long, value_name = "DIR")]
+        binaries: Option<PathBuf>,
+    },
     /// Everything.
     All,
     /// Part of another section, in a process of its own.
@@ -81,8 +85,12 @@ fn main() -> anyhow::Result<()> {
     if all || matches!(section, Section::Memory) {
         child::memory(&mut report, now)?;
     }
-    if all || matches!(section, Section::Lambda) {
-        lambda::run(&mut report, now)?;
+    let binaries = match &section {
+        Section::Lambda { binaries } => Some(binaries.clone()),
+        _ => all.then_some(None),
+    };
+    if let Some(binaries) = binaries {
+        lambda::run(&mut report, binaries.as_deref(), now)?;
     }
     if all || matches!(section, Section::Throughput) {
         throughput::run(&mut report, now)?;

@@ -47,6 +47,11 @@ impl Binary {
             .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
             .next_back()
             .with_context(|| format!("cargo does not say where {name} is"))?;
+        Self::at(name, path)
+    }
+
+    /// Takes what has been built.
+    pub(super) fn at(name: &'static str, path: PathBuf) -> anyhow::Result<Self> {
         let bytes = fs::read(&path).with_context(|| format!("no binary at {}", path.display()))?;
         let mut zip = DeflateEncoder::new(Vec::new(), Compression::best());
         zip.write_all(&bytes)?;

@@ -6,7 +6,7 @@ mod events;
 mod function;
 mod runtime_api;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
@@ -42,12 +42,13 @@ struct Bench {
 }
 
 /// Prints the tables.
-pub(crate) fn run(report: &mut Report, now: Timestamp) -> anyhow::Result<()> {
+pub(crate) fn run(report: &mut Report, given: Option<&Path>, now: Timestamp) -> anyhow::Result<()> {
     report.line("## The functions as Lambda runs them")?;
-    let binaries = [
-        Binary::build("webhook-intake")?,
-        Binary::build("event-router")?,
-    ];
+    let binary = |name| match given {
+        Some(folder) => Binary::at(name, folder.join(name)),
+        None => Binary::build(name),
+    };
+    let binaries = [binary("webhook-intake")?, binary("event-router")?];
     let bench = Bench {
         runtime: tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
