@@ -87,7 +87,7 @@ pub(super) fn run(
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut totals = vec!["all".to_owned()];
     let mut kept = vec!["bytes in the archive".to_owned()];
-    for (name, shape) in kinds(now) {
+    for (name, shape) in kinds() {
         let people = if shape.size == Size::Huge { 1 } else { BATCH };
         let factors = bench.factors(binaries, &shape, people, now)?;
         head.push(format!("{name} ({:.0} bytes)", factors.body_bytes));
@@ -119,32 +119,13 @@ pub(super) fn run(
 }
 
 /// What is priced: a name, and how a day's webhook is made of that weight.
-fn kinds(now: Timestamp) -> Vec<(&'static str, Shape)> {
-    let half_day = minute_of(30_000, now);
-    vec![
+fn kinds() -> [(&'static str, Shape); 4] {
+    [
         ("2 KB", Shape::default().without_samples()),
-        ("30 KB", Shape::default().until(half_day)),
+        ("20 KB", Shape::default()),
         ("60 KB", Shape::default().size(Size::Large)),
         ("900 KB", Shape::default().size(Size::Huge)),
     ]
-}
-
-/// Until which minute of its day a webhook has samples that make it about so large.
-fn minute_of(bytes: usize, now: Timestamp) -> i32 {
-    let size = |minute: i32| {
-        let mut world = World::new(SEED, 1, now);
-        let connection = world.connection(Provider::Garmin);
-        let webhook = world.data(
-            &connection,
-            DataType::Daily,
-            &Shape::default().until(minute),
-        );
-        webhook.body.len()
-    };
-    (1..=96)
-        .map(|quarter| quarter * 15)
-        .min_by_key(|minute| size(*minute).abs_diff(bytes))
-        .unwrap_or(720)
 }
 
 /// Batches of one webhook each of the same people, a day further with each batch.
@@ -206,7 +187,8 @@ impl Bench {
                 }
             }
             let (event, messages) = self.runtime.block_on(events::batch(&webhooks, now))?;
-            let took = self.invoke(&mut router_api, &event)?;
+            let took = self.invoke(&mut router_api, &event);
+            let took = took.with_context(|| router.last_words())?;
             if warm {
                 router_ms.push(took.as_secs_f64() * 1e3);
                 // Sent one by one; received and deleted together.

@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use flate2::{Compression, write::DeflateEncoder};
 use serde_json::Value;
+use terrarium::system::TABLE_NAME;
 
 use super::aws::Aws;
 
@@ -107,7 +108,7 @@ impl Function {
                 "EVENTS_QUEUE_URL",
                 format!("{}/000000000000/events", aws.endpoint),
             )
-            .env("TABLE_NAME", "bench")
+            .env("TABLE_NAME", TABLE_NAME)
             .env("ARCHIVE_BUCKET", "bench")
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
@@ -140,6 +141,12 @@ impl Function {
             cpu_ms: cpu_ns / 1e6,
             peak_kb: peak.parse().context("VmHWM is no number")?,
         })
+    }
+
+    /// The last it said, for when it fails.
+    pub(super) fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().next_back().unwrap_or_default().to_owned()
     }
 
     /// What it has logged.

@@ -28,10 +28,10 @@ const AWS_DELAY: Duration = Duration::from_millis(5);
 /// The same while starts are measured: short, so that what shows is ours.
 const START_DELAY: Duration = Duration::from_millis(1);
 /// Process starts per function.
-const STARTS: usize = 25;
+const STARTS: usize = 15;
 /// Invocations before and while a warm function is measured.
 const WARM_UP: usize = 20;
-const INVOCATIONS: usize = 200;
+const INVOCATIONS: usize = 100;
 /// A function that does not answer at all must not hold up the rest.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
