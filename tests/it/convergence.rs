@@ -77,6 +77,9 @@ enum Happening {
 /// Terra user ids of the person.
 const LINKS: usize = 4;
 
+/// People whose webhooks are all routed at once, one person after the other.
+const PEOPLE_AT_ONCE: u64 = 4;
+
 fn happening() -> impl Strategy<Value = Happening> {
     let link = 0..LINKS;
     let flag = any::<bool>;
@@ -320,6 +323,44 @@ fn any_order_and_repetition_of_webhooks_ends_in_the_same_table() {
         panic!("{failure}");
     }
     runtime.block_on(world.system.stop());
+}
+
+/// Every data webhook and every re-authentication of a person in a batch of its own, all at once:
+/// connections become one while routers write to them and while other routers still move records.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_become_one_under_load_lose_no_record() {
+    let world = World::start().await;
+    for person in 0..PEOPLE_AT_ONCE {
+        let mut happenings = Vec::new();
+        for link in 0..LINKS - 1 {
+            let short = link % 2 == 0;
+            happenings.push(Happening::Reauth { link, short });
+        }
+        for (link, kind) in
+            (0..LINKS).flat_map(|link| (0..KINDS.len()).map(move |kind| (link, kind)))
+        {
+            happenings.push(Happening::Data {
+                link,
+                kind,
+                back: 0,
+                until: 700,
+                form: 1,
+                stamped: true,
+            });
+        }
+        let signed = webhooks(&happenings, person);
+        let expected = fold(signed.iter().map(|(webhook, at_s)| (webhook, *at_s)));
+        let mut messages = Vec::new();
+        for webhook in &signed {
+            messages.push(message(&world, webhook).await);
+        }
+        messages.shuffle(&mut StdRng::seed_from_u64(person));
+        let batches = messages.chunks(1).map(|batch| route(&world, batch));
+        futures::future::join_all(batches).await;
+        let found = stored(&world.system.table, &expected).await;
+        assert_same(&found, &expected, &format!("person {person}"));
+    }
+    world.system.stop().await;
 }
 
 /// Routes what is archived once more, as an operator would.

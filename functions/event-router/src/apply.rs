@@ -86,19 +86,20 @@ pub(crate) async fn apply(
         (Some(Owner::Person(reference_id)), _) => Some(RecordOwner::Person(reference_id.clone())),
         _ => None,
     };
-    if let Some(owner) = owner.filter(|_| !plan.records.is_empty()) {
+    let stores_records = !plan.records.is_empty();
+    if let Some(owner) = owner.filter(|_| stores_records) {
         let incoming = plan
             .records
             .into_iter()
             .filter_map(|planned| incoming(read, &owner, planned, &payload_of))
             .collect();
         applied.records = app.table.apply_records(incoming, mode).await?;
-        if let (Some(Owner::TerraUser(user)), Some(known), Mode::Write) =
-            (&plan.owner, &known, mode)
-            && !app.table.settle(user, known).await?
-        {
-            return Ok(Applied::nothing(Outcome::Erased));
-        }
+    }
+    if let (Some(known), Mode::Write) = (&known, mode)
+        && (stores_records || known.had_other_ids())
+        && !app.table.settle(known).await?
+    {
+        return Ok(Applied::nothing(Outcome::Erased));
     }
     if let (Some(request), Mode::Write) = (&plan.request, mode) {
         app.table.apply_request(request).await?;

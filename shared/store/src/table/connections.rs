@@ -323,7 +323,8 @@ impl Table {
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
             let Some(mut stored) = self.connection(&connection.id).await? else {
-                // Absorbed itself meanwhile: its records go on to the next one.
+                // Absorbed itself meanwhile, and what was moved here may have come too late for
+                // whoever absorbed it: `settle` takes it on.
                 return Ok(connection);
             };
             let seen = Some(stored.revision);
@@ -348,8 +349,8 @@ impl Table {
         self.move_all_records(&from, &to).await
     }
 
-    /// Makes sure that records just written under `written` are where their Terra user id leads
-    /// now. `false`: to a person who was erased meanwhile, and what was written is gone again.
+    /// Makes sure that records just written or moved under `written` are where its Terra user ids
+    /// lead now. `false`: to a person who was erased meanwhile, and the records are gone again.
     ///
     /// Two connections may have become one while we wrote; and a router that was killed between
     /// its writes and this step may have left records under an id that the connection no longer
@@ -358,15 +359,15 @@ impl Table {
     /// # Errors
     ///
     /// [`TableError`].
-    pub async fn settle(
-        &self,
-        user: &TerraUserId,
-        written: &StoredConnection,
-    ) -> Result<bool, TableError> {
+    pub async fn settle(&self, written: &StoredConnection) -> Result<bool, TableError> {
         let former = written.former_ids();
         let moves = former.iter().map(|id| self.move_records(id, &written.id));
         try_join_all(moves).await?;
 
+        // One transaction moves the aliases of all members, so one stands for all.
+        let Some(user) = written.state.members.keys().next() else {
+            return Ok(true);
+        };
         let mut written = written.id.clone();
         // One step per merge that happens at this very moment; more than a few is no accident.
         for _ in 0..MAX_ATTEMPTS {
@@ -587,6 +588,11 @@ impl Touched {
 }
 
 impl StoredConnection {
+    /// Whether it may once have had another id.
+    pub fn had_other_ids(&self) -> bool {
+        self.state.members.len() > 1
+    }
+
     /// Every other id that this connection may once have had.
     fn former_ids(&self) -> BTreeSet<ConnectionId> {
         let ids = self.state.members.keys().map(ConnectionId::of);

@@ -10,7 +10,8 @@
 //! # Schema
 //!
 //! One table, on demand. Keys and the index are in [`key`]; every state that changes carries a
-//! `revision`, a number that grows by one with each write.
+//! `revision`, a number that grows by one with each write. It begins at a random one, so that an
+//! item that was deleted and written anew has no revision that somebody may still hold.
 //!
 //! # Steps of a change
 //!
@@ -24,8 +25,8 @@
 //! transaction with the same conditions. When `user_reauth` makes two connections one, that
 //! transaction points all aliases to the connection that stays, deletes the other and notes on the
 //! one that stays that it is *absorbing* the other's records, which are then moved one by one, each
-//! by the steps above. Whoever wrote records asks for the alias once more afterwards: if it leads
-//! elsewhere by now, the records it wrote are moved too.
+//! by the steps above. Whoever wrote or moved records asks for the alias once more afterwards: if it
+//! leads elsewhere by now, those records are moved too.
 //!
 //! # Guarantee
 //!
@@ -263,9 +264,14 @@ impl Condition {
 /// An item with its key and its next revision.
 fn stamped(key: &Key, mut item: Item, seen: Option<u64>) -> Item {
     item.extend(key.attributes());
-    let next = seen.unwrap_or_default() + 1;
+    let next = seen.map_or_else(first_revision, |seen| seen.wrapping_add(1));
     item.insert(REVISION.to_owned(), AttributeValue::N(next.to_string()));
     item
+}
+
+/// 48 random bits: far from the end of `u64`.
+fn first_revision() -> u64 {
+    rand::random::<u64>() >> 16
 }
 
 fn revision(key: &Key, item: &Item) -> Result<u64, TableError> {
@@ -290,5 +296,18 @@ async fn back_off(attempt: u32) {
     if attempt > 0 {
         let longest = 10_u64 << attempt.min(6);
         tokio::time::sleep(Duration::from_millis(rand::random_range(1..=longest))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_written_anew_has_no_revision_of_the_one_that_was_deleted() {
+        let key = Key::request("r");
+        let of = |seen| revision(&key, &stamped(&key, Item::new(), seen)).unwrap();
+        assert_ne!(of(None), of(None));
+        assert_eq!(of(Some(7)), 8);
     }
 }
