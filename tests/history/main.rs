@@ -4,6 +4,7 @@
 
 mod asked;
 mod backfills;
+mod coverage;
 mod ledger;
 mod pacing;
 mod windows;

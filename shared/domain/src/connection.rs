@@ -262,6 +262,25 @@ impl Connection {
             .max()
     }
 
+    /// Since when it is known to be: the oldest that is known of the life of any of its Terra users,
+    /// else its data. Of one user only the newest event is remembered, so it may have begun before.
+    /// Unit: Unix milliseconds.
+    pub fn connected_at_ms(&self) -> Option<i64> {
+        let lives = self
+            .members
+            .values()
+            .filter_map(|member| member.life.as_ref());
+        let oldest = lives.map(|life| life.version.ordering_ts_ms).min();
+        oldest.or_else(|| self.data_at_ms())
+    }
+
+    /// When it ended; `None` while it has not. Unit: Unix milliseconds.
+    pub fn ended_at_ms(&self) -> Option<i64> {
+        let (_, member) = self.current()?;
+        let life = member.life.as_ref()?;
+        (self.status() == Status::Ended).then_some(life.version.ordering_ts_ms)
+    }
+
     fn newest_of<T: Ord>(&self, register: impl Fn(&Member) -> Option<&Register<T>>) -> Option<&T> {
         self.members
             .values()
@@ -355,6 +374,24 @@ mod tests {
         let replaced =
             reauth(1, 2, 20).join(Connection::of_member(user(1), life(99, Status::Ended)));
         assert_eq!(replaced.status(), Status::Active);
+    }
+
+    #[test]
+    fn it_begins_with_its_oldest_user_and_ends_with_its_current_one() {
+        let chain = reauth(1, 2, 20).join(reauth(2, 3, 30));
+        assert_eq!(chain.connected_at_ms(), Some(20));
+        assert_eq!(chain.ended_at_ms(), None);
+        let ended = chain.join(Connection::of_member(user(3), life(99, Status::Ended)));
+        assert_eq!(ended.connected_at_ms(), Some(20));
+        assert_eq!(ended.ended_at_ms(), Some(99));
+
+        let data = Member {
+            data_at_ms: Some(7),
+            ..Member::default()
+        };
+        let imported = Connection::of_member(user(1), data);
+        assert_eq!(imported.connected_at_ms(), Some(7));
+        assert_eq!(Connection::default().connected_at_ms(), None);
     }
 
     #[test]

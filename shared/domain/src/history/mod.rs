@@ -7,6 +7,7 @@
 //! - [`cut`]: a range of days into requests that stay small.
 //! - [`window`]: one request's worth of history, as a state machine.
 //! - [`backfill`]: a plan of windows, how far it is, when it is done.
+//! - [`outage`]: when our intake took no webhooks.
 //! - [`gap`]: what to ask for now, and why a connection has gone quiet.
 //!
 //! Who works with it: plan a [`Backfill`](backfill::Backfill), take a due [`Window`](window::Window),
@@ -19,5 +20,6 @@ pub mod cut;
 pub mod day;
 pub mod gap;
 pub mod month;
+pub mod outage;
 pub mod reach;
 pub mod window;

@@ -8,11 +8,12 @@ use futures::future::try_join_all;
 use models::ids::{ReferenceId, TerraUserId};
 use serde_json::{Value, json};
 
+pub use super::key::CONNECTION_SHARDS;
 use super::{
     Condition, MAX_ATTEMPTS, Table, TableError,
     attribute::{Item, to_attribute, to_json},
     back_off,
-    key::{Key, RecordOwner},
+    key::{BY_TIME, Key, RecordOwner, TIME_PK, TIME_SK},
     revision, stamped,
 };
 
@@ -489,6 +490,48 @@ impl Table {
         Ok(connections)
     }
 
+    /// The ids of all connections of one of [`CONNECTION_SHARDS`] shards, in their order, after
+    /// `after` if that is given, at most `limit`.
+    ///
+    /// From an index, which lags: a connection of this very moment may be missing, and one that was
+    /// just erased or became another may still be named. One that was last written before there
+    /// was this list is missing until it is written again.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn connection_ids(
+        &self,
+        shard: u8,
+        after: Option<&ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<ConnectionId>, TableError> {
+        // An id is never empty, so all of them come after the space.
+        let after = after.map_or(" ", ConnectionId::as_str);
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .key_condition_expression("time_pk = :shard AND time_sk > :after")
+            .expression_attribute_values(":shard", AttributeValue::S(Key::connections_shard(shard)))
+            .expression_attribute_values(":after", AttributeValue::S(after.to_owned()))
+            .projection_expression("pk, sk")
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX).max(1))
+            .into_paginator()
+            .items()
+            .send();
+        let mut ids = Vec::new();
+        while ids.len() < limit {
+            let Some(item) = items.next().await else {
+                break;
+            };
+            let item = item.map_err(TableError::unavailable("query", "connections"))?;
+            ids.extend(Key::of_item(&item).and_then(|key| key.as_connection()));
+        }
+        Ok(ids)
+    }
+
     /// Removes a connection with all its records. Its aliases stay and say that it was erased.
     ///
     /// # Errors
@@ -627,14 +670,19 @@ fn encode(connection: &StoredConnection) -> Item {
     if let (true, Value::Object(map)) = (connection.absorbing.is_empty(), &mut shown) {
         map.remove(ABSORBING);
     }
-    match shown {
+    let mut item: Item = match shown {
         Value::Object(map) => map
             .into_iter()
             .filter(|(_, value)| !value.is_null())
             .map(|(name, value)| (name, to_attribute(value)))
             .collect(),
         _ => Item::new(),
-    }
+    };
+    let shard = Key::connections_shard_of(&connection.id);
+    item.insert(TIME_PK.to_owned(), AttributeValue::S(shard));
+    let place = connection.id.to_string();
+    item.insert(TIME_SK.to_owned(), AttributeValue::S(place));
+    item
 }
 
 fn decode(id: ConnectionId, key: &Key, item: &Item) -> Result<StoredConnection, TableError> {

@@ -15,6 +15,7 @@
 //! | connection's backfill | `CONNECTION#<id>` | `BACKFILL#<id>` | connection |
 //! | asked days | `CONNECTION#<id>` | `ASKED#<data type>#<YYYY-MM>` | connection, type |
 //! | pacing bucket | `PACING#<limit>#<whose>` | `PACING` | limit and whose |
+//! | outages | `HISTORY` | `OUTAGES` | there is one |
 //!
 //! The index `by_time` (`time_pk`, `time_sk`):
 //!
@@ -22,6 +23,7 @@
 //! |---|---|---|
 //! | record whose key is no date | `CONNECTION#<id>#<data type>` | `<start time>#<natural key>` |
 //! | webhook | `WEBHOOKS#<day>#<shard>` | `<received at>#<webhook id>` |
+//! | connection | `CONNECTIONS#<first digit of its id>` | `<id>` |
 //! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
 
@@ -37,6 +39,7 @@ use domain::{
     },
     key::NaturalKey,
 };
+use jiff::civil::Date;
 use models::{
     data::DataType,
     ids::{Provider, ReferenceId, TerraUserId, WebhookId},
@@ -57,6 +60,9 @@ pub(crate) const DAY_SHARDS: u8 = 8;
 
 /// Partitions of what is due: a partition takes 1,000 writes a second.
 pub(crate) const DUE_SHARDS: u8 = 8;
+/// Partitions of the list of all connections, one per first digit of their ids, so that a list of
+/// them is read and written in many places at once.
+pub const CONNECTION_SHARDS: u8 = 16;
 /// What the sort key of a window begins with.
 const WINDOW: &str = "WINDOW#";
 /// What keys of backfills begin with.
@@ -104,6 +110,11 @@ impl RecordOwner {
     pub(crate) fn time_pk(&self, data_type: DataType) -> String {
         format!("{}#{data_type}", self.pk())
     }
+}
+
+/// Text behind every text that begins with `prefix` and `#`.
+fn after_all(prefix: &str) -> String {
+    format!("{prefix}$")
 }
 
 fn backfill_pk(id: &BackfillId) -> String {
@@ -246,6 +257,61 @@ impl Key {
         }
     }
 
+    /// When our intake took no webhooks.
+    pub fn outages() -> Self {
+        Self {
+            pk: "HISTORY".to_owned(),
+            sk: "OUTAGES".to_owned(),
+        }
+    }
+
+    /// Partition of an owner's records of one type, and first and last sort key of those whose key
+    /// is a date from `from` on.
+    pub(crate) fn records_from(
+        owner: &RecordOwner,
+        data_type: DataType,
+        from: Date,
+    ) -> (String, String, String) {
+        (
+            owner.pk(),
+            format!("{data_type}#{from}"),
+            after_all(&format!("{data_type}")),
+        )
+    }
+
+    /// Partition of a connection's asked days of one type, and first and last sort key of those
+    /// from the month of `from` on.
+    pub(crate) fn asked_months_from(
+        id: &ConnectionId,
+        data_type: DataType,
+        from: Date,
+    ) -> (String, String, String) {
+        (
+            format!("CONNECTION#{id}"),
+            format!("{ASKED}{data_type}#{}", Month::of(from)),
+            after_all(&format!("{ASKED}{data_type}")),
+        )
+    }
+
+    /// One shard of the list of all connections, in [`BY_TIME`].
+    pub(crate) fn connections_shard(shard: u8) -> String {
+        format!("CONNECTIONS#{shard}")
+    }
+
+    /// The shard that a connection is listed in.
+    pub(crate) fn connections_shard_of(id: &ConnectionId) -> String {
+        let digit = id
+            .as_str()
+            .chars()
+            .next()
+            .and_then(|char| char.to_digit(16));
+        Self::connections_shard(
+            digit
+                .and_then(|digit| digit.try_into().ok())
+                .unwrap_or_default(),
+        )
+    }
+
     /// One shard of what is due, in [`BY_TIME`].
     pub(crate) fn due_shard(shard: u8) -> String {
         format!("DUE#{shard}")
@@ -299,6 +365,12 @@ impl Key {
             .parse()
             .unwrap_or_else(|never: std::convert::Infallible| match never {});
         Some((data_type.parse().ok()?, natural))
+    }
+
+    /// Reads back the id of a connection.
+    pub(crate) fn as_connection(&self) -> Option<ConnectionId> {
+        let id = self.pk.strip_prefix("CONNECTION#")?;
+        (self.sk == "CONNECTION").then(|| id.parse().ok()).flatten()
     }
 
     /// Reads back the connection of a person's item.

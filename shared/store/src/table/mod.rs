@@ -54,7 +54,9 @@ use std::{collections::HashMap, fmt, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::{delete_item::DeleteItemError, put_item::PutItemError},
+    operation::{
+        delete_item::DeleteItemError, put_item::PutItemError, query::builders::QueryFluentBuilder,
+    },
     types::{AttributeValue, KeysAndAttributes},
 };
 
@@ -209,6 +211,18 @@ impl Table {
             items.push(item.map_err(TableError::unavailable("query", place))?);
         }
         Ok(items)
+    }
+
+    /// The items of a partition whose sort key lies between these two, as they are now.
+    fn query_between(&self, pk: &str, first: &str, last: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
+            .expression_attribute_values(":last", AttributeValue::S(last.to_owned()))
     }
 
     /// Deletes an item if its revision is still `seen`. `false`: it is not.

@@ -367,6 +367,8 @@ impl DeliveryAttributes {
 }
 
 const INLINE: &str = "inline";
+/// One of [`DeliveryAttributes`].
+pub(super) const ORDERING_TS_MS: &str = "ordering_ts_ms";
 const SUMMARY: &str = "summary";
 /// Names of the summary's fields that come from samples and not from Terra's own numbers.
 const DERIVED: &str = "derived";
@@ -375,8 +377,8 @@ const ENRICHMENT: &str = "enrichment";
 const ENRICHED_BY: &str = "enriched_by";
 const SAMPLES: &str = "samples";
 const HAS_SAMPLES: &str = "has_samples";
-const RETRACTED: &str = "retracted";
-const START_TIME: &str = "start_time";
+pub(super) const RETRACTED: &str = "retracted";
+pub(super) const START_TIME: &str = "start_time";
 
 fn summary_map(summary: &Summary) -> Map<String, Value> {
     summary

@@ -13,7 +13,7 @@ use domain::{
 use jiff::civil::Date;
 use models::data::DataType;
 
-use super::{decode, encode};
+use super::{Item, decode, encode};
 use crate::table::{MAX_ATTEMPTS, Table, TableError, back_off, key::Key};
 
 impl Table {
@@ -28,16 +28,20 @@ impl Table {
         data_type: DataType,
     ) -> Result<AskedDays, TableError> {
         let (pk, prefix) = Key::asked_months(connection, data_type);
-        let mut months = Vec::new();
-        for item in self.query(&pk, &prefix).await? {
-            let Some(key) = Key::of_item(&item) else {
-                continue;
-            };
-            if let Some(month) = key.as_asked_month() {
-                months.push((month, decode(&key, item, "asked")?.state));
-            }
-        }
-        Ok(months.into_iter().collect())
+        months(self.query(&pk, &prefix).await?)
+    }
+
+    /// As [`asked_days`](Self::asked_days), from the month of `from` on.
+    pub(super) async fn asked_days_from(
+        &self,
+        connection: &ConnectionId,
+        data_type: DataType,
+        from: Date,
+    ) -> Result<AskedDays, TableError> {
+        let (pk, first, last) = Key::asked_months_from(connection, data_type, from);
+        let query = self.query_between(&pk, &first, &last);
+        let items = query.into_paginator().items().send().try_collect().await;
+        months(items.map_err(TableError::unavailable("query", "asked days"))?)
     }
 
     /// Joins a note with what is known.
@@ -112,4 +116,17 @@ impl Table {
             attempts: MAX_ATTEMPTS,
         })
     }
+}
+
+fn months(items: Vec<Item>) -> Result<AskedDays, TableError> {
+    let mut months = Vec::new();
+    for item in items {
+        let Some(key) = Key::of_item(&item) else {
+            continue;
+        };
+        if let Some(month) = key.as_asked_month() {
+            months.push((month, decode(&key, item, "asked")?.state));
+        }
+    }
+    Ok(months.into_iter().collect())
 }

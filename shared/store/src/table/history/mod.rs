@@ -1,4 +1,4 @@
-//! History in the table: backfills and their windows, asked days, pacing buckets.
+//! History in the table: backfills and their windows, asked days, outages, pacing buckets.
 //!
 //! # Limitations
 //!
@@ -54,7 +54,10 @@
 
 mod asked;
 mod backfills;
+mod coverage;
+mod days;
 mod due;
+mod outages;
 mod pacing;
 mod windows;
 
@@ -63,6 +66,7 @@ use serde_json::Value;
 
 pub use self::{
     backfills::{Check, Planned},
+    coverage::KnownDays,
     due::Due,
     windows::{Answer, Applied},
 };

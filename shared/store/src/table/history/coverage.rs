@@ -1,0 +1,136 @@
+//! All that coverage of a connection is computed from, read at once.
+
+use std::collections::BTreeMap;
+
+use domain::history::{
+    asked::AskedDays,
+    backfill::{Backfill, Kind, Order},
+    coverage::{Keyed, Known, Life, Outage, RecordDays},
+    day::{self, Span},
+    reach::ProviderHistory,
+    window::Window,
+};
+use futures::future::{try_join, try_join_all};
+use jiff::civil::Date;
+use models::data::DataType;
+
+use crate::table::{Table, TableError, connections::StoredConnection};
+
+/// What is known of the days of one connection and type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDays {
+    /// How its records relate to days.
+    pub keyed: Keyed,
+    /// What is stored.
+    pub records: RecordDays,
+    /// What was asked.
+    pub asked: AskedDays,
+    /// What may be.
+    pub life: Life,
+    /// Days that open windows will ask for.
+    pub planned: Vec<Span>,
+}
+
+impl KnownDays {
+    /// In the light of the times in which webhooks were lost.
+    pub fn known<'a>(&'a self, outages: &'a [Outage]) -> Known<'a> {
+        Known {
+            keyed: self.keyed,
+            records: &self.records,
+            asked: &self.asked,
+            life: self.life,
+            planned: &self.planned,
+            outages,
+        }
+    }
+}
+
+impl Table {
+    /// What is known of the days of a connection, for each type that Terra can be asked for. Nothing
+    /// while its provider is unknown, and nothing of a provider that only the phone can fetch from.
+    ///
+    /// `from` bounds how far back is read: of days before it, nothing is known then.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn known_days(
+        &self,
+        connection: &StoredConnection,
+        from: Option<Date>,
+        now_ms: i64,
+    ) -> Result<BTreeMap<DataType, KnownDays>, TableError> {
+        let Some(provider) = connection.state.provider() else {
+            return Ok(BTreeMap::new());
+        };
+        let history = ProviderHistory::of(provider);
+        let backfills = self.backfills_with_open_windows(connection).await?;
+        let types = DataType::ALL.into_iter().filter_map(|data_type| {
+            let keyed = Keyed::of(data_type).filter(|_| history.can_be_asked(data_type))?;
+            Some((data_type, keyed))
+        });
+        let known = types.map(|(data_type, keyed)| {
+            let life = life(connection, history, &backfills, data_type, now_ms);
+            let planned = backfills
+                .iter()
+                .flat_map(|(backfill, windows)| backfill.open_days(windows, data_type));
+            let planned = planned.collect();
+            let from = from.map_or(life.first_day, |from| from.max(life.first_day));
+            async move {
+                let (records, asked) = try_join(
+                    self.record_days(&connection.id, data_type, from),
+                    self.asked_days_from(&connection.id, data_type, from),
+                )
+                .await?;
+                let known = KnownDays {
+                    keyed,
+                    records,
+                    asked,
+                    life,
+                    planned,
+                };
+                Ok::<_, TableError>((data_type, known))
+            }
+        });
+        Ok(try_join_all(known).await?.into_iter().collect())
+    }
+
+    /// Its backfills; with their windows where some may be open.
+    async fn backfills_with_open_windows(
+        &self,
+        connection: &StoredConnection,
+    ) -> Result<Vec<(Backfill, Vec<Window>)>, TableError> {
+        let mut backfills = Vec::new();
+        for id in self.backfills_of(&connection.id).await? {
+            let Some(backfill) = self.backfill(&id).await? else {
+                continue;
+            };
+            let windows = if backfill.done.is_some() || backfill.order == Order::Cancel {
+                Vec::new()
+            } else {
+                self.windows(&id, None).await?
+            };
+            backfills.push((backfill, windows));
+        }
+        Ok(backfills)
+    }
+}
+
+fn life(
+    connection: &StoredConnection,
+    history: &ProviderHistory,
+    backfills: &[(Backfill, Vec<Window>)],
+    data_type: DataType,
+    now_ms: i64,
+) -> Life {
+    let connected_at_ms = connection.state.connected_at_ms().unwrap_or(now_ms);
+    let reach = history.first_day(connected_at_ms);
+    let connected = day::earliest_on_earth(connected_at_ms);
+    let mut backfills = backfills.iter().map(|(backfill, _)| backfill);
+    let first = backfills.find(|backfill| backfill.plan.kind == Kind::First);
+    Life {
+        first_day: first.map_or(reach, |first| first.first_day(data_type, reach, connected)),
+        ended_at_ms: connection.state.ended_at_ms(),
+        settle_hours: history.settle_hours,
+    }
+}

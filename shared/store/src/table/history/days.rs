@@ -1,0 +1,110 @@
+//! The days of stored records: as little as coverage needs of them.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{
+    connection::ConnectionId,
+    history::{
+        coverage::{Keyed, RecordDays},
+        day,
+    },
+};
+use jiff::civil::Date;
+use models::data::DataType;
+
+use crate::table::{
+    Table, TableError,
+    attribute::Item,
+    key::{BY_TIME, Key, RecordOwner, TIME_SK},
+    records::{ORDERING_TS_MS, RETRACTED, START_TIME},
+};
+
+impl Table {
+    /// The days of a connection's records of one type, from the day before `from` on: that one tells
+    /// whether `from` itself was skipped on a journey. Empty for a type that has no coverage.
+    ///
+    /// A record that the provider took back is none. Sessions come from an index, which lags.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn record_days(
+        &self,
+        connection: &ConnectionId,
+        data_type: DataType,
+        from: Date,
+    ) -> Result<RecordDays, TableError> {
+        let owner = RecordOwner::Connection(connection.clone());
+        let from = day::previous(from);
+        let items = match Keyed::of(data_type) {
+            Some(Keyed::ByDay) => self.days_of_records(&owner, data_type, from).await?,
+            Some(Keyed::Sessions) => self.days_of_sessions(&owner, data_type, from).await?,
+            None => Vec::new(),
+        };
+        let mut days = RecordDays::default();
+        for item in items {
+            let Some(key) = Key::of_item(&item) else {
+                continue;
+            };
+            let Some((_, natural)) = key.as_record() else {
+                continue;
+            };
+            if item.contains_key(RETRACTED) {
+                continue;
+            }
+            let text = |name: &str| item.get(name)?.as_s().ok().map(String::as_str);
+            // The index has the start time in its own key.
+            let indexed = text(TIME_SK).and_then(|place| place.split('#').next());
+            let start_time = text(START_TIME).or(indexed);
+            let delivered_at_ms = item
+                .get(ORDERING_TS_MS)
+                .and_then(|number| number.as_n().ok()?.parse().ok())
+                .ok_or(TableError::Corrupt {
+                    key,
+                    field: ORDERING_TS_MS,
+                })?;
+            days.insert(&natural, start_time, delivered_at_ms);
+        }
+        Ok(days)
+    }
+
+    async fn days_of_records(
+        &self,
+        owner: &RecordOwner,
+        data_type: DataType,
+        from: Date,
+    ) -> Result<Vec<Item>, TableError> {
+        let (pk, first, last) = Key::records_from(owner, data_type, from);
+        let query = self
+            .query_between(&pk, &first, &last)
+            .projection_expression("pk, sk, ordering_ts_ms, start_time, retracted");
+        let items = query.into_paginator().items().send();
+        items
+            .try_collect()
+            .await
+            .map_err(TableError::unavailable("query", "days of records"))
+    }
+
+    async fn days_of_sessions(
+        &self,
+        owner: &RecordOwner,
+        data_type: DataType,
+        from: Date,
+    ) -> Result<Vec<Item>, TableError> {
+        let items = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .key_condition_expression("time_pk = :pk AND time_sk >= :from")
+            .expression_attribute_values(":pk", AttributeValue::S(owner.time_pk(data_type)))
+            .expression_attribute_values(":from", AttributeValue::S(from.to_string()))
+            .projection_expression("pk, sk, time_sk, ordering_ts_ms, retracted")
+            .into_paginator()
+            .items()
+            .send();
+        items
+            .try_collect()
+            .await
+            .map_err(TableError::unavailable("query", "days of sessions"))
+    }
+}

@@ -1,0 +1,337 @@
+//! What coverage is computed from, read back from the table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    connection::{Connection, ConnectionId, Member, Status},
+    history::{
+        asked::AskedDays,
+        backfill::{Order, Plan},
+        coverage::{DayState, Missing, Outage, Outside, RecordDays},
+        day,
+        reach::ProviderHistory,
+    },
+    key::{Identity, NaturalKey},
+    locator::Locator,
+    record::{Delivery, Payload, Record},
+    summary::{Summary, Value},
+    version::{Register, Version},
+};
+use futures::future::join_all;
+use models::{
+    data::DataType,
+    ids::{Provider, TerraUserId},
+};
+use store::table::{
+    Table,
+    connections::{CONNECTION_SHARDS, StoredConnection},
+    key::RecordOwner,
+    records::{IncomingRecord, Mode},
+};
+
+use crate::ledger::{Ledger, MINUTE, NOW, connection, day, plan, span};
+
+/// A version that carries nothing but its time.
+fn version(ordering_ts_ms: i64) -> Version {
+    Version {
+        ordering_ts_ms,
+        webhook_id: format!("w{ordering_ts_ms}"),
+        index: 0,
+    }
+}
+
+/// A record with nothing in it but when it began.
+fn record(
+    of: &ConnectionId,
+    data_type: DataType,
+    start_time: &str,
+    delivered_at_ms: i64,
+) -> IncomingRecord {
+    let identity = Identity {
+        summary_id: Some(format!("session of {start_time}")),
+        start_time: Some(start_time.to_owned()),
+        ..Identity::default()
+    };
+    let locator = Locator {
+        segment: "archive/none.zst".to_owned(),
+        offset_bytes: 0,
+        length_bytes: 1,
+    };
+    let delivery = Delivery {
+        version: version(delivered_at_ms),
+        payload: Payload {
+            locator,
+            size_bytes: 1,
+            inline: Some(vec![0]),
+        },
+        summary: Summary::from_fields(data_type, Vec::<(&str, Value)>::new()),
+        from_samples: None,
+        has_samples: false,
+        start_time: Some(start_time.to_owned()),
+        retracted: false,
+    };
+    IncomingRecord {
+        owner: RecordOwner::Connection(of.clone()),
+        data_type,
+        key: NaturalKey::of(data_type, &identity, "").unwrap(),
+        record: Record::new(delivery, BTreeMap::new()),
+    }
+}
+
+async fn store(table: &Table, records: Vec<IncomingRecord>) {
+    table.apply_records(records, Mode::Write).await.unwrap();
+}
+
+fn expected(records: &[&IncomingRecord]) -> RecordDays {
+    let mut days = RecordDays::default();
+    for record in records {
+        let newest = &record.record.newest;
+        let start_time = newest.start_time.as_deref();
+        days.insert(&record.key, start_time, newest.version.ordering_ts_ms);
+    }
+    days
+}
+
+#[tokio::test]
+async fn days_of_records_are_read_from_the_day_before_on() {
+    let ledger = Ledger::start().await;
+    let (own, other) = (connection("a"), connection("b"));
+    for data_type in [DataType::Daily, DataType::Sleep] {
+        let of = |start_time, at_ms| record(&own, data_type, start_time, at_ms);
+        let too_old = of("2026-05-30T23:59:59.999999+14:00", 1);
+        let day_before = of("2026-05-31T00:00:00.000000-08:00", 2);
+        let boundary = of("2026-06-01T00:00:00.000000+14:00", 3);
+        let without_offset = of("2026-06-02T00:00:00.000000", 4);
+        let mut taken_back = of("2026-06-03T00:00:00.000000+00:00", 5);
+        taken_back.record.newest.retracted = true;
+        let newest = of("2026-06-30T23:59:59.999999-12:00", 6);
+        let neighbour = record(&other, data_type, "2026-06-05T00:00:00.000000+00:00", 7);
+        let kept = [&day_before, &boundary, &without_offset, &newest];
+        let days = expected(&kept);
+        let all = [
+            kept.map(Clone::clone).to_vec(),
+            vec![too_old, taken_back, neighbour],
+        ];
+        store(&ledger.table, all.concat()).await;
+        // A neighbouring type.
+        let weight = record(&own, DataType::Body, "2026-06-07T00:00:00.000000+00:00", 8);
+        store(&ledger.table, vec![weight]).await;
+
+        let read = ledger
+            .table
+            .record_days(&own, data_type, day("2026-06-01"))
+            .await;
+        assert_eq!(read.unwrap(), days, "{data_type}");
+    }
+    let none = ledger
+        .table
+        .record_days(&own, DataType::Athlete, day("2026-06-01"));
+    assert_eq!(none.await.unwrap(), RecordDays::default());
+}
+
+#[tokio::test]
+async fn many_records_are_read_page_by_page() {
+    let ledger = Ledger::start().await;
+    let own = connection("a");
+    // More than the megabyte that one page holds.
+    let records: Vec<_> = span("2023-01-01", "2026-07-01")
+        .days()
+        .map(|day| {
+            let start_time = format!("{day}T00:00:00.000000+00:00");
+            let mut record = record(&own, DataType::Daily, &start_time, NOW);
+            record.record.newest.payload.inline = Some(vec![7; 1500]);
+            record
+        })
+        .collect();
+    store(&ledger.table, records.clone()).await;
+    let days = expected(&records.iter().collect::<Vec<_>>());
+    let read = ledger
+        .table
+        .record_days(&own, DataType::Daily, day("2023-01-01"))
+        .await;
+    assert_eq!(read.unwrap(), days);
+}
+
+/// A connection as its first webhook makes it.
+async fn connected(table: &Table, user: &str, provider: &str, at_ms: i64) -> StoredConnection {
+    let member = Member {
+        life: Some(Register {
+            value: Status::Active,
+            version: version(at_ms),
+        }),
+        provider: Some(Register {
+            value: Provider::new(provider).unwrap(),
+            version: version(at_ms),
+        }),
+        ..Member::default()
+    };
+    let fragment = Connection::of_member(TerraUserId::new(user).unwrap(), member);
+    let applied = table.apply_connection(&fragment).await.unwrap().unwrap();
+    applied.connection
+}
+
+async fn ended(table: &Table, user: &str, at_ms: i64) -> StoredConnection {
+    let member = Member {
+        life: Some(Register {
+            value: Status::Ended,
+            version: version(at_ms),
+        }),
+        ..Member::default()
+    };
+    let fragment = Connection::of_member(TerraUserId::new(user).unwrap(), member);
+    let applied = table.apply_connection(&fragment).await.unwrap().unwrap();
+    applied.connection
+}
+
+#[tokio::test]
+async fn all_connections_are_listed_page_by_page_and_erased_ones_are_not() {
+    let ledger = Ledger::start().await;
+    let users: Vec<_> = (0..60).map(|number| format!("user {number}")).collect();
+    let made = users
+        .iter()
+        .map(|user| connected(&ledger.table, user, "GARMIN", NOW));
+    let made = join_all(made).await;
+    let gone = &made[0];
+    ledger
+        .table
+        .erase_connection(gone, "2026-07-01T00:00:00Z")
+        .await
+        .unwrap();
+
+    let mut listed = Vec::new();
+    for shard in 0..CONNECTION_SHARDS {
+        let mut after = None;
+        loop {
+            let page = ledger.table.connection_ids(shard, after.as_ref(), 2).await;
+            let page = page.unwrap();
+            assert!(page.len() <= 2);
+            assert!(page.is_sorted());
+            let Some(last) = page.last() else { break };
+            assert!(after.as_ref() < Some(last));
+            after = Some(last.clone());
+            listed.extend(page);
+        }
+    }
+    // The first digit is the shard, so all shards together are in order.
+    assert!(listed.is_sorted());
+    let listed: BTreeSet<_> = listed.into_iter().collect();
+    let left: BTreeSet<_> = made[1..].iter().map(|made| made.id.clone()).collect();
+    assert_eq!(listed, left);
+}
+
+#[tokio::test]
+async fn known_days_are_those_of_the_table() {
+    let ledger = Ledger::start().await;
+    let table = &ledger.table;
+    let connected_at_ms = NOW - 400 * 24 * 60 * MINUTE;
+    let own = connected(table, "a", "GARMIN", connected_at_ms).await;
+    let start_time = "2026-06-20T00:00:00.000000+00:00";
+    store(
+        table,
+        vec![record(&own.id, DataType::Daily, start_time, NOW)],
+    )
+    .await;
+    let empty = AskedDays::answer(span("2026-06-21", "2026-06-22"), [], NOW);
+    table
+        .note_asked(&own.id, DataType::Daily, empty)
+        .await
+        .unwrap();
+    let mut plan = plan("a", "2026-06-10", "2026-06-12");
+    plan.connection = own.id.clone();
+    table.plan_backfill(&plan).await.unwrap();
+
+    let known = table.known_days(&own, None, NOW).await.unwrap();
+    let history = ProviderHistory::of(&Provider::new("GARMIN").unwrap());
+    let askable = DataType::ALL.into_iter();
+    let askable: BTreeSet<_> = askable.filter(|&it| history.can_be_asked(it)).collect();
+    assert_eq!(known.keys().copied().collect::<BTreeSet<_>>(), askable);
+    let daily = &known[&DataType::Daily];
+    assert_eq!(daily.life.first_day, history.first_day(connected_at_ms));
+    assert_eq!(daily.life.ended_at_ms, None);
+    let state = |text| daily.known(&[]).state(day(text), NOW);
+    assert_eq!(state("2026-06-20"), DayState::Have);
+    assert_eq!(state("2026-06-21"), DayState::ConfirmedEmpty);
+    assert_eq!(state("2026-06-11"), DayState::Asked);
+    assert_eq!(state("2026-06-12"), DayState::Missing(Missing::NoRecord));
+    assert!(known[&DataType::Sleep].planned.is_empty());
+
+    // What is bounded knows the same of the days within.
+    let from = Some(day("2026-06-20"));
+    let bounded = table.known_days(&own, from, NOW).await.unwrap();
+    let june = span("2026-06-20", "2026-07-01");
+    assert_eq!(
+        bounded[&DataType::Daily].known(&[]).coverage(june, NOW),
+        daily.known(&[]).coverage(june, NOW)
+    );
+
+    // A cancelled backfill asks for nothing more.
+    let order = table.order_backfill(&plan.id, Order::Cancel, NOW).await;
+    order.unwrap().unwrap().unwrap();
+    let known = table.known_days(&own, None, NOW).await.unwrap();
+    assert!(known[&DataType::Daily].planned.is_empty());
+
+    let own = ended(table, "a", NOW - 20 * 24 * 60 * MINUTE).await;
+    let known = table.known_days(&own, None, NOW).await.unwrap();
+    let daily = known[&DataType::Daily].known(&[]);
+    assert_eq!(
+        daily.state(day("2026-06-28"), NOW),
+        DayState::Outside(Outside::AfterEnd)
+    );
+}
+
+#[tokio::test]
+async fn the_first_backfill_says_where_days_begin() {
+    let ledger = Ledger::start().await;
+    let table = &ledger.table;
+    let own = connected(table, "a", "GARMIN", NOW).await;
+    let history = ProviderHistory::of(&Provider::new("GARMIN").unwrap());
+    let types = BTreeSet::from([DataType::Daily]);
+    let plan = Plan::first(&own.id, history, &types, NOW, NOW).unwrap();
+    table.plan_backfill(&plan).await.unwrap();
+    let first_day = |known: &BTreeMap<DataType, store::table::history::KnownDays>| {
+        known[&DataType::Daily].life.first_day
+    };
+    let known = table.known_days(&own, None, NOW).await.unwrap();
+    assert_eq!(first_day(&known), history.first_day(NOW));
+
+    table
+        .order_backfill(&plan.id, Order::Cancel, NOW)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    let known = table.known_days(&own, None, NOW).await.unwrap();
+    assert_eq!(first_day(&known), day::earliest_on_earth(NOW));
+}
+
+#[tokio::test]
+async fn what_only_the_phone_can_fetch_has_no_known_days() {
+    let ledger = Ledger::start().await;
+    let own = connected(&ledger.table, "a", "APPLE", NOW).await;
+    let known = ledger.table.known_days(&own, None, NOW).await.unwrap();
+    assert!(known.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outages_noted_at_once_are_all_kept() {
+    let ledger = Ledger::start().await;
+    assert_eq!(ledger.table.outages().await.unwrap(), []);
+    let outage = |number: i64| Outage {
+        from_ms: number * MINUTE,
+        until_ms: (number + 1) * MINUTE,
+    };
+    let note = |number| {
+        ledger.table.change_outages(move |mut log| {
+            log.outages.push(outage(number));
+            log.outages.sort_unstable_by_key(|outage| outage.from_ms);
+            log
+        })
+    };
+    for noted in join_all((0..6).map(note)).await {
+        noted.unwrap();
+    }
+    let all: Vec<_> = (0..6).map(outage).collect();
+    assert_eq!(ledger.table.outages().await.unwrap(), all);
+    let log = ledger.table.outage_log().await.unwrap();
+    assert_eq!((log.looked_until_ms, log.webhook_at_ms), (None, None));
+}
