@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use domain::{
+    message::HistoryMessage,
     plan::{Owner, Parked, Plan, PlannedRecord},
     record::{Delivery, Payload, Record},
 };
@@ -101,8 +102,23 @@ pub(crate) async fn apply(
     {
         return Ok(Applied::nothing(Outcome::Erased));
     }
-    if let (Some(request), Mode::Write) = (&plan.request, mode) {
-        app.table.apply_request(request).await?;
+    if mode == Mode::DryRun {
+        return Ok(applied);
+    }
+    let mut jobs = Vec::new();
+    if let Some(terra_user_id) = plan.connected {
+        jobs.push(HistoryMessage::Connected { terra_user_id });
+    }
+    if let Some(request) = plan.request
+        && app.table.apply_request(&request).await?
+    {
+        let reference = request.reference;
+        jobs.push(HistoryMessage::RequestAdvanced { reference });
+    }
+    if let Some(history) = &app.history
+        && !jobs.is_empty()
+    {
+        history.send_batch(&jobs).await?;
     }
     Ok(applied)
 }

@@ -4,9 +4,11 @@ use std::{fmt, time::Duration};
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
+use domain::message::HistoryMessage;
 use runtime::{
     aws,
     metrics::Sink,
+    queue::Queue,
     settings::{Settings, SettingsError},
 };
 use store::{
@@ -25,6 +27,7 @@ use terra_client::{HostPattern, PayloadFetcher, PayloadSettings};
 /// | `PAYLOAD_MAX_BYTES` | largest payload fetched | 67108864 |
 /// | `PAYLOAD_TIMEOUT_SECONDS` | for one fetch | 20 |
 /// | `PAYLOAD_ALLOW_LOOPBACK_HTTP` | `true` fetches from plain http on this machine too: for tests | false |
+/// | `HISTORY_QUEUE_URL` | where history-fetch is told of new connections and of answers to its requests | none |
 /// | `TERRA_QUEUE_ARN` | the queue to which Terra itself writes (its SQS destination) | none |
 ///
 /// and those of [`runtime::aws::sdk_config`].
@@ -33,6 +36,7 @@ pub struct Config {
     table_name: String,
     archive_bucket: String,
     payloads: PayloadSettings,
+    history_queue_url: Option<String>,
     terra_queue_arn: Option<String>,
     sdk: SdkConfig,
 }
@@ -69,6 +73,7 @@ impl Config {
                 defaults.allow_http_loopback,
             ),
         };
+        let history_queue_url = settings.optional_url("HISTORY_QUEUE_URL");
         let terra_queue_arn = settings.optional("TERRA_QUEUE_ARN", "the ARN of a queue");
         let sdk = aws::sdk_config(&mut settings);
         settings.finish(|| {
@@ -76,6 +81,7 @@ impl Config {
                 table_name: table_name?,
                 archive_bucket: archive_bucket?,
                 payloads,
+                history_queue_url,
                 terra_queue_arn,
                 sdk: sdk?,
             })
@@ -94,6 +100,8 @@ pub struct App {
     pub archive: Archive,
     /// Follows pings.
     pub payloads: PayloadFetcher,
+    /// Where history-fetch hears of new connections and of answers; nowhere without it.
+    pub history: Option<Queue<HistoryMessage>>,
     /// Messages from this queue are Terra's own, not intake's.
     pub terra_queue_arn: Option<String>,
     /// Where metrics go.
@@ -129,6 +137,10 @@ impl App {
             archive,
             payloads: PayloadFetcher::new(config.payloads)
                 .context("cannot make the client that fetches payloads")?,
+            history: config.history_queue_url.map(|url| {
+                let client = aws_sdk_sqs::Client::new(&config.sdk);
+                Queue::sqs(client, url)
+            }),
             terra_queue_arn: config.terra_queue_arn,
             metrics: Sink::Stdout,
             observer: None,

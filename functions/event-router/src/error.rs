@@ -1,5 +1,6 @@
 //! Why a message goes back to its queue.
 
+use runtime::queue::QueueError;
 use store::{archive::ArchiveError, parcel::ParcelError, table::TableError};
 use terra_client::FetchError;
 
@@ -19,6 +20,9 @@ pub enum RouteError {
     /// The payload of a ping could not be had now.
     #[error("cannot fetch the ping's payload")]
     Payload(#[source] std::sync::Arc<FetchError>),
+    /// History-fetch could not be told.
+    #[error("cannot queue a job for history")]
+    Queue(#[source] std::sync::Arc<QueueError>),
     /// An archived webhook without an id.
     #[error("the webhook has no usable id")]
     Unidentified,
@@ -42,5 +46,11 @@ impl From<ArchiveError> for RouteError {
 impl From<ParcelError> for RouteError {
     fn from(error: ParcelError) -> Self {
         Self::Parcel(error.into())
+    }
+}
+
+impl From<QueueError> for RouteError {
+    fn from(error: QueueError) -> Self {
+        Self::Queue(error.into())
     }
 }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod failure;
 pub mod gateway;
+pub mod history;
 pub mod output;
 pub mod system;
 mod text;

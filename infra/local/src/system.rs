@@ -4,15 +4,17 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
+use domain::message::HistoryMessage;
 use dynoxide::Database;
 use event_router::Observer;
+use futures::future::BoxFuture;
 use models::signature::{SigningSecret, Tolerance};
 use runtime::{
     metrics::Sink,
@@ -28,12 +30,21 @@ use terra_client::{PayloadFetcher, PayloadSettings};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tracing::{error, info, warn};
 
-use crate::gateway;
+use crate::{
+    gateway,
+    history::{self, HistoryOptions},
+};
 
 /// The events queue.
 pub const EVENTS_QUEUE: &str = "events";
 /// Where messages go that could not be routed.
 pub const EVENTS_DEAD_LETTERS: &str = "events-dead-letters";
+/// The events queue's lane for what was asked for: it never delays what Terra sends by itself.
+pub const BACKFILL_EVENTS_QUEUE: &str = "backfill-events";
+/// Jobs of history-fetch.
+pub const HISTORY_QUEUE: &str = "history";
+/// Where jobs go that could not be done.
+pub const HISTORY_DEAD_LETTERS: &str = "history-dead-letters";
 /// The table's name, here and as the template's default.
 pub const TABLE_NAME: &str = "terrarium";
 
@@ -75,6 +86,8 @@ pub struct Options {
     pub visibility_timeout: Duration,
     /// From where payloads of pings are fetched.
     pub payloads: PayloadSettings,
+    /// How history is fetched; not at all without it.
+    pub history: Option<HistoryOptions>,
     /// Where the table is.
     pub database: DatabaseAt,
     /// The time.
@@ -106,6 +119,7 @@ impl Options {
                 allow_http_loopback: true,
                 ..PayloadSettings::default()
             },
+            history: None,
             database: DatabaseAt::DataFolder,
             clock,
         }
@@ -124,6 +138,8 @@ pub struct System {
     pub queues: LocalQueues,
     /// The router, for replays.
     pub router: Arc<event_router::App>,
+    /// Fetches history, if it does.
+    pub history: Option<Arc<history_fetch::App>>,
     /// Where the database listens.
     pub dynamodb_url: String,
     workers: Workers,
@@ -182,15 +198,7 @@ impl System {
         // The queues first: their file is locked, so a second system in this folder ends here.
         let queues = LocalQueues::open(data_dir.join("queues.db"), Arc::clone(clock))
             .context("cannot open the queues: is another terrarium running in this folder?")?;
-        let settings = QueueSettings {
-            visibility_timeout: options.visibility_timeout,
-            max_receives: Some(MAX_RECEIVES),
-            dead_letter: Some(EVENTS_DEAD_LETTERS.to_owned()),
-        };
-        queues
-            .queue(EVENTS_QUEUE, settings)
-            .await
-            .context("cannot set up the events queue")?;
+        set_up_queues(&queues, options.visibility_timeout).await?;
 
         let (database, dynamodb_url, table_name) = match &options.database {
             DatabaseAt::DataFolder => {
@@ -212,37 +220,37 @@ impl System {
             archive: archive.clone(),
             payloads: PayloadFetcher::new(options.payloads.clone())
                 .context("cannot make the client that fetches payloads")?,
+            history: options
+                .history
+                .is_some()
+                .then(|| Queue::new(queues.transport(HISTORY_QUEUE))),
             terra_queue_arn: None,
             metrics: Sink::Nowhere,
             observer,
         });
-        for _ in 0..ROUTERS {
+        let lanes = std::iter::repeat_n(EVENTS_QUEUE, ROUTERS).chain([BACKFILL_EVENTS_QUEUE]);
+        for queue in lanes {
             let stopped = workers.stopped();
             let (queues, router) = (queues.clone(), Arc::clone(&router));
             workers.tasks.spawn(route_events(
                 queues,
+                queue,
                 router,
                 Arc::clone(clock),
                 options.visibility_timeout,
                 stopped,
             ));
         }
+        let history = match &options.history {
+            Some(history) => {
+                let app = history_app(history, &table, &archive, &queues, clock)?;
+                serve_history(&mut workers, &queues, &app, history, &options);
+                Some(app)
+            }
+            None => None,
+        };
 
-        let signing_secrets = options
-            .signing_secrets
-            .iter()
-            .map(|(name, secret)| {
-                SigningSecret::new(name, secret)
-                    .with_context(|| format!("the signing secret `{name}` is empty"))
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        let intake = Arc::new(webhook_intake::App {
-            signing_secrets,
-            tolerance: options.tolerance,
-            events: Queue::new(queues.transport(EVENTS_QUEUE)),
-            archive: archive.clone(),
-            metrics: Sink::Nowhere,
-        });
+        let intake = Arc::new(intake_app(&options, &queues, &archive)?);
         let listener = TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -267,21 +275,25 @@ impl System {
             archive,
             queues,
             router,
+            history,
             dynamodb_url,
             workers,
             database,
         })
     }
 
-    /// Waits until no event is queued or being routed.
+    /// Waits until no event is queued or being routed, and no job of history waits.
     ///
     /// # Errors
     ///
-    /// When the queue cannot be asked.
+    /// When a queue cannot be asked.
     pub async fn idle(&self) -> anyhow::Result<()> {
         loop {
-            let stats = self.queues.stats(EVENTS_QUEUE).await?;
-            if stats.total() == 0 {
+            let mut waiting = 0;
+            for queue in [EVENTS_QUEUE, BACKFILL_EVENTS_QUEUE, HISTORY_QUEUE] {
+                waiting += self.queues.stats(queue).await?.total();
+            }
+            if waiting == 0 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -294,6 +306,104 @@ impl System {
         if let Some(database) = self.database {
             database.stop().await;
         }
+    }
+}
+
+async fn set_up_queues(queues: &LocalQueues, visibility_timeout: Duration) -> anyhow::Result<()> {
+    for (name, dead_letters) in [
+        (EVENTS_QUEUE, EVENTS_DEAD_LETTERS),
+        (BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS),
+        (HISTORY_QUEUE, HISTORY_DEAD_LETTERS),
+    ] {
+        let settings = QueueSettings {
+            visibility_timeout,
+            max_receives: Some(MAX_RECEIVES),
+            dead_letter: Some(dead_letters.to_owned()),
+        };
+        queues
+            .queue(name, settings)
+            .await
+            .with_context(|| format!("cannot set up the queue {name}"))?;
+    }
+    Ok(())
+}
+
+fn intake_app(
+    options: &Options,
+    queues: &LocalQueues,
+    archive: &Archive,
+) -> anyhow::Result<webhook_intake::App> {
+    let signing_secrets = options
+        .signing_secrets
+        .iter()
+        .map(|(name, secret)| {
+            SigningSecret::new(name, secret)
+                .with_context(|| format!("the signing secret `{name}` is empty"))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(webhook_intake::App {
+        signing_secrets,
+        tolerance: options.tolerance,
+        events: Queue::new(queues.transport(EVENTS_QUEUE)),
+        archive: archive.clone(),
+        metrics: Sink::Nowhere,
+    })
+}
+
+fn history_app(
+    options: &HistoryOptions,
+    table: &Table,
+    archive: &Archive,
+    queues: &LocalQueues,
+    clock: &Clock,
+) -> anyhow::Result<Arc<history_fetch::App>> {
+    Ok(Arc::new(history_fetch::App {
+        table: table.clone(),
+        archive: archive.clone(),
+        terra: history_fetch::terra_client(options.terra.clone())
+            .context("cannot make the client of Terra's API")?,
+        backfill_events: Queue::new(queues.transport(BACKFILL_EVENTS_QUEUE)),
+        jobs: Queue::new(queues.transport(HISTORY_QUEUE)),
+        quotas: options.quotas.clone(),
+        via: options.via,
+        spread: Duration::ZERO,
+        clock: Arc::clone(clock),
+        metrics: Sink::Nowhere,
+        supported: history_fetch::Supported::default(),
+    }))
+}
+
+/// The queue's jobs, and those of the schedule: the comparison with Terra first, since it may bring
+/// connections to look at.
+fn serve_history(
+    workers: &mut Workers,
+    queues: &LocalQueues,
+    app: &Arc<history_fetch::App>,
+    history: &HistoryOptions,
+    options: &Options,
+) {
+    let stopped = workers.stopped();
+    workers.tasks.spawn(history::serve_queue(
+        queues.clone(),
+        Arc::clone(app),
+        Arc::clone(&options.clock),
+        options.visibility_timeout,
+        stopped,
+    ));
+    let Some(schedule) = history.schedule else {
+        return;
+    };
+    let soon = Duration::from_secs(2);
+    for (job, first, every) in [
+        (HistoryMessage::Work, schedule.work, schedule.work),
+        (HistoryMessage::Reconcile, soon, schedule.reconcile),
+        (HistoryMessage::FindGaps, soon * 2, schedule.find_gaps),
+    ] {
+        let stopped = workers.stopped();
+        let app = Arc::clone(app);
+        workers
+            .tasks
+            .spawn(history::repeat(app, job, first, every, stopped));
     }
 }
 
@@ -388,6 +498,7 @@ async fn sweep(database: Database) {
 /// What Lambda's event source mapping does: batches in, what succeeded is deleted.
 async fn route_events(
     queues: LocalQueues,
+    queue: &'static str,
     app: Arc<event_router::App>,
     clock: Clock,
     visibility_timeout: Duration,
@@ -396,7 +507,7 @@ async fn route_events(
     let mut stopped = pin!(stopped);
     loop {
         let received = tokio::select! {
-            received = queues.receive(EVENTS_QUEUE, BATCH_SIZE, LONG_POLL) => received,
+            received = queues.receive(queue, BATCH_SIZE, LONG_POLL) => received,
             () = &mut stopped => return,
         };
         let messages = match received {
@@ -408,11 +519,11 @@ async fn route_events(
                 continue;
             }
         };
-        let event = sqs_event(EVENTS_QUEUE, &messages);
+        let event = sqs_event(queue, &messages);
         let work = Box::pin(event_router::handle(&app, event, clock()));
-        let response = keeping_hidden(&queues, &messages, visibility_timeout, work).await;
+        let response = keeping_hidden(&queues, queue, &messages, visibility_timeout, work).await;
         let done = succeeded(&messages, &response);
-        if let Err(error) = queues.delete(EVENTS_QUEUE, &done).await {
+        if let Err(error) = queues.delete(queue, &done).await {
             error!(error = %Chain(&error), "cannot delete routed events");
         }
     }
@@ -420,11 +531,12 @@ async fn route_events(
 
 /// Hides messages from others for as long as the work on them takes. On AWS a timeout of six times
 /// the function's own sees to that.
-async fn keeping_hidden<T>(
+pub(crate) async fn keeping_hidden<T: Send>(
     queues: &LocalQueues,
+    queue: &str,
     messages: &[LocalMessage],
     visibility_timeout: Duration,
-    mut work: Pin<Box<impl Future<Output = T>>>,
+    mut work: BoxFuture<'_, T>,
 ) -> T {
     let receipts: Vec<_> = messages
         .iter()
@@ -434,7 +546,7 @@ async fn keeping_hidden<T>(
         tokio::select! {
             done = &mut work => return done,
             () = tokio::time::sleep(visibility_timeout / 3) => {
-                let hidden = queues.change_visibility(EVENTS_QUEUE, &receipts, visibility_timeout);
+                let hidden = queues.change_visibility(queue, &receipts, visibility_timeout);
                 if let Err(error) = hidden.await {
                     warn!(error = %Chain(&error), "cannot keep messages hidden");
                 }

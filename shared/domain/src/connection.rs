@@ -134,7 +134,7 @@ pub struct Member {
 }
 
 impl Member {
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         match &self.life {
             None => Status::Active,
             Some(life) if self.data_at_ms > Some(life.version.ordering_ts_ms) => Status::Active,
@@ -142,7 +142,7 @@ impl Member {
         }
     }
 
-    fn scopes(&self) -> Option<Scopes> {
+    pub(crate) fn scopes(&self) -> Option<Scopes> {
         if self.scopes.is_none() && self.scope_changes.is_empty() {
             return None;
         }

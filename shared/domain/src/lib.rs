@@ -13,6 +13,7 @@ pub mod locator;
 pub mod message;
 pub mod pacing;
 pub mod plan;
+pub mod reconcile;
 pub mod record;
 pub mod request;
 pub mod summary;

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Join,
     connection::{Connection, Member, Status},
+    history::backfill::DONE_EVENT,
     key::{NaturalKey, Unkeyed},
     request::Request,
     summary::{Found, summarise},
@@ -36,6 +37,8 @@ pub struct Plan {
     pub records: Vec<PlannedRecord>,
     /// What the event says of a request to Terra.
     pub request: Option<PlannedRequest>,
+    /// Who has just connected: their past is to be fetched.
+    pub connected: Option<TerraUserId>,
     /// What could not be used, and why.
     pub parked: Vec<Parked>,
 }
@@ -234,6 +237,8 @@ pub fn plan(
         }
         EventType::AuthCancelled | EventType::Healthcheck => Plan::default(),
         EventType::S3Payload => Plan::parked(ParkReason::NestedPing),
+        // Our own word, not Terra's: it stands in the ledger and changes nothing.
+        EventType::Other(name) if name == DONE_EVENT && webhook_id.is_fetched() => Plan::default(),
         EventType::Other(_) => Plan::parked(ParkReason::UnknownType),
     }
 }
@@ -248,8 +253,10 @@ fn plan_data(
         return Plan::parked(ParkReason::NoUser);
     };
     let passing = Version::in_passing(version.ordering_ts_ms);
+    // Data that Terra was asked for do not show that the connection brings any by itself.
+    let by_itself = !WebhookId::new(&version.webhook_id).is_some_and(|id| id.is_fetched());
     let member = Member {
-        data_at_ms: Some(passing.ordering_ts_ms),
+        data_at_ms: by_itself.then_some(passing.ordering_ts_ms),
         ..attributes(user, &passing)
     };
     let mut plan = Plan {
@@ -342,6 +349,7 @@ fn plan_life(event: &Event<'_>, status: Status, version: &Version) -> Plan {
     };
     Plan {
         connection: Some(Connection::of_member(id.clone(), member)),
+        connected: (status == Status::Active).then(|| id.clone()),
         ..Plan::default()
     }
 }
@@ -371,6 +379,7 @@ fn plan_reauth(event: &Event<'_>, version: &Version) -> Plan {
     let connection = connection.join(Connection::of_member(new_id.clone(), member));
     Plan {
         connection: Some(connection),
+        connected: Some(new_id.clone()),
         ..Plan::default()
     }
 }
@@ -497,7 +506,7 @@ fn identified(user: Option<&TerraUser>) -> Option<(&TerraUserId, &TerraUser)> {
 }
 
 /// What a user object says besides its id.
-fn attributes(user: &TerraUser, version: &Version) -> Member {
+pub(crate) fn attributes(user: &TerraUser, version: &Version) -> Member {
     let version = || version.clone();
     Member {
         provider: user.provider.clone().map(|value| Register {

@@ -65,6 +65,9 @@ text_id! {
     WebhookId, "webhook id"
 }
 
+/// Before the name of a request.
+const FETCHED: &str = "fetched~";
+
 impl WebhookId {
     /// The trace id when there is a usable one, else SHA-256 over reference and body
     /// (FACTS section 7, "Duplicates and order").
@@ -77,6 +80,17 @@ impl WebhookId {
         hash.update([0]);
         hash.update(body);
         Self(format!("sha256:{}", hex(&hash.finalize())))
+    }
+
+    /// The id of an answer of Terra's API that takes the road of a webhook. `request` names the
+    /// request: the same answer to the same request has the same id.
+    pub fn fetched(request: &str) -> Self {
+        Self(format!("{FETCHED}{request}"))
+    }
+
+    /// Whether Terra was asked for it. Terra's own trace ids are UUIDs.
+    pub fn is_fetched(&self) -> bool {
+        self.0.starts_with(FETCHED)
     }
 
     /// The id of a second webhook that came under a trace id already used for another body.

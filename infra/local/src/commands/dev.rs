@@ -10,16 +10,19 @@ use std::{
 use anyhow::Context as _;
 use runtime::telemetry;
 use store::table::{Table, ledger::WebhookEntry};
+use terra_client::api;
 use tokio::sync::mpsc;
 
 use super::{
     access::{Address, Lock, data_dir},
     secrets,
-    simulation::{Plan, Simulation},
+    simulation::{self, Plan, Simulation},
 };
 use crate::{
     cli::{DEFAULT_PORT, DevArgs},
-    failure, output,
+    failure,
+    history::HistoryOptions,
+    output,
     system::{EVENTS_DEAD_LETTERS, EVENTS_QUEUE, Options, System},
     text,
     view::{
@@ -109,6 +112,20 @@ impl Dev {
                 drop(lines.send(entry.clone()));
             }
         });
+        let place = if args.no_simulator {
+            None
+        } else {
+            Some(simulation::Place::take().await?)
+        };
+        options.history = place
+            .as_ref()
+            .map(|place| {
+                let mut terra =
+                    api::Settings::new(simulation::DEV_ID, place.api_key.clone().into());
+                terra.base_url = place.api_url()?;
+                anyhow::Ok(HistoryOptions::simulated(terra))
+            })
+            .transpose()?;
         let system = System::start(options.clone(), Some(observer)).await?;
         let address = Address {
             webhook_url: system.webhook_url.clone(),
@@ -117,15 +134,16 @@ impl Dev {
         };
         address.write(&data_dir)?;
 
-        let simulation = match (args.no_simulator, options.signing_secrets.first()) {
-            (false, Some((_, secret))) => {
+        let simulation = match (place, options.signing_secrets.first()) {
+            (Some(place), Some((_, secret))) => {
                 let plan = Plan {
                     rate: args.rate,
                     seed: args.seed,
                     people: args.people,
                 };
                 let url = &system.webhook_url;
-                Some(Simulation::start(plan, url, secret, &options.clock).await?)
+                let clock = &options.clock;
+                Some(Simulation::start(place, plan, url, secret, clock)?)
             }
             _ => None,
         };

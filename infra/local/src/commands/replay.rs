@@ -32,6 +32,7 @@ async fn replay(access: &Access, args: &ReplayArgs) -> anyhow::Result<()> {
         table: access.table.clone(),
         archive: access.archive.clone(),
         payloads,
+        history: None,
         terra_queue_arn: None,
         metrics: Sink::Nowhere,
         observer: None,

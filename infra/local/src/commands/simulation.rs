@@ -6,8 +6,12 @@ use anyhow::Context as _;
 use futures::stream;
 use runtime::{queue::local::Clock, telemetry::Chain};
 use simulator::{
-    Deliverer, DeliverySettings, Mischief, Payloads, Snapshot, Webhook, World, scenario::Lively,
+    Deliverer, DeliverySettings, Mischief, Payloads, Snapshot, Truth, TruthSettings, Webhook,
+    World,
+    api::{ApiSettings, TerraApi},
+    scenario::Lively,
 };
+use terra_client::api::BaseUrl;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::MissedTickBehavior};
 use tracing::error;
 
@@ -18,12 +22,49 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Signs the addresses of payloads, which only the simulator itself verifies.
 const PAYLOAD_SECRET: &[u8] = b"payloads of the simulation";
 
+/// As whom the simulated Terra is asked.
+pub(super) const DEV_ID: &str = "simulated-dev-id";
+/// Days of history that everybody brings. Unit: days.
+const HISTORY_DAYS: u16 = 90;
+
 /// What is simulated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) rate: f64,
     pub(super) seed: u64,
     pub(super) people: u16,
+}
+
+/// Where a simulated Terra will be, before it is: the system is told of it when it starts.
+pub(super) struct Place {
+    listener: TcpListener,
+    /// Its root.
+    pub(super) url: String,
+    /// As whom it is asked.
+    pub(super) api_key: String,
+}
+
+impl Place {
+    pub(super) async fn take() -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .context("no free port")?;
+        let address = listener
+            .local_addr()
+            .context("the simulator has no address")?;
+        Ok(Self {
+            listener,
+            url: format!("http://{address}"),
+            api_key: format!("{:032x}", rand::random::<u128>()),
+        })
+    }
+
+    /// Its API.
+    pub(super) fn api_url(&self) -> anyhow::Result<BaseUrl> {
+        let url = format!("{}/api/v2", self.url);
+        url.parse()
+            .context("the simulated Terra has no usable address")
+    }
 }
 
 /// A running simulation.
@@ -34,7 +75,8 @@ pub(super) struct Simulation {
 }
 
 impl Simulation {
-    pub(super) async fn start(
+    pub(super) fn start(
+        place: Place,
         plan: Plan,
         webhook_url: &str,
         secret: &str,
@@ -43,18 +85,26 @@ impl Simulation {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
 
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .context("no free port")?;
-        let address = listener
-            .local_addr()
-            .context("the simulator has no address")?;
-        let payloads = Payloads::new(
-            &format!("http://{address}"),
-            PAYLOAD_SECRET,
+        let start = clock();
+        let world = World::new(plan.seed, usize::from(plan.people), start);
+        let Place {
+            listener,
+            url,
+            api_key,
+        } = place;
+        let payloads = Payloads::new(&url, PAYLOAD_SECRET, Arc::clone(clock));
+        // Nobody of its own: it knows whom the world knows.
+        let truth = Truth::new(
+            TruthSettings {
+                history_days: HISTORY_DAYS,
+                ..TruthSettings::new(plan.seed, 0, &[], start)
+            },
             Arc::clone(clock),
         );
-        let server = simulator::server::router(payloads.clone());
+        truth.keep_up_with(world.connections());
+        let api = TerraApi::new(truth.clone(), ApiSettings::new(&url, DEV_ID, &api_key))
+            .context("the simulated Terra cannot be made")?;
+        let server = simulator::server::router(payloads.clone()).merge(api.router());
         let stopped = stopped(&stop);
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, server)
@@ -65,24 +115,23 @@ impl Simulation {
             }
         });
 
-        let start = clock();
         let settings = DeliverySettings {
             time_scale: TIME_SCALE,
             mischief: mischief(plan.seed),
             ..DeliverySettings::new(webhook_url, secret.as_bytes())
         };
         let deliverer = Deliverer::new(settings, Arc::clone(clock))?;
-        let world = World::new(plan.seed, usize::from(plan.people), start);
         let lively = Lively::new(world, Some(payloads));
         let run = u32::try_from(start.as_second() & 0xffff_ffff).unwrap_or_default();
         let mut every = tokio::time::interval(Duration::from_secs_f64(1.0 / plan.rate));
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let clock = Arc::clone(clock);
         let webhooks = stream::unfold((lively, every), move |(mut lively, mut every)| {
-            let clock = Arc::clone(&clock);
+            let (clock, truth) = (Arc::clone(&clock), truth.clone());
             async move {
                 every.tick().await;
                 let webhook = of_this_run(lively.next_at(clock()), run);
+                truth.keep_up_with(lively.world().connections());
                 Some((webhook, (lively, every)))
             }
         });

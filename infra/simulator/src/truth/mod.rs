@@ -522,6 +522,33 @@ impl Truth {
         (connection, None)
     }
 
+    /// Takes in the connections of a world in which people come and go by themselves: new ones are
+    /// made, and those that came back under a new Terra user id are renamed. Their past is this
+    /// truth's, their webhooks remain the world's.
+    pub fn keep_up_with<'a>(&self, connections: impl IntoIterator<Item = &'a Connection>) {
+        let settings = &self.shared.settings;
+        for connection in connections {
+            let known = self.members().of(&connection.terra_user_id).is_some();
+            if known {
+                continue;
+            }
+            let live = self.live();
+            let same = live.iter().find(|member| {
+                let known = &member.connection;
+                known.account == connection.account && known.provider == connection.provider
+            });
+            if let Some(same) = same {
+                self.renew_as(&same.connection.terra_user_id, &connection.terra_user_id);
+                continue;
+            }
+            let member = Member {
+                planned: false,
+                ..member(settings, connection.clone(), connection.created_at)
+            };
+            self.members().add(member);
+        }
+    }
+
     /// Gives a connection a new Terra user id: old and new side. `None` if there is no such live
     /// connection.
     pub(crate) fn renew(&self, terra_user_id: &str) -> Option<(Connection, Connection)> {

@@ -21,7 +21,7 @@ use super::{
     cut,
     day::{self, Span},
     reach::ProviderHistory,
-    window::{BackfillId, Skip, Window, WindowId},
+    window::{BackfillId, Skip, State, Window, WindowId, retry::Reason},
 };
 use crate::connection::ConnectionId;
 
@@ -33,6 +33,9 @@ pub const STOP_AFTER_EMPTY_DAYS: u32 = 183;
 const WINDOWS_AT_ONCE: i64 = 4;
 /// How much later. Unit: milliseconds.
 const STAGGER_MS: i64 = 30_000;
+
+/// `type` of the event that says that a backfill is done.
+pub const DONE_EVENT: &str = "terrarium_backfill_done";
 
 /// What a backfill is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -218,6 +221,9 @@ pub struct Backfill {
     /// Days before these were not asked for, because there was nothing for so long.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stopped_before: BTreeMap<DataType, Date>,
+    /// Types that Terra or the provider refused for good: one refusal stands for all windows.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub refused: BTreeSet<DataType>,
     /// What it came to. Set once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<Done>,
@@ -256,6 +262,7 @@ impl Backfill {
             order: Order::Run,
             created: false,
             stopped_before: BTreeMap::new(),
+            refused: BTreeSet::new(),
             done: None,
         }
     }
@@ -278,12 +285,20 @@ impl Backfill {
         let stop = self.stopped_before.get(&window.id().data_type);
         match self.order {
             Order::Cancel => Verdict::Skip(Skip::Cancelled),
+            _ if self.refused.contains(&window.id().data_type) => Verdict::Skip(Skip::NotSupported),
             _ if stop.is_some_and(|&stop| window.span().until() <= stop) => {
                 Verdict::Skip(Skip::NothingFurtherBack)
             }
             Order::Pause => Verdict::Wait,
             Order::Run => Verdict::Ask,
         }
+    }
+
+    /// Notes that Terra or the provider has no such type for this connection.
+    #[must_use]
+    pub fn with_refused(mut self, data_type: DataType) -> Self {
+        self.refused.insert(data_type);
+        self
     }
 
     /// Notes where going back ends, now that its windows stand as they do.
@@ -307,7 +322,22 @@ impl Backfill {
     pub fn finished(&self, windows: &[Window], now_ms: i64) -> Option<Self> {
         let progress = Progress::of(&self.plan, windows);
         let over = self.done.is_none() && self.created && progress.is_complete();
+        let is_refused = |window: &&Window| {
+            matches!(
+                window.state(),
+                State::Failed {
+                    reason: Reason::NotSupported | Reason::ProviderRefused,
+                    ..
+                }
+            )
+        };
         over.then(|| Self {
+            refused: windows
+                .iter()
+                .filter(is_refused)
+                .map(|window| window.id().data_type)
+                .chain(self.refused.iter().copied())
+                .collect(),
             done: Some(Done {
                 at_ms: now_ms,
                 totals: progress.totals,

@@ -85,6 +85,11 @@ impl RecordDays {
             .min();
     }
 
+    /// The days with a record, oldest first.
+    pub fn days(&self) -> impl Iterator<Item = Date> {
+        self.0.keys().copied()
+    }
+
     /// The newest day with a record.
     pub fn newest(&self) -> Option<Date> {
         self.0.keys().next_back().copied()

@@ -1,8 +1,18 @@
 //! When our intake took no webhooks.
+//!
+//! Terra repeats what was not taken for about a day, and then it is lost and the destination is
+//! switched off (FACTS section 7, "Answer, timeout, retries"). So silence of a day or more, with
+//! webhooks on either side of it, means lost webhooks; shorter silence heals by itself. An account
+//! so small that a day without webhooks is ordinary has its days asked for once more than needed.
 
 use serde::{Deserialize, Serialize};
 
-use super::coverage::Outage;
+use super::{coverage::Outage, day::HOUR_MS};
+
+/// Silence of this length counts as an outage. Unit: milliseconds.
+pub const OUTAGE_MS: i64 = 24 * HOUR_MS;
+/// How many outages are remembered: gaps are looked for in the last weeks only.
+const REMEMBERED: usize = 32;
 
 /// What is known of the times in which webhooks were lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,4 +26,56 @@ pub struct OutageLog {
     /// When the newest webhook came that was looked at. Unit: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_at_ms: Option<i64>,
+}
+
+impl OutageLog {
+    /// Takes in what was heard since the last look: the first webhook after the newest one known,
+    /// and the newest of all. Looks are to be closer together than [`OUTAGE_MS`], so that no outage
+    /// hides between those two. Times are Unix milliseconds.
+    #[must_use]
+    pub fn heard(mut self, first_ms: Option<i64>, newest_ms: Option<i64>, now_ms: i64) -> Self {
+        if let (Some(from_ms), Some(until_ms)) = (self.webhook_at_ms, first_ms)
+            && until_ms.saturating_sub(from_ms) >= OUTAGE_MS
+        {
+            self.outages.push(Outage { from_ms, until_ms });
+            let forgotten = self.outages.len().saturating_sub(REMEMBERED);
+            self.outages.drain(..forgotten);
+        }
+        self.webhook_at_ms = self.webhook_at_ms.max(first_ms).max(newest_ms);
+        self.looked_until_ms = self.looked_until_ms.max(Some(now_ms));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = HOUR_MS;
+
+    #[test]
+    fn three_silent_days_are_an_outage_once_webhooks_come_again() {
+        let log = OutageLog::default().heard(Some(HOUR), Some(5 * HOUR), 6 * HOUR);
+        assert_eq!(log.outages, []);
+        let silent = log
+            .heard(None, None, 30 * HOUR)
+            .heard(None, None, 60 * HOUR);
+        assert_eq!(silent.outages, []);
+        let heard = silent.heard(Some(77 * HOUR), Some(80 * HOUR), 81 * HOUR);
+        let outage = Outage {
+            from_ms: 5 * HOUR,
+            until_ms: 77 * HOUR,
+        };
+        assert_eq!(heard.outages, [outage]);
+        assert_eq!(heard.webhook_at_ms, Some(80 * HOUR));
+        // The next look begins behind it.
+        let next = heard.heard(Some(82 * HOUR), Some(83 * HOUR), 84 * HOUR);
+        assert_eq!(next.outages, [outage]);
+    }
+
+    #[test]
+    fn a_night_is_no_outage() {
+        let log = OutageLog::default().heard(Some(0), Some(HOUR), HOUR);
+        assert_eq!(log.heard(Some(12 * HOUR), None, 12 * HOUR).outages, []);
+    }
 }

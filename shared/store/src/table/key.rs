@@ -312,6 +312,25 @@ impl Key {
         )
     }
 
+    /// The beginning of the keys of what Terra was asked for, among webhooks.
+    pub(crate) fn fetched_prefix() -> String {
+        Self::webhook(&WebhookId::fetched("")).pk
+    }
+
+    /// One page of a comparison of our connections with Terra's.
+    pub(crate) fn sweep_page(sweep_ms: i64, page: u32) -> Self {
+        let (pk, prefix) = Self::sweep_pages(sweep_ms);
+        Self {
+            pk,
+            sk: format!("{prefix}{page:08}"),
+        }
+    }
+
+    /// All pages of a comparison: the partition, and the prefix of the sort keys.
+    pub(crate) fn sweep_pages(sweep_ms: i64) -> (String, String) {
+        (format!("SWEEP#{sweep_ms}"), "PAGE#".to_owned())
+    }
+
     /// One shard of what is due, in [`BY_TIME`].
     pub(crate) fn due_shard(shard: u8) -> String {
         format!("DUE#{shard}")

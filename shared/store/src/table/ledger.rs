@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{locator::Locator, plan::Parked};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use jiff::Timestamp;
 use models::ids::{Provider, TerraUserId, WebhookId};
 use serde::{Deserialize, Serialize};
@@ -161,6 +161,86 @@ impl Table {
         Ok(entries)
     }
 
+    /// When the first webhook came after `after_ms`, of those that Terra sent by itself. Times are
+    /// Unix milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn first_webhook_after(
+        &self,
+        after_ms: i64,
+        now_ms: i64,
+    ) -> Result<Option<i64>, TableError> {
+        let after = moment(after_ms);
+        for day in days_between(after_ms, now_ms) {
+            let shards =
+                (0..DAY_SHARDS).map(|shard| self.sent_by_itself(&day, shard, &after, true));
+            let found = try_join_all(shards).await?;
+            if let Some(first_ms) = found.into_iter().flatten().min() {
+                return Ok(Some(first_ms));
+            }
+        }
+        Ok(None)
+    }
+
+    /// When the newest webhook came since `from_ms`, of those that Terra sent by itself. Times are
+    /// Unix milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn newest_webhook(
+        &self,
+        from_ms: i64,
+        now_ms: i64,
+    ) -> Result<Option<i64>, TableError> {
+        for day in days_between(from_ms, now_ms).into_iter().rev() {
+            let shards = (0..DAY_SHARDS).map(|shard| self.sent_by_itself(&day, shard, "", false));
+            let found = try_join_all(shards).await?;
+            if let Some(newest_ms) = found.into_iter().flatten().max() {
+                return Ok(Some(newest_ms));
+            }
+        }
+        Ok(None)
+    }
+
+    /// When the first or last webhook of a shard of a day came, behind a moment of the day.
+    async fn sent_by_itself(
+        &self,
+        day: &str,
+        shard: u8,
+        after: &str,
+        forward: bool,
+    ) -> Result<Option<i64>, TableError> {
+        let text = AttributeValue::S;
+        let fetched = Key::fetched_prefix();
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .key_condition_expression("time_pk = :day AND time_sk > :after")
+            .filter_expression("NOT begins_with(pk, :fetched)")
+            .expression_attribute_values(":day", text(Key::webhooks_of_day(day, shard)))
+            // Behind everything of that millisecond; the least text there is, for none.
+            .expression_attribute_values(":after", text(format!("{after}#~")))
+            .expression_attribute_values(":fetched", text(fetched))
+            .scan_index_forward(forward)
+            .into_paginator()
+            .items()
+            .send();
+        let Some(item) = items.next().await else {
+            return Ok(None);
+        };
+        let item = item.map_err(TableError::unavailable("query", "the webhooks of a day"))?;
+        let time = item.get(TIME_SK).and_then(|time| time.as_s().ok());
+        let time = time.and_then(|time| time.split('#').next());
+        Ok(time
+            .and_then(|time| time.parse::<Timestamp>().ok())
+            .map(Timestamp::as_millisecond))
+    }
+
     async fn webhooks_of_shard(
         &self,
         day: &str,
@@ -216,15 +296,36 @@ fn encode(entry: &WebhookEntry) -> Item {
         _ => Item::new(),
     };
     item.insert(TIME_PK.to_owned(), text(Key::webhooks_of_day(&day, shard)));
+    let moment = moment(entry.received_at_ms);
     item.insert(
         TIME_SK.to_owned(),
-        text(format!("{received_at:.3}#{}", entry.webhook_id)),
+        text(format!("{moment}#{}", entry.webhook_id)),
     );
     item.insert(
         EXPIRES_AT.to_owned(),
         AttributeValue::N(expires_at.to_string()),
     );
     item
+}
+
+/// Text order is time order.
+fn moment(at_ms: i64) -> String {
+    let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
+    format!("{at:.3}")
+}
+
+/// The most days looked at for a webhook: longer than anything is remembered of silence.
+const MAX_DAYS: i64 = 62;
+
+/// The days of UTC from one moment to another, oldest first.
+fn days_between(from_ms: i64, until_ms: i64) -> Vec<String> {
+    const DAY_MS: i64 = 86_400_000;
+    let until = until_ms.div_euclid(DAY_MS);
+    let from = from_ms.div_euclid(DAY_MS).max(until - MAX_DAYS);
+    (from..=until)
+        .filter_map(|day| Timestamp::from_millisecond(day * DAY_MS).ok())
+        .map(|day| day.strftime("%Y-%m-%d").to_string())
+        .collect()
 }
 
 fn shard(id: &WebhookId) -> u8 {

@@ -11,18 +11,18 @@ use super::{
 };
 
 impl Table {
-    /// Joins what a webhook says of a request with what is known.
+    /// Joins what a webhook says of a request with what is known. Whether the request is known now.
     ///
     /// # Errors
     ///
     /// [`TableError`].
-    pub async fn apply_request(&self, planned: &PlannedRequest) -> Result<(), TableError> {
+    pub async fn apply_request(&self, planned: &PlannedRequest) -> Result<bool, TableError> {
         let key = Key::request(&planned.reference);
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
             let stored = self.stored_request(&key).await?;
             if stored.is_none() && planned.only_if_known {
-                return Ok(());
+                return Ok(false);
             }
             let seen = stored.as_ref().map(|stored| stored.revision);
             let known = stored.map(|stored| stored.state);
@@ -31,7 +31,7 @@ impl Table {
                 None => planned.request.clone(),
             };
             if known.as_ref() == Some(&joined) || self.put_if(&key, encode(&joined), seen).await? {
-                return Ok(());
+                return Ok(true);
             }
         }
         Err(TableError::Contended {

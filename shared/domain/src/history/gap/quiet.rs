@@ -53,6 +53,21 @@ pub enum Cause {
     NothingRecorded,
 }
 
+impl Cause {
+    /// In one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Failing => "failing",
+            Self::ScopeMissing => "scope_missing",
+            Self::IntakeSilent => "intake_silent",
+            Self::PhoneAppSilent => "phone_app_silent",
+            Self::ProviderLate => "provider_late",
+            Self::NothingRecorded => "nothing_recorded",
+        }
+    }
+}
+
 /// A connection that has gone quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quiet {

@@ -8,6 +8,7 @@ use domain::{
         window::{BackfillId, Event, Skip, State, Window},
     },
 };
+use models::data::DataType;
 
 use super::{Item, Stored, decode, due::list_backfill, encode};
 use crate::table::{MAX_ATTEMPTS, Table, TableError, back_off, key::Key};
@@ -226,6 +227,23 @@ impl Table {
     /// [`TableError`].
     pub async fn backfill_announced(&self, id: &BackfillId) -> Result<(), TableError> {
         self.change_backfill(id, None, Backfill::announced).await?;
+        Ok(())
+    }
+
+    /// Notes that a type is refused for good: its other windows are skipped when they are due.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn refuse_type(
+        &self,
+        id: &BackfillId,
+        data_type: DataType,
+        now_ms: i64,
+    ) -> Result<(), TableError> {
+        let look_at_ms = now_ms.saturating_add(LOOK_SOONEST_MS);
+        let refuse = |known: Backfill| known.with_refused(data_type);
+        self.change_backfill(id, Some(look_at_ms), refuse).await?;
         Ok(())
     }
 

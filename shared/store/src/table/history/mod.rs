@@ -59,6 +59,7 @@ mod days;
 mod due;
 mod outages;
 mod pacing;
+mod sweep;
 mod windows;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -68,6 +69,7 @@ pub use self::{
     backfills::{Check, Planned},
     coverage::KnownDays,
     due::Due,
+    sweep::Listed,
     windows::{Answer, Applied},
 };
 use super::{

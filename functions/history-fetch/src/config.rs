@@ -1,0 +1,203 @@
+//! Settings and clients of history-fetch.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use aws_sdk_sqs::Client as SqsClient;
+use aws_types::SdkConfig;
+use domain::{
+    message::{EventMessage, HistoryMessage},
+    pacing::Quotas,
+};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use runtime::{
+    aws,
+    metrics::Sink,
+    queue::{Queue, QueueError},
+    secrets::SecretSource,
+    settings::{Settings, SettingsError},
+};
+use secrecy::ExposeSecret as _;
+use store::{archive::Archive, table::Table};
+use terra_client::api::{self, BaseUrl, InvalidSettings, Jitter, TerraClient, Via};
+
+use crate::connected::Supported;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The names in the secret of Terra's credentials.
+const DEV_ID: &str = "dev_id";
+const API_KEY: &str = "api_key";
+
+/// What history-fetch is told from outside.
+///
+/// | variable | meaning | default |
+/// |---|---|---|
+/// | `TABLE_NAME` | the table | required |
+/// | `ARCHIVE_BUCKET` | whose `inbox/` takes what does not fit a message | required |
+/// | `BACKFILL_EVENTS_QUEUE_URL` | where fetched data go | required |
+/// | `HISTORY_QUEUE_URL` | our own jobs | required |
+/// | `TERRA_CREDENTIALS_ARN` or `TERRA_CREDENTIALS` | `{"dev_id": "…", "api_key": "…"}` | required |
+/// | `TERRA_API_URL` | Terra's API | Terra's own |
+/// | `FETCH_VIA` | `answer` or `webhook`: how data are to come, see [`App::via`] | `answer` |
+///
+/// and those of [`runtime::aws::sdk_config`].
+#[derive(Debug)]
+pub struct Config {
+    table_name: String,
+    archive_bucket: String,
+    backfill_events_queue_url: String,
+    history_queue_url: String,
+    credentials: SecretSource,
+    terra_api_url: BaseUrl,
+    via: Via,
+    sdk: SdkConfig,
+}
+
+impl Config {
+    /// Reads all settings and reports all that is wrong with them at once.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] names each wrong setting and says what would be right.
+    pub fn from_settings(mut settings: Settings) -> Result<Self, SettingsError> {
+        let table_name = settings.required::<String>("TABLE_NAME", "the table's name");
+        let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
+        let backfill_events_queue_url = settings.required_url("BACKFILL_EVENTS_QUEUE_URL");
+        let history_queue_url = settings.required_url("HISTORY_QUEUE_URL");
+        let credentials = SecretSource::from_settings(&mut settings, "TERRA_CREDENTIALS");
+        let terra_api_url = settings.or_default("TERRA_API_URL", "an https address", BaseUrl::API);
+        let via = settings.or_default("FETCH_VIA", "answer or webhook", "answer".to_owned());
+        let via = match via.as_str() {
+            "answer" => Some(Via::Answer),
+            "webhook" => Some(Via::Webhook),
+            other => {
+                settings.refuse("FETCH_VIA", format!("is {other:?}"), "answer or webhook");
+                None
+            }
+        };
+        let sdk = aws::sdk_config(&mut settings);
+        settings.finish(|| {
+            Some(Self {
+                table_name: table_name?,
+                archive_bucket: archive_bucket?,
+                backfill_events_queue_url: backfill_events_queue_url?,
+                history_queue_url: history_queue_url?,
+                credentials: credentials?,
+                terra_api_url,
+                via: via?,
+                sdk: sdk?,
+            })
+        })
+    }
+}
+
+/// What a job needs. Built once, before the first job.
+pub struct App {
+    /// What is remembered, and what is to be done.
+    pub table: Table,
+    /// Whose inbox takes what does not fit a message.
+    pub archive: Archive,
+    /// Terra's API.
+    pub terra: TerraClient,
+    /// Where fetched data go: the events queue's backfill lane.
+    pub backfill_events: Queue<EventMessage>,
+    /// Our own jobs.
+    pub jobs: Queue<HistoryMessage>,
+    /// How fast Terra may be asked, by everybody together.
+    pub quotas: Quotas,
+    /// How data are to come. In the answer, unless set otherwise: the window then knows at once
+    /// what it got. As webhooks, Terra has more time for slow providers, but only silence tells
+    /// that nothing comes.
+    pub via: Via,
+    /// The longest time by which a comparison with Terra's list is put off, so that accounts set
+    /// up alike do not all ask in the same minute.
+    pub spread: Duration,
+    /// The time.
+    pub clock: Clock,
+    /// Where metrics go.
+    pub metrics: Sink,
+    /// What providers support, asked for now and then.
+    pub supported: Supported,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+const SPREAD: Duration = Duration::from_mins(10);
+
+/// The longest that one call to Terra takes, with all its retries: shorter than a lease.
+const CALL_TIMEOUT: Duration = Duration::from_secs(75);
+
+impl App {
+    /// Connects to AWS, while nobody waits yet.
+    ///
+    /// # Errors
+    ///
+    /// When the credentials cannot be read, or a client cannot be made.
+    pub async fn connect(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let table = Table::new(
+            aws_sdk_dynamodb::Client::new(&config.sdk),
+            config.table_name,
+        );
+        let (secrets, ()) = tokio::join!(
+            config.credentials.load_named(&config.sdk),
+            table.open_connection()
+        );
+        let secrets = secrets.context("cannot load Terra's credentials")?;
+        let named = |name: &str| {
+            let found = secrets.iter().find(|secret| secret.name == name);
+            found.with_context(|| format!("Terra's credentials have no `{name}`"))
+        };
+        let dev_id = named(DEV_ID)?.secret.expose_secret().to_owned();
+        let mut terra = api::Settings::new(&dev_id, named(API_KEY)?.secret.clone());
+        terra.base_url = config.terra_api_url;
+        let sqs = SqsClient::new(&config.sdk);
+        Ok(Self {
+            table,
+            archive: Archive::s3(&config.archive_bucket, &config.sdk)
+                .context("cannot open the archive")?,
+            terra: terra_client(terra).context("cannot make the client of Terra's API")?,
+            backfill_events: Queue::sqs(sqs.clone(), config.backfill_events_queue_url),
+            jobs: Queue::sqs(sqs, config.history_queue_url),
+            quotas: Quotas::default(),
+            via: config.via,
+            spread: SPREAD,
+            clock,
+            metrics: Sink::Stdout,
+            supported: Supported::default(),
+        })
+    }
+
+    /// Queues jobs of our own.
+    // Boxed: the compiler does not see that the future of a batch may cross threads.
+    pub(crate) fn queue<'a>(
+        &'a self,
+        jobs: &'a [HistoryMessage],
+    ) -> BoxFuture<'a, Result<(), QueueError>> {
+        Box::pin(self.jobs.send_batch(jobs))
+    }
+
+    /// Now. Unit: Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        (self.clock)().as_millisecond()
+    }
+}
+
+/// A client whose calls end before a window's lease does, and which leaves repeating to windows.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn terra_client(mut settings: api::Settings) -> Result<TerraClient, InvalidSettings> {
+    settings.timeouts.total = CALL_TIMEOUT;
+    settings.retries.attempts = 1;
+    TerraClient::new(&settings, Jitter::random())
+}

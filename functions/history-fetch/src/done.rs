@@ -1,0 +1,86 @@
+//! That a backfill is done: an event of our own, on the same road as everything else.
+
+use domain::{
+    history::{
+        backfill::{Backfill, DONE_EVENT, Done},
+        window::BackfillId,
+    },
+    message::EventMessage,
+};
+use models::{headers::TerraHeaders, ids::WebhookId};
+use runtime::metrics::Metrics;
+use serde_json::json;
+use store::{parcel, table::history::Check};
+use tracing::info;
+
+use crate::{config::App, error::HistoryError, work::Step};
+
+/// Looks at a backfill: closes it and says so once every window is final.
+pub(crate) async fn look(app: &App, id: &BackfillId) -> Result<Step, HistoryError> {
+    match app.table.check_backfill(id, app.now_ms()).await? {
+        Check::Announce(backfill) => {
+            announce(app, &backfill).await?;
+            app.table.backfill_announced(id).await?;
+            Ok(Step::Noted)
+        }
+        Check::Open(..) => Ok(Step::Noted),
+        Check::Closed(_) | Check::Missing => Ok(Step::Nothing),
+    }
+}
+
+async fn announce(app: &App, backfill: &Backfill) -> Result<(), HistoryError> {
+    let Some(Done { at_ms, totals, .. }) = &backfill.done else {
+        return Ok(());
+    };
+    let plan = &backfill.plan;
+    let connection = app.table.connection(&plan.connection).await?;
+    let user = connection.as_ref().and_then(|connection| {
+        let (id, _) = connection.state.current()?;
+        Some(json!({
+            "user_id": id,
+            "provider": connection.state.provider(),
+            "reference_id": connection.state.reference_id(),
+        }))
+    });
+    let body = json!({
+        "type": DONE_EVENT,
+        "user": user,
+        "backfill_id": plan.id,
+        "connection_id": plan.connection,
+        "kind": plan.kind,
+        "planned_at_ms": plan.planned_at_ms,
+        "done_at_ms": at_ms,
+        "windows": {
+            "done": totals.done,
+            "empty": totals.empty,
+            "failed": totals.failed,
+            "skipped": totals.skipped,
+        },
+        "records": totals.records,
+        "requests": totals.requests,
+    })
+    .to_string();
+    // One id for one backfill: said twice, it is stored once.
+    let webhook_id = WebhookId::fetched(&format!("{}~done", plan.id));
+    let now = (app.clock)();
+    let message = EventMessage {
+        body: parcel::pack(&app.archive, &webhook_id, body.as_bytes(), now).await?,
+        webhook_id,
+        headers: TerraHeaders::default(),
+        received_at_ms: *at_ms,
+        signed_at_s: None,
+        secret_name: None,
+        late: false,
+        size_bytes: body.len() as u64,
+    };
+    app.backfill_events.send(&message).await?;
+    info!(backfill_id = %plan.id, connection_id = %plan.connection, records = totals.records,
+          failed = totals.failed, "backfill done");
+    let mut metrics = Metrics::new("Terrarium", "history-fetch");
+    metrics.count("BackfillsDone", 1);
+    if totals.failed > 0 {
+        metrics.count("FailedWindows", u64::from(totals.failed));
+    }
+    metrics.send(now.as_millisecond(), app.metrics);
+    Ok(())
+}

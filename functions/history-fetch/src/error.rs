@@ -1,0 +1,50 @@
+//! Why a job goes back to its queue.
+
+use domain::Retry;
+use runtime::queue::QueueError;
+use store::{parcel::ParcelError, table::TableError};
+use terra_client::api::TerraError;
+
+/// A job that could not be done now.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// The table did not answer, or holds what it should not.
+    #[error("cannot use the table")]
+    Table(#[from] TableError),
+    /// What was fetched could not be made durable.
+    #[error("cannot pack what was fetched")]
+    Parcel(#[from] ParcelError),
+    /// A queue did not take a message.
+    #[error("cannot queue a message")]
+    Queue(#[from] QueueError),
+    /// Terra did not do what it was asked.
+    #[error("Terra did not answer as it should")]
+    Terra(#[from] TerraError),
+    /// Terra refuses our credentials: nothing works until a person has put them right.
+    #[error("Terra refuses the credentials: check the dev id and the API key")]
+    Credentials,
+    /// Some of many could not be done; the log says which.
+    #[error("{failed} of {all} {what} could not be done now")]
+    Some {
+        /// What they are.
+        what: &'static str,
+        /// How many could not.
+        failed: usize,
+        /// How many there were.
+        all: usize,
+    },
+}
+
+impl HistoryError {
+    /// Whether the same can succeed later.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Table(error) => error.retry(),
+            Self::Parcel(error) => error.retry(),
+            Self::Queue(error) => error.retry(),
+            Self::Terra(error) => error.retry(),
+            Self::Credentials | Self::Some { .. } => Retry::Later,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Days that are missing, and connections that have gone quiet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    connection::{Connection, ConnectionId, Status},
+    history::{
+        backfill::Plan,
+        coverage::{Known, Outage},
+        day::{self, DAY_MS},
+        gap::{self, Quiet, Signs},
+        outage::OutageLog,
+        reach::ProviderHistory,
+        window::BackfillId,
+    },
+    message::HistoryMessage,
+};
+use models::{data::DataType, ids::Provider};
+use runtime::metrics::{Dimension, Metrics};
+use store::table::connections::StoredConnection;
+use tracing::{info, warn};
+
+use crate::{
+    config::App,
+    connected::plan_first,
+    error::HistoryError,
+    reconcile::{CONNECTIONS_PER_JOB, some_failed},
+};
+
+/// How far back gaps are looked for: what is older is the first backfill's, and reading all of it
+/// every few hours would cost more than it could find. Unit: days.
+const LOOK_BACK_DAYS: i64 = 45;
+/// A type that was refused for good is asked for again after this long. Unit: milliseconds.
+const REFUSED_MS: i64 = 14 * DAY_MS;
+
+/// Notes when webhooks last came, and times in which none did.
+pub(crate) async fn note_silence(app: &App) -> Result<(), HistoryError> {
+    let now_ms = app.now_ms();
+    let known = app.table.outage_log().await?;
+    let after_ms = known.webhook_at_ms.unwrap_or(now_ms - DAY_MS);
+    let first_ms = app.table.first_webhook_after(after_ms, now_ms).await?;
+    let newest_ms = match first_ms {
+        Some(first_ms) => app.table.newest_webhook(first_ms, now_ms).await?,
+        None => None,
+    };
+    let heard = |log: OutageLog| log.heard(first_ms, newest_ms, now_ms);
+    app.table.change_outages(heard).await?;
+    Ok(())
+}
+
+/// Looks at some connections of a shard, and queues a look at the next ones.
+pub(crate) async fn find_in_shard(
+    app: &App,
+    shard: u8,
+    after: Option<ConnectionId>,
+) -> Result<(), HistoryError> {
+    let ids = app
+        .table
+        .connection_ids(shard, after.as_ref(), CONNECTIONS_PER_JOB)
+        .await?;
+    let mut connections = Vec::with_capacity(ids.len());
+    for id in &ids {
+        connections.extend(app.table.connection(id).await?);
+    }
+    let log = app.table.outage_log().await?;
+    let around = Around {
+        outages: &log.outages,
+        webhook_at_ms: log.webhook_at_ms,
+        newest_of: newest_by_provider(&connections),
+    };
+    let mut results = Vec::new();
+    let mut quiet = BTreeMap::<&'static str, u64>::new();
+    for connection in &connections {
+        let result = Box::pin(look(app, connection, &around)).await;
+        if let Ok(Some(Quiet { cause, .. })) = &result {
+            *quiet.entry(cause.as_str()).or_default() += 1;
+        }
+        results.push(result);
+    }
+    for (cause, count) in quiet {
+        let mut metrics =
+            Metrics::new("Terrarium", "history-fetch").dimension(Dimension::Reason, cause);
+        metrics.count("QuietConnections", count);
+        metrics.send(app.now_ms(), app.metrics);
+    }
+    some_failed("connections", results)?;
+    if ids.len() == CONNECTIONS_PER_JOB {
+        let after = ids.last().cloned();
+        app.jobs
+            .send(&HistoryMessage::FindGapsOf { shard, after })
+            .await?;
+    }
+    Ok(())
+}
+
+/// What is seen around a connection.
+struct Around<'a> {
+    outages: &'a [Outage],
+    webhook_at_ms: Option<i64>,
+    /// By provider: when each of some connections last brought data.
+    newest_of: BTreeMap<Provider, Vec<(ConnectionId, i64)>>,
+}
+
+impl Around<'_> {
+    fn peers_data_at_ms(&self, own: &ConnectionId, provider: &Provider) -> Option<i64> {
+        let peers = self.newest_of.get(provider)?;
+        peers
+            .iter()
+            .filter(|(id, _)| id != own)
+            .map(|(_, at_ms)| *at_ms)
+            .max()
+    }
+}
+
+fn newest_by_provider(
+    connections: &[StoredConnection],
+) -> BTreeMap<Provider, Vec<(ConnectionId, i64)>> {
+    let mut newest = BTreeMap::<_, Vec<_>>::new();
+    for connection in connections {
+        let state = &connection.state;
+        if let (Some(provider), Some(at_ms)) = (state.provider(), state.data_at_ms()) {
+            newest
+                .entry(provider.clone())
+                .or_default()
+                .push((connection.id.clone(), at_ms));
+        }
+    }
+    newest
+}
+
+/// Asks for what a connection lacks; tells whether it has gone quiet.
+async fn look(
+    app: &App,
+    connection: &StoredConnection,
+    around: &Around<'_>,
+) -> Result<Option<Quiet>, HistoryError> {
+    let state = &connection.state;
+    let (Some(provider), now_ms) = (state.provider(), app.now_ms()) else {
+        return Ok(None);
+    };
+    let history = ProviderHistory::of(provider);
+    let refused = refused_types(app, &connection.id, now_ms).await?;
+    if state.status() == Status::Active {
+        let first = app
+            .table
+            .backfill(&BackfillId::first(&connection.id))
+            .await?;
+        // Its `auth` may have been lost: nobody else plans it then.
+        if first.is_none_or(|first| !first.created) {
+            plan_first(app, connection).await?;
+        } else {
+            ask_for_gaps(app, connection, history, &refused, around).await?;
+        }
+    }
+    let quiet = gap::quiet(
+        &signs(connection, state, around, provider, &refused),
+        history,
+        now_ms,
+    );
+    if let Some(quiet) = &quiet
+        && state.status() != Status::Ended
+    {
+        warn!(connection_id = %connection.id, %provider, cause = quiet.cause.as_str(),
+              quiet_hours = (now_ms - quiet.since_ms) / day::HOUR_MS, "a connection is quiet");
+    }
+    Ok(quiet.filter(|_| state.status() != Status::Ended))
+}
+
+fn signs(
+    connection: &StoredConnection,
+    state: &Connection,
+    around: &Around<'_>,
+    provider: &Provider,
+    refused: &BTreeSet<DataType>,
+) -> Signs {
+    Signs {
+        status: state.status(),
+        connected_at_ms: state.connected_at_ms().unwrap_or_default(),
+        data_at_ms: state.data_at_ms(),
+        peers_data_at_ms: around.peers_data_at_ms(&connection.id, provider),
+        webhook_at_ms: around.webhook_at_ms,
+        permission_refused: !refused.is_empty(),
+    }
+}
+
+async fn ask_for_gaps(
+    app: &App,
+    connection: &StoredConnection,
+    history: &ProviderHistory,
+    refused: &BTreeSet<DataType>,
+    around: &Around<'_>,
+) -> Result<(), HistoryError> {
+    let now_ms = app.now_ms();
+    let from = day::plus(day::earliest_on_earth(now_ms), -LOOK_BACK_DAYS);
+    let known = app.table.known_days(connection, Some(from), now_ms).await?;
+    let types: BTreeMap<DataType, Known<'_>> = known
+        .iter()
+        .map(|(&data_type, days)| (data_type, days.known(around.outages)))
+        .collect();
+    let wanted = gap::wanted(&types, history, connection.state.status(), refused, now_ms);
+    let mut won = BTreeMap::new();
+    for (data_type, days) in wanted {
+        let days: BTreeSet<_> = days.into_iter().filter(|day| *day >= from).collect();
+        let days = app
+            .table
+            .claim_days(&connection.id, data_type, &days, now_ms)
+            .await?;
+        won.insert(data_type, days);
+    }
+    if let Some(plan) = Plan::gaps(&connection.id, won, now_ms) {
+        let days: usize = plan
+            .days
+            .values()
+            .flatten()
+            .map(|span| span.length_days() as usize)
+            .sum();
+        app.table.plan_backfill(&plan).await?;
+        info!(backfill_id = %plan.id, connection_id = %connection.id, days, "gaps are asked for");
+    }
+    Ok(())
+}
+
+/// Types that were refused for good by a backfill that ended lately.
+async fn refused_types(
+    app: &App,
+    connection: &ConnectionId,
+    now_ms: i64,
+) -> Result<BTreeSet<DataType>, HistoryError> {
+    let mut refused = BTreeSet::new();
+    for id in app.table.backfills_of(connection).await? {
+        let Some(backfill) = app.table.backfill(&id).await? else {
+            continue;
+        };
+        let lately = backfill.done.as_ref();
+        if lately.is_some_and(|done| now_ms.saturating_sub(done.at_ms) < REFUSED_MS) {
+            refused.extend(backfill.refused);
+        }
+    }
+    Ok(refused)
+}

@@ -1,0 +1,118 @@
+//! What wakes the function, and which job that is.
+
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use domain::message::HistoryMessage;
+use jiff::Timestamp;
+use rand::RngExt as _;
+use runtime::batch::{self, Received};
+use serde::Deserialize;
+use store::table::connections::CONNECTION_SHARDS;
+use tracing::info;
+
+use crate::{
+    config::App,
+    connected,
+    error::HistoryError,
+    gaps, reconcile, requests,
+    work::{Worked, work},
+};
+
+/// Messages of a batch handled at once.
+const CONCURRENT_JOBS: usize = 2;
+
+/// When the invocation ends at the latest.
+pub type Deadline = Timestamp;
+
+/// What an invocation brings: messages of the history queue, or one job from a schedule.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Trigger {
+    /// A batch.
+    Queue(SqsEvent),
+    /// A job.
+    Schedule(HistoryMessage),
+}
+
+/// Does what an invocation brings; `worker` is the invocation's own name, `until` when it ends.
+///
+/// # Errors
+///
+/// A schedule's job that failed. Messages that failed are in the response and come back.
+pub async fn handle(
+    app: &App,
+    trigger: Trigger,
+    worker: &str,
+    until: Deadline,
+) -> Result<SqsBatchResponse, HistoryError> {
+    match trigger {
+        Trigger::Schedule(job) => {
+            run(app, job, worker, until).await?;
+            Ok(SqsBatchResponse::default())
+        }
+        Trigger::Queue(event) => Ok(batch::run(
+            event,
+            CONCURRENT_JOBS,
+            |received: Received<HistoryMessage>| async move {
+                let worker = format!("{worker}-{}", received.message_id);
+                run(app, received.message, &worker, until).await
+            },
+        )
+        .await),
+    }
+}
+
+/// Does one job.
+///
+/// # Errors
+///
+/// [`HistoryError`]: the job may be done again, wherever it ended.
+pub async fn run(
+    app: &App,
+    job: HistoryMessage,
+    worker: &str,
+    until: Deadline,
+) -> Result<(), HistoryError> {
+    match job {
+        HistoryMessage::Work => {
+            let Worked { windows, .. } = Box::pin(work(app, worker, until)).await?;
+            if windows > 0 {
+                info!(windows, "history fetched");
+            }
+            Ok(())
+        }
+        HistoryMessage::Reconcile => {
+            let page = HistoryMessage::ReconcilePage {
+                sweep_ms: app.now_ms(),
+                page: 0,
+            };
+            let spread = rand::rng().random_range(Duration::ZERO..=app.spread);
+            Ok(app.jobs.send_after(&page, spread).await?)
+        }
+        HistoryMessage::ReconcilePage { sweep_ms, page } => {
+            Box::pin(reconcile::page(app, sweep_ms, page)).await
+        }
+        HistoryMessage::EndMissing {
+            sweep_ms,
+            shard,
+            after,
+        } => Box::pin(reconcile::end_missing(app, sweep_ms, shard, after)).await,
+        HistoryMessage::FindGaps => {
+            gaps::note_silence(app).await?;
+            let jobs: Vec<_> = (0..CONNECTION_SHARDS)
+                .map(|shard| HistoryMessage::FindGapsOf { shard, after: None })
+                .collect();
+            Ok(app.queue(&jobs).await?)
+        }
+        HistoryMessage::FindGapsOf { shard, after } => {
+            Box::pin(gaps::find_in_shard(app, shard, after)).await
+        }
+        HistoryMessage::Connected { terra_user_id } => {
+            Box::pin(connected::first_backfill_of(app, &terra_user_id)).await
+        }
+        HistoryMessage::RequestAdvanced { reference } => {
+            Box::pin(requests::advanced(app, &reference)).await
+        }
+    }
+}

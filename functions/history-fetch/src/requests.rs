@@ -1,0 +1,94 @@
+//! Answers that come as webhooks: the router counts them, here the window learns of it.
+
+use domain::{
+    history::window::{Event, State, Window},
+    request::{Request, SILENCE_MS},
+};
+use store::table::history::{Answer, Applied};
+
+use crate::{config::App, error::HistoryError};
+
+/// An answer whose number of webhooks nobody announced is whole after this long without another
+/// one. Terra sends what it has at once; Garmin's comes in several batches (FACTS section 5).
+/// Unit: milliseconds.
+const UNANNOUNCED_SILENCE_MS: i64 = 900_000;
+
+/// Webhooks of a request came, or their number was told.
+pub(crate) async fn advanced(app: &App, reference: &str) -> Result<(), HistoryError> {
+    let Some(id) = app.table.window_of_request(reference).await? else {
+        return Ok(());
+    };
+    if let Some(window) = app.table.window(&id).await? {
+        look(app, &window).await?;
+    }
+    Ok(())
+}
+
+/// Brings a window up to what is known of its request. `true`: it needs nothing more now.
+pub(crate) async fn look(app: &App, window: &Window) -> Result<bool, HistoryError> {
+    let now_ms = app.now_ms();
+    let asked_at_ms = match window.state() {
+        State::Asked { at_ms, .. } | State::Receiving { at_ms, .. } => *at_ms,
+        _ => return Ok(false),
+    };
+    let Some(reference) = window.reference() else {
+        return Ok(false);
+    };
+    let Some(request) = app.table.request(reference).await? else {
+        return Ok(false);
+    };
+    if is_whole(&request, now_ms) {
+        let answer = answer(app, window, asked_at_ms).await?;
+        app.table.answer_window(window.id(), answer, now_ms).await?;
+        return Ok(true);
+    }
+    let received = request.chunks.len() as u64;
+    if received == 0 && request.expected_chunks.is_none() {
+        return Ok(false);
+    }
+    let patience_ms = match request.expected_chunks {
+        Some(_) => SILENCE_MS,
+        None => UNANNOUNCED_SILENCE_MS,
+    };
+    let progress = Event::Progress {
+        reference: reference.to_owned(),
+        received,
+        expected: request.expected_chunks,
+        deadline_ms: request.last_seen_ms.max(now_ms).saturating_add(patience_ms),
+    };
+    let applied = app
+        .table
+        .apply_to_window(window.id(), &progress, now_ms)
+        .await?;
+    // Without news the deadline stays, and one that is over is for the worker to deal with.
+    Ok(
+        matches!(applied, Applied::Changed(window) if window.due_ms().is_none_or(|due| due > now_ms)),
+    )
+}
+
+fn is_whole(request: &Request, now_ms: i64) -> bool {
+    let received = request.chunks.len() as u64;
+    if let Some(expected) = request.expected_chunks {
+        return received >= expected;
+    }
+    let silent_ms = now_ms.saturating_sub(request.last_seen_ms);
+    received > 0 && silent_ms >= UNANNOUNCED_SILENCE_MS
+}
+
+/// What the answer had, read from the table: a webhook is counted after its records are stored.
+async fn answer(app: &App, window: &Window, asked_at_ms: i64) -> Result<Answer, HistoryError> {
+    let (connection, id) = (window.connection(), window.id());
+    let table = &app.table;
+    let records = table
+        .record_days(connection, id.data_type, id.span.from())
+        .await?;
+    let days: Vec<_> = records
+        .days()
+        .filter(|&day| id.span.contains(day))
+        .collect();
+    Ok(Answer {
+        records: days.len() as u64,
+        days,
+        asked_at_ms,
+    })
+}

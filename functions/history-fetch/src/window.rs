@@ -1,0 +1,298 @@
+//! One window: taken, paced, asked, answered.
+
+use std::time::Duration;
+
+use domain::{
+    connection::{Connection, Status},
+    history::window::{
+        Event, Skip, State, Window, WindowId, WorkerId,
+        retry::{Jitter, Reason},
+    },
+    pacing::Ask,
+    plan::PlannedRequest,
+    reconcile,
+    request::Request,
+};
+use models::ids::{Provider, TerraUserId};
+use rand::RngExt as _;
+use runtime::{
+    metrics::{Dimension, Metrics},
+    telemetry::Chain,
+};
+use store::table::history::Answer;
+use terra_client::api::{
+    Accepted, DataAnswer, DataRequest, DateRange, Gone, Samples, TerraError, Via,
+};
+use tracing::{Instrument as _, info, info_span};
+
+use crate::{answer, config::App, error::HistoryError, pace, requests, work::Step};
+
+/// How long a worker has a window: longer than one call to Terra takes, with the writes around it.
+const LEASE_MS: i64 = 120_000;
+/// How long an answer by webhook may take to begin. Terra waits for the provider, and a provider
+/// that prepares data takes its time; afterwards the window is asked for again.
+const FIRST_WEBHOOK_MS: i64 = 3_600_000;
+/// A connection that is failing may recover: its windows wait for so long at a time.
+const FAILING_MS: i64 = 3_600_000;
+/// The shortest that a window is put off for an empty bucket.
+const SHORTEST_WAIT_MS: i64 = 500;
+
+/// Does what a due window needs.
+pub(crate) async fn work(
+    app: &App,
+    worker: &WorkerId,
+    id: &WindowId,
+) -> Result<Step, HistoryError> {
+    let span = info_span!("window", backfill_id = %id.backfill, data_type = %id.data_type);
+    Box::pin(step(app, worker, id)).instrument(span).await
+}
+
+async fn step(app: &App, worker: &WorkerId, id: &WindowId) -> Result<Step, HistoryError> {
+    let now_ms = app.now_ms();
+    // An answer that comes as webhooks: what came of it is known to the request.
+    if let Some(window) = app.table.window(id).await?
+        && window.reference().is_some()
+        && requests::look(app, &window).await?
+    {
+        return Ok(Step::Noted);
+    }
+    let until_ms = now_ms.saturating_add(LEASE_MS);
+    let table = &app.table;
+    let Some(window) = table
+        .take_window(id, worker, until_ms, jitter(), now_ms)
+        .await?
+    else {
+        return Ok(Step::Nothing);
+    };
+    let connection = table.connection(window.connection()).await?;
+    let connection = connection.map(|stored| stored.state);
+    let put_off = |ms: i64| Event::Postpone {
+        by: worker.clone(),
+        until_ms: now_ms.saturating_add(ms),
+    };
+    let current = connection.as_ref().and_then(Connection::current);
+    let (user, provider) = match (&connection, current) {
+        (Some(connection), Some((user, _))) if connection.status() != Status::Ended => {
+            if connection.status() == Status::Failing {
+                table
+                    .apply_to_window(id, &put_off(FAILING_MS), now_ms)
+                    .await?;
+                return Ok(Step::Noted);
+            }
+            (user, connection.provider())
+        }
+        // Also one that has become another: whoever it is now has a first backfill of its own.
+        _ => {
+            let skip = Event::Skip(Skip::ConnectionEnded);
+            table.apply_to_window(id, &skip, now_ms).await?;
+            return Ok(Step::Noted);
+        }
+    };
+    let ask = Ask {
+        user_id: Some(user),
+        provider,
+        data_type: Some(id.data_type),
+        days: window.request().length_days(),
+    };
+    if let Some(wait) = pace::take(app, window.connection(), &ask).await? {
+        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        let wait_ms = wait_ms.clamp(SHORTEST_WAIT_MS, 12 * 3_600_000);
+        table.apply_to_window(id, &put_off(wait_ms), now_ms).await?;
+        return Ok(Step::Noted);
+    }
+    ask_terra(app, worker, &window, user, provider).await
+}
+
+async fn ask_terra(
+    app: &App,
+    worker: &WorkerId,
+    window: &Window,
+    user: &TerraUserId,
+    provider: Option<&Provider>,
+) -> Result<Step, HistoryError> {
+    let id = window.id();
+    let asked_at_ms = app.now_ms();
+    let deadline_ms = asked_at_ms.saturating_add(LEASE_MS);
+    let asked = app.table.ask_window(id, worker, deadline_ms, asked_at_ms);
+    let Some(window) = asked.await?.changed() else {
+        return Ok(Step::Nothing);
+    };
+    let days = window.request();
+    let set_back = |reason, wait| set_back(worker, reason, wait);
+    let Ok(range) = DateRange::of_days(days.from(), days.until()) else {
+        let event = set_back(Reason::BadRequest, None);
+        return apply(app, &window, event).await;
+    };
+    let request = DataRequest {
+        user_id: user,
+        provider,
+        data_type: id.data_type,
+        range,
+        via: app.via,
+        samples: Samples::With,
+    };
+    match app.terra.data(&request).await {
+        Ok(DataAnswer::Data(payload)) => {
+            match answer::queue(app, &window, asked_at_ms, &payload).await? {
+                Some(answer) => {
+                    app.table.answer_window(id, answer, app.now_ms()).await?;
+                    count(app, "answered");
+                    Ok(Step::Asked)
+                }
+                None => apply(app, &window, set_back(Reason::BadAnswer, None)).await,
+            }
+        }
+        Ok(DataAnswer::NoData) => {
+            let answer = Answer {
+                records: 0,
+                days: Vec::new(),
+                asked_at_ms,
+            };
+            app.table.answer_window(id, answer, app.now_ms()).await?;
+            count(app, "answered");
+            Ok(Step::Asked)
+        }
+        Ok(DataAnswer::Accepted(Accepted {
+            reference: Some(reference),
+            ..
+        })) => accepted(app, worker, &window, user, reference).await,
+        // Nothing ties webhooks to it; they are stored all the same when they come.
+        Ok(DataAnswer::Accepted(_)) => {
+            let wait = (app.via == Via::Webhook).then_some(Duration::from_hours(1));
+            apply(app, &window, set_back(Reason::NoAnswer, wait)).await
+        }
+        Ok(DataAnswer::Processing { retry_after }) => {
+            apply(app, &window, set_back(Reason::Processing, retry_after)).await
+        }
+        Err(error) => refused(app, worker, &window, user, &error).await,
+    }
+}
+
+/// Terra answers by webhook: from here on the router counts what comes under the reference.
+async fn accepted(
+    app: &App,
+    worker: &WorkerId,
+    window: &Window,
+    user: &TerraUserId,
+    reference: String,
+) -> Result<Step, HistoryError> {
+    let now_ms = app.now_ms();
+    let deadline_ms = now_ms.saturating_add(FIRST_WEBHOOK_MS);
+    let reference = reference.split(':').next().unwrap_or_default().to_owned();
+    let id = window.id();
+    app.table
+        .accept_window(id, worker, &reference, deadline_ms, now_ms)
+        .await?;
+    let request = Request {
+        terra_user_id: Some(user.clone()),
+        last_seen_ms: now_ms,
+        ..Request::default()
+    };
+    let planned = PlannedRequest {
+        reference,
+        request,
+        only_if_known: false,
+    };
+    app.table.apply_request(&planned).await?;
+    count(app, "accepted");
+    Ok(Step::Asked)
+}
+
+async fn refused(
+    app: &App,
+    worker: &WorkerId,
+    window: &Window,
+    user: &TerraUserId,
+    error: &TerraError,
+) -> Result<Step, HistoryError> {
+    info!(error = %Chain(error), "a window was not answered");
+    let wait = error.wait();
+    let reason = match error {
+        TerraError::RetryAfter { wait, .. } => {
+            pace::close(app, window.connection(), user, *wait).await?;
+            Reason::RateLimited
+        }
+        TerraError::Credentials { .. } => {
+            apply(app, window, set_back(worker, Reason::Credentials, None)).await?;
+            count(app, "credentials_refused");
+            return Err(HistoryError::Credentials);
+        }
+        TerraError::Gone { what, .. } => gone(app, user, *what).await?,
+        TerraError::NotSupported { .. } => Reason::NotSupported,
+        TerraError::NarrowerWindow { .. } => {
+            let event = Event::TooLarge {
+                by: worker.clone(),
+                jitter: jitter(),
+            };
+            return apply(app, window, event).await;
+        }
+        TerraError::ProviderRefused { .. } => Reason::ProviderRefused,
+        TerraError::Refused { .. } => Reason::BadRequest,
+        TerraError::MalformedAnswer { .. } => Reason::BadAnswer,
+        // And whatever the client learns to tell apart one day.
+        _ => Reason::Unavailable,
+    };
+    if reason == Reason::NotSupported {
+        let id = window.id();
+        app.table
+            .refuse_type(&id.backfill, id.data_type, app.now_ms())
+            .await?;
+    }
+    apply(app, window, set_back(worker, reason, wait)).await
+}
+
+/// What a 404 means for the connection. One that does not say what was not found may be about the
+/// user or the data: Terra is asked for the user.
+async fn gone(app: &App, user: &TerraUserId, what: Gone) -> Result<Reason, HistoryError> {
+    let now_ms = app.now_ms();
+    let said = match what {
+        Gone::NotSaid => match app.terra.user_info(user).await {
+            Ok(_) => return Ok(Reason::NotSupported),
+            Err(TerraError::Gone { what, .. }) => what,
+            Err(_) => return Ok(Reason::Unavailable),
+        },
+        what => what,
+    };
+    let (status, reason) = match said {
+        Gone::ConnectionEnded => (Status::Failing, Reason::ProviderRefused),
+        Gone::UserUnknown | Gone::NotSaid => (Status::Ended, Reason::UnknownUser),
+    };
+    let fragment = reconcile::with_status(user, status, now_ms);
+    app.table.apply_connection(&fragment).await?;
+    Ok(reason)
+}
+
+fn set_back(worker: &WorkerId, reason: Reason, wait: Option<Duration>) -> Event {
+    Event::SetBack {
+        by: worker.clone(),
+        reason,
+        retry_after_ms: wait.and_then(|wait| i64::try_from(wait.as_millis()).ok()),
+        jitter: jitter(),
+    }
+}
+
+async fn apply(app: &App, window: &Window, event: Event) -> Result<Step, HistoryError> {
+    let table = &app.table;
+    let applied = table
+        .apply_to_window(window.id(), &event, app.now_ms())
+        .await?;
+    match applied.changed().as_ref().map(Window::state) {
+        Some(State::Failed { reason, .. }) => {
+            info!(%reason, "a window is given up");
+            count(app, "failed");
+        }
+        _ => count(app, "set_back"),
+    }
+    Ok(Step::Asked)
+}
+
+fn count(app: &App, outcome: &'static str) {
+    let mut metrics =
+        Metrics::new("Terrarium", "history-fetch").dimension(Dimension::Outcome, outcome);
+    metrics.count("Windows", 1);
+    metrics.send(app.now_ms(), app.metrics);
+}
+
+pub(crate) fn jitter() -> Jitter {
+    Jitter(rand::rng().random_range(0..=1000))
+}

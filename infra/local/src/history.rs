@@ -1,0 +1,171 @@
+//! History-fetch on one machine: its queue, its schedules, and Terra's API.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    message::HistoryMessage,
+    pacing::{Quota, Quotas},
+};
+use futures::future::BoxFuture;
+use history_fetch::{App, Trigger};
+use jiff::SignedDuration;
+use runtime::{
+    queue::local::{Clock, LocalQueues, sqs_event, succeeded},
+    telemetry::Chain,
+};
+use terra_client::api::{self, Via};
+use tracing::{error, warn};
+
+use crate::system::{HISTORY_QUEUE, keeping_hidden};
+
+/// As long as Lambda gives an invocation.
+const INVOCATION: SignedDuration = SignedDuration::from_mins(5);
+/// Messages per batch.
+const BATCH_SIZE: usize = 10;
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// How history is fetched.
+#[derive(Debug, Clone)]
+pub struct HistoryOptions {
+    /// Where Terra's API is, and as whom it is asked.
+    pub terra: api::Settings,
+    /// How fast it may be asked.
+    pub quotas: Quotas,
+    /// How data are to come.
+    pub via: Via,
+    /// When what is done; never, where somebody else sees to it.
+    pub schedule: Option<Schedule>,
+}
+
+/// How often each job is done. On AWS the template's schedules say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// Windows and backfills that are due.
+    pub work: Duration,
+    /// Our connections against Terra's.
+    pub reconcile: Duration,
+    /// Missing days.
+    pub find_gaps: Duration,
+}
+
+impl HistoryOptions {
+    /// Against Terra itself: its limits, and the template's schedules, but for the work, which costs
+    /// nothing here to look for.
+    pub fn new(terra: api::Settings) -> Self {
+        Self {
+            terra,
+            quotas: Quotas::default(),
+            via: Via::Answer,
+            schedule: Some(Schedule {
+                work: Duration::from_secs(2),
+                reconcile: Duration::from_hours(6),
+                find_gaps: Duration::from_hours(6),
+            }),
+        }
+    }
+
+    /// Against a simulated Terra on this machine, which nobody else asks: everything sooner.
+    pub fn simulated(terra: api::Settings) -> Self {
+        let account = Quota::rolling_hour(360_000, 50);
+        Self {
+            terra,
+            quotas: Quotas {
+                account,
+                ..Quotas::default()
+            },
+            via: Via::Answer,
+            schedule: Some(Schedule {
+                work: Duration::from_secs(1),
+                reconcile: Duration::from_mins(2),
+                find_gaps: Duration::from_mins(2),
+            }),
+        }
+    }
+}
+
+/// Does one job again and again, the first time after `first`. A job that fails is done again at its
+/// next time.
+pub(crate) async fn repeat(
+    app: Arc<App>,
+    job: HistoryMessage,
+    first: Duration,
+    every: Duration,
+    stopped: impl Future<Output = ()> + Send,
+) {
+    let start = tokio::time::Instant::now() + first;
+    let mut ticks = tokio::time::interval_at(start, every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stopped = std::pin::pin!(stopped);
+    let mut round = 0_u64;
+    let run = rand::random::<u64>();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = &mut stopped => return,
+        }
+        round += 1;
+        let worker = format!("{run:016x}-{round}");
+        let until = (app.clock)()
+            .saturating_add(INVOCATION)
+            .unwrap_or(jiff::Timestamp::MAX);
+        let work: BoxFuture<'_, _> =
+            Box::pin(history_fetch::run(&app, job.clone(), &worker, until));
+        // A window that is left behind here is taken over when its lease is over.
+        tokio::select! {
+            result = work => {
+                if let Err(error) = result {
+                    warn!(error = %Chain(&error), "a job of history failed");
+                }
+            }
+            () = &mut stopped => return,
+        }
+    }
+}
+
+/// What Lambda's event source mapping does with the history queue.
+pub(crate) async fn serve_queue(
+    queues: LocalQueues,
+    app: Arc<App>,
+    clock: Clock,
+    visibility_timeout: Duration,
+    stopped: impl Future<Output = ()> + Send,
+) {
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        let received = tokio::select! {
+            received = queues.receive(HISTORY_QUEUE, BATCH_SIZE, LONG_POLL) => received,
+            () = &mut stopped => return,
+        };
+        let messages = match received {
+            Ok(messages) if messages.is_empty() => continue,
+            Ok(messages) => messages,
+            Err(error) => {
+                error!(error = %Chain(&error), "cannot receive jobs of history");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let trigger = Trigger::Queue(sqs_event(HISTORY_QUEUE, &messages));
+        let worker = format!("{:016x}", rand::random::<u64>());
+        let until = clock()
+            .saturating_add(INVOCATION)
+            .unwrap_or(jiff::Timestamp::MAX);
+        let work: BoxFuture<'_, _> = Box::pin(history_fetch::handle(&app, trigger, &worker, until));
+        let work = keeping_hidden(&queues, HISTORY_QUEUE, &messages, visibility_timeout, work);
+        let response = tokio::select! {
+            response = work => response,
+            // The messages come back after the restart.
+            () = &mut stopped => return,
+        };
+        let done = match response {
+            Ok(response) => succeeded(&messages, &response),
+            Err(error) => {
+                error!(error = %Chain(&error), "jobs of history failed");
+                continue;
+            }
+        };
+        if let Err(error) = queues.delete(HISTORY_QUEUE, &done).await {
+            error!(error = %Chain(&error), "cannot delete jobs that are done");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What the pages of a comparison with Terra's list had, until the comparison is over.
+
+use std::collections::HashSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use models::ids::TerraUserId;
+
+use crate::table::{Table, TableError, attribute::Item, key::Key, ledger::EXPIRES_AT};
+
+/// How long a page is kept: much longer than a comparison takes. Unit: seconds.
+const KEPT_S: i64 = 3 * 86_400;
+const TERRA_USER_IDS: &str = "terra_user_ids";
+const UNREADABLE: &str = "unreadable";
+
+/// Everybody on the pages of a comparison.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Their ids.
+    pub terra_user_ids: HashSet<TerraUserId>,
+    /// Whether an entry could not be read: then nobody can be called missing.
+    pub unreadable: bool,
+}
+
+impl Table {
+    /// Notes a page. The same page again takes its place.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn note_sweep_page(
+        &self,
+        sweep_ms: i64,
+        page: u32,
+        terra_user_ids: &[TerraUserId],
+        unreadable: bool,
+    ) -> Result<(), TableError> {
+        let key = Key::sweep_page(sweep_ms, page);
+        let ids = terra_user_ids
+            .iter()
+            .map(|id| AttributeValue::S(id.as_str().to_owned()))
+            .collect();
+        let expires_at = sweep_ms.div_euclid(1000).saturating_add(KEPT_S);
+        let mut item: Item = key.attributes();
+        item.insert(TERRA_USER_IDS.to_owned(), AttributeValue::L(ids));
+        item.insert(UNREADABLE.to_owned(), AttributeValue::Bool(unreadable));
+        item.insert(
+            EXPIRES_AT.to_owned(),
+            AttributeValue::N(expires_at.to_string()),
+        );
+        self.client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .send()
+            .await
+            .map(drop)
+            .map_err(TableError::unavailable("write", &key))
+    }
+
+    /// Everybody on the pages noted so far.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn sweep(&self, sweep_ms: i64) -> Result<Listed, TableError> {
+        let (pk, prefix) = Key::sweep_pages(sweep_ms);
+        let mut listed = Listed::default();
+        for mut item in self.query(&pk, &prefix).await? {
+            listed.unreadable |= item.get(UNREADABLE) != Some(&AttributeValue::Bool(false));
+            let Some(AttributeValue::L(ids)) = item.remove(TERRA_USER_IDS) else {
+                continue;
+            };
+            let ids = ids.iter().filter_map(|id| id.as_s().ok());
+            listed
+                .terra_user_ids
+                .extend(ids.filter_map(|id| TerraUserId::new(id)));
+        }
+        Ok(listed)
+    }
+}
