@@ -1,9 +1,13 @@
 //! The command line.
 
+mod history;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
+
+pub use self::history::{ConnectArgs, ConnectionsArgs, CoverageArgs};
 
 /// Where the local system keeps everything, unless told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "./.terrarium";
@@ -23,6 +27,8 @@ Examples:
   terrarium show user person-0001        what is known of a person
   terrarium send ./webhooks              sign and post files to the running system
   terrarium replay --dry-run             would today's code store anything differently?
+  terrarium coverage --reference-id person-0001
+                                         a map of days: what is there, and what is missing
 
 Exit codes: 0 done, 1 failed, 2 wrong input, 3 not found.")]
 pub struct Cli {
@@ -51,6 +57,12 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Erase a person: connections, records, archived webhooks
     Erase(EraseArgs),
+    /// Make a link with which a person connects a provider
+    Connect(ConnectArgs),
+    /// List connections
+    Connections(ConnectionsArgs),
+    /// Show what is known of each day of a person
+    Coverage(CoverageArgs),
 }
 
 /// How to start the system.

@@ -1,5 +1,7 @@
 //! How numbers and times are written for a person.
 
+use std::time::Duration;
+
 use domain::summary::{Summary, Value};
 use jiff::Timestamp;
 use store::table::ledger::{RecordCounts, WebhookEntry};
@@ -83,6 +85,23 @@ pub(crate) fn date_time(unix_ms: i64) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// `40 seconds`, `15 minutes`, `3 hours`, `12 days`: the largest unit of which there are two.
+pub(crate) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..120 => count(seconds, "second"),
+        120..7_200 => count(seconds / 60, "minute"),
+        7_200..172_800 => count(seconds / 3_600, "hour"),
+        _ => count(seconds / 86_400, "day"),
+    }
+}
+
+/// How long ago a time was, in Unix milliseconds.
+pub(crate) fn age(unix_ms: i64, now_ms: i64) -> String {
+    let ms = u64::try_from(now_ms.saturating_sub(unix_ms)).unwrap_or_default();
+    duration(Duration::from_millis(ms))
+}
+
 /// `1 webhook`, `2 webhooks`.
 pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
@@ -144,6 +163,9 @@ mod tests {
         assert_eq!(size(999), "999 B");
         assert_eq!(size(2_150), "2.1 kB");
         assert_eq!(size(64_000_000), "64.0 MB");
+        assert_eq!(duration(Duration::from_mins(15)), "15 minutes");
+        assert_eq!(age(0, 50 * 3_600_000), "2 days");
+        assert_eq!(age(5, 0), "0 seconds");
         assert_eq!(count(1_usize, "webhook"), "1 webhook");
         assert_eq!(count(0_usize, "webhook"), "0 webhooks");
         assert_eq!(cut("nutrition", 5), "nutr…");

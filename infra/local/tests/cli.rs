@@ -6,6 +6,8 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod history;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
@@ -29,6 +31,12 @@ fn terrarium() -> Command {
         "SIGNING_SECRETS",
         "TABLE_NAME",
         "ARCHIVE_BUCKET",
+        "TERRA_DEV_ID",
+        "TERRA_API_KEY",
+        "TERRA_API_URL",
+        "TERRA_WIDGET_URL",
+        "EVENTS_QUEUE_URL",
+        "HISTORY_QUEUE_URL",
     ] {
         command.env_remove(name);
     }
@@ -61,7 +69,13 @@ impl Running {
 
 /// Runs a command to its end.
 fn run(arguments: &[&str]) -> Output {
+    run_with(&[], arguments)
+}
+
+/// The same, with more variables in its environment.
+fn run_with(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = terrarium();
+    command.envs(variables.iter().copied());
     let child = command
         .args(arguments)
         .stdout(Stdio::piped())
@@ -87,7 +101,11 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 fn ok(arguments: &[&str]) -> String {
-    let output = run(arguments);
+    ok_with(&[], arguments)
+}
+
+fn ok_with(variables: &[(&str, &str)], arguments: &[&str]) -> String {
+    let output = run_with(variables, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {errors}");
     String::from_utf8(output.stdout).unwrap()
@@ -95,7 +113,12 @@ fn ok(arguments: &[&str]) -> String {
 
 #[track_caller]
 fn refused(arguments: &[&str], code: i32, says: &str) {
-    let output = run(arguments);
+    refused_with(&[], arguments, code, says);
+}
+
+#[track_caller]
+fn refused_with(variables: &[(&str, &str)], arguments: &[&str], code: i32, says: &str) {
+    let output = run_with(variables, arguments);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
     assert!(errors.contains("error: "), "{errors}");
@@ -215,6 +238,9 @@ fn every_help_text_has_examples() {
         &["archive", "--help"],
         &["replay", "--help"],
         &["erase", "--help"],
+        &["connect", "--help"],
+        &["connections", "--help"],
+        &["coverage", "--help"],
     ] {
         let help = ok(command);
         assert!(help.contains("Examples:\n  "), "{command:?}: {help}");

@@ -50,6 +50,21 @@ pub(super) struct Address {
     pub(super) webhook_url: String,
     pub(super) dynamodb_url: String,
     pub(super) pid: u32,
+    /// The simulated Terra beside it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) terra: Option<TerraAddress>,
+}
+
+/// How to reach a simulated Terra.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TerraAddress {
+    /// Its root: the API lies below `/api/v2`, widget sessions below `/widget`.
+    pub(super) url: String,
+    /// The header `dev-id`.
+    pub(super) dev_id: String,
+    /// The file in the data folder that holds the API key and nothing else; only its owner may read
+    /// it.
+    pub(super) api_key_file: PathBuf,
 }
 
 impl Address {
@@ -129,6 +144,18 @@ impl Lock {
     }
 }
 
+/// Whether what is meant lies on AWS.
+pub(super) fn is_on_aws(place: &Place) -> anyhow::Result<bool> {
+    let mut settings = Settings::from_env();
+    let table_name = settings.optional::<String>("TABLE_NAME", "the table's name");
+    let bucket = settings.optional::<String>("ARCHIVE_BUCKET", "the bucket's name");
+    let told = place.aws || (place.data.is_none() && table_name.is_some() && bucket.is_some());
+    if !told {
+        settings.finish(|| Some(()))?;
+    }
+    Ok(told)
+}
+
 fn no_folder(data_dir: &Path) -> String {
     format!(
         "there is no data folder {}: `terrarium dev` makes one, `--data` names another",
@@ -154,13 +181,9 @@ struct Embedded {
 
 impl Access {
     pub(super) async fn open(place: &Place) -> anyhow::Result<Self> {
-        let mut settings = Settings::from_env();
-        let table_name = settings.optional::<String>("TABLE_NAME", "the table's name");
-        let bucket = settings.optional::<String>("ARCHIVE_BUCKET", "the bucket's name");
-        if place.aws || (place.data.is_none() && table_name.is_some() && bucket.is_some()) {
+        if is_on_aws(place)? {
             return Self::open_aws().await;
         }
-        settings.finish(|| Some(()))?;
         Self::open_folder(&data_dir(place.data.as_ref())).await
     }
 

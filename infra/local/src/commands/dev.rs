@@ -131,6 +131,7 @@ impl Dev {
             webhook_url: system.webhook_url.clone(),
             dynamodb_url: system.dynamodb_url.clone(),
             pid: std::process::id(),
+            terra: None,
         };
         address.write(&data_dir)?;
 

@@ -2,15 +2,21 @@
 
 mod access;
 mod archive;
+mod connect;
+mod connections;
+mod coverage;
 mod dev;
 mod erase;
+mod person;
 mod posting;
 mod replay;
 mod secrets;
 mod send;
 mod show;
+mod signs;
 mod simulate;
 mod simulation;
+mod terra;
 
 pub(crate) use self::dev::Dev;
 use crate::cli::{Cli, Command};
@@ -29,5 +35,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Archive(args) => archive::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Erase(args) => erase::run(args).await,
+        Command::Connect(args) => connect::run(args).await,
+        Command::Connections(args) => connections::run(args).await,
+        Command::Coverage(args) => coverage::run(args).await,
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<()> {
     .await
 }
 
-fn data_type(text: &str) -> anyhow::Result<DataType> {
+pub(super) fn data_type(text: &str) -> anyhow::Result<DataType> {
     text.parse().map_err(|_| {
         let known: Vec<_> = DataType::ALL.iter().map(|known| known.as_str()).collect();
         failure::input(format!(
@@ -153,7 +153,7 @@ fn by_type(records: &[FoundRecord]) -> BTreeMap<&'static str, usize> {
     counts
 }
 
-fn provider(connection: &StoredConnection) -> String {
+pub(super) fn provider(connection: &StoredConnection) -> String {
     connection
         .state
         .provider()
@@ -229,7 +229,7 @@ async fn connection(access: &Access, id: &str, as_json: bool) -> anyhow::Result<
     Ok(())
 }
 
-fn connection_json(connection: &StoredConnection) -> Value {
+pub(super) fn connection_json(connection: &StoredConnection) -> Value {
     let state = &connection.state;
     json!({
         "connection_id": connection.id,

@@ -1,0 +1,97 @@
+//! The commands about connections and their history.
+
+use clap::Args;
+
+use super::Place;
+
+/// Whom to connect.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium connect --reference-id person-0001
+                                         a page on which the person chooses a provider
+  terrarium connect --reference-id person-0001 --provider GARMIN
+                                         the provider's own page
+
+Open the link in a real browser, never in an embedded view. Whoever has it can connect.
+Terra is asked with TERRA_DEV_ID and TERRA_API_KEY; without them, the simulated Terra of the running
+local system is.")]
+pub struct ConnectArgs {
+    /// The app's own id for the person
+    #[arg(long, value_name = "REFERENCE_ID")]
+    pub reference_id: String,
+    /// The provider, as Terra spells it [default: the person chooses]
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<String>,
+    /// The language of Terra's pages, as `en`
+    #[arg(long, value_name = "LANGUAGE")]
+    pub language: Option<String>,
+    /// Where the browser goes after success
+    #[arg(long, value_name = "URL")]
+    pub success_url: Option<String>,
+    /// Where the browser goes after failure
+    #[arg(long, value_name = "URL")]
+    pub failure_url: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Whose Terra.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Which connections to list.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium connections
+  terrarium connections --provider GARMIN --status failing
+  terrarium connections --limit 100000 --json")]
+pub struct ConnectionsArgs {
+    /// Only those of this provider, as Terra spells it
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<String>,
+    /// Only those that stand so: active, failing or ended
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Whose days to show.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium coverage --reference-id person-0001
+  terrarium coverage --reference-id person-0001 --provider GARMIN --type sleep --months 24
+  terrarium coverage --reference-id person-0001 --json
+
+One character is one day. Beneath each map stands every run of missing days with its reason, and of
+a connection that has gone quiet the likely cause.")]
+pub struct CoverageArgs {
+    /// The app's own id for the person
+    #[arg(long, value_name = "REFERENCE_ID")]
+    pub reference_id: String,
+    /// Only this provider, as Terra spells it
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<String>,
+    /// Only this type; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// How many months, this one included
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=240))]
+    pub months: u16,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: Place,
+}

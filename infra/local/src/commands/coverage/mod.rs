@@ -1,0 +1,201 @@
+//! `terrarium coverage`: what is known of each day.
+
+mod map;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::history::{
+    day::{self, Span},
+    gap::Quiet,
+    reach::{Fetch, ProviderHistory},
+    window::{State, Window},
+};
+use jiff::{ToSpan as _, civil::Date};
+use models::data::DataType;
+use serde_json::{Value, json};
+use store::table::connections::StoredConnection;
+
+use self::map::{Gap, TypeMap};
+use super::{
+    access::{self, Access, now},
+    person, show, signs,
+};
+use crate::{cli::CoverageArgs, failure, output, text};
+
+/// How far back the newest webhook is looked for.
+const WEBHOOK_DAYS: i64 = 7;
+
+pub(super) async fn run(args: CoverageArgs) -> anyhow::Result<()> {
+    let types = types(&args.types)?;
+    access::with(&args.place, async |access| {
+        let provider = args.provider.as_deref();
+        let connections = person::connections(access, &args.reference_id, provider).await?;
+        let webhook_at_ms = signs::newest_webhook_ms(&access.table, WEBHOOK_DAYS, now()).await?;
+        let mut shown = Vec::new();
+        for connection in connections {
+            shown.push(look(access, connection, &types, args.months, webhook_at_ms).await?);
+        }
+        if args.json {
+            let connections: Vec<_> = shown.iter().map(Shown::json).collect();
+            return output::json(&json!({
+                "reference_id": args.reference_id,
+                "connections": connections,
+            }));
+        }
+        let colored = output::is_terminal();
+        output::line(map::legend(colored))?;
+        for connection in &shown {
+            output::line("")?;
+            connection.print(colored)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The types that were named; none means all.
+fn types(named: &[String]) -> anyhow::Result<BTreeSet<DataType>> {
+    named.iter().map(|text| askable(text)).collect()
+}
+
+/// A type of whose days something can be known.
+pub(super) fn askable(text: &str) -> anyhow::Result<DataType> {
+    use domain::history::coverage::Keyed;
+
+    let data_type = show::data_type(text)?;
+    if Keyed::of(data_type).is_some() {
+        return Ok(data_type);
+    }
+    let askable = DataType::ALL.iter();
+    let askable = askable.filter(|&&data_type| Keyed::of(data_type).is_some());
+    let askable: Vec<_> = askable.map(|data_type| data_type.as_str()).collect();
+    Err(failure::input(format!(
+        "Terra cannot be asked for days of {data_type}; it can for: {}",
+        askable.join(", ")
+    )))
+}
+
+/// What is shown of one connection.
+struct Shown {
+    connection: StoredConnection,
+    quiet: Option<Quiet>,
+    types: BTreeMap<DataType, TypeMap>,
+    now_ms: i64,
+}
+
+async fn look(
+    access: &Access,
+    connection: StoredConnection,
+    types: &BTreeSet<DataType>,
+    months: u16,
+    webhook_at_ms: Option<i64>,
+) -> anyhow::Result<Shown> {
+    let now_ms = now().as_millisecond();
+    let span = newest_months(months, now_ms)?;
+    let table = &access.table;
+    let outages = table.outages().await?;
+    let mut known = table
+        .known_days(&connection, Some(span.from()), now_ms)
+        .await?;
+    known.retain(|data_type, _| types.is_empty() || types.contains(data_type));
+    let windows: Vec<Window> = signs::backfills(table, &connection)
+        .await?
+        .into_iter()
+        .flat_map(|(_, windows)| windows)
+        .collect();
+    let maps = known.iter().map(|(&data_type, known)| {
+        let days = known.known(&outages).coverage(span, now_ms);
+        let failed = windows.iter().filter_map(|window| match window.state() {
+            State::Failed { reason, .. } if window.id().data_type == data_type => {
+                Some((window.span(), *reason))
+            }
+            _ => None,
+        });
+        (data_type, TypeMap::new(days, &failed.collect::<Vec<_>>()))
+    });
+    let types = maps.collect();
+    let quiet = signs::why_quiet(table, &connection, &windows, webhook_at_ms, now_ms).await?;
+    Ok(Shown {
+        connection,
+        quiet,
+        types,
+        now_ms,
+    })
+}
+
+/// The days of the newest months, up to the latest day on Earth.
+fn newest_months(months: u16, now_ms: i64) -> anyhow::Result<Span> {
+    let newest = day::latest_on_earth(now_ms);
+    let back = i32::from(months.saturating_sub(1));
+    let oldest: Date = newest.first_of_month().checked_sub(back.months())?;
+    Ok(Span::new(oldest, day::next(newest))?)
+}
+
+impl Shown {
+    fn print(&self, colored: bool) -> anyhow::Result<()> {
+        let state = &self.connection.state;
+        let newest = match state.data_at_ms() {
+            Some(at_ms) => format!("newest data {} UTC", text::date_time(at_ms)),
+            None => "no data yet".to_owned(),
+        };
+        output::line(format!(
+            "{}  {}, {newest}, connection {}",
+            show::provider(&self.connection),
+            state.status(),
+            self.connection.id,
+        ))?;
+        if let Some(quiet) = self.quiet {
+            let age = text::age(quiet.since_ms, self.now_ms);
+            output::line(format!("  quiet for {age}: {}", signs::told(quiet.cause)))?;
+        }
+        if self.types.is_empty() {
+            output::line(format!("  {}", self.why_no_types()))?;
+        }
+        for (data_type, map) in &self.types {
+            output::line(format!("\n  {data_type:<12}{}", map.counts_text()))?;
+            let lines = map.lines(colored);
+            if lines.is_empty() {
+                output::line("    no day within the provider's reach")?;
+                continue;
+            }
+            output::line(format!("    {:<9}{}", "", map::RULER))?;
+            for (month, line) in lines {
+                output::line(format!("    {month:<9}{line}"))?;
+            }
+            for gap in &map.gaps {
+                output::line(format!("    {}", gap.text()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn why_no_types(&self) -> &'static str {
+        match self.connection.state.provider().map(ProviderHistory::of) {
+            None => "its provider is not known yet: nothing can be said of its days",
+            Some(history) if history.fetch == Fetch::Phone => {
+                "only the app on the phone sends its data: Terra cannot be asked for days, so \
+                 nothing is known of those without records"
+            }
+            Some(_) => "this provider has none of these types",
+        }
+    }
+
+    fn json(&self) -> Value {
+        let types = self.types.iter().map(|(data_type, map)| {
+            let days = map.days.iter();
+            let days: BTreeMap<_, _> = days
+                .map(|(day, state)| (day.to_string(), json!(map::Mark::of(*state))))
+                .collect();
+            let gaps: Vec<_> = map.gaps.iter().map(Gap::json).collect();
+            let json = json!({"counts": map.counts(), "days": days, "gaps": gaps});
+            (data_type.as_str(), json)
+        });
+        let mut json = show::connection_json(&self.connection);
+        if let Value::Object(json) = &mut json {
+            json.insert("quiet".to_owned(), json!(self.quiet));
+            let types: BTreeMap<_, _> = types.collect();
+            json.insert("types".to_owned(), json!(types));
+        }
+        json
+    }
+}

@@ -1,0 +1,184 @@
+//! Terra's API, as a command reaches it.
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+use models::ids::Provider;
+use runtime::{settings::Settings, telemetry::Chain};
+use secrecy::SecretString;
+use terra_client::api::{self, BaseUrl, Jitter, TerraClient, TerraError, WidgetAddress};
+
+use super::access::{self, Address, TerraAddress, data_dir};
+use crate::{cli::Place, failure};
+
+const BASE_URL: &str = "an https URL like https://host/path";
+
+/// Terra as the environment names it, else the simulated one of the system that runs in the folder.
+///
+/// # Errors
+///
+/// When there is neither, or the settings are wrong; exit code 2.
+pub(super) fn terra_client(place: &Place) -> anyhow::Result<TerraClient> {
+    let settings = settings(place)?.ok_or_else(|| {
+        failure::input(
+            "Terra cannot be asked without credentials: set TERRA_DEV_ID and TERRA_API_KEY, or \
+             start the local system with its simulator",
+        )
+    })?;
+    client(&settings)
+}
+
+/// A client with these settings.
+pub(super) fn client(settings: &api::Settings) -> anyhow::Result<TerraClient> {
+    TerraClient::new(settings, Jitter::random())
+        .map_err(|error| failure::input(Chain(&error).to_string()))
+}
+
+/// How to reach Terra; `None` when nothing says how.
+///
+/// What the environment says counts as a whole: its key never goes to an address from elsewhere.
+pub(super) fn settings(place: &Place) -> anyhow::Result<Option<api::Settings>> {
+    let from_env = of_environment(Settings::from_env())?;
+    if from_env.is_some() || access::is_on_aws(place)? {
+        return Ok(from_env);
+    }
+    let data_dir = data_dir(place.data.as_ref());
+    if !data_dir.is_dir() {
+        return Ok(None);
+    }
+    let running = Address::of_running(&data_dir)?;
+    let terra = running.and_then(|address| address.terra);
+    terra
+        .map(|terra| of_simulator(&data_dir, &terra))
+        .transpose()
+}
+
+fn of_environment(mut settings: Settings) -> anyhow::Result<Option<api::Settings>> {
+    let told = settings.optional::<String>("TERRA_DEV_ID", "the dev id");
+    let key = settings.optional_secret("TERRA_API_KEY", "the API key");
+    let base_url = base_url(&mut settings, "TERRA_API_URL");
+    let widget_url = self::base_url(&mut settings, "TERRA_WIDGET_URL");
+    let any = told.is_some() || key.is_some() || base_url.is_some() || widget_url.is_some();
+    if any && told.is_none() {
+        settings.refuse(
+            "TERRA_DEV_ID",
+            "is not set",
+            "the dev id of Terra's dashboard",
+        );
+    }
+    if any && key.is_none() {
+        settings.refuse(
+            "TERRA_API_KEY",
+            "is not set",
+            "the API key of Terra's dashboard",
+        );
+    }
+    settings
+        .finish(|| Some(()))
+        .map_err(|error| failure::input(error.to_string()))?;
+    let (Some(dev_id), Some(key)) = (told, key) else {
+        return Ok(None);
+    };
+    let mut terra = api::Settings::new(&dev_id, key);
+    terra.base_url = base_url.unwrap_or(terra.base_url);
+    if let Some(widget_url) = widget_url {
+        terra.widget_base_url = widget_url;
+        terra.widget_address = WidgetAddress::Widget;
+    }
+    Ok(Some(terra))
+}
+
+fn base_url(settings: &mut Settings, name: &str) -> Option<BaseUrl> {
+    let text = settings.optional_url(name)?;
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        settings.refuse(name, "cannot be used", BASE_URL);
+    }
+    parsed
+}
+
+fn of_simulator(data_dir: &Path, terra: &TerraAddress) -> anyhow::Result<api::Settings> {
+    let file = data_dir.join(&terra.api_key_file);
+    let key =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut settings = api::Settings::new(&terra.dev_id, SecretString::from(key.trim()));
+    let base = |path: &str| {
+        let url = format!("{}{path}", terra.url.trim_end_matches('/'));
+        url.parse()
+            .context("the simulated Terra has no usable address")
+    };
+    settings.base_url = base("/api/v2")?;
+    settings.former_base_url = base("/v2")?;
+    settings.widget_base_url = base("")?;
+    Ok(settings)
+}
+
+/// What Terra did not do, and what to do about it.
+pub(super) fn failed(error: TerraError) -> anyhow::Error {
+    match advice(&error) {
+        Some(advice) => anyhow::anyhow!("{}: {advice}", Chain(&error)),
+        None => error.into(),
+    }
+}
+
+/// What a person can do about a failed call.
+pub(super) fn advice(error: &TerraError) -> Option<&'static str> {
+    match error {
+        TerraError::Credentials { .. } => Some(
+            "compare TERRA_DEV_ID and TERRA_API_KEY with Terra's dashboard; both belong to one \
+             environment",
+        ),
+        TerraError::Unreachable { .. } => Some("try again; TERRA_API_URL says where Terra is"),
+        TerraError::MalformedAnswer { .. } => {
+            Some("this does not look like Terra's API: is TERRA_API_URL right?")
+        }
+        TerraError::RetryAfter { .. } => Some("wait, and try again"),
+        _ => None,
+    }
+}
+
+/// A provider as a person wrote it: Terra spells them in capitals.
+pub(super) fn provider(text: &str) -> anyhow::Result<Provider> {
+    Provider::new(&text.trim().to_uppercase()).ok_or_else(|| {
+        failure::input("a provider is written as Terra spells it, for example GARMIN")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(variables: &[(&str, &str)]) -> anyhow::Result<Option<api::Settings>> {
+        of_environment(Settings::from_map(variables.iter().copied()))
+    }
+
+    #[test]
+    fn the_environment_names_terra_as_a_whole_or_not_at_all() {
+        assert!(told(&[]).unwrap().is_none());
+        let both = [("TERRA_DEV_ID", "dev"), ("TERRA_API_KEY", "key")];
+        let terra = told(&both).unwrap().unwrap();
+        assert_eq!(terra.base_url, BaseUrl::API);
+        assert_eq!(terra.widget_address, WidgetAddress::Api);
+        let local = ("TERRA_API_URL", "http://127.0.0.1:4100/api/v2");
+        let widget = ("TERRA_WIDGET_URL", "http://127.0.0.1:4100");
+        let terra = told(&[both[0], both[1], local, widget]).unwrap().unwrap();
+        assert_eq!(terra.base_url.to_string(), local.1);
+        assert_eq!(terra.widget_address, WidgetAddress::Widget);
+
+        for wrong in [
+            vec![both[0]],
+            vec![both[1]],
+            vec![local],
+            vec![both[0], both[1], ("TERRA_API_URL", "http://example.org")],
+            vec![
+                both[0],
+                both[1],
+                ("TERRA_API_URL", "https://me:secret@host"),
+            ],
+        ] {
+            let error = told(&wrong).unwrap_err();
+            assert_eq!(failure::exit_code(&error), 2, "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}
