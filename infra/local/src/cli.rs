@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
 
-pub use self::history::{ConnectArgs, ConnectionsArgs, CoverageArgs};
+pub use self::history::{
+    BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, CoverageArgs, StatusArgs, WishArgs,
+};
 
 /// Where the local system keeps everything, unless told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "./.terrarium";
@@ -63,6 +65,8 @@ pub enum Command {
     Connections(ConnectionsArgs),
     /// Show what is known of each day of a person
     Coverage(CoverageArgs),
+    /// Ask Terra for the past: plan it, start it, follow it
+    Backfill(BackfillArgs),
 }
 
 /// How to start the system.

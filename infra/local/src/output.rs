@@ -6,6 +6,10 @@ use std::{
 };
 
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use crossterm::{
+    cursor::MoveTo,
+    terminal::{Clear, ClearType},
+};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -18,6 +22,19 @@ use crate::failure::Failure;
 pub fn line(text: impl Display) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(closed)
+}
+
+/// A text in place of everything that the terminal shows.
+///
+/// # Errors
+///
+/// As [`line()`].
+pub fn redraw(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    crossterm::queue!(out, Clear(ClearType::All), MoveTo(0, 0))
+        .and_then(|()| writeln!(out, "{text}"))
         .and_then(|()| out.flush())
         .map_err(closed)
 }

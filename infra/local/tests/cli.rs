@@ -241,6 +241,10 @@ fn every_help_text_has_examples() {
         &["connect", "--help"],
         &["connections", "--help"],
         &["coverage", "--help"],
+        &["backfill", "--help"],
+        &["backfill", "plan", "--help"],
+        &["backfill", "start", "--help"],
+        &["backfill", "status", "--help"],
     ] {
         let help = ok(command);
         assert!(help.contains("Examples:\n  "), "{command:?}: {help}");

@@ -1,8 +1,9 @@
 //! The commands about connections and their history.
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use jiff::civil::Date;
 
-use super::Place;
+use super::{Place, day};
 
 /// Whom to connect.
 #[derive(Debug, Args)]
@@ -94,4 +95,102 @@ pub struct CoverageArgs {
     /// Whose data.
     #[command(flatten)]
     pub place: Place,
+}
+
+/// What to do about the past.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium backfill plan --reference-id person-0001 --from 2026-01-01 --to 2026-03-31
+  terrarium backfill start --reference-id person-0001 --from 2026-01-01 --to 2026-03-31
+  terrarium backfill status --reference-id person-0001 --watch
+  terrarium backfill pause 3f9c…")]
+pub struct BackfillArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: BackfillCommand,
+    /// Whose data.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// What to do about the past.
+#[derive(Debug, Subcommand)]
+pub enum BackfillCommand {
+    /// Show what asking would take; nothing is sent or stored
+    Plan(WishArgs),
+    /// Ask; the work is done by history-fetch and survives restarts
+    Start(WishArgs),
+    /// Show how far backfills are
+    Status(StatusArgs),
+    /// Ask nothing until told to go on
+    Pause {
+        /// The backfill's id, as `status` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Go on with a paused one
+    Resume {
+        /// The backfill's id, as `status` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Ask nothing any more, for good; what was fetched stays
+    Cancel {
+        /// The backfill's id, as `status` shows it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// Whose days to ask for, and which.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium backfill plan --reference-id person-0001
+                                         all that the provider has; once per connection
+  terrarium backfill plan --reference-id person-0001 --from 2026-01-01 --to 2026-03-31
+  terrarium backfill start --reference-id person-0001 --provider GARMIN --type sleep --type daily \\
+    --from 2026-01-01")]
+pub struct WishArgs {
+    /// The app's own id for the person
+    #[arg(long, value_name = "REFERENCE_ID")]
+    pub reference_id: String,
+    /// Only this provider, as Terra spells it
+    #[arg(long, value_name = "PROVIDER")]
+    pub provider: Option<String>,
+    /// First day [default: all that the provider has]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub from: Option<Date>,
+    /// Last day [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub to: Option<Date>,
+    /// Only this type; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which backfills to show.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium backfill status              all that are not done
+  terrarium backfill status 3f9c… --watch
+  terrarium backfill status --reference-id person-0001 --json")]
+pub struct StatusArgs {
+    /// The backfill's id
+    #[arg(value_name = "ID", conflicts_with = "reference_id")]
+    pub id: Option<String>,
+    /// All of this person, the app's own id
+    #[arg(long, value_name = "REFERENCE_ID")]
+    pub reference_id: Option<String>,
+    /// Follow until all are done
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }

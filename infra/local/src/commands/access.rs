@@ -187,6 +187,11 @@ impl Access {
         Self::open_folder(&data_dir(place.data.as_ref())).await
     }
 
+    /// Whether somebody is at work on what lies here: AWS always is, a folder while its system runs.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.database.is_none()
+    }
+
     async fn open_aws() -> anyhow::Result<Self> {
         let mut settings = Settings::from_env();
         let table_name = settings.required::<String>("TABLE_NAME", "the table's name");

@@ -2,6 +2,7 @@
 
 mod access;
 mod archive;
+mod backfill;
 mod connect;
 mod connections;
 mod coverage;
@@ -38,5 +39,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Connect(args) => connect::run(args).await,
         Command::Connections(args) => connections::run(args).await,
         Command::Coverage(args) => coverage::run(args).await,
+        Command::Backfill(args) => backfill::run(args).await,
     }
 }

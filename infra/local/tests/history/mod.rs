@@ -1,5 +1,6 @@
 //! The commands about connections and their history.
 
+mod backfill;
 mod coverage;
 mod terra;
 mod world;

@@ -152,7 +152,11 @@ impl Shown {
             output::line(format!("  {}", self.why_no_types()))?;
         }
         for (data_type, map) in &self.types {
-            output::line(format!("\n  {data_type:<12}{}", map.counts_text()))?;
+            output::line(format!(
+                "\n  {:<14}{}",
+                data_type.as_str(),
+                map.counts_text()
+            ))?;
             let lines = map.lines(colored);
             if lines.is_empty() {
                 output::line("    no day within the provider's reach")?;
@@ -160,7 +164,7 @@ impl Shown {
             }
             output::line(format!("    {:<9}{}", "", map::RULER))?;
             for (month, line) in lines {
-                output::line(format!("    {month:<9}{line}"))?;
+                output::line(format!("    {month}  {line}"))?;
             }
             for gap in &map.gaps {
                 output::line(format!("    {}", gap.text()))?;
