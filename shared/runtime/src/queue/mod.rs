@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use domain::Retry;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use self::sqs::SqsTransport;
+pub use self::sqs::{QueueDepth, SqsTransport};
 
 /// The most bytes that one message, or one batch of messages, may have.
 ///

@@ -6,6 +6,7 @@ use aws_sdk_sqs::{
     error::ProvideErrorMetadata,
     types::{QueueAttributeName, SendMessageBatchRequestEntry as Entry},
 };
+use aws_types::SdkConfig;
 use domain::Retry;
 use tracing::info;
 
@@ -22,6 +23,19 @@ pub struct SqsTransport {
     queue_url: String,
 }
 
+/// How full a queue is. SQS counts approximately.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Messages that can be received.
+    pub waiting: u64,
+    /// Messages that were received and neither deleted nor given back yet.
+    pub in_flight: u64,
+    /// Messages that are held back.
+    pub delayed: u64,
+    /// The URL of its dead-letter queue, if it has one.
+    pub dead_letter_url: Option<String>,
+}
+
 impl SqsTransport {
     /// The queue with this URL.
     pub fn new(client: Client, queue_url: impl Into<String>) -> Self {
@@ -29,6 +43,11 @@ impl SqsTransport {
             client,
             queue_url: queue_url.into(),
         }
+    }
+
+    /// The queue with this URL, through a client of its own.
+    pub fn with_config(config: &SdkConfig, queue_url: impl Into<String>) -> Self {
+        Self::new(Client::new(config), queue_url)
     }
 
     /// Opens the connection that the first message will use: TCP and TLS, at a time when nobody
@@ -44,6 +63,51 @@ impl SqsTransport {
         if let Err(error) = asked {
             info!(error = %Chain(&error), "cannot open a connection to the queue yet");
         }
+    }
+
+    /// How full the queue is, as SQS counts.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`]; it takes the permission `sqs:GetQueueAttributes`.
+    pub async fn depth(&self) -> Result<QueueDepth, QueueError> {
+        use QueueAttributeName as Name;
+
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.queue_url)
+            .attribute_names(Name::ApproximateNumberOfMessages)
+            .attribute_names(Name::ApproximateNumberOfMessagesNotVisible)
+            .attribute_names(Name::ApproximateNumberOfMessagesDelayed)
+            .attribute_names(Name::RedrivePolicy)
+            .send()
+            .await
+            .map_err(|error| self.failed("look at", error))?;
+        let attributes = answer.attributes.unwrap_or_default();
+        let number = |name: &Name| {
+            let text = attributes.get(name);
+            text.and_then(|text| text.parse().ok()).unwrap_or_default()
+        };
+        let policy = attributes.get(&Name::RedrivePolicy);
+        Ok(QueueDepth {
+            waiting: number(&Name::ApproximateNumberOfMessages),
+            in_flight: number(&Name::ApproximateNumberOfMessagesNotVisible),
+            delayed: number(&Name::ApproximateNumberOfMessagesDelayed),
+            dead_letter_url: policy.and_then(|policy| self.dead_letter_url(policy)),
+        })
+    }
+
+    /// A dead-letter queue lies in the account and region of its queue, so only the name differs.
+    fn dead_letter_url(&self, policy: &str) -> Option<String> {
+        let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+        let name = policy
+            .get("deadLetterTargetArn")?
+            .as_str()?
+            .rsplit(':')
+            .next()?;
+        let (account, _) = self.queue_url.rsplit_once('/')?;
+        Some(format!("{account}/{name}"))
     }
 
     async fn send_one(&self, message: Outgoing) -> Result<(), QueueError> {
@@ -93,8 +157,16 @@ impl SqsTransport {
         &self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> QueueError {
+        self.failed("send to", source)
+    }
+
+    fn failed(
+        &self,
+        operation: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> QueueError {
         QueueError::Unavailable {
-            operation: "send to",
+            operation,
             queue: self.queue().to_owned(),
             source: source.into(),
         }
@@ -269,6 +341,35 @@ mod tests {
         );
         assert_eq!(error.retry(), Retry::Later);
         insta::assert_snapshot!(error, @"1 of 3 messages did not reach events: InternalError");
+    }
+
+    #[tokio::test]
+    async fn the_depth_is_read_with_where_dead_letters_go() {
+        let policy = json!({
+            "deadLetterTargetArn": "arn:aws:sqs:eu-west-1:1:events-dead-letters",
+            "maxReceiveCount": 5,
+        });
+        let attributes = json!({
+            "ApproximateNumberOfMessages": "12",
+            "ApproximateNumberOfMessagesNotVisible": "3",
+            "ApproximateNumberOfMessagesDelayed": "1",
+            "RedrivePolicy": policy.to_string(),
+        });
+        let (transport, _) = answering("200 OK", &json!({ "Attributes": attributes }));
+        let dead_letters = "https://sqs.eu-west-1.amazonaws.com/1/events-dead-letters";
+        let depth = QueueDepth {
+            waiting: 12,
+            in_flight: 3,
+            delayed: 1,
+            dead_letter_url: Some(dead_letters.to_owned()),
+        };
+        assert_eq!(transport.depth().await.unwrap(), depth);
+
+        let denied = json!({ "__type": "com.amazonaws.sqs#AccessDenied" });
+        let (transport, _) = answering("400 Bad Request", &denied);
+        let error = transport.depth().await.unwrap_err();
+        assert!(Chain(&error).to_string().contains("AccessDenied"));
+        insta::assert_snapshot!(error, @"cannot look at events");
     }
 
     fn messages(sizes: &[usize]) -> Vec<Outgoing> {
