@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
 
 pub use self::history::{
-    BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, CoverageArgs, StatusArgs, WishArgs,
+    BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, CoverageArgs, DoctorArgs,
+    StatusArgs, WishArgs,
 };
 
 /// Where the local system keeps everything, unless told otherwise.
@@ -31,6 +32,7 @@ Examples:
   terrarium replay --dry-run             would today's code store anything differently?
   terrarium coverage --reference-id person-0001
                                          a map of days: what is there, and what is missing
+  terrarium doctor                       what is wrong, and what to do about it
 
 Exit codes: 0 done, 1 failed, 2 wrong input, 3 not found.")]
 pub struct Cli {
@@ -67,6 +69,8 @@ pub enum Command {
     Coverage(CoverageArgs),
     /// Ask Terra for the past: plan it, start it, follow it
     Backfill(BackfillArgs),
+    /// Check whether everything is as it should be, and say what to do
+    Doctor(DoctorArgs),
 }
 
 /// How to start the system.

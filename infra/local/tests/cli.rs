@@ -241,6 +241,7 @@ fn every_help_text_has_examples() {
         &["connect", "--help"],
         &["connections", "--help"],
         &["coverage", "--help"],
+        &["doctor", "--help"],
         &["backfill", "--help"],
         &["backfill", "plan", "--help"],
         &["backfill", "start", "--help"],

@@ -170,6 +170,8 @@ pub(super) struct Access {
     pub(super) signing_secrets: Vec<SigningSecret>,
     /// Where it is, for a person.
     pub(super) place: String,
+    /// The data folder, when it is one.
+    pub(super) folder: Option<PathBuf>,
     database: Option<Embedded>,
 }
 
@@ -206,6 +208,7 @@ impl Access {
             place: format!("table {table_name} and bucket {bucket} on AWS"),
             table: Table::new(aws_sdk_dynamodb::Client::new(&config), table_name),
             signing_secrets: usable(&signing_secrets),
+            folder: None,
             database: None,
         })
     }
@@ -236,6 +239,7 @@ impl Access {
             archive: Archive::folder(data_dir)?,
             signing_secrets: usable(&secrets::load(data_dir).await?),
             place: format!("the folder {}", data_dir.display()),
+            folder: Some(data_dir.to_owned()),
             database,
         })
     }

@@ -7,6 +7,7 @@ mod connect;
 mod connections;
 mod coverage;
 mod dev;
+mod doctor;
 mod erase;
 mod person;
 mod posting;
@@ -40,5 +41,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Connections(args) => connections::run(args).await,
         Command::Coverage(args) => coverage::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
     }
 }

@@ -14,10 +14,15 @@ use domain::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use models::ids::WebhookId;
 use store::table::{Table, connections::StoredConnection};
 
 use super::connections;
 
+/// What the trace ids of webhooks begin with that `terrarium doctor` sends.
+pub(super) const OWN_TRACE: &str = "doctor-";
+/// Webhooks of a day among which one that we have not sent is looked for.
+const NEWEST: usize = 200;
 /// Other connections of a provider that are looked at.
 const PEERS: usize = 500;
 /// A refusal older than this says nothing of today. Unit: milliseconds.
@@ -37,7 +42,7 @@ pub(super) async fn backfills(
     Ok(backfills)
 }
 
-/// When the newest webhook came, looking back over so many days. Unit: Unix milliseconds.
+/// When the newest webhook came that `terrarium doctor` has not sent, looking back over so many days. Unit: Unix milliseconds.
 pub(super) async fn newest_webhook_ms(
     table: &Table,
     days: i64,
@@ -46,8 +51,9 @@ pub(super) async fn newest_webhook_ms(
     let today = now.to_zoned(TimeZone::UTC).date();
     for back in 0..days {
         let day = today.saturating_sub(back.days());
-        let newest = table.webhooks_of_day(&day.to_string(), 1).await?;
-        if let Some(newest) = newest.first() {
+        let newest = table.webhooks_of_day(&day.to_string(), NEWEST).await?;
+        let ours = |id: &WebhookId| id.as_str().starts_with(OWN_TRACE);
+        if let Some(newest) = newest.iter().find(|entry| !ours(&entry.webhook_id)) {
             return Ok(Some(newest.received_at_ms));
         }
     }

@@ -2,5 +2,6 @@
 
 mod backfill;
 mod coverage;
+mod doctor;
 mod terra;
 mod world;

@@ -165,7 +165,7 @@ fn show_wished(wished: &[Wished]) -> anyhow::Result<()> {
         (
             "takes",
             format!(
-                "{} at least, at the quotas\nTerra takes {DAYS_PER_USER_AND_HOUR} days per user \
+                "{} by the quotas alone\nTerra takes {DAYS_PER_USER_AND_HOUR} days per user \
                  and hour; connections are asked side by side",
                 about(hours)
             ),
