@@ -181,4 +181,33 @@ mod tests {
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
+
+    #[test]
+    fn the_simulator_is_asked_with_the_key_of_its_file() {
+        use secrecy::ExposeSecret as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let terra = TerraAddress {
+            url: "http://127.0.0.1:4100/".to_owned(),
+            dev_id: "simulated".to_owned(),
+            api_key_file: "terra-api-key".into(),
+        };
+        let missing = of_simulator(folder.path(), &terra).unwrap_err();
+        assert!(missing.to_string().contains("terra-api-key"), "{missing}");
+        fs::write(folder.path().join("terra-api-key"), "key\n").unwrap();
+        let settings = of_simulator(folder.path(), &terra).unwrap();
+        assert_eq!(settings.api_key.expose_secret(), "key");
+        assert_eq!(
+            settings.base_url.to_string(),
+            "http://127.0.0.1:4100/api/v2"
+        );
+        assert_eq!(
+            settings.former_base_url.to_string(),
+            "http://127.0.0.1:4100/v2"
+        );
+        assert_eq!(
+            settings.widget_base_url.to_string(),
+            "http://127.0.0.1:4100"
+        );
+    }
 }

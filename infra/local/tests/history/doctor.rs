@@ -162,3 +162,30 @@ async fn each_thing_that_is_wrong_is_told_with_what_to_do() {
         "no data folder",
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_is_lacking_on_aws_is_named() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let denied = r#"{"__type": "com.amazonaws#AccessDeniedException",
+        "message": "User: arn:aws:iam::1:user/me is not authorized to perform: dynamodb:GetItem"}"#;
+    let router = Router::new().fallback(move || async move { (StatusCode::BAD_REQUEST, denied) });
+    tokio::spawn(axum::serve(listener, router).into_future());
+    let queue_url = format!("{endpoint}/1/events");
+    let variables = [
+        ("TABLE_NAME", "terrarium"),
+        ("ARCHIVE_BUCKET", "bucket"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+        ("AWS_SECRET_ACCESS_KEY", "swordfish"),
+        ("AWS_ENDPOINT_URL", &endpoint),
+        ("AWS_MAX_ATTEMPTS", "1"),
+        ("EVENTS_QUEUE_URL", &queue_url),
+    ];
+    let (findings, code) = doctor(&variables, &[]);
+    findings.wrong("table", "dynamodb:GetItem");
+    findings.wrong("table", "lacks a permission");
+    findings.wrong("queues", "lacks a permission");
+    findings.wrong("archive", "");
+    assert_eq!(code, 1);
+}

@@ -27,7 +27,7 @@ pub(super) async fn run(args: DoctorArgs) -> anyhow::Result<()> {
         Err(error) if failure::exit_code(&error) == 2 => return Err(error),
         Err(error) => {
             let why = Chain(error.as_ref()).to_string();
-            findings.push(finding::unreachable("table and archive", &why));
+            findings.push(finding::unreachable("access", &why));
             None
         }
     };
