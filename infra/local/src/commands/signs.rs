@@ -9,7 +9,7 @@ use domain::{
         day::DAY_MS,
         gap::{Cause, Quiet, Signs, quiet},
         reach::ProviderHistory,
-        window::{State, Window, retry::Reason},
+        window::Window,
     },
 };
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -26,7 +26,7 @@ const NEWEST: usize = 200;
 /// Other connections of a provider that are looked at.
 const PEERS: usize = 500;
 /// A refusal older than this says nothing of today. Unit: milliseconds.
-const LATELY_MS: i64 = 30 * DAY_MS;
+const LATELY_MS: i64 = 14 * DAY_MS;
 
 /// A connection's backfills, each with all its windows.
 pub(super) async fn backfills(
@@ -64,7 +64,7 @@ pub(super) async fn newest_webhook_ms(
 pub(super) async fn why_quiet(
     table: &Table,
     connection: &StoredConnection,
-    windows: &[Window],
+    backfills: &[(Backfill, Vec<Window>)],
     webhook_at_ms: Option<i64>,
     now_ms: i64,
 ) -> anyhow::Result<Option<Quiet>> {
@@ -78,7 +78,7 @@ pub(super) async fn why_quiet(
         data_at_ms: connection.state.data_at_ms(),
         peers_data_at_ms: None,
         webhook_at_ms,
-        permission_refused: refused_lately(windows, now_ms),
+        permission_refused: refused_lately(backfills, now_ms),
     };
     let alone = quiet(&signs, history, now_ms);
     // Only then do others matter, and asking for them takes its time.
@@ -98,12 +98,12 @@ pub(super) async fn why_quiet(
     Ok(quiet(&signs, history, now_ms))
 }
 
-fn refused_lately(windows: &[Window], now_ms: i64) -> bool {
-    windows.iter().any(|window| match window.state() {
-        State::Failed { at_ms, reason } => {
-            *reason == Reason::ProviderRefused && now_ms.saturating_sub(*at_ms) < LATELY_MS
-        }
-        _ => false,
+/// Whether a backfill that ended lately was refused a type for good.
+fn refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64) -> bool {
+    backfills.iter().any(|(backfill, _)| {
+        let lately = backfill.done.as_ref().map(|done| done.at_ms);
+        let lately = lately.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < LATELY_MS);
+        lately && !backfill.refused.is_empty()
     })
 }
 
@@ -129,5 +129,45 @@ pub(super) fn told(cause: Cause) -> &'static str {
         }
         Cause::ProviderLate => "data of other people of this provider do not come either: wait",
         Cause::NothingRecorded => "everything works: the person records nothing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use domain::{
+        connection::ConnectionId,
+        history::backfill::{Done, Plan, Totals},
+    };
+    use models::{data::DataType, ids::TerraUserId};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_counts_for_two_weeks() {
+        let connection = ConnectionId::of(&TerraUserId::new("u").unwrap());
+        let plan = Plan::gaps(
+            &connection,
+            BTreeMap::from([(
+                DataType::Sleep,
+                BTreeSet::from([jiff::civil::date(2026, 7, 1)]),
+            )]),
+            0,
+        );
+        let done = Done {
+            at_ms: 0,
+            totals: Totals::default(),
+            announcing_until_ms: 0,
+            announced: true,
+        };
+        let backfill = Backfill {
+            done: Some(done),
+            ..Backfill::new(plan.unwrap()).with_refused(DataType::Sleep)
+        };
+        let refused = [(backfill, Vec::new())];
+        assert!(refused_lately(&refused, 13 * DAY_MS));
+        assert!(!refused_lately(&refused, 15 * DAY_MS));
+        assert!(!refused_lately(&[], 0));
     }
 }

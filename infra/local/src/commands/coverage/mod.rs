@@ -98,11 +98,8 @@ async fn look(
         .known_days(&connection, Some(span.from()), now_ms)
         .await?;
     known.retain(|data_type, _| types.is_empty() || types.contains(data_type));
-    let windows: Vec<Window> = signs::backfills(table, &connection)
-        .await?
-        .into_iter()
-        .flat_map(|(_, windows)| windows)
-        .collect();
+    let backfills = signs::backfills(table, &connection).await?;
+    let windows: Vec<&Window> = backfills.iter().flat_map(|(_, windows)| windows).collect();
     let maps = known.iter().map(|(&data_type, known)| {
         let days = known.known(&outages).coverage(span, now_ms);
         let failed = windows.iter().filter_map(|window| match window.state() {
@@ -114,7 +111,7 @@ async fn look(
         (data_type, TypeMap::new(days, &failed.collect::<Vec<_>>()))
     });
     let types = maps.collect();
-    let quiet = signs::why_quiet(table, &connection, &windows, webhook_at_ms, now_ms).await?;
+    let quiet = signs::why_quiet(table, &connection, &backfills, webhook_at_ms, now_ms).await?;
     Ok(Shown {
         connection,
         quiet,

@@ -20,7 +20,11 @@ use crate::{
 
 const CHECK: &str = "queues";
 /// The queues that can be named, and the variables that do.
-const VARIABLES: [&str; 2] = ["EVENTS_QUEUE_URL", "HISTORY_QUEUE_URL"];
+const VARIABLES: [&str; 3] = [
+    "EVENTS_QUEUE_URL",
+    "BACKFILL_EVENTS_QUEUE_URL",
+    "HISTORY_QUEUE_URL",
+];
 /// More than this waits only when something does not work.
 const MANY: u64 = 100_000;
 
@@ -76,7 +80,7 @@ async fn of_aws() -> Vec<Finding> {
         return vec![Finding::unknown(
             CHECK,
             "their addresses are not known here",
-            format!("set {}", VARIABLES.join(" and ")),
+            format!("set {}", VARIABLES.join(", ")),
         )];
     }
     let mut findings = Vec::new();
