@@ -13,6 +13,8 @@ mod bad_input;
 mod convergence;
 mod fold;
 mod kill;
+mod past;
+mod past_stories;
 mod samples;
 mod signatures;
 mod stories;

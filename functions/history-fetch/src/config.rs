@@ -41,6 +41,7 @@ const API_KEY: &str = "api_key";
 /// | `HISTORY_QUEUE_URL` | our own jobs | required |
 /// | `TERRA_CREDENTIALS_ARN` or `TERRA_CREDENTIALS` | `{"dev_id": "…", "api_key": "…"}` | required |
 /// | `TERRA_API_URL` | Terra's API | Terra's own |
+/// | `HISTORY_MAX_DAYS` | how far back a first backfill goes at most | the provider's reach |
 /// | `FETCH_VIA` | `answer` or `webhook`: how data are to come, see [`App::via`] | `answer` |
 ///
 /// and those of [`runtime::aws::sdk_config`].
@@ -53,6 +54,7 @@ pub struct Config {
     credentials: SecretSource,
     terra_api_url: BaseUrl,
     via: Via,
+    max_days: Option<u32>,
     sdk: SdkConfig,
 }
 
@@ -78,6 +80,7 @@ impl Config {
                 None
             }
         };
+        let max_days = settings.optional("HISTORY_MAX_DAYS", "a number of days");
         let sdk = aws::sdk_config(&mut settings);
         settings.finish(|| {
             Some(Self {
@@ -88,6 +91,7 @@ impl Config {
                 credentials: credentials?,
                 terra_api_url,
                 via: via?,
+                max_days,
                 sdk: sdk?,
             })
         })
@@ -112,6 +116,11 @@ pub struct App {
     /// what it got. As webhooks, Terra has more time for slow providers, but only silence tells
     /// that nothing comes.
     pub via: Via,
+    /// How far back a first backfill goes at most, where the provider has more. Unit: days.
+    pub max_days: Option<u32>,
+    /// How long after a connection was made an empty answer is not believed: Terra fetches some
+    /// history by itself first, and has nothing to give meanwhile (FACTS section 4).
+    pub trust_empty_after: Duration,
     /// The longest time by which a comparison with Terra's list is put off, so that accounts set
     /// up alike do not all ask in the same minute.
     pub spread: Duration,
@@ -131,6 +140,8 @@ impl fmt::Debug for App {
     }
 }
 
+/// FACTS section 4 says "within 1–2 hours".
+pub const TRUST_EMPTY_AFTER: Duration = Duration::from_hours(2);
 const SPREAD: Duration = Duration::from_mins(10);
 
 /// The longest that one call to Terra takes, with all its retries: shorter than a lease.
@@ -169,6 +180,8 @@ impl App {
             jobs: Queue::sqs(sqs, config.history_queue_url),
             quotas: Quotas::default(),
             via: config.via,
+            max_days: config.max_days,
+            trust_empty_after: TRUST_EMPTY_AFTER,
             spread: SPREAD,
             clock,
             metrics: Sink::Stdout,
@@ -199,5 +212,7 @@ impl App {
 pub fn terra_client(mut settings: api::Settings) -> Result<TerraClient, InvalidSettings> {
     settings.timeouts.total = CALL_TIMEOUT;
     settings.retries.attempts = 1;
+    // The buckets in the table hold for all workers.
+    settings.keeps_limits = false;
     TerraClient::new(&settings, Jitter::random())
 }

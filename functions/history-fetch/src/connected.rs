@@ -96,7 +96,14 @@ pub(crate) async fn plan_first(
     let supported = app.supported.of(app, provider).await?;
     let history = ProviderHistory::of(provider);
     let connected_at_ms = state.connected_at_ms().unwrap_or(now_ms);
-    let plan = Plan::first(&connection.id, history, &supported, connected_at_ms, now_ms);
+    let plan = Plan::first(
+        &connection.id,
+        history,
+        &supported,
+        connected_at_ms,
+        app.max_days,
+        now_ms,
+    );
     let Some(plan) = plan else {
         return Ok(false);
     };

@@ -15,7 +15,7 @@ use crate::{
     config::App,
     connected,
     error::HistoryError,
-    gaps, reconcile, requests,
+    gaps, pace, reconcile, requests,
     work::{Worked, work},
 };
 
@@ -76,9 +76,21 @@ pub async fn run(
 ) -> Result<(), HistoryError> {
     match job {
         HistoryMessage::Work => {
-            let Worked { windows, .. } = Box::pin(work(app, worker, until)).await?;
-            if windows > 0 {
-                info!(windows, "history fetched");
+            let mut all = 0;
+            loop {
+                let Worked {
+                    windows, paused, ..
+                } = Box::pin(work(app, worker, until)).await?;
+                all += windows;
+                match paused {
+                    Some(wait) if pace::until((app.clock)(), wait) < until => {
+                        tokio::time::sleep(wait).await;
+                    }
+                    _ => break,
+                }
+            }
+            if all > 0 {
+                info!(windows = all, "history fetched");
             }
             Ok(())
         }

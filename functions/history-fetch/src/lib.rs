@@ -25,7 +25,7 @@ mod window;
 mod work;
 
 pub use self::{
-    config::{App, Clock, Config, terra_client},
+    config::{App, Clock, Config, TRUST_EMPTY_AFTER, terra_client},
     connected::Supported,
     error::HistoryError,
     handler::{Deadline, Trigger, handle, run},

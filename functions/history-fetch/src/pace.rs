@@ -1,6 +1,9 @@
 //! How fast Terra is asked, by all workers together: buckets in the table.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use domain::{
     connection::ConnectionId,
@@ -12,19 +15,77 @@ use store::table::key::Paced;
 
 use crate::{config::App, error::HistoryError};
 
-/// Takes what a request draws from every bucket. `Some`: not now, but after this long.
+/// Calls that a worker may make for the account, taken from its bucket in one go: one by one, the
+/// workers would only wait for each other's writes of that one item.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    left: AtomicU32,
+    /// When there are more.
+    wait: Duration,
+}
+
+/// Takes up to `calls` calls for the account. What is not used of them is lost, which errs on the
+/// side of asking less.
+pub(crate) async fn allowance(app: &App, calls: u32) -> Result<Allowance, HistoryError> {
+    let now = (app.clock)();
+    let quota = app.quotas.account;
+    let most = calls.clamp(1, quota.burst());
+    let take = |bucket: Option<Bucket>| {
+        let bucket = bucket.unwrap_or_default();
+        let mut wait = Duration::ZERO;
+        for calls in (1..=most).rev() {
+            match bucket.take(quota, now, calls) {
+                Ok(next) => return (next, (calls, wait)),
+                Err(Refused::Wait(lacking)) => wait = lacking,
+                Err(Refused::Never) => {}
+            }
+        }
+        (bucket, (0, wait))
+    };
+    let (limit, paced) = place_of_account();
+    let table = &app.table;
+    let taken = table.take_from_bucket(limit, &paced, now.as_millisecond(), take);
+    let (calls, wait) = taken.await?;
+    Ok(Allowance {
+        left: AtomicU32::new(calls),
+        wait: wait.max(SHORTEST_WAIT),
+    })
+}
+
+/// The shortest pause of a worker whose account may make no call now.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+impl Allowance {
+    /// How long it takes until there are more, when there is none left.
+    pub(crate) fn is_used_up(&self) -> Option<Duration> {
+        (self.left.load(Ordering::Relaxed) == 0).then_some(self.wait)
+    }
+
+    /// One call. `Err`: there is none left, but will be after this long.
+    pub(crate) fn take(&self) -> Result<(), Duration> {
+        let one_less = |left: u32| left.checked_sub(1);
+        let taken = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        taken.map(drop).map_err(|_| self.wait)
+    }
+}
+
+/// Takes what a request draws from the buckets of its user and provider. `Some`: not now, but after
+/// this long.
 ///
-/// The buckets are items of their own and are drawn from one after the other, the scarcest first:
-/// when a later one is empty, what was taken from the earlier ones is lost. That errs on the side of
-/// asking less.
+/// The buckets are items of their own and are drawn from one after the other, the days, which cost
+/// more than one, last: when a later one is empty, what was taken from the earlier ones is lost.
 pub(crate) async fn take(
     app: &App,
     connection: &ConnectionId,
     ask: &Ask<'_>,
 ) -> Result<Option<Duration>, HistoryError> {
     let now = (app.clock)();
-    for demand in app.quotas.demands(ask).into_iter().rev() {
-        let (limit, paced) = place(&demand.scope, connection);
+    for demand in app.quotas.demands(ask) {
+        let Some((limit, paced)) = place(&demand.scope, connection) else {
+            continue;
+        };
         let take = |bucket: Option<Bucket>| {
             let bucket = bucket.unwrap_or_default();
             match bucket.take(demand.quota, now, demand.cost) {
@@ -50,7 +111,9 @@ pub(crate) async fn close(
 ) -> Result<(), HistoryError> {
     let now = (app.clock)();
     let until = until(now, wait);
-    let (limit, paced) = place(&Scope::UserDays(user.clone()), connection);
+    let Some((limit, paced)) = place(&Scope::UserDays(user.clone()), connection) else {
+        return Ok(());
+    };
     let close = |bucket: Option<Bucket>| (bucket.unwrap_or_default().closed_until(until), ());
     let table = &app.table;
     Ok(table
@@ -79,12 +142,18 @@ fn wait(refused: Refused, demand: &Demand) -> Duration {
     }
 }
 
+/// Where the bucket of a user or provider is; the account's is drawn from by [`allowance`].
+///
 /// A person who comes back gets a new Terra user id and keeps the connection: its buckets stay.
-fn place(scope: &Scope, connection: &ConnectionId) -> (&'static str, Paced) {
-    match scope {
-        Scope::Account => ("calls", Paced::Account),
+fn place(scope: &Scope, connection: &ConnectionId) -> Option<(&'static str, Paced)> {
+    Some(match scope {
+        Scope::Account => return None,
         Scope::Provider(provider) => ("calls", Paced::Provider(provider.clone())),
         Scope::UserCalls(_) => ("calls", Paced::Connection(connection.clone())),
         Scope::UserDays(_) => ("days", Paced::Connection(connection.clone())),
-    }
+    })
+}
+
+fn place_of_account() -> (&'static str, Paced) {
+    ("calls", Paced::Account)
 }

@@ -25,7 +25,14 @@ use terra_client::api::{
 };
 use tracing::{Instrument as _, info, info_span};
 
-use crate::{answer, config::App, error::HistoryError, pace, requests, work::Step};
+use crate::{
+    answer,
+    config::App,
+    error::HistoryError,
+    pace::{self, Allowance},
+    requests,
+    work::Step,
+};
 
 /// How long a worker has a window: longer than one call to Terra takes, with the writes around it.
 const LEASE_MS: i64 = 120_000;
@@ -36,18 +43,28 @@ const FIRST_WEBHOOK_MS: i64 = 3_600_000;
 const FAILING_MS: i64 = 3_600_000;
 /// The shortest that a window is put off for an empty bucket.
 const SHORTEST_WAIT_MS: i64 = 500;
+/// The longest: then it is looked at again.
+const LONGEST_WAIT_MS: i64 = 12 * 3_600_000;
 
 /// Does what a due window needs.
 pub(crate) async fn work(
     app: &App,
     worker: &WorkerId,
     id: &WindowId,
+    allowance: &Allowance,
 ) -> Result<Step, HistoryError> {
     let span = info_span!("window", backfill_id = %id.backfill, data_type = %id.data_type);
-    Box::pin(step(app, worker, id)).instrument(span).await
+    Box::pin(step(app, worker, id, allowance))
+        .instrument(span)
+        .await
 }
 
-async fn step(app: &App, worker: &WorkerId, id: &WindowId) -> Result<Step, HistoryError> {
+async fn step(
+    app: &App,
+    worker: &WorkerId,
+    id: &WindowId,
+    allowance: &Allowance,
+) -> Result<Step, HistoryError> {
     let now_ms = app.now_ms();
     // An answer that comes as webhooks: what came of it is known to the request.
     if let Some(window) = app.table.window(id).await?
@@ -55,6 +72,10 @@ async fn step(app: &App, worker: &WorkerId, id: &WindowId) -> Result<Step, Histo
         && requests::look(app, &window).await?
     {
         return Ok(Step::Noted);
+    }
+    // Nothing is taken that could not be asked.
+    if let Some(wait) = allowance.is_used_up() {
+        return Ok(Step::Paused(wait));
     }
     let until_ms = now_ms.saturating_add(LEASE_MS);
     let table = &app.table;
@@ -71,6 +92,7 @@ async fn step(app: &App, worker: &WorkerId, id: &WindowId) -> Result<Step, Histo
         until_ms: now_ms.saturating_add(ms),
     };
     let current = connection.as_ref().and_then(Connection::current);
+    let connected_at_ms = connection.as_ref().and_then(Connection::connected_at_ms);
     let (user, provider) = match (&connection, current) {
         (Some(connection), Some((user, _))) if connection.status() != Status::Ended => {
             if connection.status() == Status::Failing {
@@ -94,22 +116,42 @@ async fn step(app: &App, worker: &WorkerId, id: &WindowId) -> Result<Step, Histo
         data_type: Some(id.data_type),
         days: window.request().length_days(),
     };
+    if let Err(wait) = allowance.take() {
+        table.apply_to_window(id, &put_off(0), now_ms).await?;
+        return Ok(Step::Paused(wait));
+    }
     if let Some(wait) = pace::take(app, window.connection(), &ask).await? {
-        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-        let wait_ms = wait_ms.clamp(SHORTEST_WAIT_MS, 12 * 3_600_000);
+        let wait_ms = ms(wait).clamp(SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
         table.apply_to_window(id, &put_off(wait_ms), now_ms).await?;
         return Ok(Step::Noted);
     }
-    ask_terra(app, worker, &window, user, provider).await
+    let who = Who {
+        user,
+        provider,
+        connected_at_ms: connected_at_ms.unwrap_or_default(),
+    };
+    ask_terra(app, worker, &window, who).await
+}
+
+/// Whom Terra is asked about.
+#[derive(Clone, Copy)]
+struct Who<'a> {
+    user: &'a TerraUserId,
+    provider: Option<&'a Provider>,
+    connected_at_ms: i64,
 }
 
 async fn ask_terra(
     app: &App,
     worker: &WorkerId,
     window: &Window,
-    user: &TerraUserId,
-    provider: Option<&Provider>,
+    who: Who<'_>,
 ) -> Result<Step, HistoryError> {
+    let Who {
+        user,
+        provider,
+        connected_at_ms,
+    } = who;
     let id = window.id();
     let asked_at_ms = app.now_ms();
     let deadline_ms = asked_at_ms.saturating_add(LEASE_MS);
@@ -131,7 +173,18 @@ async fn ask_terra(
         via: app.via,
         samples: Samples::With,
     };
-    match app.terra.data(&request).await {
+    let answered = app.terra.data(&request).await;
+    let nothing = match &answered {
+        Ok(DataAnswer::Data(payload)) => payload.records == 0,
+        Ok(DataAnswer::NoData) => true,
+        _ => false,
+    };
+    let trusted_from_ms = connected_at_ms.saturating_add(ms(app.trust_empty_after));
+    if nothing && asked_at_ms < trusted_from_ms {
+        let wait = Duration::from_millis(u64::try_from(trusted_from_ms - asked_at_ms).unwrap_or(0));
+        return apply(app, &window, set_back(Reason::Processing, Some(wait))).await;
+    }
+    match answered {
         Ok(DataAnswer::Data(payload)) => {
             match answer::queue(app, &window, asked_at_ms, &payload).await? {
                 Some(answer) => {
@@ -266,7 +319,7 @@ fn set_back(worker: &WorkerId, reason: Reason, wait: Option<Duration>) -> Event 
     Event::SetBack {
         by: worker.clone(),
         reason,
-        retry_after_ms: wait.and_then(|wait| i64::try_from(wait.as_millis()).ok()),
+        retry_after_ms: wait.map(ms),
         jitter: jitter(),
     }
 }
@@ -291,6 +344,10 @@ fn count(app: &App, outcome: &'static str) {
         Metrics::new("Terrarium", "history-fetch").dimension(Dimension::Outcome, outcome);
     metrics.count("Windows", 1);
     metrics.send(app.now_ms(), app.metrics);
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn jitter() -> Jitter {

@@ -1,15 +1,22 @@
 //! What is due, one after the other, until nothing is or the time is over.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::history::window::{BackfillId, WindowId, WorkerId};
 use futures::{StreamExt as _, future::BoxFuture, stream};
 use jiff::SignedDuration;
 use runtime::telemetry::Chain;
 use store::table::history::Due;
-use tracing::{error, warn};
+use tracing::warn;
 
-use crate::{config::App, done, error::HistoryError, handler::Deadline, window};
+use crate::{
+    config::App,
+    done,
+    error::HistoryError,
+    handler::Deadline,
+    pace::{self, Allowance},
+    window,
+};
 
 /// What is looked at in one go.
 const BATCH: usize = 64;
@@ -26,6 +33,8 @@ pub struct Worked {
     pub windows: usize,
     /// Looks that changed something, windows among them.
     pub steps: usize,
+    /// The account's limit is reached for so long; more is due.
+    pub paused: Option<Duration>,
 }
 
 /// Works on what is due until nothing is, or until `until` is near.
@@ -39,6 +48,9 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
     let mut all = Worked::default();
     while (app.clock)() + LAST_START < until {
         let due = app.table.due(app.now_ms(), BATCH).await?;
+        let windows = due.iter().filter(|due| matches!(due, Due::Window(_)));
+        let windows = u32::try_from(windows.count()).unwrap_or(u32::MAX);
+        let allowance = pace::allowance(app, windows).await?;
         let (count, mut by_backfill) = (due.len(), BTreeMap::<BackfillId, Vec<Due>>::new());
         for due in due {
             let id = match &due {
@@ -48,7 +60,7 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
         }
         let mut groups: Vec<BoxFuture<'_, _>> = Vec::with_capacity(by_backfill.len());
         for group in by_backfill.into_values() {
-            groups.push(Box::pin(work_on(app, &worker, group, until)));
+            groups.push(Box::pin(work_on(app, &worker, group, &allowance, until)));
         }
         let results: Vec<_> = stream::iter(groups)
             .buffer_unordered(CONCURRENT_BACKFILLS)
@@ -58,6 +70,7 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
         let (mut round, mut failed) = (Worked::default(), 0);
         for result in results {
             match result {
+                Ok(Step::Paused(wait)) => round.paused = round.paused.max(Some(wait)),
                 Ok(step) => {
                     round.windows += usize::from(step == Step::Asked);
                     round.steps += usize::from(step != Step::Nothing);
@@ -79,8 +92,9 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
                 all: count,
             });
         }
+        all.paused = round.paused;
         // What the list still names has been taken by others, or is being put off.
-        if round.steps == 0 {
+        if round.steps == 0 || round.paused.is_some() {
             break;
         }
     }
@@ -96,12 +110,15 @@ pub(crate) enum Step {
     Noted,
     /// Somebody else has it.
     Nothing,
+    /// Nobody can be asked for anything for so long.
+    Paused(Duration),
 }
 
 async fn work_on(
     app: &App,
     worker: &WorkerId,
     group: Vec<Due>,
+    allowance: &Allowance,
     until: Deadline,
 ) -> Vec<Result<Step, HistoryError>> {
     let mut results = Vec::with_capacity(group.len());
@@ -110,15 +127,12 @@ async fn work_on(
             break;
         }
         let result = match due {
-            Due::Window(id) => window::work(app, worker, &id).await,
+            Due::Window(id) => window::work(app, worker, &id, allowance).await,
             Due::Backfill(id) => done::look(app, &id).await,
         };
-        let refused = matches!(result, Err(HistoryError::Credentials));
-        if refused {
-            error!("Terra refuses the credentials");
-        }
+        let stop = matches!(result, Err(HistoryError::Credentials) | Ok(Step::Paused(_)));
         results.push(result);
-        if refused {
+        if stop {
             break;
         }
     }

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
 
 pub use self::history::{
-    BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, CoverageArgs, DoctorArgs,
-    StatusArgs, WishArgs,
+    BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, ConnectionsCommand, CoverageArgs,
+    DoctorArgs, StatusArgs, WishArgs,
 };
 
 /// Where the local system keeps everything, unless told otherwise.

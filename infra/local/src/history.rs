@@ -33,6 +33,10 @@ pub struct HistoryOptions {
     pub quotas: Quotas,
     /// How data are to come.
     pub via: Via,
+    /// How far back a first backfill goes at most. Unit: days.
+    pub max_days: Option<u32>,
+    /// See [`App::trust_empty_after`].
+    pub trust_empty_after: Duration,
     /// When what is done; never, where somebody else sees to it.
     pub schedule: Option<Schedule>,
 }
@@ -56,6 +60,8 @@ impl HistoryOptions {
             terra,
             quotas: Quotas::default(),
             via: Via::Answer,
+            max_days: None,
+            trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
             schedule: Some(Schedule {
                 work: Duration::from_secs(2),
                 reconcile: Duration::from_hours(6),
@@ -74,6 +80,10 @@ impl HistoryOptions {
                 ..Quotas::default()
             },
             via: Via::Answer,
+            // Its people have three months.
+            max_days: Some(365),
+            // It has everything at once.
+            trust_empty_after: Duration::ZERO,
             schedule: Some(Schedule {
                 work: Duration::from_secs(1),
                 reconcile: Duration::from_mins(2),

@@ -366,6 +366,8 @@ fn history_app(
         jobs: Queue::new(queues.transport(HISTORY_QUEUE)),
         quotas: options.quotas.clone(),
         via: options.via,
+        max_days: options.max_days,
+        trust_empty_after: options.trust_empty_after,
         spread: Duration::ZERO,
         clock: Arc::clone(clock),
         metrics: Sink::Nowhere,

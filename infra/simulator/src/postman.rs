@@ -39,12 +39,12 @@ pub struct Posted {
 pub struct Postman {
     truth: Truth,
     api: Option<TerraApi>,
-    deliverer: Deliverer,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    deliverer: Deliverer,
     /// Everything emitted before this has been taken up.
     sent_until: Timestamp,
     /// To be repeated: when, and which attempt that is.
@@ -60,8 +60,8 @@ impl Postman {
         Self {
             truth,
             api,
-            deliverer,
             state: Mutex::new(State {
+                deliverer,
                 sent_until: from,
                 again: BTreeMap::new(),
                 count: 0,
@@ -100,7 +100,7 @@ impl Postman {
                 posted.withheld += 1;
                 continue;
             }
-            match self.deliverer.deliver(&webhook).await {
+            match state.deliverer.deliver(&webhook).await {
                 Outcome::Acknowledged { .. } => {
                     state.failing_since = None;
                     posted.acknowledged += 1;
@@ -118,6 +118,11 @@ impl Postman {
             }
         }
         posted
+    }
+
+    /// Delivers by another deliverer from now on: the destination has another address.
+    pub async fn deliver_by(&self, deliverer: Deliverer) {
+        self.state.lock().await.deliverer = deliverer;
     }
 
     /// Whether the destination has been switched off. It stays so until somebody switches it on.

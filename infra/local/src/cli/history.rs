@@ -49,6 +49,9 @@ Examples:
   terrarium connections --provider GARMIN --status failing
   terrarium connections --limit 100000 --json")]
 pub struct ConnectionsArgs {
+    /// What to do besides listing them.
+    #[command(subcommand)]
+    pub command: Option<ConnectionsCommand>,
     /// Only those of this provider, as Terra spells it
     #[arg(long, value_name = "PROVIDER")]
     pub provider: Option<String>,
@@ -64,6 +67,14 @@ pub struct ConnectionsArgs {
     /// Whose data.
     #[command(flatten)]
     pub place: Place,
+}
+
+/// What to do with connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum ConnectionsCommand {
+    /// Compare them with Terra's list now: take in what is new, end what is gone. Run once, it
+    /// imports an account
+    Reconcile,
 }
 
 /// Whose days to show.

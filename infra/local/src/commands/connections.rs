@@ -9,8 +9,11 @@ use store::table::{
     connections::{CONNECTION_SHARDS, StoredConnection},
 };
 
-use super::{access, show, terra};
-use crate::{cli::ConnectionsArgs, failure, output, text};
+use super::{access, reconcile, show, terra};
+use crate::{
+    cli::{ConnectionsArgs, ConnectionsCommand},
+    failure, output, text,
+};
 
 /// Connections per page of the list.
 const PAGE: usize = 200;
@@ -42,6 +45,9 @@ pub(super) fn all(table: &Table) -> impl Stream<Item = Result<StoredConnection, 
 }
 
 pub(super) async fn run(args: ConnectionsArgs) -> anyhow::Result<()> {
+    if args.command == Some(ConnectionsCommand::Reconcile) {
+        return reconcile::run(&args.place, args.json).await;
+    }
     let provider = args.provider.as_deref().map(terra::provider).transpose()?;
     let status = args.status.as_deref().map(self::status).transpose()?;
     access::with(&args.place, async |access| {

@@ -14,7 +14,7 @@ use terra_client::api;
 use tokio::sync::mpsc;
 
 use super::{
-    access::{Address, Lock, data_dir},
+    access::{Address, Lock, TerraAddress, data_dir},
     secrets,
     simulation::{self, Plan, Simulation},
 };
@@ -117,21 +117,27 @@ impl Dev {
         } else {
             Some(simulation::Place::take().await?)
         };
-        options.history = place
-            .as_ref()
-            .map(|place| {
-                let mut terra =
-                    api::Settings::new(simulation::DEV_ID, place.api_key.clone().into());
-                terra.base_url = place.api_url()?;
-                anyhow::Ok(HistoryOptions::simulated(terra))
-            })
-            .transpose()?;
+        let (history, terra) = match &place {
+            Some(place) => {
+                let api_key = place.api_key.clone();
+                let terra = TerraAddress {
+                    url: place.url.clone(),
+                    dev_id: simulation::DEV_ID.to_owned(),
+                    api_key_file: secrets::keep_api_key(&data_dir, &api_key)?,
+                };
+                let mut settings = api::Settings::new(&terra.dev_id, api_key.into());
+                settings.base_url = place.api_url()?;
+                (Some(HistoryOptions::simulated(settings)), Some(terra))
+            }
+            None => (super::terra::real()?.map(HistoryOptions::new), None),
+        };
+        options.history = history;
         let system = System::start(options.clone(), Some(observer)).await?;
         let address = Address {
             webhook_url: system.webhook_url.clone(),
             dynamodb_url: system.dynamodb_url.clone(),
             pid: std::process::id(),
-            terra: None,
+            terra,
         };
         address.write(&data_dir)?;
 
@@ -193,6 +199,10 @@ impl Dev {
             (
                 format!("terrarium show user person-0001{data}"),
                 "a person's connections and records",
+            ),
+            (
+                format!("terrarium coverage --reference-id person-0001{data}"),
+                "each day of their past: had, empty, missing",
             ),
             (
                 format!("terrarium show webhooks --parked{data}"),
@@ -324,6 +334,11 @@ async fn print_lines(
 
 fn banner(dev: &Dev) -> anyhow::Result<()> {
     output::line("terrarium is running")?;
+    let history = match (&dev.system.history, dev.simulation.is_some()) {
+        (Some(_), true) => "asks the simulated Terra for everybody's past",
+        (Some(_), false) => "asks Terra, as TERRA_DEV_ID and TERRA_API_KEY say",
+        (None, _) => "is off: TERRA_DEV_ID and TERRA_API_KEY are not set",
+    };
     let simulator = if dev.simulation.is_some() {
         "sends webhooks as Terra does, a few of them wrong on purpose"
     } else {
@@ -338,6 +353,7 @@ fn banner(dev: &Dev) -> anyhow::Result<()> {
         ),
         ("logs", dev.data_dir.join(LOG_FILE).display().to_string()),
         ("simulator", simulator.to_owned()),
+        ("history", history.to_owned()),
     ];
     for (name, value) in facts {
         output::line(format!("  {name:<12} {value}"))?;

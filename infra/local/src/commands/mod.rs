@@ -11,6 +11,7 @@ mod doctor;
 mod erase;
 mod person;
 mod posting;
+mod reconcile;
 mod replay;
 mod secrets;
 mod send;

@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::failure;
 
 const FILE: &str = "signing-secrets.json";
+const API_KEY_FILE: &str = "simulator-api-key";
 const VARIABLE: &str = "SIGNING_SECRETS";
 /// The simulator's secret in the file.
 const SIMULATOR: &str = "simulator";
@@ -89,12 +90,28 @@ fn pairs(secrets: Vec<NamedSecret>) -> Vec<(String, String)> {
         .collect()
 }
 
-fn make(path: &Path) -> anyhow::Result<()> {
+/// Keeps the simulated Terra's key for commands: the name of its file in the data folder.
+pub(super) fn keep_api_key(data_dir: &Path, api_key: &str) -> anyhow::Result<PathBuf> {
+    let path = data_dir.join(API_KEY_FILE);
+    let written = only_for_its_owner()
+        .truncate(true)
+        .create(true)
+        .open(&path)
+        .and_then(|mut file| writeln!(file, "{api_key}"));
+    written.with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(API_KEY_FILE.into())
+}
+
+fn only_for_its_owner() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = match options.open(path) {
+    options
+}
+
+fn make(path: &Path) -> anyhow::Result<()> {
+    let mut file = match only_for_its_owner().create_new(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
         Err(error) => {

@@ -38,7 +38,7 @@ pub(super) fn client(settings: &api::Settings) -> anyhow::Result<TerraClient> {
 ///
 /// What the environment says counts as a whole: its key never goes to an address from elsewhere.
 pub(super) fn settings(place: &Place) -> anyhow::Result<Option<api::Settings>> {
-    let from_env = of_environment(Settings::from_env())?;
+    let from_env = real()?;
     if from_env.is_some() || access::is_on_aws(place)? {
         return Ok(from_env);
     }
@@ -51,6 +51,11 @@ pub(super) fn settings(place: &Place) -> anyhow::Result<Option<api::Settings>> {
     terra
         .map(|terra| of_simulator(&data_dir, &terra))
         .transpose()
+}
+
+/// Terra as the environment names it; `None` when it does not.
+pub(super) fn real() -> anyhow::Result<Option<api::Settings>> {
+    of_environment(Settings::from_env())
 }
 
 fn of_environment(mut settings: Settings) -> anyhow::Result<Option<api::Settings>> {

@@ -68,7 +68,8 @@ pub struct Plan {
 
 impl Plan {
     /// The first backfill of a connection: all that the provider has of the `supported` types (from
-    /// `/integrations/detailed`), from its reach to today, which is wherever on Earth it is latest.
+    /// `/integrations/detailed`), from its reach to today, which is wherever on Earth it is latest;
+    /// and no more than `max_days`, where that is less.
     ///
     /// `None`: there is nothing that could be asked for.
     pub fn first(
@@ -76,10 +77,13 @@ impl Plan {
         history: &ProviderHistory,
         supported: &BTreeSet<DataType>,
         connected_at_ms: i64,
+        max_days: Option<u32>,
         now_ms: i64,
     ) -> Option<Self> {
         let until = day::next(day::latest_on_earth(now_ms));
-        let all = Span::new(history.first_day(connected_at_ms), until).ok()?;
+        let reach = history.first_day(connected_at_ms);
+        let wanted = max_days.map(|days| day::plus(until, -i64::from(days)));
+        let all = Span::new(wanted.map_or(reach, |wanted| wanted.max(reach)), until).ok()?;
         let askable = supported
             .iter()
             .filter(|&&data_type| history.can_be_asked(data_type));
@@ -393,9 +397,12 @@ impl Backfill {
         if self.order == Order::Cancel {
             return connected.max(reach);
         }
-        self.stopped_before
-            .get(&data_type)
-            .map_or(reach, |&stop| stop.max(reach))
+        let planned = self.plan.days_of(data_type).iter();
+        let planned = planned.map(|span| span.from()).min();
+        let stop = self.stopped_before.get(&data_type).copied();
+        reach
+            .max(planned.unwrap_or(reach))
+            .max(stop.unwrap_or(reach))
     }
 }
 

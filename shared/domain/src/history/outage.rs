@@ -1,16 +1,16 @@
 //! When our intake took no webhooks.
 //!
-//! Terra repeats what was not taken for about a day, and then it is lost and the destination is
-//! switched off (FACTS section 7, "Answer, timeout, retries"). So silence of a day or more, with
+//! Terra repeats what was not taken for a little over a day, and then it is lost and the destination
+//! is switched off (FACTS section 7, "Answer, timeout, retries"). So silence of more than that, with
 //! webhooks on either side of it, means lost webhooks; shorter silence heals by itself. An account
-//! so small that a day without webhooks is ordinary has its days asked for once more than needed.
+//! so small that it is silent for longer has its days asked for once more than needed.
 
 use serde::{Deserialize, Serialize};
 
 use super::{coverage::Outage, day::HOUR_MS};
 
 /// Silence of this length counts as an outage. Unit: milliseconds.
-pub const OUTAGE_MS: i64 = 24 * HOUR_MS;
+pub const OUTAGE_MS: i64 = 30 * HOUR_MS;
 /// How many outages are remembered: gaps are looked for in the last weeks only.
 const REMEMBERED: usize = 32;
 

@@ -532,7 +532,8 @@ impl Table {
         Ok(ids)
     }
 
-    /// Removes a connection with all its records. Its aliases stay and say that it was erased.
+    /// Removes a connection with all its records and backfills. Its aliases stay and say that it was
+    /// erased.
     ///
     /// # Errors
     ///
@@ -558,9 +559,13 @@ impl Table {
                 .await
                 .map_err(TableError::unavailable("erase", &key))?;
         }
-        let mut erased = self.erase_records(&connection.id).await?;
-        for former in connection.former_ids() {
-            erased += self.erase_records(&former).await?;
+        // Then what would fetch more.
+        let mut ids = connection.former_ids();
+        ids.insert(connection.id.clone());
+        let mut erased = 0;
+        for id in ids {
+            self.erase_backfills(&id).await?;
+            erased += self.erase_records(&id).await?;
         }
         if let Some(reference_id) = connection.state.reference_id() {
             let owner = RecordOwner::Person(Some(reference_id.clone()));

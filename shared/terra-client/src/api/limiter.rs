@@ -1,7 +1,7 @@
 //! Our own limits, in memory: one process never asks faster than Terra allows.
 //!
 //! Several processes together can. For them the same buckets are kept in the table, by the same
-//! rule; these here stay as the last guard.
+//! rule, and this one is told to leave it to them.
 
 use std::{
     collections::BTreeMap,
@@ -18,14 +18,15 @@ const MANY: usize = 10_000;
 
 #[derive(Debug)]
 pub(super) struct Limiter {
-    quotas: Quotas,
+    /// `None`: somebody else keeps them.
+    quotas: Option<Quotas>,
     /// Buckets need a time that only goes forward, and no calendar: ours begins here, at zero.
     start: Instant,
     buckets: Mutex<BTreeMap<Scope, Bucket>>,
 }
 
 impl Limiter {
-    pub(super) fn new(quotas: Quotas) -> Self {
+    pub(super) fn new(quotas: Option<Quotas>) -> Self {
         Self {
             quotas,
             start: Instant::now(),
@@ -35,12 +36,15 @@ impl Limiter {
 
     /// Takes what a request draws, or nothing.
     pub(super) fn take(&self, ask: &Ask<'_>) -> Result<(), Refused> {
+        let Some(quotas) = &self.quotas else {
+            return Ok(());
+        };
         let now = self.now();
         let mut buckets = self.buckets();
         if buckets.len() > MANY {
             buckets.retain(|_, bucket| !bucket.is_full(now));
         }
-        take_all(&mut buckets, &self.quotas.demands(ask), now)
+        take_all(&mut buckets, &quotas.demands(ask), now)
     }
 
     /// Terra says that the user has no more than `left` days.
@@ -59,8 +63,11 @@ impl Limiter {
 
     /// Changes the buckets of the user's days.
     fn note(&self, ask: &Ask<'_>, change: impl Fn(Bucket, &Demand) -> Bucket) {
+        let Some(quotas) = &self.quotas else {
+            return;
+        };
         let mut buckets = self.buckets();
-        for demand in self.quotas.demands(ask) {
+        for demand in quotas.demands(ask) {
             if matches!(demand.scope, Scope::UserDays(_)) {
                 let bucket = buckets.get(&demand.scope).copied().unwrap_or_default();
                 buckets.insert(demand.scope.clone(), change(bucket, &demand));
@@ -93,7 +100,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_limit_is_kept_over_time() {
-        let limiter = Limiter::new(Quotas::default());
+        let limiter = Limiter::new(Some(Quotas::default()));
         let user_id = TerraUserId::new("user-1").unwrap();
         let other = TerraUserId::new("user-2").unwrap();
         let ask = |user_id| Ask {
@@ -114,7 +121,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_terra_says_counts_until_it_has_passed() {
-        let limiter = Limiter::new(Quotas::default());
+        let limiter = Limiter::new(Some(Quotas::default()));
         let user_id = TerraUserId::new("user-1").unwrap();
         let ask = Ask {
             user_id: Some(&user_id),
@@ -136,7 +143,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn full_buckets_are_forgotten() {
-        let limiter = Limiter::new(Quotas::default());
+        let limiter = Limiter::new(Some(Quotas::default()));
         for number in 0..=MANY {
             let user_id = TerraUserId::new(&format!("user-{number}")).unwrap();
             let ask = Ask {

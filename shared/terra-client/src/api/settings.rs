@@ -192,6 +192,8 @@ pub struct Settings {
     pub retries: Retries,
     /// The limits that this client keeps by itself, in memory.
     pub quotas: Quotas,
+    /// Whether it does: not where somebody keeps them for several processes at once.
+    pub keeps_limits: bool,
 }
 
 impl Settings {
@@ -209,6 +211,7 @@ impl Settings {
             bounds: Bounds::default(),
             retries: Retries::default(),
             quotas: Quotas::default(),
+            keeps_limits: true,
         }
     }
 }

@@ -99,7 +99,7 @@ impl Transport {
             timeouts: settings.timeouts,
             retries: settings.retries,
             failure_bytes,
-            limiter: Limiter::new(settings.quotas.clone()),
+            limiter: Limiter::new(settings.keeps_limits.then(|| settings.quotas.clone())),
             jitter,
         })
     }

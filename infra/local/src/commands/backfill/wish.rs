@@ -192,7 +192,7 @@ impl Wish<'_> {
                 ));
             }
             let (id, now_ms) = (&connection.id, self.now_ms);
-            let plan = Plan::first(id, history, &types, connected_at_ms, now_ms);
+            let plan = Plan::first(id, history, &types, connected_at_ms, None, now_ms);
             return plan
                 .map(|plan| (plan, history))
                 .ok_or_else(|| "has nothing that could be asked for".to_owned());

@@ -17,7 +17,7 @@ fn history(provider: &str) -> &'static ProviderHistory {
 
 fn plan(provider: &str) -> Plan {
     let types = BTreeSet::from([DataType::Daily, DataType::Activity, DataType::Athlete]);
-    Plan::first(&connection(), history(provider), &types, NOW, NOW).unwrap()
+    Plan::first(&connection(), history(provider), &types, NOW, None, NOW).unwrap()
 }
 
 fn with(window: &Window, event: Event) -> Window {
@@ -69,7 +69,7 @@ fn the_first_backfill_goes_from_today_to_the_reach_newest_first() {
 #[test]
 fn there_is_no_backfill_where_only_the_phone_sends() {
     let types = BTreeSet::from([DataType::Daily]);
-    let none = Plan::first(&connection(), history("APPLE"), &types, NOW, NOW);
+    let none = Plan::first(&connection(), history("APPLE"), &types, NOW, None, NOW);
     assert_eq!(none, None);
 }
 

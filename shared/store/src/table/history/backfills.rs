@@ -99,7 +99,7 @@ impl Table {
     }
 
     /// Removes the backfills of a connection with all their windows, so that nothing more is asked
-    /// for. Call it before the connection itself is erased, which removes the days asked for.
+    /// for. Erasing the connection does it.
     ///
     /// # Errors
     ///

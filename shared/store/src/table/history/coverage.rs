@@ -92,7 +92,16 @@ impl Table {
                 Ok::<_, TableError>((data_type, known))
             }
         });
-        Ok(try_join_all(known).await?.into_iter().collect())
+        let mut known: BTreeMap<_, _> = try_join_all(known).await?.into_iter().collect();
+        // What the provider does not have is not missing, unless it comes all the same.
+        if let Some(first) = first_of(&backfills) {
+            known.retain(|data_type, days: &mut KnownDays| {
+                let asked = first.plan.days.contains_key(data_type);
+                let refused = first.refused.contains(data_type);
+                (asked && !refused) || days.records.days().next().is_some()
+            });
+        }
+        Ok(known)
     }
 
     /// Its backfills; with their windows where some may be open.
@@ -116,6 +125,11 @@ impl Table {
     }
 }
 
+fn first_of(backfills: &[(Backfill, Vec<Window>)]) -> Option<&Backfill> {
+    let mut backfills = backfills.iter().map(|(backfill, _)| backfill);
+    backfills.find(|backfill| backfill.plan.kind == Kind::First)
+}
+
 fn life(
     connection: &StoredConnection,
     history: &ProviderHistory,
@@ -126,8 +140,7 @@ fn life(
     let connected_at_ms = connection.state.connected_at_ms().unwrap_or(now_ms);
     let reach = history.first_day(connected_at_ms);
     let connected = day::earliest_on_earth(connected_at_ms);
-    let mut backfills = backfills.iter().map(|(backfill, _)| backfill);
-    let first = backfills.find(|backfill| backfill.plan.kind == Kind::First);
+    let first = first_of(backfills);
     Life {
         first_day: first.map_or(reach, |first| first.first_day(data_type, reach, connected)),
         ended_at_ms: connection.state.ended_at_ms(),

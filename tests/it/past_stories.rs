@@ -1,0 +1,301 @@
+//! History from end to end: people with a past, and what becomes of it here.
+
+use domain::{
+    connection::Status,
+    history::{coverage::DayState, day},
+    message::HistoryMessage,
+};
+use jiff::{SignedDuration, Timestamp};
+use models::ids::WebhookId;
+use simulator::{
+    DataType as Kind, Provider, TruthSettings,
+    api::{Asked, Faults},
+};
+use terra_client::api::Via;
+
+use crate::past::{Past, TYPES, Wish};
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+const PROVIDERS: [Provider; 6] = [
+    Provider::Core,
+    Provider::Cronometer,
+    Provider::Garmin,
+    Provider::Oura,
+    Provider::Fitbit,
+    Provider::Withings,
+];
+
+fn start() -> Timestamp {
+    "2026-03-02T09:30:00Z".parse().unwrap()
+}
+
+fn people(people: u64, per_person: usize, history_days: u16) -> TruthSettings {
+    TruthSettings {
+        providers_per_person: per_person,
+        history_days,
+        updates_per_day: 0,
+        ..TruthSettings::new(3, people, &PROVIDERS, start())
+    }
+}
+
+/// Nothing that was asked broke a limit or was no call of Terra's, and nothing was asked twice
+/// without a reason that stands on its window.
+async fn assert_well_behaved(past: &Past) {
+    assert!(
+        past.api.violations().is_empty(),
+        "{:?}",
+        past.api.violations()
+    );
+    for connection in past.truth.connections() {
+        let Some(stored) = past.connection(&connection.terra_user_id).await else {
+            continue;
+        };
+        for (_, windows) in past.backfills(&stored.id).await {
+            for window in windows {
+                let (asked, reasons) = (window.asked() as usize, window.setbacks().len());
+                assert!(
+                    asked <= reasons + 1,
+                    "asked {asked} times for {reasons} reasons"
+                );
+            }
+        }
+    }
+}
+
+/// Every settled day of every type is had or confirmed empty, or cannot have anything.
+async fn assert_complete(past: &Past) {
+    assert_complete_but(past, &[]).await;
+}
+
+/// The same but for those who are gone.
+async fn assert_complete_but(past: &Past, gone: &[&str]) {
+    for connection in past.truth.connections() {
+        if gone.contains(&connection.terra_user_id.as_str()) {
+            continue;
+        }
+        let stored = past.connection(&connection.terra_user_id).await.unwrap();
+        for (data_type, _) in TYPES {
+            for (day, state) in past.coverage(&stored, data_type).await {
+                let known = matches!(
+                    state,
+                    DayState::Have | DayState::ConfirmedEmpty | DayState::Outside(_)
+                );
+                if known {
+                    continue;
+                }
+                let backfills = past.backfills(&stored.id).await;
+                let about = backfills
+                    .iter()
+                    .flat_map(|(_, windows)| windows)
+                    .filter(|window| {
+                        window.id().data_type == data_type && window.span().contains(day)
+                    });
+                panic!(
+                    "{:?} {data_type} {day}: {state:?}, {:?}, {:#?}",
+                    connection.provider,
+                    stored.state.status(),
+                    about.collect::<Vec<_>>()
+                );
+            }
+        }
+        past.assert_true(&connection).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
+    let mut past = Past::start(Wish {
+        max_days: Some(100),
+        ..Wish::new(people(2, 3, 60))
+    })
+    .await;
+    past.live(DAY * 2, HOUR * 6).await;
+    past.live(DAY * 10, DAY).await;
+    assert_complete(&past).await;
+    assert_well_behaved(&past).await;
+    assert_eq!(past.dead_letters().await, 0);
+    for connection in past.truth.connections() {
+        let stored = past.connection(&connection.terra_user_id).await.unwrap();
+        for (backfill, _) in past.backfills(&stored.id).await {
+            assert!(backfill.done.is_some_and(|done| done.announced));
+            let said = WebhookId::fetched(&format!("{}~done", backfill.plan.id));
+            let ledger = past.system().table.webhooks([&said]).await.unwrap();
+            assert_eq!(ledger.len(), 1, "done is said once");
+        }
+    }
+}
+
+/// How much of a year: a little in a moment by default; all of it, for some minutes, where
+/// `TERRARIUM_YEAR` is `full`.
+fn year() -> (TruthSettings, u32, i32) {
+    #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
+    let full = std::env::var("TERRARIUM_YEAR").is_ok_and(|size| size == "full");
+    if full {
+        let within = DAY * 3;
+        let connect_within = within;
+        (
+            TruthSettings {
+                connect_within,
+                ..people(200, 1, 335)
+            },
+            400,
+            30,
+        )
+    } else {
+        (people(4, 2, 40), 80, 8)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_with_every_fault_ends_complete_and_true() {
+    let (people, max_days, days) = year();
+    let mut past = Past::start(Wish {
+        max_days: Some(max_days),
+        faults: Faults::some(11),
+        trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
+        ..Wish::new(people)
+    })
+    .await;
+    let step = HOUR * 8;
+    past.live(DAY, step).await;
+    let users: Vec<_> = past.truth.connections();
+    // Somebody comes back under a new id, somebody vanishes, somebody's token dies for a while.
+    past.api.reauthenticate(&users[0].terra_user_id).unwrap();
+    assert!(past.api.vanish(&users[1].terra_user_id));
+    past.api.kill_token(&users[2].terra_user_id);
+    past.live(DAY, step).await;
+    past.crash().await;
+    past.api.revive_token(&users[2].terra_user_id);
+    past.live(DAY, step).await;
+    past.lose_webhooks().await;
+    past.live(DAY * 3, DAY).await;
+    past.crash().await;
+    past.live(DAY * (days - 6), step).await;
+    // What was given up is claimed again after a pause; then the world behaves.
+    past.api.set_faults(Faults::none());
+    past.live(DAY * 12, DAY).await;
+
+    let vanished = past.connection(&users[1].terra_user_id).await.unwrap();
+    assert_eq!(vanished.state.status(), Status::Ended);
+    assert_complete_but(&past, &[&users[1].terra_user_id]).await;
+    assert_well_behaved(&past).await;
+    assert!(
+        past.api.limited().is_empty()
+            || !past
+                .api
+                .limited()
+                .iter()
+                .any(|asked| asked.faults.is_empty()),
+        "a limit of Terra's was reached"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
+    let mut past = Past::start(Wish {
+        max_days: Some(60),
+        ..Wish::new(people(2, 2, 20))
+    })
+    .await;
+    past.live(DAY * 3, HOUR * 6).await;
+    assert_complete(&past).await;
+    let before = past.now();
+    past.api.forget_requests();
+    past.lose_webhooks().await;
+    past.live(DAY * 3, HOUR * 6).await;
+    assert!(past.postman.is_switched_off().await);
+    let after = past.now();
+    past.take_webhooks_again().await;
+    past.live(DAY * 3, HOUR * 6).await;
+    past.live(DAY * 7, DAY).await;
+
+    assert_complete(&past).await;
+    assert_well_behaved(&past).await;
+    let outages = past.system().table.outages().await.unwrap();
+    assert_eq!(outages.len(), 1);
+    // A day of the outage begins and ends somewhere on Earth, may be sent for late, and is asked for
+    // with a day more on either side.
+    let from = day::plus(day::earliest_on_earth(before.as_millisecond()), -3);
+    let until = day::plus(day::latest_on_earth(after.as_millisecond()), 3);
+    // Other types are asked for anyway, sooner or later: they have days without a record, or any
+    // number of records a day, and only an answer tells that there are no more.
+    let every_day = |asked: &Asked| asked.data_type == Some(Kind::Daily);
+    let asked: Vec<_> = past
+        .api
+        .requests()
+        .into_iter()
+        .filter(every_day)
+        .filter_map(|asked| asked.days)
+        .collect();
+    assert!(!asked.is_empty());
+    for (first, last) in asked {
+        assert!(
+            first >= from && last <= until,
+            "{first}..{last} asked for, {from}..{until} lost"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
+    let mut past = Past::start(Wish {
+        max_days: Some(40),
+        ..Wish::new(people(3, 2, 20))
+    })
+    .await;
+    past.lose_webhooks().await;
+    past.advance(HOUR);
+    past.job(HistoryMessage::Reconcile).await;
+    let users = past.truth.connections();
+    for user in &users {
+        let stored = past.connection(&user.terra_user_id).await.unwrap();
+        assert_eq!(stored.state.status(), Status::Active);
+        assert_eq!(
+            stored.state.reference_id().unwrap().as_str(),
+            user.reference_id
+        );
+    }
+    past.take_webhooks_again().await;
+    past.live(DAY * 12, DAY).await;
+    assert_complete(&past).await;
+
+    assert!(past.api.vanish(&users[0].terra_user_id));
+    past.advance(HOUR);
+    past.job(HistoryMessage::Reconcile).await;
+    for (place, user) in users.iter().enumerate() {
+        let stored = past.connection(&user.terra_user_id).await.unwrap();
+        let status = if place == 0 {
+            Status::Ended
+        } else {
+            Status::Active
+        };
+        assert_eq!(stored.state.status(), status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_come_as_webhooks_end_their_windows() {
+    let mut past = Past::start(Wish {
+        max_days: Some(40),
+        via: Via::Webhook,
+        faults: Faults {
+            seed: 5,
+            chunk_missing: 0.1,
+            chunk_repeated: 0.2,
+            chunks_early: 0.3,
+            silence: 0.1,
+            rate_limit_hit: 0.1,
+            ..Faults::none()
+        },
+        ..Wish::new(people(2, 2, 20))
+    })
+    .await;
+    past.live(DAY * 4, HOUR * 6).await;
+    past.api.set_faults(Faults::none());
+    // What has no record every day is asked for when a week has waited.
+    past.live(DAY * 10, DAY).await;
+    assert_complete(&past).await;
+    assert_well_behaved(&past).await;
+}
