@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ PING_LASTS_S = 300
 UNNAMEABLE = {
     ("WebhookIntakeRole", "WriteTraces"): "X-Ray has no resources",
     ("EventRouterRole", "WriteTraces"): "X-Ray has no resources",
+    ("HistoryFetchRole", "WriteTraces"): "X-Ray has no resources",
     ("AlarmKey", "AccountAdministers"): "a key's policy is about the key itself; AWS's default",
     ("AlarmKey", "AlarmsPublish"): "a key's policy is about the key itself",
 }
@@ -34,12 +36,28 @@ def queues(template: dict) -> dict[str, dict]:
 
 
 @pytest.fixture(scope="module")
-def dead_letters(queues: dict[str, dict]) -> dict[str, str]:
+def working(queues: dict[str, dict]) -> dict[str, str]:
     """Each working queue with its dead-letter queue."""
     return {
         name: name_of(queue["RedrivePolicy"]["deadLetterTargetArn"])
         for name, queue in queues.items()
         if "RedrivePolicy" in queue
+    }
+
+
+@pytest.fixture(scope="module")
+def schedules(template: dict) -> dict[str, dict]:
+    found = resources(template, "AWS::Scheduler::Schedule")
+    assert found
+    return {name: body["Properties"] for name, body in found.items()}
+
+
+@pytest.fixture(scope="module")
+def dead_letters(working: dict[str, str], schedules: dict[str, dict]) -> dict[str, str]:
+    """Each working queue and each schedule with its dead-letter queue."""
+    return working | {
+        name: name_of(schedule["Target"]["DeadLetterConfig"]["Arn"])
+        for name, schedule in schedules.items()
     }
 
 
@@ -62,20 +80,20 @@ def test_every_function_of_the_workspace_is_deployed(functions: dict[str, dict])
     assert {Path(function["CodeUri"]).name for function in functions.values()} == folders
 
 
-def test_every_queue_has_dead_letters_of_its_own(
-    queues: dict[str, dict], dead_letters: dict[str, str]
+def test_every_queue_and_schedule_has_dead_letters_of_its_own(
+    queues: dict[str, dict], working: dict[str, str], dead_letters: dict[str, str]
 ) -> None:
     assert len(set(dead_letters.values())) == len(dead_letters)
-    assert set(queues) == set(dead_letters) | set(dead_letters.values())
+    assert set(queues) == set(working) | set(dead_letters.values())
 
 
 def test_messages_are_received_five_times_and_kept_fourteen_days(
-    queues: dict[str, dict], dead_letters: dict[str, str]
+    queues: dict[str, dict], working: dict[str, str]
 ) -> None:
     for name, queue in queues.items():
         assert queue["MessageRetentionPeriod"] == FOURTEEN_DAYS_S, name
         assert queue["SqsManagedSseEnabled"] is True, name
-    for name in dead_letters:
+    for name in working:
         assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 5, name
 
 
@@ -87,7 +105,9 @@ def test_visibility_is_six_times_the_timeout_and_the_window(
         window = mapping["MaximumBatchingWindowInSeconds"]
         queue = queues[name_of(mapping["EventSourceArn"])]
         assert queue["VisibilityTimeout"] >= 6 * timeout + window, name
-        assert queue["VisibilityTimeout"] < PING_LASTS_S, name
+        # Pings are what the router gets; history-fetch has no URL that runs out.
+        if name_of(mapping["FunctionName"]) == "EventRouter":
+            assert queue["VisibilityTimeout"] < PING_LASTS_S, name
 
 
 def test_every_mapping_reports_single_failures_and_is_bounded(mappings: dict[str, dict]) -> None:
@@ -163,7 +183,11 @@ def test_alarms_look_at_metrics_that_the_program_sends(template: dict) -> None:
         assert f'Metrics::new("Terrarium", "{service}")' in source, name
         assert f'metrics.count("{properties["MetricName"]}"' in source, name
         assert outcome is None or f'"{outcome}"' in source, name
-    assert seen == {("webhook-intake", "refused"), ("event-router", None)}
+    assert seen == {
+        ("webhook-intake", "refused"),
+        ("event-router", None),
+        ("history-fetch", None),
+    }
 
 
 def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
@@ -180,6 +204,8 @@ def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
         assert not wide, key
         for resource in listed(statement["Resource"]):
             if isinstance(resource, dict) and "Fn::Sub" in resource:
+                if resource["Fn::Sub"] == "${Table.Arn}/index/by_time":
+                    continue
                 # A star may only stand for the keys below a prefix of the bucket.
                 assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(archive|inbox)/\*", resource["Fn::Sub"]), key
     assert excused == set(UNNAMEABLE), "an excuse that nobody needs"
@@ -216,6 +242,52 @@ def test_the_intake_may_do_three_things(template: dict) -> None:
         "PutLargeBodies": "s3:PutObject",
         "ReadSigningSecrets": "secretsmanager:GetSecretValue",
     }
+
+
+def test_history_fetch_reads_no_archive_and_changes_no_other_queue(template: dict) -> None:
+    allowed = {
+        statement["Sid"]: (statement["Action"], statement["Resource"])
+        for name, statement in cfn.statements(template)
+        if name == "HistoryFetchRole" and "Sid" in statement
+    }
+    action, [jobs, lane] = allowed["QueueJobsAndWhatWasFetched"]
+    assert action == "sqs:SendMessage"
+    assert (name_of(jobs), name_of(lane)) == ("HistoryQueue", "BackfillEventsQueue")
+    assert allowed["PutLargeAnswers"] == ("s3:PutObject", {"Fn::Sub": "${ArchiveBucket.Arn}/inbox/*"})
+    _, secret = allowed["ReadTerraCredentials"]
+    assert name_of(secret) == "TerraApiKey"
+    everything = [action for actions, _ in allowed.values() for action in listed(actions)]
+    assert [action for action in everything if action.startswith("s3:")] == ["s3:PutObject"]
+
+
+def test_every_job_of_a_schedule_is_one_that_the_program_knows(schedules: dict[str, dict]) -> None:
+    source = (cfn.FOLDER / "../../shared/domain/src/message.rs").read_text()
+    jobs = set()
+    for name, schedule in schedules.items():
+        target = schedule["Target"]
+        assert name_of(target["Arn"]) == "HistoryFetch", name
+        [(key, job)] = json.loads(target["Input"]).items()
+        assert key == "job", name
+        variant = "".join(word.capitalize() for word in job.split("_"))
+        assert re.search(rf"^    {variant},$", source, re.MULTILINE), job
+        jobs.add(job)
+    assert jobs == {"work", "reconcile", "find_gaps"}
+
+
+def test_schedules_may_start_one_function_and_keep_what_could_not_start(
+    template: dict, schedules: dict[str, dict], dead_letters: dict[str, str]
+) -> None:
+    start, keep = [
+        statement
+        for name, statement in cfn.statements(template)
+        if name == "HistoryScheduleRole" and "Sid" in statement
+    ]
+    assert (start["Action"], name_of(start["Resource"])) == ("lambda:InvokeFunction", "HistoryFetch")
+    assert keep["Action"] == "sqs:SendMessage"
+    kept = {name_of(resource) for resource in keep["Resource"]}
+    assert kept == {dead_letters[name] for name in schedules}
+    for name, schedule in schedules.items():
+        assert name_of(schedule["Target"]["RoleArn"]) == "HistoryScheduleRole", name
 
 
 def test_terra_may_send_to_one_queue_and_nothing_else(template: dict) -> None:
@@ -259,6 +331,12 @@ def test_access_logs_say_nothing_about_a_person(template: dict) -> None:
     }
     logged = re.findall(r"\$context\.([A-Za-z.]+)", stage["AccessLogSettings"]["Format"])
     assert set(logged) == known
+
+
+def test_terra_itself_is_asked_by_default(template: dict) -> None:
+    source = (cfn.FOLDER / "../../shared/terra-client/src/api/settings.rs").read_text()
+    [known] = re.findall(r'pub const API: Self = Self\(Cow::Borrowed\("([^"]+)"\)\);', source)
+    assert template["Parameters"]["TerraApiUrl"]["Default"] == known
 
 
 @pytest.mark.parametrize("name", ["Table", "ArchiveBucket"])
