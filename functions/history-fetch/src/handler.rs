@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 use runtime::batch::{self, Received};
 use serde::Deserialize;
+use serde_json::Value;
 use store::table::connections::CONNECTION_SHARDS;
 use tracing::info;
 
@@ -27,12 +28,26 @@ pub type Deadline = Timestamp;
 
 /// What an invocation brings: messages of the history queue, or one job from a schedule.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "Value")]
 pub enum Trigger {
     /// A batch.
     Queue(SqsEvent),
     /// A job.
     Schedule(HistoryMessage),
+}
+
+/// What has records is a batch, anything else a job: so the error of a mistyped job names the jobs
+/// that there are.
+impl TryFrom<Value> for Trigger {
+    type Error = serde_json::Error;
+
+    fn try_from(event: Value) -> Result<Self, Self::Error> {
+        if event.get("Records").is_some() {
+            serde_json::from_value(event).map(Self::Queue)
+        } else {
+            serde_json::from_value(event).map(Self::Schedule)
+        }
+    }
 }
 
 /// Does what an invocation brings; `worker` is the invocation's own name, `until` when it ends.
@@ -126,5 +141,43 @@ pub async fn run(
         HistoryMessage::RequestAdvanced { reference } => {
             Box::pin(requests::advanced(app, &reference)).await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_and_a_job_are_told_apart() {
+        let batch = json!({ "Records": [{ "messageId": "m", "body": "{}" }] });
+        assert!(matches!(
+            serde_json::from_value(batch).unwrap(),
+            Trigger::Queue(event) if event.records.len() == 1
+        ));
+        assert!(matches!(
+            serde_json::from_value(json!({ "job": "work" })).unwrap(),
+            Trigger::Schedule(HistoryMessage::Work)
+        ));
+    }
+
+    #[test]
+    fn what_is_neither_is_told_what_would_be_right() {
+        let error = |event: Value| {
+            let error = serde_json::from_value::<Trigger>(event).unwrap_err();
+            error.to_string()
+        };
+        let mistyped = error(json!({ "job": "rest" }));
+        assert!(
+            mistyped.starts_with("unknown variant `rest`, expected one of `work`, `reconcile`,"),
+            "{mistyped}"
+        );
+        assert_eq!(error(json!({})), "missing field `job`");
+        assert_eq!(
+            error(json!({ "Records": "none" })),
+            "invalid type: string \"none\", expected a sequence"
+        );
     }
 }
