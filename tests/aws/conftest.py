@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from emulator import Emulator
-from processes import Processes
+from processes import Processes, eventually, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,3 +38,17 @@ def processes(tmp_path_factory):
 @pytest.fixture(scope="session")
 def emulator(processes, tmp_path_factory) -> Emulator:
     return Emulator.start(tool("MINISTACK"), processes, tmp_path_factory.mktemp("emulator"))
+
+
+@pytest.fixture(scope="session")
+def terra_api(processes) -> dict:
+    """Terra's stand-in, answering its HTTP API: where it is, its credentials, whom it knows."""
+    port = free_port()
+    command = [tool("TERRA_API"), "--port", str(port), "--people", "1"]
+    # Where Terra's description of its API is, every request is held against it.
+    if description := os.environ.get("TERRARIUM_TERRA_DIR"):
+        command += ["--terra-dir", description]
+    log = processes.start("terra-api", command, {"PATH": os.environ["PATH"]}, port)
+    # It listens before it has said where.
+    said = eventually("Terra's stand-in says where it is", lambda: log.read_text().splitlines(), 10)
+    return json.loads(said[0])

@@ -60,7 +60,10 @@ class Function:
         self.log = processes.start(package.stem, command, env, port)
         self.url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
 
-    def invoke(self, event: dict) -> dict:
-        request = urllib.request.Request(self.url, json.dumps(event).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
+    def invoke(self, event: dict, within_s: float = 30) -> dict:
+        return self.invoke_with(json.dumps(event).encode(), within_s)
+
+    def invoke_with(self, payload: bytes, within_s: float = 30) -> dict:
+        request = urllib.request.Request(self.url, payload, method="POST")
+        with urllib.request.urlopen(request, timeout=within_s) as answer:
             return json.load(answer)

@@ -6,9 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import pytest
 
@@ -17,7 +14,7 @@ import terra
 from conftest import tool
 from emulator import credentials
 from processes import eventually
-from stack import SECRET, STACK, Stack, deploy
+from stack import SECRET, STACK, Stack, Table, archived, deploy, post, queue_is_empty
 
 WEBHOOKS = 200
 SEED = 7
@@ -55,63 +52,6 @@ def simulated(stack, tmp_path_factory) -> list[dict]:
     sent = [json.loads(line) for line in manifest.read_text().splitlines()]
     assert len(sent) == WEBHOOKS
     return sent
-
-
-class Table:
-    """The table through boto3. Reads whole items, as the store's own code would."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.dynamodb = stack.client("dynamodb")
-        self.name = stack.outputs["TableName"]
-
-    def webhook(self, webhook_id: str) -> dict | None:
-        """Its line in the ledger: written last, so that all else is there once it is."""
-        key = {"pk": {"S": f"WEBHOOK#{webhook_id}"}, "sk": {"S": "WEBHOOK"}}
-        found = self.dynamodb.get_item(TableName=self.name, Key=key, ConsistentRead=True)
-        return found.get("Item")
-
-    def routed(self, webhook_id: str, within_s: float = 60) -> dict:
-        what = f"a webhook is in the ledger ({webhook_id})"
-        return eventually(what, lambda: self.webhook(webhook_id), within_s)
-
-    def items(self) -> list[dict]:
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.name)
-        return [item for page in pages for item in page["Items"]]
-
-    def records(self, provider: str, data_type: str) -> list[dict]:
-        items = self.items()
-        connections = {
-            item["pk"]["S"]
-            for item in items
-            if item["sk"]["S"] == "CONNECTION" and item["provider"]["S"] == provider
-        }
-        return [
-            item
-            for item in items
-            if item["pk"]["S"] in connections and item["sk"]["S"].startswith(f"{data_type}#")
-        ]
-
-
-def post(stack: Stack, body: bytes, headers: dict[str, str]) -> int:
-    """Posts to the gateway. Names below `localhost` are this machine, which not every resolver
-    knows: the connection goes to the address, the name into the header."""
-    url = urllib.parse.urlsplit(stack.outputs["WebhookUrl"])
-    there = f"{stack.emulator.endpoint}{url.path}"
-    request = urllib.request.Request(there, body, {**headers, "host": url.netloc}, method="POST")
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def archived(stack: Stack, entry: dict) -> bytes:
-    """The body of a webhook, rebuilt from the archive alone."""
-    locator = archive.Locator.parse(entry["locator"]["S"])
-    bucket = stack.outputs["ArchiveBucketName"]
-    header, body = archive.webhook(locator.fetch(stack.client("s3"), bucket))
-    assert f"WEBHOOK#{header['webhook_id']}" == entry["pk"]["S"]
-    return body
 
 
 def test_every_webhook_is_in_the_ledger(simulated, table) -> None:
@@ -174,17 +114,6 @@ def test_a_retry_changes_nothing(stack, table) -> None:
     assert post(stack, body, headers) == 200
     queue_is_empty(stack, "EventsQueueUrl")
     assert table.webhook(headers["x-terra-trace-id"]) == first
-
-
-def queue_is_empty(stack: Stack, output: str) -> None:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    sqs, url = stack.client("sqs"), stack.outputs[output]
-
-    def empty() -> bool:
-        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        return all(int(found[name]) == 0 for name in names)
-
-    eventually(f"{output} is empty", empty, within_s=60)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from rie import Function
 SECRET = "signing-secret-of-the-tests"
 QUEUE_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-events"
 TERRA_QUEUE_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-terra-destination"
+JOBS_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-history"
 BUCKET = "rie-archive"
 TABLE = "rie-table"
 
@@ -65,9 +66,40 @@ def router(packages, emulator, processes, tmp_path_factory, table, bucket) -> Fu
     return Function(packages / "event-router.zip", settings, emulator, processes, folder)
 
 
+@pytest.fixture(scope="module")
+def jobs_url(emulator) -> str:
+    return emulator.client("sqs").create_queue(QueueName="rie-history")["QueueUrl"]
+
+
+@pytest.fixture(scope="module")
+def history(
+    packages, emulator, processes, tmp_path_factory, table, bucket, jobs_url, queue_url, terra_api
+) -> Function:
+    settings = {
+        "TABLE_NAME": TABLE,
+        "ARCHIVE_BUCKET": bucket,
+        "BACKFILL_EVENTS_QUEUE_URL": queue_url,
+        "HISTORY_QUEUE_URL": jobs_url,
+        "TERRA_CREDENTIALS": json.dumps({key: terra_api[key] for key in ("dev_id", "api_key")}),
+        "TERRA_API_URL": terra_api["base_url"],
+    }
+    folder = tmp_path_factory.mktemp("history")
+    return Function(packages / "history-fetch.zip", settings, emulator, processes, folder)
+
+
 @pytest.fixture
 def queued(emulator, queue_url):
     """Takes all messages from the events queue."""
+    return taker(emulator, queue_url)
+
+
+@pytest.fixture
+def jobs_queued(emulator, jobs_url):
+    """Takes all messages from the history queue."""
+    return taker(emulator, jobs_url)
+
+
+def taker(emulator, queue_url: str):
     sqs = emulator.client("sqs")
 
     def take() -> list[str]:
@@ -208,8 +240,70 @@ def test_terras_own_messages_are_known_by_their_queue(router) -> None:
     ]
 
 
-def test_logs_hold_neither_bodies_nor_secrets(intake, router) -> None:
-    logs = intake.log.read_text() + router.log.read_text()
+def test_a_schedules_jobs_are_done(history, jobs_queued) -> None:
+    nothing_failed = {"batchItemFailures": []}
+    assert history.invoke({"job": "work"}) == nothing_failed
+    assert jobs_queued() == []
+    # A large job falls into small ones, each of them a message.
+    assert history.invoke({"job": "find_gaps"}) == nothing_failed
+    jobs = [json.loads(text) for text in jobs_queued()]
+    assert {job["job"] for job in jobs} == {"find_gaps_of"}
+    assert {job["shard"] for job in jobs} == set(range(len(jobs)))
+
+
+def test_jobs_of_the_queue_are_done_and_only_what_failed_comes_back(
+    history, intake, router, queued, table, terra_api
+) -> None:
+    user = terra.user("CORE") | {"user_id": terra_api["users"]["CORE"]}
+    body = json.dumps({"type": "auth", "status": "success", "user": user}).encode()
+    headers = terra.headers(SECRET, body)
+    intake.invoke(events.request(body, headers))
+    [message] = queued()
+    assert router.invoke(events.batch(QUEUE_ARN, {"auth": message}))["batchItemFailures"] == []
+    jobs = {
+        "connected": json.dumps({"job": "connected", "terra_user_id": user["user_id"]}),
+        "stranger": json.dumps({"job": "connected", "terra_user_id": "nobody"}),
+        "poison": "{",
+        "unknown": json.dumps({"job": "rest"}),
+    }
+    answer = history.invoke(events.batch(JOBS_ARN, jobs))
+
+    failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+    assert failed == {"poison", "unknown"}
+    kinds = {item["sk"]["S"].split("#")[0] for item in table.scan(TableName=TABLE)["Items"]}
+    assert kinds >= {"BACKFILL", "WINDOW"}
+    # And its windows are asked for: what Terra answers is on the queue of the router.
+    assert history.invoke({"job": "work"}) == {"batchItemFailures": []}
+    fetched = [json.loads(text) for text in queued()]
+    assert fetched
+    assert all(message["webhook_id"].startswith("fetched~") for message in fetched)
+    assert router.invoke(
+        events.batch(QUEUE_ARN, {str(i): json.dumps(each) for i, each in enumerate(fetched[:10])})
+    ) == {"batchItemFailures": []}
+    assert ledger(table, fetched[0]["webhook_id"])["outcome"]["S"] == "stored"
+
+
+@pytest.mark.parametrize(
+    "payload, says",
+    [
+        (b'{"job":"rest"}', "unknown variant `rest`, expected one of `work`, `reconcile`"),
+        (b"{}", "missing field `job`"),
+        (b'{"Records":"none"}', "expected a sequence"),
+        (b'"work"', "invalid type: string"),
+        (b'{"job":', "EOF while parsing"),
+    ],
+    ids=["no-such-job", "nothing", "no-batch", "text", "half"],
+)
+def test_what_is_no_event_of_history_is_a_clear_error(history, payload, says) -> None:
+    answer = history.invoke_with(payload)
+    assert says in answer["errorMessage"], answer
+    # And the next one is none the worse for it.
+    assert history.invoke({"job": "work"}) == {"batchItemFailures": []}
+
+
+def test_logs_hold_neither_bodies_nor_secrets(intake, router, history, terra_api) -> None:
+    logs = "".join(function.log.read_text() for function in (intake, router, history))
+    assert terra_api["api_key"] not in logs
     assert "webhook accepted" in logs
     assert "webhook routed" in logs
     for private in (SECRET, "Müsli", "person-", "start_time"):
