@@ -108,14 +108,15 @@ async fn assert_complete_but(past: &Past, gone: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute or more: .ci/run runs it"]
 async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
     let mut past = Past::start(Wish {
         max_days: Some(100),
         ..Wish::new(people(2, 3, 60))
     })
     .await;
-    past.live(DAY * 2, HOUR * 6).await;
-    past.live(DAY * 10, DAY).await;
+    past.live(DAY, HOUR * 12).await;
+    past.live(DAY * 12, DAY * 2).await;
     assert_complete(&past).await;
     assert_well_behaved(&past).await;
     assert_eq!(past.dead_letters().await, 0);
@@ -130,35 +131,14 @@ async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
     }
 }
 
-/// How much of a year: a little in a moment by default; all of it, for some minutes, where
-/// `TERRARIUM_YEAR` is `full`.
-fn year() -> (TruthSettings, u32, i32) {
-    #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
-    let full = std::env::var("TERRARIUM_YEAR").is_ok_and(|size| size == "full");
-    if full {
-        let within = DAY * 3;
-        let connect_within = within;
-        (
-            TruthSettings {
-                connect_within,
-                ..people(200, 1, 335)
-            },
-            400,
-            30,
-        )
-    } else {
-        (people(3, 2, 20), 40, 7)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_year_with_every_fault_ends_complete_and_true() {
-    let (people, max_days, days) = year();
+#[ignore = "takes a minute or more: .ci/run runs it"]
+async fn a_season_with_every_fault_ends_complete_and_true() {
     let mut past = Past::start(Wish {
-        max_days: Some(max_days),
+        max_days: Some(40),
         faults: Faults::some(11),
         trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
-        ..Wish::new(people)
+        ..Wish::new(people(3, 2, 20))
     })
     .await;
     let step = HOUR * 8;
@@ -175,10 +155,10 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     past.lose_webhooks().await;
     past.live(DAY * 3, DAY).await;
     past.crash().await;
-    past.live(DAY * (days - 6), step).await;
+    past.live(DAY, step).await;
     // What was given up is claimed again after a pause; then the world behaves.
     past.api.set_faults(Faults::none());
-    past.live(DAY * 12, DAY).await;
+    past.live(DAY * 12, DAY * 2).await;
 
     let vanished = past.connection(&users[1].terra_user_id).await.unwrap();
     assert_eq!(vanished.state.status(), Status::Ended);
@@ -196,23 +176,24 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute or more: .ci/run runs it"]
 async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     let mut past = Past::start(Wish {
         max_days: Some(60),
         ..Wish::new(people(2, 2, 20))
     })
     .await;
-    past.live(DAY * 3, HOUR * 6).await;
+    past.live(DAY * 2, HOUR * 12).await;
     assert_complete(&past).await;
     let before = past.now();
     past.api.forget_requests();
     past.lose_webhooks().await;
-    past.live(DAY * 3, HOUR * 6).await;
+    past.live(DAY * 3, HOUR * 12).await;
     assert!(past.postman.is_switched_off().await);
     let after = past.now();
     past.take_webhooks_again().await;
-    past.live(DAY * 3, HOUR * 6).await;
-    past.live(DAY * 7, DAY).await;
+    past.live(DAY * 2, HOUR * 12).await;
+    past.live(DAY * 14, DAY).await;
 
     assert_complete(&past).await;
     assert_well_behaved(&past).await;
@@ -261,7 +242,7 @@ async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
         );
     }
     past.take_webhooks_again().await;
-    past.live(DAY * 12, DAY).await;
+    past.live(DAY * 12, DAY * 2).await;
     assert_complete(&past).await;
 
     assert!(past.api.vanish(&users[0].terra_user_id));
@@ -279,6 +260,7 @@ async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute or more: .ci/run runs it"]
 async fn answers_that_come_as_webhooks_end_their_windows() {
     let mut past = Past::start(Wish {
         max_days: Some(40),
@@ -295,10 +277,10 @@ async fn answers_that_come_as_webhooks_end_their_windows() {
         ..Wish::new(people(2, 2, 20))
     })
     .await;
-    past.live(DAY * 4, HOUR * 6).await;
+    past.live(DAY * 4, HOUR * 12).await;
     past.api.set_faults(Faults::none());
     // What has no record every day is asked for when a week has waited.
-    past.live(DAY * 10, DAY).await;
+    past.live(DAY * 12, DAY * 2).await;
     assert_complete(&past).await;
     assert_well_behaved(&past).await;
 }

@@ -142,6 +142,8 @@ impl fmt::Debug for App {
 
 /// FACTS section 4 says "within 1–2 hours".
 pub const TRUST_EMPTY_AFTER: Duration = Duration::from_hours(2);
+/// What is larger is asked for in halves: the answers of eight windows at once fit the memory.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
 const SPREAD: Duration = Duration::from_mins(10);
 
 /// The longest that one call to Terra takes, with all its retries: shorter than a lease.
@@ -212,6 +214,7 @@ impl App {
 pub fn terra_client(mut settings: api::Settings) -> Result<TerraClient, InvalidSettings> {
     settings.timeouts.total = CALL_TIMEOUT;
     settings.retries.attempts = 1;
+    settings.bounds.data_bytes = settings.bounds.data_bytes.min(MAX_ANSWER_BYTES);
     // The buckets in the table hold for all workers.
     settings.keeps_limits = false;
     TerraClient::new(&settings, Jitter::random())

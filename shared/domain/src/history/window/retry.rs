@@ -86,13 +86,15 @@ pub struct Jitter(pub u16);
 impl Reason {
     fn hope(self) -> Hope {
         match self {
-            Self::WorkerLost | Self::RateLimited | Self::Processing => Hope::Wait,
+            // A person has to put credentials right, which takes its time.
+            Self::WorkerLost | Self::RateLimited | Self::Processing | Self::Credentials => {
+                Hope::Wait
+            }
             Self::NoAnswer
             | Self::Incomplete
             | Self::Unavailable
             | Self::BadAnswer
-            | Self::ProviderRefused
-            | Self::Credentials => Hope::Again,
+            | Self::ProviderRefused => Hope::Again,
             Self::TooLarge | Self::BadRequest | Self::UnknownUser | Self::NotSupported => {
                 Hope::None
             }
