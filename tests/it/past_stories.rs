@@ -108,7 +108,7 @@ async fn assert_complete_but(past: &Past, gone: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute or more: .ci/run runs it"]
+#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
     let mut past = Past::start(Wish {
         max_days: Some(100),
@@ -132,7 +132,7 @@ async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute or more: .ci/run runs it"]
+#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn a_season_with_every_fault_ends_complete_and_true() {
     let mut past = Past::start(Wish {
         max_days: Some(40),
@@ -176,7 +176,7 @@ async fn a_season_with_every_fault_ends_complete_and_true() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute or more: .ci/run runs it"]
+#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     let mut past = Past::start(Wish {
         max_days: Some(60),
@@ -223,6 +223,7 @@ async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
     let mut past = Past::start(Wish {
         max_days: Some(40),
@@ -260,7 +261,7 @@ async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute or more: .ci/run runs it"]
+#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn answers_that_come_as_webhooks_end_their_windows() {
     let mut past = Past::start(Wish {
         max_days: Some(40),
