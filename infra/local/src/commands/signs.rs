@@ -42,7 +42,8 @@ pub(super) async fn backfills(
     Ok(backfills)
 }
 
-/// When the newest webhook came that `terrarium doctor` has not sent, looking back over so many days. Unit: Unix milliseconds.
+/// When Terra last sent a webhook by itself, looking back over so many days: not one that was asked
+/// for, nor one of `terrarium doctor`. Unit: Unix milliseconds.
 pub(super) async fn newest_webhook_ms(
     table: &Table,
     days: i64,
@@ -52,7 +53,7 @@ pub(super) async fn newest_webhook_ms(
     for back in 0..days {
         let day = today.saturating_sub(back.days());
         let newest = table.webhooks_of_day(&day.to_string(), NEWEST).await?;
-        let ours = |id: &WebhookId| id.as_str().starts_with(OWN_TRACE);
+        let ours = |id: &WebhookId| id.is_fetched() || id.as_str().starts_with(OWN_TRACE);
         if let Some(newest) = newest.iter().find(|entry| !ours(&entry.webhook_id)) {
             return Ok(Some(newest.received_at_ms));
         }
