@@ -546,18 +546,13 @@ impl Table {
         // Aliases first: from here on nothing new is stored.
         for user in connection.state.members.keys() {
             let key = Key::alias(user);
-            let mut item = key.attributes();
             let id = AttributeValue::S(connection.id.to_string());
-            item.insert(CONNECTION_ID.to_owned(), id);
             let erased_at = AttributeValue::S(erased_at.to_owned());
-            item.insert(ERASED_AT.to_owned(), erased_at);
-            self.client
-                .put_item()
-                .table_name(&self.name)
-                .set_item(Some(item))
-                .send()
-                .await
-                .map_err(TableError::unavailable("erase", &key))?;
+            let item = Item::from([
+                (CONNECTION_ID.to_owned(), id),
+                (ERASED_AT.to_owned(), erased_at),
+            ]);
+            self.put(&key, item, "erase").await?;
         }
         // Then what would fetch more.
         let mut ids = connection.former_ids();

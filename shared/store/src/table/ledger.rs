@@ -128,16 +128,7 @@ impl Table {
     /// [`TableError`].
     pub async fn finish(&self, entry: &WebhookEntry) -> Result<(), TableError> {
         let key = Key::webhook(&entry.webhook_id);
-        let mut item = encode(entry);
-        item.extend(key.attributes());
-        self.client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map_err(TableError::unavailable("finish", &key))?;
-        Ok(())
+        self.put(&key, encode(entry), "finish").await
     }
 
     /// The webhooks received on a day (`YYYY-MM-DD`, UTC), newest first, at most `limit`.
@@ -284,7 +275,6 @@ fn encode(entry: &WebhookEntry) -> Item {
     let received_at = Timestamp::from_millisecond(entry.received_at_ms).unwrap_or_default();
     let day = received_at.strftime("%Y-%m-%d").to_string();
     let shard = shard(&entry.webhook_id);
-    let expires_at = entry.received_at_ms / 1000 + KEPT_DAYS * 86_400;
     let text = AttributeValue::S;
     let mut item = match serde_json::to_value(&entry) {
         Ok(Value::Object(map)) => map
@@ -301,11 +291,15 @@ fn encode(entry: &WebhookEntry) -> Item {
         TIME_SK.to_owned(),
         text(format!("{moment}#{}", entry.webhook_id)),
     );
-    item.insert(
-        EXPIRES_AT.to_owned(),
-        AttributeValue::N(expires_at.to_string()),
-    );
+    expire(&mut item, entry.received_at_ms, KEPT_DAYS * 86_400);
     item
+}
+
+/// Lets DynamoDB remove an item when it has been kept for so long.
+pub(crate) fn expire(item: &mut Item, from_ms: i64, kept_s: i64) {
+    let expires_at = from_ms.div_euclid(1000).saturating_add(kept_s);
+    let expires_at = AttributeValue::N(expires_at.to_string());
+    item.insert(EXPIRES_AT.to_owned(), expires_at);
 }
 
 /// Text order is time order.

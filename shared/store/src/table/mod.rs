@@ -170,6 +170,20 @@ impl Table {
         Ok(found)
     }
 
+    /// Writes an item under its key, whatever is there.
+    async fn put(
+        &self,
+        key: &Key,
+        mut item: Item,
+        operation: &'static str,
+    ) -> Result<(), TableError> {
+        item.extend(key.attributes());
+        let put = self.client.put_item().table_name(&self.name);
+        let put = put.set_item(Some(item)).send().await;
+        put.map(drop)
+            .map_err(TableError::unavailable(operation, key))
+    }
+
     /// Writes an item if its revision is still `seen`. `false`: it is not.
     async fn put_if(&self, key: &Key, item: Item, seen: Option<u64>) -> Result<bool, TableError> {
         let condition = Condition::on(seen);

@@ -1,6 +1,5 @@
 //! Pacing buckets in the table: one rate for any number of workers, over restarts.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
@@ -8,7 +7,7 @@ use super::{Stored, decode, encode};
 use crate::table::{
     MAX_ATTEMPTS, Table, TableError, back_off,
     key::{Key, Paced},
-    ledger::EXPIRES_AT,
+    ledger::expire,
 };
 
 /// How long an unused bucket is kept: longer than any quota's period. Unit: seconds.
@@ -52,11 +51,7 @@ impl Table {
                 return Ok(answer);
             }
             let mut item = encode(&json!({ "bucket": next }));
-            let expires_at = now_ms.div_euclid(1000).saturating_add(KEPT_S);
-            item.insert(
-                EXPIRES_AT.to_owned(),
-                AttributeValue::N(expires_at.to_string()),
-            );
+            expire(&mut item, now_ms, KEPT_S);
             if self.put_if(&key, item, seen).await? {
                 return Ok(answer);
             }

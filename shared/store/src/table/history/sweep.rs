@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use aws_sdk_dynamodb::types::AttributeValue;
 use models::ids::TerraUserId;
 
-use crate::table::{Table, TableError, attribute::Item, key::Key, ledger::EXPIRES_AT};
+use crate::table::{Table, TableError, attribute::Item, key::Key, ledger::expire};
 
 /// How long a page is kept: much longer than a comparison takes. Unit: seconds.
 const KEPT_S: i64 = 3 * 86_400;
@@ -39,22 +39,11 @@ impl Table {
             .iter()
             .map(|id| AttributeValue::S(id.as_str().to_owned()))
             .collect();
-        let expires_at = sweep_ms.div_euclid(1000).saturating_add(KEPT_S);
-        let mut item: Item = key.attributes();
+        let mut item = Item::new();
         item.insert(TERRA_USER_IDS.to_owned(), AttributeValue::L(ids));
         item.insert(UNREADABLE.to_owned(), AttributeValue::Bool(unreadable));
-        item.insert(
-            EXPIRES_AT.to_owned(),
-            AttributeValue::N(expires_at.to_string()),
-        );
-        self.client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map(drop)
-            .map_err(TableError::unavailable("write", &key))
+        expire(&mut item, sweep_ms, KEPT_S);
+        self.put(&key, item, "write").await
     }
 
     /// Everybody on the pages noted so far.

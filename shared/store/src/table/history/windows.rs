@@ -17,7 +17,7 @@ use models::data::DataType;
 
 use super::{Stored, decode, due::list_window, encode};
 use crate::table::{
-    MAX_ATTEMPTS, Table, TableError, attribute::to_json, back_off, key::Key, ledger::EXPIRES_AT,
+    MAX_ATTEMPTS, Table, TableError, attribute::to_json, back_off, key::Key, ledger::expire,
 };
 
 /// Writes under way at once for one backfill.
@@ -187,20 +187,9 @@ impl Table {
     ) -> Result<Applied, TableError> {
         // The way back first: without the window's own word it leads to a window that says no.
         let key = Key::window_of_request(reference);
-        let mut item = key.attributes();
-        item.extend(encode(&id));
-        let expires_at = now_ms.div_euclid(1000).saturating_add(REFERENCE_KEPT_S);
-        item.insert(
-            EXPIRES_AT.to_owned(),
-            AttributeValue::N(expires_at.to_string()),
-        );
-        self.client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map_err(TableError::unavailable("write", &key))?;
+        let mut item = encode(&id);
+        expire(&mut item, now_ms, REFERENCE_KEPT_S);
+        self.put(&key, item, "write").await?;
         let reference = reference.to_owned();
         let accepted = Event::Accepted {
             by: by.clone(),
