@@ -52,27 +52,38 @@ pub(crate) async fn queue(
         return Ok(None);
     };
     if payload.records > 0 {
-        let now = (app.clock)();
-        let message = EventMessage {
-            body: parcel::pack(&app.archive, &webhook_id, &body, now).await?,
-            webhook_id,
-            headers: TerraHeaders::from_pairs([(
-                ORDERING_TIMESTAMP,
-                asked_at_ms.to_string().as_bytes(),
-            )]),
-            received_at_ms: now.as_millisecond().max(asked_at_ms),
-            signed_at_s: None,
-            secret_name: None,
-            late: false,
-            size_bytes: body.len() as u64,
-        };
-        app.backfill_events.send(&message).await?;
+        let stamp = asked_at_ms.to_string();
+        let headers = TerraHeaders::from_pairs([(ORDERING_TIMESTAMP, stamp.as_bytes())]);
+        let received_at_ms = app.now_ms().max(asked_at_ms);
+        send(app, webhook_id, headers, received_at_ms, &body).await?;
     }
     Ok(Some(Answer {
         records,
         days,
         asked_at_ms,
     }))
+}
+
+/// Sends an event down the backfill lane: from here on it is a webhook like any other, but without
+/// a signature.
+pub(crate) async fn send(
+    app: &App,
+    webhook_id: WebhookId,
+    headers: TerraHeaders,
+    received_at_ms: i64,
+    body: &[u8],
+) -> Result<(), HistoryError> {
+    let message = EventMessage {
+        body: parcel::pack(&app.archive, &webhook_id, body, (app.clock)()).await?,
+        webhook_id,
+        headers,
+        received_at_ms,
+        signed_at_s: None,
+        secret_name: None,
+        late: false,
+        size_bytes: body.len() as u64,
+    };
+    Ok(app.backfill_events.send(&message).await?)
 }
 
 fn told(body: &[u8], webhook_id: &WebhookId, span: Span) -> Option<Told> {

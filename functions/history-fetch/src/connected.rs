@@ -79,18 +79,17 @@ pub(crate) async fn first_backfill_of(app: &App, user: &TerraUserId) -> Result<(
     {
         return Ok(());
     }
-    plan_first(app, &connection).await.map(drop)
+    plan_first(app, &connection).await
 }
 
 /// Plans the first backfill of a connection, unless there is nothing that could be asked for.
-/// Whether there is one now.
 pub(crate) async fn plan_first(
     app: &App,
     connection: &StoredConnection,
-) -> Result<bool, HistoryError> {
+) -> Result<(), HistoryError> {
     let state = &connection.state;
     let (Some(provider), Status::Active) = (state.provider(), state.status()) else {
-        return Ok(false);
+        return Ok(());
     };
     let now_ms = app.now_ms();
     let supported = app.supported.of(app, provider).await?;
@@ -105,11 +104,11 @@ pub(crate) async fn plan_first(
         now_ms,
     );
     let Some(plan) = plan else {
-        return Ok(false);
+        return Ok(());
     };
     let planned = app.table.plan_backfill(&plan).await?;
     if planned.new {
         info!(backfill_id = %plan.id, connection_id = %connection.id, %provider, "first backfill planned");
     }
-    Ok(true)
+    Ok(())
 }

@@ -1,19 +1,16 @@
 //! That a backfill is done: an event of our own, on the same road as everything else.
 
-use domain::{
-    history::{
-        backfill::{Backfill, DONE_EVENT, Done},
-        window::BackfillId,
-    },
-    message::EventMessage,
+use domain::history::{
+    backfill::{Backfill, DONE_EVENT, Done},
+    window::BackfillId,
 };
 use models::{headers::TerraHeaders, ids::WebhookId};
 use runtime::metrics::Metrics;
 use serde_json::json;
-use store::{parcel, table::history::Check};
+use store::table::history::Check;
 use tracing::info;
 
-use crate::{config::App, error::HistoryError, work::Step};
+use crate::{answer, config::App, error::HistoryError, work::Step};
 
 /// Looks at a backfill: closes it and says so once every window is final.
 pub(crate) async fn look(app: &App, id: &BackfillId) -> Result<Step, HistoryError> {
@@ -62,18 +59,8 @@ async fn announce(app: &App, backfill: &Backfill) -> Result<(), HistoryError> {
     .to_string();
     // One id for one backfill: said twice, it is stored once.
     let webhook_id = WebhookId::fetched(&format!("{}~done", plan.id));
-    let now = (app.clock)();
-    let message = EventMessage {
-        body: parcel::pack(&app.archive, &webhook_id, body.as_bytes(), now).await?,
-        webhook_id,
-        headers: TerraHeaders::default(),
-        received_at_ms: *at_ms,
-        signed_at_s: None,
-        secret_name: None,
-        late: false,
-        size_bytes: body.len() as u64,
-    };
-    app.backfill_events.send(&message).await?;
+    let headers = TerraHeaders::default();
+    answer::send(app, webhook_id, headers, *at_ms, body.as_bytes()).await?;
     info!(backfill_id = %plan.id, connection_id = %plan.connection, records = totals.records,
           failed = totals.failed, "backfill done");
     let mut metrics = Metrics::new("Terrarium", "history-fetch");
@@ -81,6 +68,6 @@ async fn announce(app: &App, backfill: &Backfill) -> Result<(), HistoryError> {
     if totals.failed > 0 {
         metrics.count("FailedWindows", u64::from(totals.failed));
     }
-    metrics.send(now.as_millisecond(), app.metrics);
+    metrics.send(app.now_ms(), app.metrics);
     Ok(())
 }

@@ -30,8 +30,6 @@ use crate::{
 /// How far back gaps are looked for: what is older is the first backfill's, and reading all of it
 /// every few hours would cost more than it could find. Unit: days.
 const LOOK_BACK_DAYS: i64 = 45;
-/// A type that was refused for good is asked for again after this long. Unit: milliseconds.
-const REFUSED_MS: i64 = 14 * DAY_MS;
 
 /// Notes when webhooks last came, and times in which none did.
 pub(crate) async fn note_silence(app: &App) -> Result<(), HistoryError> {
@@ -228,13 +226,10 @@ async fn refused_types(
 ) -> Result<BTreeSet<DataType>, HistoryError> {
     let mut refused = BTreeSet::new();
     for id in app.table.backfills_of(connection).await? {
-        let Some(backfill) = app.table.backfill(&id).await? else {
-            continue;
-        };
-        let lately = backfill.done.as_ref();
-        if lately.is_some_and(|done| now_ms.saturating_sub(done.at_ms) < REFUSED_MS) {
-            refused.extend(backfill.refused);
-        }
+        let backfill = app.table.backfill(&id).await?;
+        let lately = backfill.as_ref();
+        let lately = lately.and_then(|backfill| backfill.refused_lately(now_ms));
+        refused.extend(lately.into_iter().flatten());
     }
     Ok(refused)
 }

@@ -29,20 +29,13 @@ pub fn listed(
         Some(false) => Status::Failing,
         _ => Status::Active,
     };
-    let version = Version {
-        ordering_ts_ms: compared_at_ms,
-        webhook_id: RECONCILED.to_owned(),
-        index: 0,
-    };
+    let version = version(compared_at_ms);
     let mut said = attributes(user, &version);
     let Some(member) = known.and_then(|known| known.members.get(&id)) else {
         let began_ms = created_at_ms.unwrap_or(compared_at_ms).min(compared_at_ms);
         said.life = Some(Register {
             value: status,
-            version: Version {
-                ordering_ts_ms: began_ms,
-                ..version
-            },
+            version: self::version(began_ms),
         });
         return Some(Connection::of_member(id, said));
     };
@@ -72,15 +65,10 @@ pub fn missing(id: &TerraUserId, compared_at_ms: i64) -> Connection {
 
 /// What is to be applied when Terra says how a user stands, in answer to a question.
 pub fn with_status(id: &TerraUserId, status: Status, at_ms: i64) -> Connection {
-    let version = Version {
-        ordering_ts_ms: at_ms,
-        webhook_id: RECONCILED.to_owned(),
-        index: 0,
-    };
     let member = Member {
         life: Some(Register {
             value: status,
-            version,
+            version: version(at_ms),
         }),
         ..Member::default()
     };
@@ -95,6 +83,14 @@ pub fn is_suspect(connection: &Connection, compared_at_ms: i64) -> bool {
         life.max(member.data_at_ms)
     });
     connection.status() != Status::Ended && newest.is_none_or(|at_ms| at_ms < compared_at_ms)
+}
+
+fn version(at_ms: i64) -> Version {
+    Version {
+        ordering_ts_ms: at_ms,
+        webhook_id: RECONCILED.to_owned(),
+        index: 0,
+    }
 }
 
 fn value<T>(register: Option<&Register<T>>) -> Option<&T> {

@@ -22,7 +22,7 @@ use super::{
     access::{self, Access, now},
     terra,
 };
-use crate::{cli::Place, failure, output};
+use crate::{cli::Place, output};
 
 /// Jobs that wait to be done here, one after the other.
 #[derive(Debug, Default)]
@@ -51,12 +51,7 @@ impl Jobs {
 /// Ends when the comparison is over. The first backfills of new connections are planned; whoever
 /// runs history-fetch asks for them.
 pub(super) async fn run(place: &Place, as_json: bool) -> anyhow::Result<()> {
-    let settings = terra::settings(place)?.ok_or_else(|| {
-        failure::input(
-            "Terra cannot be asked without credentials: set TERRA_DEV_ID and TERRA_API_KEY, or \
-             start the local system with its simulator",
-        )
-    })?;
+    let settings = terra::required(place)?;
     access::with(place, async |access: &Access| {
         let jobs = Arc::new(Jobs::default());
         let app = App {

@@ -6,7 +6,6 @@ use domain::{
     connection::Status,
     history::{
         backfill::Backfill,
-        day::DAY_MS,
         gap::{Cause, Quiet, Signs, quiet},
         reach::ProviderHistory,
         window::Window,
@@ -25,8 +24,6 @@ pub(super) const OWN_TRACE: &str = "doctor-";
 const NEWEST: usize = 200;
 /// Other connections of a provider that are looked at.
 const PEERS: usize = 500;
-/// A refusal older than this says nothing of today. Unit: milliseconds.
-const LATELY_MS: i64 = 14 * DAY_MS;
 
 /// A connection's backfills, each with all its windows.
 pub(super) async fn backfills(
@@ -101,11 +98,11 @@ pub(super) async fn why_quiet(
 
 /// Whether a backfill that ended lately was refused a type for good.
 fn refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64) -> bool {
-    backfills.iter().any(|(backfill, _)| {
-        let lately = backfill.done.as_ref().map(|done| done.at_ms);
-        let lately = lately.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < LATELY_MS);
-        lately && !backfill.refused.is_empty()
-    })
+    let refused = |backfill: &Backfill| {
+        let lately = backfill.refused_lately(now_ms);
+        lately.is_some_and(|types| !types.is_empty())
+    };
+    backfills.iter().any(|(backfill, _)| refused(backfill))
 }
 
 /// The cause, and what to do about it.
@@ -139,7 +136,10 @@ mod tests {
 
     use domain::{
         connection::ConnectionId,
-        history::backfill::{Done, Plan, Totals},
+        history::{
+            backfill::{Done, Plan, Totals},
+            day::DAY_MS,
+        },
     };
     use models::{data::DataType, ids::TerraUserId};
 

@@ -19,13 +19,21 @@ const BASE_URL: &str = "an https URL like https://host/path";
 ///
 /// When there is neither, or the settings are wrong; exit code 2.
 pub(super) fn terra_client(place: &Place) -> anyhow::Result<TerraClient> {
-    let settings = settings(place)?.ok_or_else(|| {
+    client(&required(place)?)
+}
+
+/// How to reach Terra.
+///
+/// # Errors
+///
+/// When nothing says how, or the settings are wrong; exit code 2.
+pub(super) fn required(place: &Place) -> anyhow::Result<api::Settings> {
+    settings(place)?.ok_or_else(|| {
         failure::input(
             "Terra cannot be asked without credentials: set TERRA_DEV_ID and TERRA_API_KEY, or \
              start the local system with its simulator",
         )
-    })?;
-    client(&settings)
+    })
 }
 
 /// A client with these settings.

@@ -33,6 +33,8 @@ pub const STOP_AFTER_EMPTY_DAYS: u32 = 183;
 const WINDOWS_AT_ONCE: i64 = 4;
 /// How much later. Unit: milliseconds.
 const STAGGER_MS: i64 = 30_000;
+/// A type that was refused for good is asked for again after this long. Unit: milliseconds.
+const REFUSED_MS: i64 = 14 * day::DAY_MS;
 
 /// `type` of the event that says that a backfill is done.
 pub const DONE_EVENT: &str = "terrarium_backfill_done";
@@ -303,6 +305,13 @@ impl Backfill {
     pub fn with_refused(mut self, data_type: DataType) -> Self {
         self.refused.insert(data_type);
         self
+    }
+
+    /// The types that were refused, while that still says something of today: a refusal is believed
+    /// for two weeks after the backfill ended.
+    pub fn refused_lately(&self, now_ms: i64) -> Option<&BTreeSet<DataType>> {
+        let done = self.done.as_ref()?;
+        (now_ms.saturating_sub(done.at_ms) < REFUSED_MS).then_some(&self.refused)
     }
 
     /// Notes where going back ends, now that its windows stand as they do.
