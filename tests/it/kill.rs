@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::Path,
-    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -17,11 +16,11 @@ use simulator::{Webhook, scenario::Lively};
 use terrarium::system::{Options, System};
 
 use crate::{
+    child::{self, Running},
     fold::{assert_same, fold, headers_of, stored},
     world::{SECRET, World, client, now, terra},
 };
 
-const FOLDER: &str = "TERRARIUM_KILL_TEST_FOLDER";
 const ROUNDS: usize = 5;
 const WEBHOOKS: usize = 600;
 const SENDERS: usize = 12;
@@ -32,64 +31,15 @@ fn options(folder: &Path) -> Options {
     options
 }
 
-/// The process that is killed: a system until then, or until its parent is gone.
+/// The process that is killed: a system until then.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "the other half of the test below, which starts it"]
 async fn a_system_to_be_killed() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how the parent tells its child the folder"
-    )]
-    let Some(folder) = std::env::var_os(FOLDER) else {
+    let Some(folder) = child::folder() else {
         return;
     };
-    let folder = Path::new(&folder);
-    let system = System::start(options(folder), None).await.unwrap();
-    std::fs::write(folder.join("url.new"), &system.webhook_url).unwrap();
-    std::fs::rename(folder.join("url.new"), folder.join("url")).unwrap();
-    let parent_gone = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line)
-    });
-    drop(parent_gone.await);
-}
-
-/// A process that is killed at the latest when the test ends.
-struct Running(Child);
-
-impl Running {
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn start(folder: &Path) -> (Running, String) {
-    let url = folder.join("url");
-    drop(std::fs::remove_file(&url));
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "kill::a_system_to_be_killed"])
-        .env(FOLDER, folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let child = Running(child.unwrap());
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        if let Ok(url) = std::fs::read_to_string(&url) {
-            return (child, url);
-        }
-        assert!(Instant::now() < deadline, "the system did not start again");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let system = System::start(options(&folder), None).await.unwrap();
+    child::serve(&folder, &system).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +60,7 @@ async fn what_was_answered_with_200_survives_a_kill_at_any_moment() {
     let http = client();
 
     for round in 0..ROUNDS {
-        let (mut child, url) = start(folder.path());
+        let (mut child, url) = Running::start("kill::a_system_to_be_killed", folder.path());
         let goal = answered.load(Ordering::SeqCst) + dice.random_range(1..WEBHOOKS / ROUNDS / 2);
         let senders: Vec<_> = (0..SENDERS)
             .map(|_| {

@@ -10,11 +10,11 @@
 
 mod architecture;
 mod bad_input;
+mod child;
 mod convergence;
 mod fold;
 mod kill;
 mod past;
-mod past_stories;
 mod samples;
 mod signatures;
 mod stories;

@@ -1,37 +1,37 @@
 //! A Terrarium and a stand-in Terra on one simulated clock: people with a past, webhooks, Terra's
 //! API, and everything that goes wrong with them.
 
+mod stories;
+mod truth;
+mod year;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::{
     connection::ConnectionId,
     history::{
         backfill::Backfill,
-        coverage::{DayState, Keyed},
+        coverage::DayState,
         day::{self, Span},
         window::Window,
     },
     message::HistoryMessage,
-    pacing::Quotas,
 };
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use models::{data::DataType, ids::TerraUserId};
-use serde_json::Value;
 use simulator::{
-    Connection, DataType as Kind, Deliverer, DeliverySettings, Postman, Truth, TruthSettings,
+    DataType as Kind, Deliverer, DeliverySettings, Postman, Provider, Truth, TruthSettings,
     api::{ApiSettings, Faults, TerraApi},
 };
-use store::table::{
-    connections::{Alias, StoredConnection},
-    key::RecordOwner,
-};
+use store::table::connections::{Alias, StoredConnection};
 use tempfile::TempDir;
 use terra_client::api::{Settings, Via};
 use terrarium::{
@@ -40,7 +40,22 @@ use terrarium::{
 };
 use tokio::net::TcpListener;
 
-use crate::world::{SECRET, options, terra_dir};
+use crate::{
+    child::Running,
+    world::{SECRET, options, terra_dir},
+};
+
+pub(crate) const HOUR: SignedDuration = SignedDuration::from_hours(1);
+pub(crate) const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+pub(crate) const PROVIDERS: [Provider; 6] = [
+    Provider::Core,
+    Provider::Cronometer,
+    Provider::Garmin,
+    Provider::Oura,
+    Provider::Fitbit,
+    Provider::Withings,
+];
 
 pub(crate) const DEV_ID: &str = "testing-dev";
 pub(crate) const API_KEY: &str = "key-of-the-tests";
@@ -92,8 +107,8 @@ impl Past {
         drop(crate::world::client());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let start = wish.people.start;
-        let clock = Arc::new(AtomicI64::new(start.as_millisecond()));
+        let begin = wish.people.start;
+        let clock = Arc::new(AtomicI64::new(begin.as_millisecond()));
         let truth = Truth::new(wish.people, reading(&clock));
         let settings = ApiSettings {
             terra_dir: terra_dir(),
@@ -103,24 +118,16 @@ impl Past {
         let api = TerraApi::new(truth.clone(), settings).unwrap();
         tokio::spawn(axum::serve(listener, api.router()).into_future());
 
-        let mut terra = Settings::new(DEV_ID, API_KEY.into());
-        terra.base_url = format!("{url}/api/v2").parse().unwrap();
-        // What a stand-in leaves hanging is given up soon: this clock is the machine's.
-        terra.timeouts.answer = Duration::from_secs(2);
-        terra.timeouts.read = Duration::from_secs(2);
-        terra.bounds.data_bytes = 4 << 20;
         let history = HistoryOptions {
             via: wish.via,
             max_days: wish.max_days,
             trust_empty_after: wish.trust_empty_after,
-            quotas: Quotas::default(),
-            schedule: None,
-            ..HistoryOptions::new(terra)
+            ..history_options(&format!("{url}/api/v2"))
         };
         let folder = tempfile::tempdir().unwrap();
-        let system = system(&folder, &history, &clock).await;
+        let system = start(folder.path(), &history, reading(&clock)).await;
         let deliverer = deliverer(&system.webhook_url, &clock);
-        let postman = Postman::new(truth.clone(), Some(api.clone()), deliverer, start);
+        let postman = Postman::new(truth.clone(), Some(api.clone()), deliverer, begin);
         Self {
             clock,
             truth,
@@ -149,17 +156,36 @@ impl Past {
     /// Ends the system as a crash does, and starts it anew in the same folder.
     pub(crate) async fn crash(&mut self) {
         drop(self.system.take());
-        let system = loop {
-            // The file of the queues stays locked until the last task of the old one is gone.
-            let mut options = options(self.folder.path());
-            options.clock = reading(&self.clock);
-            options.history = Some(self.history.clone());
-            match System::start(options, None).await {
-                Ok(system) => break system,
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
+        self.start_again().await;
+    }
+
+    /// Ends the system as a crash does, and lets another process go on in its folder with what is due,
+    /// until it is killed after `life`; then the system is started anew.
+    pub(crate) async fn work_until_killed(&mut self, life: Duration) {
+        drop(self.system.take());
+        let begun = Instant::now();
+        let orders = year::Orders {
+            api_url: self.history.terra.base_url.to_string(),
+            max_days: self.history.max_days,
+            trust_empty_after: self.history.trust_empty_after,
+            now_ms: self.now().as_millisecond(),
         };
-        self.system = Some(system);
+        orders.write(self.folder.path());
+        let (mut child, url) = Running::start(year::CHILD, self.folder.path());
+        self.postman.deliver_by(deliverer(&url, &self.clock)).await;
+        let killed = async {
+            tokio::time::sleep(life).await;
+            child.kill();
+        };
+        tokio::join!(self.postman.post_until_now(), killed);
+        // The child's clock goes by itself.
+        self.advance(SignedDuration::try_from(begun.elapsed()).unwrap());
+        self.start_again().await;
+    }
+
+    async fn start_again(&mut self) {
+        let clock = reading(&self.clock);
+        self.system = Some(start(self.folder.path(), &self.history, clock).await);
         self.take_webhooks_again().await;
     }
 
@@ -264,6 +290,20 @@ impl Past {
         found
     }
 
+    /// All windows of all connections.
+    pub(crate) async fn windows(&self) -> Vec<Window> {
+        let mut found = Vec::new();
+        for connection in self.truth.connections() {
+            let Some(stored) = self.connection(&connection.terra_user_id).await else {
+                continue;
+            };
+            for (_, windows) in self.backfills(&stored.id).await {
+                found.extend(windows);
+            }
+        }
+        found
+    }
+
     /// What is known of the days of a connection and type that are to be known by now, from the first
     /// that can be on.
     pub(crate) async fn coverage(
@@ -286,58 +326,6 @@ impl Past {
         }
     }
 
-    /// Every record of a connection in the table is one of the truth's, byte for byte of meaning,
-    /// and the other way round, up to days that are settled.
-    pub(crate) async fn assert_true(&self, connection: &Connection) {
-        let stored = self.connection(&connection.terra_user_id).await;
-        let stored = stored.unwrap_or_else(|| panic!("no connection"));
-        let owner = RecordOwner::Connection(stored.id.clone());
-        let today = self.now().to_zoned(TimeZone::UTC).date();
-        let settled = day::plus(today, -3);
-        let first = day::plus(today, -4000);
-        for (data_type, kind) in TYPES {
-            if Keyed::of(data_type).is_none() || !Truth::is_fetchable(connection, kind) {
-                continue;
-            }
-            let expected: BTreeMap<String, Value> = self
-                .truth
-                .records(connection, kind, first, settled)
-                .into_iter()
-                .map(|record| (record.key, record.body))
-                .collect();
-            let mut found = BTreeMap::new();
-            let table = &self.system().table;
-            for record in table.records(&owner, Some(data_type)).await.unwrap() {
-                let newest = &record.record.newest;
-                let day = day::of_record(&record.key, newest.start_time.as_deref());
-                if day.is_none_or(|day| day >= settled) {
-                    continue;
-                }
-                let payload = match &record.record.sampled {
-                    Some(sampled) => &sampled.payload,
-                    None => &newest.payload,
-                };
-                let archive = &self.system().archive;
-                let bytes = archive.read_frames(&payload.locator).await.unwrap();
-                let body: Value = serde_json::from_slice(&bytes).unwrap();
-                found.insert(record.key.to_string(), body);
-            }
-            let what = format!("{:?} {data_type}", connection.provider);
-            let (have, want): (BTreeSet<_>, BTreeSet<_>) =
-                (found.keys().collect(), expected.keys().collect());
-            let missing: Vec<_> = want.difference(&have).take(5).collect();
-            let extra: Vec<_> = have.difference(&want).take(5).collect();
-            assert!(
-                missing.is_empty() && extra.is_empty(),
-                "{what}: of {} records {missing:?} are missing, {extra:?} are too many",
-                want.len()
-            );
-            for (key, body) in &found {
-                assert!(expected.get(key) == Some(body), "{what} {key} differs");
-            }
-        }
-    }
-
     pub(crate) async fn dead_letters(&self) -> u64 {
         let stats = self.system().queues.stats(HISTORY_DEAD_LETTERS).await;
         stats.map_or(0, |stats| stats.total())
@@ -349,11 +337,38 @@ fn reading(clock: &Arc<AtomicI64>) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
     Arc::new(move || Timestamp::from_millisecond(clock.load(Ordering::SeqCst)).unwrap())
 }
 
-async fn system(folder: &TempDir, history: &HistoryOptions, clock: &Arc<AtomicI64>) -> System {
-    let mut options = options(folder.path());
-    options.clock = reading(clock);
-    options.history = Some(history.clone());
-    System::start(options, None).await.unwrap()
+/// Starts a system in a folder as soon as nobody else has it: its file of queues stays locked until
+/// the last task of a former one is gone.
+async fn start(
+    folder: &Path,
+    history: &HistoryOptions,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+) -> System {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut options = options(folder);
+        options.clock = Arc::clone(&clock);
+        options.history = Some(history.clone());
+        match System::start(options, None).await {
+            Ok(system) => return system,
+            Err(error) => assert!(Instant::now() < deadline, "{error:#}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How a stand-in Terra at `api_url` is asked, by nobody's schedule.
+fn history_options(api_url: &str) -> HistoryOptions {
+    let mut terra = Settings::new(DEV_ID, API_KEY.into());
+    terra.base_url = api_url.parse().unwrap();
+    // What a stand-in leaves hanging is given up soon: this clock is the machine's.
+    terra.timeouts.answer = Duration::from_secs(2);
+    terra.timeouts.read = Duration::from_secs(2);
+    terra.bounds.data_bytes = 4 << 20;
+    HistoryOptions {
+        schedule: None,
+        ..HistoryOptions::new(terra)
+    }
 }
 
 fn deliverer(url: &str, clock: &Arc<AtomicI64>) -> Deliverer {

@@ -2,33 +2,18 @@
 
 use domain::{
     connection::Status,
-    history::{
-        coverage::DayState,
-        day::{self, Span},
-    },
+    history::day::{self, Span},
     message::HistoryMessage,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use models::ids::WebhookId;
 use simulator::{
-    DataType as Kind, Provider, TruthSettings,
+    DataType as Kind, TruthSettings,
     api::{Asked, Faults},
 };
 use terra_client::api::Via;
 
-use crate::past::{Past, TYPES, Wish};
-
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-const PROVIDERS: [Provider; 6] = [
-    Provider::Core,
-    Provider::Cronometer,
-    Provider::Garmin,
-    Provider::Oura,
-    Provider::Fitbit,
-    Provider::Withings,
-];
+use super::{DAY, HOUR, PROVIDERS, Past, Wish};
 
 fn start() -> Timestamp {
     "2026-03-02T09:30:00Z".parse().unwrap()
@@ -43,70 +28,6 @@ fn people(people: u64, per_person: usize, history_days: u16) -> TruthSettings {
     }
 }
 
-/// Nothing that was asked broke a limit or was no call of Terra's, and nothing was asked twice
-/// without a reason that stands on its window.
-async fn assert_well_behaved(past: &Past) {
-    assert!(
-        past.api.violations().is_empty(),
-        "{:?}",
-        past.api.violations()
-    );
-    for connection in past.truth.connections() {
-        let Some(stored) = past.connection(&connection.terra_user_id).await else {
-            continue;
-        };
-        for (_, windows) in past.backfills(&stored.id).await {
-            for window in windows {
-                let (asked, reasons) = (window.asked() as usize, window.setbacks().len());
-                assert!(
-                    asked <= reasons + 1,
-                    "asked {asked} times for {reasons} reasons"
-                );
-            }
-        }
-    }
-}
-
-/// Every settled day of every type is had or confirmed empty, or cannot have anything.
-async fn assert_complete(past: &Past) {
-    assert_complete_but(past, &[]).await;
-}
-
-/// The same but for those who are gone.
-async fn assert_complete_but(past: &Past, gone: &[&str]) {
-    for connection in past.truth.connections() {
-        if gone.contains(&connection.terra_user_id.as_str()) {
-            continue;
-        }
-        let stored = past.connection(&connection.terra_user_id).await.unwrap();
-        for (data_type, _) in TYPES {
-            for (day, state) in past.coverage(&stored, data_type).await {
-                let known = matches!(
-                    state,
-                    DayState::Have | DayState::ConfirmedEmpty | DayState::Outside(_)
-                );
-                if known {
-                    continue;
-                }
-                let backfills = past.backfills(&stored.id).await;
-                let about = backfills
-                    .iter()
-                    .flat_map(|(_, windows)| windows)
-                    .filter(|window| {
-                        window.id().data_type == data_type && window.span().contains(day)
-                    });
-                panic!(
-                    "{:?} {data_type} {day}: {state:?}, {:?}, {:#?}",
-                    connection.provider,
-                    stored.state.status(),
-                    about.collect::<Vec<_>>()
-                );
-            }
-        }
-        past.assert_true(&connection).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "together they take two minutes: .ci/run runs them"]
 async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
@@ -117,8 +38,8 @@ async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
     .await;
     past.live(DAY, HOUR * 12).await;
     past.live(DAY * 12, DAY * 2).await;
-    assert_complete(&past).await;
-    assert_well_behaved(&past).await;
+    past.assert_complete().await;
+    past.assert_well_behaved().await;
     assert_eq!(past.dead_letters().await, 0);
     for connection in past.truth.connections() {
         let stored = past.connection(&connection.terra_user_id).await.unwrap();
@@ -133,50 +54,6 @@ async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "together they take two minutes: .ci/run runs them"]
-async fn a_season_with_every_fault_ends_complete_and_true() {
-    let mut past = Past::start(Wish {
-        max_days: Some(40),
-        faults: Faults::some(11),
-        trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
-        ..Wish::new(people(3, 2, 20))
-    })
-    .await;
-    let step = HOUR * 8;
-    past.live(DAY, step).await;
-    let users: Vec<_> = past.truth.connections();
-    // Somebody comes back under a new id, somebody vanishes, somebody's token dies for a while.
-    past.api.reauthenticate(&users[0].terra_user_id).unwrap();
-    assert!(past.api.vanish(&users[1].terra_user_id));
-    past.api.kill_token(&users[2].terra_user_id);
-    past.live(DAY, step).await;
-    past.crash().await;
-    past.api.revive_token(&users[2].terra_user_id);
-    past.live(DAY, step).await;
-    past.lose_webhooks().await;
-    past.live(DAY * 3, DAY).await;
-    past.crash().await;
-    past.live(DAY, step).await;
-    // What was given up is claimed again after a pause; then the world behaves.
-    past.api.set_faults(Faults::none());
-    past.live(DAY * 12, DAY * 2).await;
-
-    let vanished = past.connection(&users[1].terra_user_id).await.unwrap();
-    assert_eq!(vanished.state.status(), Status::Ended);
-    assert_complete_but(&past, &[&users[1].terra_user_id]).await;
-    assert_well_behaved(&past).await;
-    assert!(
-        past.api.limited().is_empty()
-            || !past
-                .api
-                .limited()
-                .iter()
-                .any(|asked| asked.faults.is_empty()),
-        "a limit of Terra's was reached"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     let mut past = Past::start(Wish {
         max_days: Some(60),
@@ -184,7 +61,7 @@ async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     })
     .await;
     past.live(DAY * 2, HOUR * 12).await;
-    assert_complete(&past).await;
+    past.assert_complete().await;
     let before = past.now();
     past.api.forget_requests();
     past.lose_webhooks().await;
@@ -195,8 +72,8 @@ async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     past.live(DAY * 2, HOUR * 12).await;
     past.live(DAY * 14, DAY).await;
 
-    assert_complete(&past).await;
-    assert_well_behaved(&past).await;
+    past.assert_complete().await;
+    past.assert_well_behaved().await;
     let outages = past.system().table.outages().await.unwrap();
     assert_eq!(outages.len(), 1);
     // A day of the outage begins and ends somewhere on Earth, may be sent for late, and is asked for
@@ -244,7 +121,7 @@ async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
     }
     past.take_webhooks_again().await;
     past.live(DAY * 12, DAY * 2).await;
-    assert_complete(&past).await;
+    past.assert_complete().await;
 
     assert!(past.api.vanish(&users[0].terra_user_id));
     past.advance(HOUR);
@@ -282,6 +159,6 @@ async fn answers_that_come_as_webhooks_end_their_windows() {
     past.api.set_faults(Faults::none());
     // What has no record every day is asked for when a week has waited.
     past.live(DAY * 12, DAY * 2).await;
-    assert_complete(&past).await;
-    assert_well_behaved(&past).await;
+    past.assert_complete().await;
+    past.assert_well_behaved().await;
 }

@@ -1,0 +1,137 @@
+//! What must be true of history in the end, whatever happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::history::{
+    coverage::{DayState, Keyed},
+    day,
+};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use simulator::{Connection, Truth};
+use store::table::key::RecordOwner;
+
+use super::{Past, TYPES};
+
+impl Past {
+    /// Nothing that was asked broke a limit or was no call of Terra's, and nothing was asked twice
+    /// without a reason that stands on its window.
+    pub(crate) async fn assert_well_behaved(&self) {
+        let violations = self.api.violations();
+        assert!(violations.is_empty(), "{violations:?}");
+        let own = |asked: &simulator::api::Asked| asked.faults.is_empty();
+        assert!(
+            !self.api.limited().iter().any(own),
+            "a limit of Terra's was reached"
+        );
+        for window in self.windows().await {
+            let (asked, reasons) = (window.asked() as usize, window.setbacks().len());
+            assert!(
+                asked <= reasons + 1,
+                "asked {asked} times for {reasons} reasons"
+            );
+        }
+    }
+
+    /// Every settled day of every type is had or confirmed empty, or cannot have anything, and the
+    /// table holds what Terra has. How many days and records that were.
+    pub(crate) async fn assert_complete(&self) -> (usize, usize) {
+        self.assert_complete_but(&[]).await
+    }
+
+    /// The same but for those who are gone.
+    pub(crate) async fn assert_complete_but(&self, gone: &[&str]) -> (usize, usize) {
+        let (mut days, mut records) = (0, 0);
+        for connection in self.truth.connections() {
+            if gone.contains(&connection.terra_user_id.as_str()) {
+                continue;
+            }
+            days += self.assert_all_known(&connection).await;
+            records += self.assert_true(&connection).await;
+        }
+        (days, records)
+    }
+
+    async fn assert_all_known(&self, connection: &Connection) -> usize {
+        let stored = self.connection(&connection.terra_user_id).await.unwrap();
+        let mut days = 0;
+        for (data_type, _) in TYPES {
+            for (day, state) in self.coverage(&stored, data_type).await {
+                match state {
+                    DayState::Have | DayState::ConfirmedEmpty => days += 1,
+                    DayState::Outside(_) => {}
+                    state => {
+                        let backfills = self.backfills(&stored.id).await;
+                        let windows = backfills.iter().flat_map(|(_, windows)| windows);
+                        let about: Vec<_> = windows
+                            .filter(|window| {
+                                window.id().data_type == data_type && window.span().contains(day)
+                            })
+                            .collect();
+                        panic!(
+                            "{:?} {data_type} {day}: {state:?}, {:?}, {about:#?}",
+                            connection.provider,
+                            stored.state.status(),
+                        );
+                    }
+                }
+            }
+        }
+        days
+    }
+
+    /// Every record of a connection in the table is one of the truth's, byte for byte of meaning,
+    /// and the other way round, up to days that are settled.
+    async fn assert_true(&self, connection: &Connection) -> usize {
+        let mut count = 0;
+        let stored = self.connection(&connection.terra_user_id).await;
+        let stored = stored.unwrap_or_else(|| panic!("no connection"));
+        let owner = RecordOwner::Connection(stored.id.clone());
+        let today = self.now().to_zoned(TimeZone::UTC).date();
+        let settled = day::plus(today, -3);
+        let first = day::plus(today, -4000);
+        for (data_type, kind) in TYPES {
+            if Keyed::of(data_type).is_none() || !Truth::is_fetchable(connection, kind) {
+                continue;
+            }
+            let expected: BTreeMap<String, Value> = self
+                .truth
+                .records(connection, kind, first, settled)
+                .into_iter()
+                .map(|record| (record.key, record.body))
+                .collect();
+            let mut found = BTreeMap::new();
+            let table = &self.system().table;
+            for record in table.records(&owner, Some(data_type)).await.unwrap() {
+                let newest = &record.record.newest;
+                let day = day::of_record(&record.key, newest.start_time.as_deref());
+                if day.is_none_or(|day| day >= settled) {
+                    continue;
+                }
+                let payload = match &record.record.sampled {
+                    Some(sampled) => &sampled.payload,
+                    None => &newest.payload,
+                };
+                let archive = &self.system().archive;
+                let bytes = archive.read_frames(&payload.locator).await.unwrap();
+                let body: Value = serde_json::from_slice(&bytes).unwrap();
+                found.insert(record.key.to_string(), body);
+            }
+            let what = format!("{:?} {data_type}", connection.provider);
+            let (have, want): (BTreeSet<_>, BTreeSet<_>) =
+                (found.keys().collect(), expected.keys().collect());
+            let missing: Vec<_> = want.difference(&have).take(5).collect();
+            let extra: Vec<_> = have.difference(&want).take(5).collect();
+            assert!(
+                missing.is_empty() && extra.is_empty(),
+                "{what}: of {} records {missing:?} are missing, {extra:?} are too many",
+                want.len()
+            );
+            for (key, body) in &found {
+                assert!(expected.get(key) == Some(body), "{what} {key} differs");
+            }
+            count += found.len();
+        }
+        count
+    }
+}

@@ -1,0 +1,172 @@
+//! A year of many people, with every fault there is, restarts and `kill -9`.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use domain::{
+    connection::Status,
+    history::window::{Window, retry::Reason},
+};
+use jiff::Timestamp;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use serde::{Deserialize, Serialize};
+use simulator::{TruthSettings, api::Faults};
+use terrarium::history::HistoryOptions;
+
+use super::{DAY, HOUR, PROVIDERS, Past, Wish, history_options, start};
+use crate::child;
+
+/// What the test that is killed is called.
+pub(super) const CHILD: &str = "past::year::a_system_that_fetches_until_it_is_killed";
+
+/// Days before anybody connects; with those that are lived through they are a year.
+const DAYS_OF_PAST: u16 = 335;
+/// Of so many people one comes back under a new id, one vanishes, and one's token dies for a while.
+const OF_MANY: usize = 6;
+
+/// How the child asks a stand-in Terra.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Orders {
+    pub(super) api_url: String,
+    pub(super) max_days: Option<u32>,
+    pub(super) trust_empty_after: Duration,
+    pub(super) now_ms: i64,
+}
+
+impl Orders {
+    pub(super) fn write(&self, folder: &Path) {
+        let orders = serde_json::to_vec(self).unwrap();
+        std::fs::write(folder.join("orders.json"), orders).unwrap();
+    }
+
+    fn read(folder: &Path) -> Self {
+        let orders = std::fs::read(folder.join("orders.json")).unwrap();
+        serde_json::from_slice(&orders).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the other half of the test below, which starts it"]
+async fn a_system_that_fetches_until_it_is_killed() {
+    let Some(folder) = child::folder() else {
+        return;
+    };
+    drop(crate::world::client());
+    let orders = Orders::read(&folder);
+    let history = HistoryOptions {
+        max_days: orders.max_days,
+        trust_empty_after: orders.trust_empty_after,
+        ..history_options(&orders.api_url)
+    };
+    let begun = Instant::now();
+    let clock = move || {
+        let ms = i64::try_from(begun.elapsed().as_millis()).unwrap();
+        Timestamp::from_millisecond(orders.now_ms + ms).unwrap()
+    };
+    let system = start(&folder, &history, Arc::new(clock)).await;
+    let app = system.history.as_ref().unwrap();
+    let work = async |name: &str| {
+        loop {
+            let worker = format!("{name}-{}", orders.now_ms);
+            let until = clock() + HOUR;
+            drop(history_fetch::work(app, &worker, until).await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = child::serve(&folder, &system) => {}
+        () = work("one") => {}
+        () = work("other") => {}
+    }
+}
+
+/// How many people live it: six, or as many as `TERRARIUM_YEAR_PEOPLE` says.
+fn people() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
+    let told = std::env::var("TERRARIUM_YEAR_PEOPLE").ok();
+    told.map_or(6, |told| told.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute and more: .ci/run runs it"]
+async fn a_year_with_every_fault_ends_complete_and_true() {
+    let begun = Instant::now();
+    let start = "2026-03-02T09:30:00Z".parse().unwrap();
+    let mut past = Past::start(Wish {
+        max_days: Some(365),
+        faults: Faults::some(11),
+        trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
+        ..Wish::new(TruthSettings {
+            providers_per_person: 1,
+            history_days: DAYS_OF_PAST,
+            updates_per_day: 0,
+            connect_within: DAY,
+            ..TruthSettings::new(3, people(), &PROVIDERS, start)
+        })
+    })
+    .await;
+    let mut dice = StdRng::seed_from_u64(9);
+    let mut life = || Duration::from_millis(dice.random_range(50..1_500));
+    let step = HOUR * 8;
+    for _ in 0..4 {
+        past.advance(HOUR * 8);
+        for _ in 0..3 {
+            past.work_until_killed(life()).await;
+        }
+    }
+    past.live(DAY, step).await;
+
+    let users = past.truth.connections();
+    let every = |first: usize| users.iter().skip(first).step_by(OF_MANY);
+    for user in every(0) {
+        past.api.reauthenticate(&user.terra_user_id).unwrap();
+    }
+    for user in every(1) {
+        assert!(past.api.vanish(&user.terra_user_id));
+    }
+    for user in every(2) {
+        past.api.kill_token(&user.terra_user_id);
+    }
+    past.work_until_killed(life()).await;
+    past.live(DAY, step).await;
+    past.crash().await;
+    for user in every(2) {
+        past.api.revive_token(&user.terra_user_id);
+    }
+    past.live(DAY, step).await;
+    past.lose_webhooks().await;
+    past.live(DAY * 3, DAY).await;
+    past.work_until_killed(life()).await;
+    past.live(DAY, step).await;
+    // What was given up is claimed again after a pause; then the world behaves.
+    past.api.set_faults(Faults::none());
+    past.live(DAY * 21, DAY * 3).await;
+
+    for user in every(1) {
+        let vanished = past.connection(&user.terra_user_id).await.unwrap();
+        assert_eq!(vanished.state.status(), Status::Ended);
+    }
+    let gone: Vec<_> = every(1).map(|user| user.terra_user_id.as_str()).collect();
+    let (days, records) = past.assert_complete_but(&gone).await;
+    past.assert_well_behaved().await;
+    let windows = past.windows().await;
+    let lost = |window: &&Window| {
+        let reasons = window.setbacks().iter().map(|setback| setback.reason);
+        reasons
+            .into_iter()
+            .any(|reason| reason == Reason::WorkerLost)
+    };
+    let lost = windows.iter().filter(lost).count();
+    assert!(lost > 0, "no kill hit a window");
+    println!(
+        "{} people, {} requests in {} windows, {lost} of them taken over, \
+         {days} days known, {records} records compared, {:?}",
+        users.len(),
+        past.api.requests().len(),
+        windows.len(),
+        begun.elapsed()
+    );
+}
