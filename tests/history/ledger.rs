@@ -35,7 +35,7 @@ impl Ledger {
     pub(crate) async fn start() -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().unwrap();
-        let database = EmbeddedDatabase::start(folder.path()).await.unwrap();
+        let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
         let table = Table::new(dynamodb_client(&database.url).unwrap(), TABLE_NAME);
         table.create_if_missing().await.unwrap();
         Self {

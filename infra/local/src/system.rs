@@ -92,6 +92,9 @@ pub struct Options {
     pub database: DatabaseAt,
     /// The time.
     pub clock: Clock,
+    /// Whether expired items are removed, as DynamoDB's TTL does. The database knows the machine's
+    /// clock only: not where `clock` tells another time.
+    pub removes_expired: bool,
 }
 
 impl fmt::Debug for Options {
@@ -122,6 +125,7 @@ impl Options {
             history: None,
             database: DatabaseAt::DataFolder,
             clock,
+            removes_expired: true,
         }
     }
 }
@@ -202,7 +206,7 @@ impl System {
 
         let (database, dynamodb_url, table_name) = match &options.database {
             DatabaseAt::DataFolder => {
-                let database = EmbeddedDatabase::start(data_dir).await?;
+                let database = EmbeddedDatabase::start(data_dir, options.removes_expired).await?;
                 let url = database.url.clone();
                 (Some(database), url, TABLE_NAME)
             }
@@ -439,12 +443,12 @@ pub struct EmbeddedDatabase {
 }
 
 impl EmbeddedDatabase {
-    /// Opens the folder's database and serves it at a free port.
+    /// Opens the folder's database and serves it at a free port; see [`Options::removes_expired`].
     ///
     /// # Errors
     ///
     /// When the file cannot be opened or no port is free.
-    pub async fn start(data_dir: &Path) -> anyhow::Result<Self> {
+    pub async fn start(data_dir: &Path, removes_expired: bool) -> anyhow::Result<Self> {
         let file = data_dir.join("table.db");
         let file = file
             .to_str()
@@ -465,13 +469,15 @@ impl EmbeddedDatabase {
                 error!(error, "the database ended");
             }
         });
-        let stopped = workers.stopped();
-        workers.tasks.spawn(async move {
-            tokio::select! {
-                () = sweep(swept) => {}
-                () = stopped => {}
-            }
-        });
+        if removes_expired {
+            let stopped = workers.stopped();
+            workers.tasks.spawn(async move {
+                tokio::select! {
+                    () = sweep(swept) => {}
+                    () = stopped => {}
+                }
+            });
+        }
         Ok(Self {
             url: format!("http://{address}"),
             workers,

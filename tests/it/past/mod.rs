@@ -348,6 +348,7 @@ async fn start(
     loop {
         let mut options = options(folder);
         options.clock = Arc::clone(&clock);
+        options.removes_expired = false;
         options.history = Some(history.clone());
         match System::start(options, None).await {
             Ok(system) => return system,

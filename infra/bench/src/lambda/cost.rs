@@ -161,7 +161,7 @@ impl Bench {
         let folder = tempfile::tempdir()?;
         let database = self
             .runtime
-            .block_on(EmbeddedDatabase::start(folder.path()))?;
+            .block_on(EmbeddedDatabase::start(folder.path(), false))?;
         let table = Table::new(dynamodb_client(&database.url)?, TABLE_NAME);
         self.runtime.block_on(table.create_if_missing())?;
 

@@ -57,7 +57,7 @@ impl Folder {
     pub(super) async fn new() -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().unwrap();
-        let database = EmbeddedDatabase::start(folder.path()).await.unwrap();
+        let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
         let table = Table::new(dynamodb_client(&database.url).unwrap(), TABLE_NAME);
         table.create_if_missing().await.unwrap();
         Self {
