@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::history::{
     backfill::{Order, OrderRefused, Plan},
     reach::ProviderHistory,
-    window::{Event, Skip, State, Window},
+    window::{Event, Skip, State, Window, retry::Reason},
 };
 use futures::future::join_all;
 use models::{data::DataType, ids::Provider};
@@ -241,7 +241,11 @@ async fn halves_that_were_not_written_are_written_by_whoever_looks() {
         let id = ledger.planned(&plan).await[0].id().clone();
         let by = worker("a");
         ledger.ask(&id, &by, NOW).await;
-        let too_large = Event::TooLarge { by, jitter: JITTER };
+        let too_large = Event::Narrow {
+            by,
+            reason: Reason::TooLarge,
+            jitter: JITTER,
+        };
         let halve = ledger.table.apply_to_window(&id, &too_large, NOW);
         let ended = killed_after(steps, halve).await;
         let check = ledger.table.check_backfill(&plan.id, NOW).await.unwrap();

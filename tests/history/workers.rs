@@ -119,7 +119,8 @@ impl Worker {
             jitter,
         };
         let trouble = match self.dice.random_range(0..10) {
-            0 => Some(Event::TooLarge {
+            0 => Some(Event::Narrow {
+                reason: Reason::TooLarge,
                 by: by.clone(),
                 jitter,
             }),

@@ -22,7 +22,7 @@ use crate::{config::App, error::HistoryError};
 /// What an answer says of days.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
-    /// Records of the days asked for; those of the overlap are not counted.
+    /// Records of the days asked for, and such as name no day; those of the overlap are not counted.
     records: u64,
     /// The days of all records.
     days: Vec<Date>,
@@ -103,7 +103,8 @@ fn told(body: &[u8], webhook_id: &WebhookId, span: Span) -> Option<Told> {
         .collect();
     let own = |day: &&Option<Date>| day.is_none_or(|day| span.contains(day));
     Some(Told {
-        records: days.iter().filter(own).count() as u64,
+        // Also what the router will have to park: where there are records, there may be older ones.
+        records: (days.iter().filter(own).count() + plan.parked.len()) as u64,
         days: days.into_iter().flatten().collect(),
     })
 }
@@ -122,7 +123,8 @@ mod tests {
         let day = |text: &str| text.parse::<Date>().unwrap();
         let span = Span::of_day(day("2026-06-10"));
         let told = told(body, &WebhookId::fetched("x"), span).unwrap();
-        assert_eq!(told.records, 1);
+        // One of the day, and one that nobody can tell the day of.
+        assert_eq!(told.records, 2);
         assert_eq!(told.days, [day("2026-06-09"), day("2026-06-10")]);
     }
 

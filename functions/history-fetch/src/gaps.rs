@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{
     connection::{Connection, ConnectionId, Status},
     history::{
-        backfill::Plan,
+        backfill::{Backfill, Plan},
         coverage::{Known, Outage},
         day::{self, DAY_MS},
         gap::{self, Quiet, Signs},
@@ -30,6 +30,9 @@ use crate::{
 /// How far back gaps are looked for: what is older is the first backfill's, and reading all of it
 /// every few hours would cost more than it could find. Unit: days.
 const LOOK_BACK_DAYS: i64 = 45;
+/// How often what the first backfill could not get is asked for again: after a day, two, four, … so
+/// that the last try is a month after it.
+const TRIES_OF_THE_PAST: u32 = 5;
 
 /// Notes when webhooks last came, and times in which none did.
 pub(crate) async fn note_silence(app: &App) -> Result<(), HistoryError> {
@@ -143,11 +146,13 @@ async fn look(
             .table
             .backfill(&BackfillId::first(&connection.id))
             .await?;
-        // Its `auth` may have been lost: nobody else plans it then.
-        if first.is_none_or(|first| !first.created) {
-            plan_first(app, connection).await?;
-        } else {
-            ask_for_gaps(app, connection, history, &refused, around).await?;
+        match first {
+            Some(first) if first.created => {
+                ask_for_gaps(app, connection, history, &refused, around).await?;
+                ask_again(app, first).await?;
+            }
+            // Its `auth` may have been lost: nobody else plans it then.
+            _ => plan_first(app, connection).await?,
         }
     }
     let quiet = gap::quiet(
@@ -214,6 +219,34 @@ async fn ask_for_gaps(
             .sum();
         app.table.plan_backfill(&plan).await?;
         info!(backfill_id = %plan.id, connection_id = %connection.id, days, "gaps are asked for");
+    }
+    Ok(())
+}
+
+/// Asks for what the first backfill could not get: Terra was down for longer than its windows wait, or
+/// the connection had ended and came back. Each further try waits twice as long.
+async fn ask_again(app: &App, first: Backfill) -> Result<(), HistoryError> {
+    let now_ms = app.now_ms();
+    let before = day::plus(day::earliest_on_earth(now_ms), -LOOK_BACK_DAYS);
+    let mut earlier = first;
+    for number in 1..=TRIES_OF_THE_PAST {
+        let Some(done) = earlier.done.as_ref().filter(|done| !done.missed.is_empty()) else {
+            return Ok(());
+        };
+        let connection = &earlier.plan.connection;
+        let id = BackfillId::again(connection, number);
+        match app.table.backfill(&id).await? {
+            Some(known) if known.created => earlier = known,
+            _ => {
+                let pause_ms = DAY_MS << (number - 1);
+                let plan = Plan::again(&earlier, number, before, now_ms);
+                if let Some(plan) = plan.filter(|_| now_ms >= done.at_ms + pause_ms) {
+                    app.table.plan_backfill(&plan).await?;
+                    info!(backfill_id = %id, connection_id = %connection, "what was missed is asked for again");
+                }
+                return Ok(());
+            }
+        }
     }
     Ok(())
 }

@@ -168,7 +168,9 @@ fn credentials(error: TerraError) -> HistoryError {
     }
 }
 
-/// Logs each failure. An error if one of them can succeed later: the job is done again then.
+/// Logs each failure. An error, so that the job is done again, if all failed that can succeed later or
+/// Terra refuses the credentials. One of many is looked at again by the next sweep: it must not keep
+/// those who come after this job from theirs.
 pub(crate) fn some_failed<T>(
     what: &'static str,
     results: Vec<Result<T, HistoryError>>,
@@ -176,10 +178,13 @@ pub(crate) fn some_failed<T>(
     let all = results.len();
     let mut failed = 0;
     for error in results.into_iter().filter_map(Result::err) {
+        if matches!(error, HistoryError::Credentials) {
+            return Err(error);
+        }
         warn!(error = %Chain(&error), "one of many {what} failed");
         failed += usize::from(error.retry() == domain::Retry::Later);
     }
-    if failed > 0 {
+    if failed > 0 && failed == all {
         return Err(HistoryError::Some { what, failed, all });
     }
     Ok(())

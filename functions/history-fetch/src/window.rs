@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use domain::{
     connection::{Connection, Status},
-    history::window::{
-        Event, Skip, State, Window, WindowId, WorkerId,
-        retry::{Jitter, Reason},
+    history::{
+        day::DAY_MS,
+        window::{
+            Event, Skip, State, Window, WindowId, WorkerId,
+            retry::{Jitter, Reason},
+        },
     },
     pacing::Ask,
     plan::PlannedRequest,
@@ -21,7 +24,7 @@ use runtime::{
 };
 use store::table::history::Answer;
 use terra_client::api::{
-    Accepted, DataAnswer, DataRequest, DateRange, Gone, Samples, TerraError, Via,
+    Accepted, DataAnswer, DataRequest, DateRange, Gone, Samples, TerraError, TooMuch, Via,
 };
 use tracing::{Instrument as _, info, info_span};
 
@@ -41,6 +44,9 @@ const LEASE_MS: i64 = 120_000;
 const FIRST_WEBHOOK_MS: i64 = 3_600_000;
 /// A connection that is failing may recover: its windows wait for so long at a time.
 const FAILING_MS: i64 = 3_600_000;
+/// For so long altogether. Then they are skipped, so that the backfill ends and says what it lacks;
+/// when the connection works again, they are asked for again.
+const FAILING_AT_MOST_MS: i64 = 14 * DAY_MS;
 /// The shortest that a window is put off for an empty bucket.
 const SHORTEST_WAIT_MS: i64 = 500;
 /// The longest: then it is looked at again.
@@ -96,9 +102,13 @@ async fn step(
     let (user, provider) = match (&connection, current) {
         (Some(connection), Some((user, _))) if connection.status() != Status::Ended => {
             if connection.status() == Status::Failing {
-                table
-                    .apply_to_window(id, &put_off(FAILING_MS), now_ms)
-                    .await?;
+                let since_ms = connected_at_ms.unwrap_or(now_ms);
+                let event = if now_ms.saturating_sub(since_ms) < FAILING_AT_MOST_MS {
+                    put_off(FAILING_MS)
+                } else {
+                    Event::Skip(Skip::ConnectionFailing)
+                };
+                table.apply_to_window(id, &event, now_ms).await?;
                 return Ok(Step::Noted);
             }
             (user, connection.provider())
@@ -272,9 +282,13 @@ async fn refused(
         }
         TerraError::Gone { what, .. } => gone(app, user, *what).await?,
         TerraError::NotSupported { .. } => Reason::NotSupported,
-        TerraError::NarrowerWindow { .. } => {
-            let event = Event::TooLarge {
+        TerraError::NarrowerWindow { why, .. } => {
+            let event = Event::Narrow {
                 by: worker.clone(),
+                reason: match why {
+                    TooMuch::Time => Reason::TimedOut,
+                    _ => Reason::TooLarge,
+                },
                 jitter: jitter(),
             };
             return apply(app, window, event).await;

@@ -2,7 +2,10 @@
 
 use domain::{
     connection::Status,
-    history::day::{self, Span},
+    history::{
+        day::{self, Span},
+        window::BackfillId,
+    },
     message::HistoryMessage,
 };
 use jiff::Timestamp;
@@ -50,6 +53,53 @@ async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
             assert_eq!(ledger.len(), 1, "done is said once");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "together they take two minutes: .ci/run runs them"]
+async fn a_terra_that_answers_nobody_for_hours_costs_no_past() {
+    let mut past = Past::start(Wish {
+        max_days: Some(70),
+        faults: Faults {
+            gateway_timeout: 1.0,
+            ..Faults::none()
+        },
+        ..Wish::new(people(1, 1, 60))
+    })
+    .await;
+    past.live(HOUR * 3, HOUR).await;
+    past.api.set_faults(Faults::none());
+    past.live(DAY * 12, DAY * 2).await;
+    past.assert_complete().await;
+    past.assert_well_behaved().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "together they take two minutes: .ci/run runs them"]
+async fn a_connection_that_fails_for_weeks_has_its_past_when_it_works_again() {
+    let mut past = Past::start(Wish {
+        max_days: Some(100),
+        ..Wish::new(people(1, 1, 90))
+    })
+    .await;
+    past.advance(HOUR);
+    past.postman.post_until_now().await;
+    past.idle().await;
+    let user = past.truth.connections().remove(0);
+    assert!(past.api.set_active(&user.terra_user_id, false));
+    past.job(HistoryMessage::Reconcile).await;
+    past.live(DAY * 17, DAY).await;
+    let stored = past.connection(&user.terra_user_id).await.unwrap();
+    assert_eq!(stored.state.status(), Status::Failing);
+    let first = BackfillId::first(&stored.id);
+    let first = past.system().table.backfill(&first).await.unwrap().unwrap();
+    let done = first.done.unwrap();
+    assert!(!done.missed.is_empty(), "its end was not waited for");
+
+    assert!(past.api.set_active(&user.terra_user_id, true));
+    past.live(DAY * 12, DAY * 2).await;
+    past.assert_complete().await;
+    past.assert_well_behaved().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -161,6 +161,7 @@ mod tests {
             totals: Totals::default(),
             announcing_until_ms: 0,
             announced: true,
+            missed: BTreeMap::new(),
         };
         let backfill = Backfill {
             done: Some(done),

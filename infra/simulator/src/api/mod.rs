@@ -281,6 +281,13 @@ impl TerraApi {
         self.shared.truth.end(terra_user_id).is_some()
     }
 
+    /// The user is listed as active or not; while they are not, no webhooks come (FACTS section 10,
+    /// "Reconcile"). False if there is no such connection.
+    pub fn set_active(&self, terra_user_id: &str, active: bool) -> bool {
+        let set = |connection: &mut crate::Connection| connection.active = active;
+        self.shared.truth.change(terra_user_id, set).is_some()
+    }
+
     /// The user's token at the provider dies: reads fail, and `connection_error` is sent. False if
     /// there is no such live connection.
     pub fn kill_token(&self, terra_user_id: &str) -> bool {

@@ -147,6 +147,26 @@ impl Plan {
         }
     }
 
+    /// What an earlier backfill could not get, of the days before `before`: those after it the gap
+    /// finder sees. There is one of each `number`. `None`: nothing is left.
+    pub fn again(earlier: &Backfill, number: u32, before: Date, now_ms: i64) -> Option<Self> {
+        let until = |span: &Span| Span::new(span.from(), span.until().min(before)).ok();
+        let missed = earlier.done.iter().flat_map(|done| &done.missed);
+        let days: BTreeMap<_, Vec<_>> = missed
+            .map(|(&data_type, spans)| (data_type, spans.iter().filter_map(until).collect()))
+            .filter(|(_, spans): &(_, Vec<_>)| !spans.is_empty())
+            .collect();
+        let connection = &earlier.plan.connection;
+        (!days.is_empty()).then(|| Self {
+            id: BackfillId::again(connection, number),
+            connection: connection.clone(),
+            kind: Kind::Gaps,
+            planned_at_ms: now_ms,
+            max_request_days: cut::MAX_REQUEST_DAYS,
+            days,
+        })
+    }
+
     /// Its windows, newest days first.
     pub fn windows(&self) -> Vec<Window> {
         let mut spans: Vec<_> = self
@@ -247,6 +267,10 @@ pub struct Done {
     pub announcing_until_ms: i64,
     /// Whether the event was sent.
     pub announced: bool,
+    /// Days that another try may get: their windows were given up, or skipped because the connection
+    /// ended or failed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missed: BTreeMap<DataType, Vec<Span>>,
 }
 
 /// What to do with a due window.
@@ -356,9 +380,21 @@ impl Backfill {
                 totals: progress.totals,
                 announcing_until_ms: 0,
                 announced: false,
+                missed: self.missed(windows),
             }),
             ..self.clone()
         })
+    }
+
+    fn missed(&self, windows: &[Window]) -> BTreeMap<DataType, Vec<Span>> {
+        let mut missed = BTreeMap::<_, Vec<_>>::new();
+        // What somebody cancelled is not wanted.
+        let windows = windows.iter().filter(|_| self.order != Order::Cancel);
+        for window in windows.filter(|window| window.may_be_got_later()) {
+            let id = window.id();
+            missed.entry(id.data_type).or_default().push(id.span);
+        }
+        missed
     }
 
     /// Claims the sending of the event until `until_ms`: the state to write, or `None` when it is not

@@ -50,11 +50,8 @@ pub struct ProviderHistory {
     pub settle_hours: u32,
     /// How long a connection may bring nothing before that is reported. Unit: days.
     pub quiet_after_days: u32,
-    /// The provider's own limit, where it is known.
-    pub calls_per_user_and_hour: Option<u32>,
     /// Where this is from.
     pub source: String,
-    calls_per_request: BTreeMap<DataType, u32>,
     rhythm: BTreeMap<DataType, Rhythm>,
 }
 
@@ -92,11 +89,6 @@ impl ProviderHistory {
             .copied()
             .unwrap_or(Rhythm::NowAndThen)
     }
-
-    /// How many calls of the provider one request for this type costs.
-    pub fn calls_per_request(&self, data_type: DataType) -> u32 {
-        self.calls_per_request.get(&data_type).copied().unwrap_or(1)
-    }
 }
 
 /// One entry of the file.
@@ -110,9 +102,6 @@ struct Entry {
     types: Option<BTreeSet<DataType>>,
     settle_hours: Option<u32>,
     quiet_after_days: Option<u32>,
-    calls_per_user_and_hour: Option<u32>,
-    #[serde(default)]
-    calls_per_request: BTreeMap<DataType, u32>,
     #[serde(default)]
     rhythm: BTreeMap<DataType, Rhythm>,
     source: String,
@@ -146,9 +135,7 @@ impl Entry {
                 .quiet_after_days
                 .or(default.quiet_after_days)
                 .unwrap_or(QUIET_AFTER_DAYS),
-            calls_per_user_and_hour: self.calls_per_user_and_hour,
             source: self.source,
-            calls_per_request: self.calls_per_request,
             rhythm: rhythm.collect(),
         }
     }
@@ -201,7 +188,6 @@ mod tests {
         assert!(!provider("STRAVA").can_be_asked(DataType::Sleep));
         assert!(provider("STRAVA").can_be_asked(DataType::Activity));
         assert!(!provider("OURA").can_be_asked(DataType::Hormone));
-        assert_eq!(provider("WHOOP").calls_per_request(DataType::Daily), 4);
         assert_eq!(provider("DEXCOM").rhythm(DataType::Body), Rhythm::EveryDay);
     }
 

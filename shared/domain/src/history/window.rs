@@ -30,6 +30,9 @@ use crate::connection::ConnectionId;
 /// How much two workers' clocks may differ. A lease is given up by its holder this long before
 /// anybody else may take it over. Unit: milliseconds.
 pub const CLOCK_SKEW_MS: i64 = 10_000;
+/// After a 504 the halves wait for so long: where nobody answers at all, a month would be cut into
+/// days within seconds. Unit: milliseconds.
+const TIMED_OUT_MS: i64 = 300_000;
 
 /// The id of a backfill: 32 hexadecimal digits. Says nothing about the person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +48,11 @@ impl BackfillId {
     /// Of the first backfill of a connection: there is only one.
     pub fn first(connection: &ConnectionId) -> Self {
         Self::of(connection, "first")
+    }
+
+    /// Of the backfill that asks for what the first one, and those of lower numbers, could not get.
+    pub fn again(connection: &ConnectionId, number: u32) -> Self {
+        Self::of(connection, &format!("again {number}"))
     }
 
     /// Of another backfill of a connection; the same `name` names the same one.
@@ -195,6 +203,8 @@ pub enum Skip {
     Cancelled,
     /// The connection ended.
     ConnectionEnded,
+    /// The connection has been failing for weeks.
+    ConnectionFailing,
     /// The provider, or this connection, has no such type.
     NotSupported,
 }
@@ -305,6 +315,20 @@ impl Window {
         self.due_ms().is_none()
     }
 
+    /// Whether its days were left out for a reason that may pass.
+    pub fn may_be_got_later(&self) -> bool {
+        match &self.state {
+            State::Failed { reason, .. } => !matches!(
+                reason,
+                Reason::NotSupported | Reason::BadRequest | Reason::TooLarge
+            ),
+            State::Skipped { reason, .. } => {
+                matches!(reason, Skip::ConnectionEnded | Skip::ConnectionFailing)
+            }
+            _ => false,
+        }
+    }
+
     /// Terra's reference of the request under way.
     pub fn reference(&self) -> Option<&str> {
         match &self.state {
@@ -320,15 +344,20 @@ impl Window {
             return None;
         };
         let [older, newer] = self.id.span.halves()?;
+        let last = self.setbacks.last();
+        let timed_out = last.is_some_and(|setback| setback.reason == Reason::TimedOut);
+        let pause_ms = if timed_out { TIMED_OUT_MS } else { 0 };
         let half = |span| Self {
             id: WindowId {
                 span,
                 ..self.id.clone()
             },
-            state: State::Planned { due_ms: at_ms },
+            state: State::Planned {
+                due_ms: at_ms.saturating_add(pause_ms),
+            },
             asked: 0,
             // Why its days are asked for again.
-            setbacks: self.setbacks.last().cloned().into_iter().collect(),
+            setbacks: last.cloned().into_iter().collect(),
             ..self.clone()
         };
         Some([half(newer), half(older)])

@@ -136,6 +136,7 @@ pub(super) fn why_skipped(reason: Skip) -> &'static str {
         Skip::NothingFurtherBack => "there was nothing for so long that nothing older is expected",
         Skip::Cancelled => "the backfill was cancelled",
         Skip::ConnectionEnded => "the connection ended",
+        Skip::ConnectionFailing => "the connection has been failing for weeks",
         Skip::NotSupported => "the type is not supported",
     }
 }

@@ -5,10 +5,13 @@ mod status;
 mod wish;
 
 use anyhow::Context as _;
-use domain::history::{
-    backfill::{Estimate, Order, estimate::DAYS_PER_USER_AND_HOUR},
-    day::{self, Span},
-    window::BackfillId,
+use domain::{
+    history::{
+        backfill::{Estimate, Order},
+        day::{self, Span},
+        window::BackfillId,
+    },
+    pacing::MAX_USER_DAYS_PER_HOUR,
 };
 use jiff::civil::Date;
 use serde_json::{Value, json};
@@ -165,7 +168,7 @@ fn show_wished(wished: &[Wished]) -> anyhow::Result<()> {
         (
             "takes",
             format!(
-                "{} by the quotas alone\nTerra takes {DAYS_PER_USER_AND_HOUR} days per user \
+                "{} by the quotas alone\nTerra takes {MAX_USER_DAYS_PER_HOUR} days per user \
                  and hour; connections are asked side by side",
                 about(hours)
             ),

@@ -10,6 +10,7 @@ use domain::{
         reach::{Fetch, ProviderHistory},
         window::BackfillId,
     },
+    pacing::Quotas,
 };
 use jiff::civil::Date;
 use models::{data::DataType, ids::Provider};
@@ -30,18 +31,18 @@ use crate::{
 pub(super) struct Wished {
     pub(super) connection: StoredConnection,
     pub(super) plan: Plan,
-    history: &'static ProviderHistory,
+    provider: Provider,
 }
 
 impl Wished {
     pub(super) fn estimate(&self) -> Estimate {
-        Estimate::of(&self.plan, self.history)
+        Estimate::of(&self.plan, &self.provider, &Quotas::default())
     }
 
     pub(super) fn estimate_of(&self, data_type: DataType) -> Estimate {
         let mut plan = self.plan.clone();
         plan.days.retain(|other, _| *other == data_type);
-        Estimate::of(&plan, self.history)
+        Estimate::of(&plan, &self.provider, &Quotas::default())
     }
 }
 
@@ -84,10 +85,10 @@ pub(super) async fn plans(
             now_ms,
         };
         match wish.plan(&connection) {
-            Ok((plan, history)) => wished.push(Wished {
+            Ok((plan, provider)) => wished.push(Wished {
                 connection,
                 plan,
-                history,
+                provider,
             }),
             Err(why) => reasons.push(format!("{} {why}", show::provider(&connection))),
         }
@@ -168,10 +169,7 @@ struct Wish<'a> {
 impl Wish<'_> {
     /// The plan for a connection, or why there can be none, as the end of a sentence that begins
     /// with the provider.
-    fn plan(
-        &self,
-        connection: &StoredConnection,
-    ) -> Result<(Plan, &'static ProviderHistory), String> {
+    fn plan(&self, connection: &StoredConnection) -> Result<(Plan, Provider), String> {
         let state = &connection.state;
         let provider = state.provider();
         let provider = provider.ok_or("is a connection whose provider is not known yet")?;
@@ -194,7 +192,7 @@ impl Wish<'_> {
             let (id, now_ms) = (&connection.id, self.now_ms);
             let plan = Plan::first(id, history, &types, connected_at_ms, None, now_ms);
             return plan
-                .map(|plan| (plan, history))
+                .map(|plan| (plan, provider.clone()))
                 .ok_or_else(|| "has nothing that could be asked for".to_owned());
         };
         let earliest = history.first_day(connected_at_ms);
@@ -204,7 +202,7 @@ impl Wish<'_> {
             ));
         }
         let plan = Plan::on_demand(&connection.id, span, &types, self.now_ms);
-        Ok((plan, history))
+        Ok((plan, provider.clone()))
     }
 
     fn types(

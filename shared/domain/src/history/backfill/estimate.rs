@@ -1,12 +1,13 @@
 //! What a plan costs, before anything is sent.
 
+use models::ids::Provider;
 use serde::{Deserialize, Serialize};
 
 use super::Plan;
-use crate::history::{cut, reach::ProviderHistory};
-
-/// Terra's own limit per user (FACTS section 6). Unit: requested days per hour.
-pub const DAYS_PER_USER_AND_HOUR: u32 = 6000;
+use crate::{
+    history::cut,
+    pacing::{Quota, Quotas, provider_calls},
+};
 
 /// What a plan costs at most: the stop rule may spare some of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -24,21 +25,23 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Of one connection's plan.
-    pub fn of(plan: &Plan, history: &ProviderHistory) -> Self {
+    /// Of one connection's plan, at the pace that the quotas allow.
+    pub fn of(plan: &Plan, provider: &Provider, quotas: &Quotas) -> Self {
         let mut estimate = Self::default();
         for window in plan.windows() {
             let request = cut::with_overlap(window.span());
             estimate.days += u64::from(window.span().length_days());
             estimate.requested_days += u64::from(request.length_days());
             estimate.requests += 1;
-            let calls = history.calls_per_request(window.id().data_type);
+            let calls = provider_calls(provider, Some(window.id().data_type));
             estimate.provider_calls += u64::from(calls);
         }
-        let at_terra = hours(estimate.requested_days, DAYS_PER_USER_AND_HOUR);
-        let quota = history.calls_per_user_and_hour;
-        let at_provider = quota.map_or(0.0, |quota| hours(estimate.provider_calls, quota));
-        estimate.hours = at_terra.max(at_provider);
+        let limits = quotas.providers.get(provider);
+        let per_user = limits.and_then(|limits| limits.per_user);
+        let at_provider = per_user.map_or(0.0, |quota| hours(estimate.provider_calls, quota));
+        estimate.hours = hours(estimate.requested_days, quotas.user_days)
+            .max(hours(estimate.requests, quotas.account))
+            .max(at_provider);
         estimate
     }
 
@@ -55,8 +58,10 @@ impl Estimate {
     }
 }
 
-fn hours(amount: u64, per_hour: u32) -> f64 {
+/// What is in the bucket goes at once.
+fn hours(amount: u64, quota: Quota) -> f64 {
+    let rest = amount.saturating_sub(u64::from(quota.burst()));
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let amount = amount as f64;
-    amount / f64::from(per_hour.max(1))
+    let rest = rest as f64;
+    rest / f64::from(quota.per_hour())
 }

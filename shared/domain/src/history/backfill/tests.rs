@@ -3,7 +3,10 @@ use models::ids::{Provider, TerraUserId};
 use proptest::prelude::*;
 
 use super::*;
-use crate::history::window::{Event, State, WorkerId, retry::Jitter};
+use crate::{
+    history::window::{Event, State, WorkerId, retry::Jitter},
+    pacing::{Quota, Quotas},
+};
 
 const NOW: i64 = 1_782_864_000_000;
 
@@ -163,13 +166,67 @@ fn pausing_waits_resuming_goes_on_and_cancelling_is_for_good() {
 }
 
 #[test]
+fn what_was_missed_is_asked_for_again_and_nothing_else() {
+    let span = Span::new(date(2025, 1, 1), date(2025, 5, 1)).unwrap();
+    let types = BTreeSet::from([DataType::Daily]);
+    let plan = Plan::on_demand(&connection(), span, &types, NOW);
+    let backfill = Backfill {
+        created: true,
+        ..Backfill::new(plan)
+    };
+    let set_back = |reason| Event::SetBack {
+        by: WorkerId("w".into()),
+        reason,
+        retry_after_ms: None,
+        jitter: Jitter(0),
+    };
+    let ends = [
+        Event::Answered { records: 1 },
+        set_back(Reason::UnknownUser),
+        Event::Skip(Skip::ConnectionEnded),
+        Event::Skip(Skip::ConnectionFailing),
+        Event::Skip(Skip::NothingFurtherBack),
+        set_back(Reason::NotSupported),
+    ];
+    let windows = backfill.plan.windows();
+    let windows: Vec<_> = windows
+        .iter()
+        .zip(ends.iter().cycle())
+        .map(|(window, end)| with(window, end.clone()))
+        .collect();
+    let missed: Vec<_> = windows[1..4].iter().rev().map(Window::span).collect();
+    let done = backfill.finished(&windows[..], NOW).unwrap();
+    let again = Plan::again(&done, 1, date(2026, 1, 1), NOW).unwrap();
+    assert!(
+        missed
+            .iter()
+            .all(|span| again.days_of(DataType::Daily).contains(span))
+    );
+    assert!(!again.days_of(DataType::Daily).contains(&windows[4].span()));
+    assert_ne!(again.id, done.plan.id);
+    // What lies behind `before` is the gap finder's.
+    assert_eq!(Plan::again(&done, 1, date(2025, 1, 1), NOW), None);
+    let cancelled = backfill.ordered(Order::Cancel).unwrap();
+    let cancelled = cancelled.finished(&windows, NOW).unwrap();
+    assert_eq!(Plan::again(&cancelled, 1, date(2026, 1, 1), NOW), None);
+}
+
+#[test]
 fn the_estimate_is_what_the_quotas_allow() {
-    let fitbit = Estimate::of(&plan("FITBIT"), history("FITBIT"));
+    let quotas = Quotas::default();
+    let of = |name| Estimate::of(&plan(name), &Provider::new(name).unwrap(), &quotas);
+    let fitbit = of("FITBIT");
     assert_eq!(fitbit.requests, fitbit.provider_calls);
-    #[expect(clippy::cast_precision_loss, reason = "small")]
-    let hours = (fitbit.requests as f64 / 150.0).max(fitbit.requested_days as f64 / 6000.0);
+    let pace = |amount: u64, quota: Quota| {
+        let rest = u32::try_from(amount).unwrap().saturating_sub(quota.burst());
+        f64::from(rest) / f64::from(quota.per_hour())
+    };
+    let calls = quotas.providers[&Provider::new("FITBIT").unwrap()].per_user;
+    let hours = pace(fitbit.requests, calls.unwrap());
+    let hours = hours.max(pace(fitbit.requested_days, quotas.user_days));
     assert!((fitbit.hours - hours).abs() < 1e-9);
-    let whoop = Estimate::of(&plan("WHOOP"), history("WHOOP"));
+    assert!(of("WITHINGS").hours > fitbit.hours);
+    let whoop = of("WHOOP");
     assert_eq!(whoop.provider_calls, whoop.requests / 2 * 5);
     let both = fitbit.beside(whoop);
     assert_eq!(both.requests, fitbit.requests + whoop.requests);
@@ -205,7 +262,7 @@ proptest! {
                 0 => answered(&windows[at], 0),
                 1 => answered(&windows[at], 2),
                 2 => windows[at].apply(Event::Skip(Skip::Cancelled), NOW).unwrap(),
-                _ => with(&windows[at], Event::TooLarge { by, jitter: Jitter(0) }),
+                _ => with(&windows[at], Event::Narrow { by, reason: Reason::TooLarge, jitter: Jitter(0) }),
             };
             let halves = windows[at].halves();
             // A halved window whose halves are not written yet is not done.

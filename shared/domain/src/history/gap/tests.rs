@@ -234,7 +234,11 @@ fn asked_once(window: &Window, fate: u8, now_ms: i64, records: u64) -> Window {
             retry_after_ms: None,
             jitter,
         },
-        3 => Event::TooLarge { by, jitter },
+        3 => Event::Narrow {
+            by,
+            reason: Reason::TooLarge,
+            jitter,
+        },
         _ => Event::Answered { records },
     };
     asked.apply(event, now_ms).unwrap()

@@ -66,10 +66,12 @@ pub enum Event {
         /// Spreads the retries.
         jitter: Jitter,
     },
-    /// The answer is too large or too slow for one request: 504, 413, beyond our bound.
-    TooLarge {
+    /// Fewer days may be answered.
+    Narrow {
         /// Who asked.
         by: WorkerId,
+        /// [`Reason::TimedOut`] or [`Reason::TooLarge`].
+        reason: Reason,
         /// Spreads the retries.
         jitter: Jitter,
     },
@@ -183,9 +185,9 @@ impl Window {
                 self.check_asker(&by)?;
                 Ok(self.set_back(reason, retry_after_ms, jitter, now_ms))
             }
-            Event::TooLarge { by, jitter } => {
+            Event::Narrow { by, reason, jitter } => {
                 self.check_asker(&by)?;
-                Ok(self.narrow(jitter, now_ms))
+                Ok(self.narrow(reason, jitter, now_ms))
             }
             Event::Silence { jitter } => self.silence(jitter, now_ms),
             Event::Skip(reason) => Ok(self.in_state(State::Skipped {
@@ -294,10 +296,9 @@ impl Window {
     }
 
     /// Fewer days: two halves; or, for one day, without its overlap.
-    fn narrow(&self, jitter: Jitter, now_ms: i64) -> Self {
+    fn narrow(&self, reason: Reason, jitter: Jitter, now_ms: i64) -> Self {
         if self.id.span.halves().is_some() {
             let mut next = self.in_state(State::Halved { at_ms: now_ms });
-            let reason = Reason::TooLarge;
             next.setbacks.push(Setback {
                 at_ms: now_ms,
                 asked: self.asked,
@@ -305,7 +306,7 @@ impl Window {
             });
             return next;
         }
-        let mut next = self.set_back(Reason::TooLarge, None, jitter, now_ms);
+        let mut next = self.set_back(reason, None, jitter, now_ms);
         if self.overlap {
             next.overlap = false;
             next.state = State::Planned { due_ms: now_ms };

@@ -36,8 +36,11 @@ pub enum Reason {
     /// Credentials missing or wrong: 401, 403.
     #[error("the credentials were refused")]
     Credentials,
-    /// 504, 413 or beyond our own bound, for a single day.
-    #[error("the answer for a single day is too large")]
+    /// 504: too many days for one answer, or nobody answers at all.
+    #[error("no answer came in time")]
+    TimedOut,
+    /// 413 or beyond our own bound.
+    #[error("the answer is too large")]
     TooLarge,
     /// Terra takes the request for wrong: 400.
     #[error("Terra refused the request")]
@@ -53,9 +56,11 @@ pub enum Reason {
 /// Whether asking again may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hope {
-    /// Nothing is wrong, it takes its time. Given up after [`MAX_WAITS`].
+    /// It takes its time, and asking costs little: preparing, pacing, an outage at Terra or the
+    /// provider. Given up after [`MAX_WAITS`].
     Wait,
-    /// Something failed that may work next time. Given up after [`MAX_FAILURES`].
+    /// Terra took the request and what it promised did not come: each try waits long already. Given
+    /// up after [`MAX_FAILURES`].
     Again,
     /// The answer will be the same.
     None,
@@ -64,7 +69,7 @@ enum Hope {
 /// Failures after which a window is given up. With the pauses below, and without waits, that is
 /// after less than six hours.
 pub const MAX_FAILURES: usize = 8;
-/// Waits after which a window is given up.
+/// Waits after which a window is given up: an outage of a day and a half costs no past.
 pub const MAX_WAITS: usize = 48;
 /// The first pause; each one doubles. Unit: milliseconds.
 const FIRST_PAUSE_MS: i64 = 30_000;
@@ -86,15 +91,16 @@ pub struct Jitter(pub u16);
 impl Reason {
     fn hope(self) -> Hope {
         match self {
-            // A person has to put credentials right, which takes its time.
-            Self::WorkerLost | Self::RateLimited | Self::Processing | Self::Credentials => {
-                Hope::Wait
-            }
-            Self::NoAnswer
-            | Self::Incomplete
+            // A person has to put credentials right; whoever is down comes back within hours.
+            Self::WorkerLost
+            | Self::RateLimited
+            | Self::Processing
+            | Self::Credentials
             | Self::Unavailable
+            | Self::TimedOut
             | Self::BadAnswer
-            | Self::ProviderRefused => Hope::Again,
+            | Self::ProviderRefused => Hope::Wait,
+            Self::NoAnswer | Self::Incomplete => Hope::Again,
             Self::TooLarge | Self::BadRequest | Self::UnknownUser | Self::NotSupported => {
                 Hope::None
             }
@@ -106,7 +112,9 @@ impl Reason {
 /// `None`: it is given up. Unit: milliseconds.
 ///
 /// A pause lies between half and all of what doubling gives; a pause that was asked for
-/// (`retry_after_ms`) is kept in full, up to twelve hours, and spread by up to a tenth more.
+/// (`retry_after_ms`) is kept in full, up to twelve hours, and spread by up to a tenth more. It is
+/// never less than a quarter of what doubling gives: whoever says "at once" again and again would be
+/// given up within seconds.
 pub(super) fn pause_ms(
     before: &[Reason],
     reason: Reason,
@@ -130,12 +138,12 @@ pub(super) fn pause_ms(
     if reason == Reason::WorkerLost {
         return Some(0);
     }
-    if let Some(told) = retry_after_ms {
-        let told = told.clamp(0, LONGEST_RETRY_AFTER_MS);
-        return Some(told + part(told / 10));
-    }
     let doubled = FIRST_PAUSE_MS << same.min(16);
     let whole = doubled.min(LONGEST_PAUSE_MS);
+    if let Some(told) = retry_after_ms {
+        let told = told.clamp(whole / 4, LONGEST_RETRY_AFTER_MS);
+        return Some(told + part(told / 10));
+    }
     Some(whole / 2 + part(whole / 2))
 }
 
@@ -162,13 +170,26 @@ mod tests {
         assert_eq!(pause_ms(&[], Reason::NotSupported, None, jitter), None);
         let waits = [Reason::RateLimited; 20];
         assert_eq!(
-            pause_ms(&waits, Reason::BadAnswer, None, jitter),
+            pause_ms(&waits, Reason::Incomplete, None, jitter),
             Some(15_000)
         );
         assert_eq!(
             pause_ms(&[], Reason::RateLimited, Some(60_000), jitter),
             Some(60_000)
         );
+    }
+
+    #[test]
+    fn an_outage_of_a_day_is_outlived_even_when_told_to_come_back_at_once() {
+        for (told, hours) in [(None, 20), (Some(0), 10)] {
+            let (mut before, mut all_ms) = (Vec::new(), 0);
+            while let Some(ms) = pause_ms(&before, Reason::Unavailable, told, Jitter(0)) {
+                all_ms += ms;
+                before.push(Reason::Unavailable);
+            }
+            assert_eq!(before.len(), MAX_WAITS);
+            assert!(all_ms > hours * HOUR_MS, "{told:?}: {all_ms}");
+        }
     }
 
     proptest! {

@@ -93,7 +93,8 @@ fn silence_becomes_a_retry_and_then_a_visible_failure() {
 
 #[test]
 fn what_is_too_large_is_halved_down_to_a_day_without_overlap() {
-    let too_large = || Event::TooLarge {
+    let too_large = || Event::Narrow {
+        reason: Reason::TooLarge,
         by: worker(1),
         jitter: JITTER,
     };
@@ -250,7 +251,7 @@ fn event(now_ms: i64) -> impl Strategy<Value = Event> {
                 Event::SetBack { by, reason, retry_after_ms, jitter }
             },
         ),
-        1 => (by(), jitter()).prop_map(|(by, jitter)| Event::TooLarge { by, jitter }),
+        1 => (by(), jitter()).prop_map(|(by, jitter)| Event::Narrow { by, reason: Reason::TooLarge, jitter }),
         4 => jitter().prop_map(|jitter| Event::Silence { jitter }),
         1 => Just(Event::Skip(Skip::Cancelled)),
     ]
