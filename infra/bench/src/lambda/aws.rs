@@ -38,12 +38,18 @@ use crate::webhooks::{SECRET, SECRET_NAME};
 /// SQS takes 1 MiB, a segment may be larger.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// A stand-in for every service.
+/// The secret with the credentials for Terra's API.
+pub(super) const TERRA_CREDENTIALS_ARN: &str = "arn:aws:secretsmanager:eu-west-2:0:secret:terra";
+/// Below it is Terra's API.
+pub(super) const TERRA_PATH: &str = "/terra";
+
+/// A stand-in for every service, and for Terra.
 pub(super) struct Aws {
     pub(super) endpoint: String,
     /// The certificate to trust, as a file.
     pub(super) certificate: PathBuf,
     counts: Arc<Counters>,
+    terra: Arc<Mutex<Bytes>>,
     server: JoinHandle<()>,
 }
 
@@ -80,6 +86,7 @@ impl Counters {
 struct Service {
     counts: Arc<Counters>,
     delay: Duration,
+    terra: Arc<Mutex<Bytes>>,
     database: Option<(reqwest::Client, String)>,
 }
 
@@ -105,11 +112,13 @@ impl Aws {
         let certificate = folder.join(format!("certificate-{port}.pem"));
         fs::write(&certificate, cert.pem())?;
         let counts = Arc::new(Counters::default());
+        let terra = Arc::new(Mutex::new(Bytes::new()));
         // The client wants one, also where it speaks plain HTTP; a second call changes nothing.
         drop(ring::default_provider().install_default());
         let service = Service {
             counts: Arc::clone(&counts),
             delay,
+            terra: Arc::clone(&terra),
             database: database.map(|url| (reqwest::Client::new(), url.to_owned())),
         };
         let routes = Router::new()
@@ -123,8 +132,16 @@ impl Aws {
             endpoint: format!("https://localhost:{port}"),
             certificate,
             counts,
+            terra,
             server,
         })
+    }
+
+    /// What Terra answers from now on, whatever it is asked.
+    pub(super) fn answer_as_terra(&self, answer: Bytes) {
+        if let Ok(mut terra) = self.terra.lock() {
+            *terra = answer;
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -140,6 +157,11 @@ impl Drop for Aws {
 }
 
 async fn answer(State(service): State<Service>, request: Request) -> Response {
+    if request.uri().path().starts_with(TERRA_PATH) {
+        let answer = service.terra.lock().map(|terra| terra.clone());
+        let json = [(CONTENT_TYPE, "application/json")];
+        return (json, answer.unwrap_or_default()).into_response();
+    }
     let counts = &service.counts;
     let alone = counts.under_way.fetch_add(1, Ordering::SeqCst) == 0;
     counts.note(|so_far| {
@@ -179,10 +201,15 @@ async fn respond(service: &Service, request: Request) -> Response {
             };
         }
         (_, "SendMessage", _) => json!({"MessageId": "0", "MD5OfMessageBody": "0"}),
-        (_, "GetSecretValue", _) => json!({
-            "ARN": "arn", "Name": "bench",
-            "SecretString": json!({SECRET_NAME: SECRET}).to_string(),
-        }),
+        (_, "GetSecretValue", _) => {
+            let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let secret = if asked.get("SecretId") == Some(&json!(TERRA_CREDENTIALS_ARN)) {
+                json!({"dev_id": "bench", "api_key": "bench"})
+            } else {
+                json!({SECRET_NAME: SECRET})
+            };
+            json!({"ARN": "arn", "Name": "bench", "SecretString": secret.to_string()})
+        }
         // An empty table that takes everything: each webhook is the first of its person.
         (_, "BatchGetItem", _) => json!({"Responses": {}, "UnprocessedKeys": {}}),
         (_, "Query", _) => json!({"Items": [], "Count": 0, "ScannedCount": 0}),

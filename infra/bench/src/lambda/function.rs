@@ -15,7 +15,7 @@ use flate2::{Compression, write::DeflateEncoder};
 use serde_json::Value;
 use terrarium::system::TABLE_NAME;
 
-use super::aws::Aws;
+use super::aws::{Aws, TERRA_CREDENTIALS_ARN, TERRA_PATH};
 
 /// A release binary.
 pub(super) struct Binary {
@@ -108,6 +108,16 @@ impl Function {
                 "EVENTS_QUEUE_URL",
                 format!("{}/000000000000/events", aws.endpoint),
             )
+            .env(
+                "HISTORY_QUEUE_URL",
+                format!("{}/000000000000/history", aws.endpoint),
+            )
+            .env(
+                "BACKFILL_EVENTS_QUEUE_URL",
+                format!("{}/000000000000/backfill-events", aws.endpoint),
+            )
+            .env("TERRA_CREDENTIALS_ARN", TERRA_CREDENTIALS_ARN)
+            .env("TERRA_API_URL", format!("{}{TERRA_PATH}", aws.endpoint))
             .env("TABLE_NAME", TABLE_NAME)
             .env("ARCHIVE_BUCKET", "bench")
             .stdin(Stdio::null())

@@ -4,6 +4,7 @@ mod aws;
 mod cost;
 mod events;
 mod function;
+mod history;
 mod runtime_api;
 
 use std::{path::Path, time::Duration};
@@ -16,6 +17,7 @@ use tokio::runtime::Runtime;
 use self::{
     aws::Aws,
     function::{Binary, Function, Usage},
+    history::History,
     runtime_api::RuntimeApi,
 };
 use crate::{
@@ -32,6 +34,13 @@ const STARTS: usize = 15;
 /// Invocations before and while a warm function is measured.
 const WARM_UP: usize = 20;
 const INVOCATIONS: usize = 100;
+/// Windows for history-fetch: a name, of so many people at once, so many bytes of each, so often. The
+/// last is the most that it has in memory: eight answers of the largest size.
+const WINDOWS: [(&str, usize, usize, usize); 3] = [
+    ("a window of 60 KB", 1, 60_000, INVOCATIONS),
+    ("a window of 900 KB", 1, 900_000, INVOCATIONS),
+    ("eight of 16 MB at once", 8, 16_000_000, 2),
+];
 /// A function that does not answer at all must not hold up the rest.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -49,6 +58,7 @@ pub(crate) fn run(report: &mut Report, given: Option<&Path>, now: Timestamp) -> 
         None => Binary::build(name),
     };
     let binaries = [binary("webhook-intake")?, binary("event-router")?];
+    let history_fetch = binary("history-fetch")?;
     let bench = Bench {
         runtime: tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -66,13 +76,16 @@ pub(crate) fn run(report: &mut Report, given: Option<&Path>, now: Timestamp) -> 
     ))?;
     let mut starts = Vec::new();
     let mut warm = Vec::new();
-    for binary in &binaries {
+    for binary in binaries.iter().chain([&history_fetch]) {
         let events = bench.runtime.block_on(events::of(binary.name, now))?;
         let (_, first) = events.first().context("no events")?;
         starts.push(bench.starts(binary, first)?);
         for (name, event) in &events {
             warm.push(bench.warm(binary, name, event)?);
         }
+    }
+    for (name, people, bytes, rounds) in WINDOWS {
+        warm.push(bench.windows(&history_fetch, name, people, bytes, rounds, now)?);
     }
     report.table(
         &[
@@ -88,13 +101,13 @@ pub(crate) fn run(report: &mut Report, given: Option<&Path>, now: Timestamp) -> 
     )?;
     report.table(
         &[
-            "webhook",
+            "webhook, or window",
             "p50, ms",
             "p99, ms",
-            "CPU per webhook, ms",
+            "CPU of each, ms",
             "peak memory, MB",
-            "AWS calls per webhook",
-            "log bytes per webhook",
+            "AWS calls of each",
+            "log bytes of each",
         ],
         &warm,
     )?;
@@ -167,23 +180,76 @@ impl Bench {
         for _ in 0..WARM_UP {
             self.invoke(&mut api, event)?;
         }
+        let name = format!("{}, {name}", binary.name);
+        self.measure(
+            &name,
+            (&function, &mut api, &aws),
+            event,
+            INVOCATIONS,
+            || Ok(()),
+        )
+    }
+
+    /// History-fetch, with so many bytes of so many people due in each round.
+    fn windows(
+        &self,
+        binary: &Binary,
+        name: &str,
+        people: usize,
+        bytes: usize,
+        rounds: usize,
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<String>> {
+        let folder = tempfile::tempdir()?;
+        let mut history = History::start(&self.runtime, folder.path(), people, now)?;
+        let (function, mut api, aws) =
+            self.start(binary, AWS_DELAY, Some(history.database_url()))?;
+        aws.answer_as_terra(history.answer(bytes)?);
+        let event = events::Event {
+            webhooks: people,
+            ..history::work()
+        };
+        let mut round = 0;
+        let due = || {
+            round += 1;
+            // Two of the same moment would be one.
+            history.make_due(now + Duration::from_millis(round))
+        };
+        let name = format!("{}, {name}", binary.name);
+        let row = self.measure(&name, (&function, &mut api, &aws), &event, rounds, due)?;
+        history.end()?;
+        Ok(row)
+    }
+
+    /// Invokes so often, each time after `prepare`.
+    fn measure(
+        &self,
+        name: &str,
+        (function, api, aws): (&Function, &mut RuntimeApi, &Aws),
+        event: &events::Event,
+        rounds: usize,
+        mut prepare: impl FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Vec<String>> {
         let (before, calls_before, log_before) =
             (function.usage()?, aws.counts().calls, function.log_bytes()?);
-        let mut took_ms = Vec::with_capacity(INVOCATIONS);
-        for _ in 0..INVOCATIONS {
-            took_ms.push(self.invoke(&mut api, event)?.as_secs_f64() * 1e3);
+        let mut took_ms = Vec::with_capacity(rounds);
+        for _ in 0..rounds {
+            prepare()?;
+            let took = self.invoke(api, event);
+            let took = took.with_context(|| function.last_words())?;
+            took_ms.push(took.as_secs_f64() * 1e3);
         }
         let Usage { cpu_ms, peak_kb } = function.usage()?;
-        let webhooks = count(u64::try_from(INVOCATIONS * event.webhooks)?);
+        let webhooks = count(u64::try_from(rounds * event.webhooks)?);
         took_ms.sort_unstable_by(f64::total_cmp);
         let at = |part: usize| {
             took_ms
-                .get(INVOCATIONS * part / 100)
+                .get(rounds * part / 100)
                 .copied()
                 .unwrap_or_default()
         };
         Ok(vec![
-            format!("{}, {name}", binary.name),
+            name.to_owned(),
             number(at(50)),
             number(at(99)),
             number((cpu_ms - before.cpu_ms) / webhooks),
