@@ -262,27 +262,28 @@ def test_history_fetch_reads_no_archive_and_changes_no_other_queue(template: dic
 
 def test_every_job_of_a_schedule_is_one_that_the_program_knows(schedules: dict[str, dict]) -> None:
     source = (cfn.FOLDER / "../../shared/domain/src/message.rs").read_text()
-    jobs = set()
+    jobs = {}
     for name, schedule in schedules.items():
         target = schedule["Target"]
-        assert name_of(target["Arn"]) == "HistoryFetch", name
         [(key, job)] = json.loads(target["Input"]).items()
         assert key == "job", name
         variant = "".join(word.capitalize() for word in job.split("_"))
         assert re.search(rf"^    {variant},$", source, re.MULTILINE), job
-        jobs.add(job)
-    assert jobs == {"work", "reconcile", "find_gaps"}
+        jobs[job] = name_of(target["Arn"])
+    # What is hours apart must not get lost while the function is throttled.
+    assert jobs == {"work": "HistoryFetch", "reconcile": "HistoryQueue", "find_gaps": "HistoryQueue"}
 
 
-def test_schedules_may_start_one_function_and_keep_what_could_not_start(
+def test_schedules_may_start_one_function_fill_one_queue_and_keep_what_could_not_start(
     template: dict, schedules: dict[str, dict], dead_letters: dict[str, str]
 ) -> None:
-    start, keep = [
+    start, fill, keep = [
         statement
         for name, statement in cfn.statements(template)
         if name == "HistoryScheduleRole" and "Sid" in statement
     ]
     assert (start["Action"], name_of(start["Resource"])) == ("lambda:InvokeFunction", "HistoryFetch")
+    assert (fill["Action"], name_of(fill["Resource"])) == ("sqs:SendMessage", "HistoryQueue")
     assert keep["Action"] == "sqs:SendMessage"
     kept = {name_of(resource) for resource in keep["Resource"]}
     assert kept == {dead_letters[name] for name in schedules}
