@@ -15,6 +15,9 @@ FOURTEEN_DAYS_S = 14 * 24 * 3600
 # The least that the URL in a ping lasts (FACTS section 14, no. 17).
 PING_LASTS_S = 300
 
+# The namespace of our own metrics.
+OWN = {"Fn::Sub": "Terrarium/${AWS::StackName}"}
+
 # Statements whose resource or action AWS cannot name, each with its reason.
 UNNAMEABLE = {
     ("WebhookIntakeRole", "WriteTraces"): "X-Ray has no resources",
@@ -166,13 +169,28 @@ def test_silence_is_an_alarm(template: dict) -> None:
     assert template["Parameters"]["QuietAlarmMinutes"]["Default"] <= 60
 
 
+def test_metrics_of_our_own_have_the_stacks_name(template: dict) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables == {"METRICS_NAMESPACE": OWN}
+    for name, alarm in resources(template, "AWS::CloudWatch::Alarm").items():
+        namespace = alarm["Properties"]["Namespace"]
+        assert namespace == OWN or namespace.startswith("AWS/"), name
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = {
+        metric[0]
+        for widget in json.loads(body)["widgets"]
+        for metric in widget["properties"]["metrics"]
+    }
+    assert OWN["Fn::Sub"] in shown
+    others = shown - {OWN["Fn::Sub"], ".", "..."}
+    assert all(namespace.startswith("AWS/") for namespace in others), others
 
 
 def test_alarms_look_at_metrics_that_the_program_sends(template: dict) -> None:
     seen = set()
     for name, alarm in resources(template, "AWS::CloudWatch::Alarm").items():
         properties = alarm["Properties"]
-        if properties["Namespace"] != "Terrarium":
+        if properties["Namespace"] != OWN:
             continue
         dimensions = {each["Name"]: each["Value"] for each in properties["Dimensions"]}
         service, outcome = dimensions.pop("service"), dimensions.pop("outcome", None)
@@ -180,7 +198,7 @@ def test_alarms_look_at_metrics_that_the_program_sends(template: dict) -> None:
         seen.add((service, outcome))
         folder = cfn.FOLDER / "../../functions" / service / "src"
         source = "".join(path.read_text() for path in folder.glob("*.rs"))
-        assert f'Metrics::new("Terrarium", "{service}")' in source, name
+        assert re.search(rf'Metrics::new\([^;]*"{service}"', source), name
         assert f'metrics.count("{properties["MetricName"]}"' in source, name
         assert outcome is None or f'"{outcome}"' in source, name
     assert seen == {
