@@ -328,6 +328,22 @@ def test_the_intake_answers_before_terra_hangs_up(
     assert integration["PayloadFormatVersion"] == "2.0"
 
 
+def test_how_far_back_is_said_only_where_there_is_a_bound(
+    template: dict, functions: dict[str, dict]
+) -> None:
+    parameters = template["Parameters"]
+    variables = functions["HistoryFetch"]["Environment"]["Variables"]
+    assert variables["FETCH_VIA"] == {"Ref": "FetchVia"}
+    source = (cfn.FOLDER / "../../functions/history-fetch/src/config.rs").read_text()
+    known = re.findall(r'^ +"(\w+)" => Some\(Via::', source, re.MULTILINE)
+    assert parameters["FetchVia"]["AllowedValues"] == known
+    assert parameters["FetchVia"]["Default"] == known[0]
+    # The program would take a 0 at its word.
+    assert parameters["HistoryMaxDays"]["Default"] == 0
+    bound = ["HasHistoryBound", {"Ref": "HistoryMaxDays"}, {"Ref": "AWS::NoValue"}]
+    assert variables["HISTORY_MAX_DAYS"] == {"Fn::If": bound}
+
+
 def test_no_secret_is_in_the_clear(template: dict, functions: dict[str, dict]) -> None:
     for name, function in functions.items():
         for variable in function["Environment"]["Variables"]:
