@@ -15,6 +15,9 @@ FOURTEEN_DAYS_S = 14 * 24 * 3600
 # The least that the URL in a ping lasts (FACTS section 14, no. 17).
 PING_LASTS_S = 300
 
+# Concurrent executions of all functions together.
+NEW_ACCOUNT_ENVIRONMENTS = 10
+
 # The namespace of our own metrics.
 OWN = {"Fn::Sub": "Terrarium/${AWS::StackName}"}
 
@@ -124,6 +127,19 @@ def test_backfill_has_a_queue_and_a_bound_of_its_own(mappings: dict[str, dict]) 
     backfill = mappings["BackfillEventsMapping"]
     assert name_of(backfill["EventSourceArn"]) == "BackfillEventsQueue"
     assert backfill["ScalingConfig"]["MaximumConcurrency"] == 2
+
+
+def test_queues_leave_the_intake_room_in_a_new_account(template: dict, mappings: dict) -> None:
+    bounds = {
+        name: mapping["ScalingConfig"]["MaximumConcurrency"]
+        for name, mapping in mappings.items()
+        # Who has it posts nothing to the intake.
+        if name != "TerraDestinationMapping"
+    }
+    assert bounds.pop("EventsMapping") == {"Ref": "RouterMaximumConcurrency"}
+    router = template["Parameters"]["RouterMaximumConcurrency"]["Default"]
+    a_look_for_work, intake = 1, 1
+    assert router + sum(bounds.values()) + a_look_for_work + intake <= NEW_ACCOUNT_ENVIRONMENTS
 
 
 def alarms_on(template: dict, metric: str) -> dict[str, dict]:
