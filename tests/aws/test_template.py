@@ -167,6 +167,21 @@ def test_waiting_is_an_alarm_where_somebody_works(template: dict, mappings: dict
     assert set(alarms_on(template, "ApproximateAgeOfOldestMessage")) == worked
 
 
+def test_throttles_of_table_and_index_are_alarms(template: dict) -> None:
+    throttles = sorted(
+        (alarm["Properties"]["MetricName"], *(each["Value"] for each in alarm["Properties"]["Dimensions"][1:]))
+        for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"]["Namespace"] == "AWS/DynamoDB"
+    )
+    [index] = template["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]
+    assert throttles == [
+        ("ReadThrottleEvents",),
+        ("ReadThrottleEvents", index["IndexName"]),
+        ("WriteThrottleEvents",),
+        ("WriteThrottleEvents", index["IndexName"]),
+    ]
+
+
 def test_every_alarm_tells_somebody_what_to_do(template: dict) -> None:
     for name, alarm in resources(template, "AWS::CloudWatch::Alarm").items():
         properties = alarm["Properties"]
