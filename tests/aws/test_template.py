@@ -323,6 +323,14 @@ def test_every_job_of_a_schedule_is_one_that_the_program_knows(schedules: dict[s
     assert jobs == {"work": "HistoryFetch", "reconcile": "HistoryQueue", "find_gaps": "HistoryQueue"}
 
 
+def test_quiet_connections_are_counted_once_in_each_period(
+    template: dict, schedules: dict[str, dict]
+) -> None:
+    alarm = template["Resources"]["QuietConnectionsAlarm"]["Properties"]
+    hours = alarm["Period"] // 3600
+    assert schedules["FindGapsSchedule"]["ScheduleExpression"] == f"rate({hours} hours)"
+
+
 def test_schedules_may_start_one_function_fill_one_queue_and_keep_what_could_not_start(
     template: dict, schedules: dict[str, dict], dead_letters: dict[str, str]
 ) -> None:
