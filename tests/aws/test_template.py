@@ -383,6 +383,14 @@ def test_how_far_back_is_said_only_where_there_is_a_bound(
     assert variables["HISTORY_MAX_DAYS"] == {"Fn::If": bound}
 
 
+def test_the_gateway_lets_through_what_its_parameter_says(template: dict) -> None:
+    throttling = template["Resources"]["WebhookStage"]["Properties"]["DefaultRouteSettings"]
+    assert throttling == {
+        "ThrottlingRateLimit": {"Ref": "WebhooksPerSecond"},
+        "ThrottlingBurstLimit": {"Ref": "WebhooksPerSecond"},
+    }
+
+
 def test_no_secret_is_in_the_clear(template: dict, functions: dict[str, dict]) -> None:
     for name, function in functions.items():
         for variable in function["Environment"]["Variables"]:
