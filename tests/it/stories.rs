@@ -614,7 +614,7 @@ async fn what_terra_writes_to_a_queue_of_ours_takes_the_same_road() {
         payloads: own.payloads.clone(),
         history: None,
         terra_queue_arn: Some(arn.to_owned()),
-        metrics: own.metrics,
+        metrics: own.metrics.clone(),
         observer: None,
     };
     let connection = terra.connection(Provider::Cronometer);

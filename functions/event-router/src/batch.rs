@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
+    sync::{Mutex, PoisonError},
 };
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
@@ -280,14 +281,15 @@ async fn route_ready(
             .or_default()
             .push((index, (ready, payload.as_ref(), archived)));
     }
+    let tally = Tally::default();
     // Boxed: the futures of a batch inside one another are more than the compiler lays out.
     let mut work: Vec<BoxFuture<'_, Vec<Routed>>> = Vec::new();
     for group in by_user.into_values() {
-        let segment = segment.as_ref();
+        let (segment, tally) = (segment.as_ref(), &tally);
         work.push(Box::pin(async move {
             let mut results = Vec::with_capacity(group.len());
             for (index, archived) in group {
-                results.push((index, route_job(app, archived, segment, now).await));
+                results.push((index, route_job(app, archived, segment, tally, now).await));
             }
             results
         }));
@@ -296,6 +298,7 @@ async fn route_ready(
         .buffer_unordered(CONCURRENT_USERS)
         .concat()
         .await;
+    tally.send(app, now);
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }
@@ -314,6 +317,7 @@ async fn route_job(
     app: &App,
     (ready, payload, archived): Archived<'_>,
     segment: Option<&Segment>,
+    tally: &Tally,
     now: Timestamp,
 ) -> Result<(), RouteError> {
     let (own, of_payload) = archived?;
@@ -321,14 +325,14 @@ async fn route_job(
     // The payload first: the ping's own line in the ledger says that it was followed.
     if let Some(payload) = payload {
         let what = What::Plan(Box::new(payload.plan()));
-        route_one(app, payload, what, place(of_payload.as_ref()), now).await?;
+        route_one(app, payload, what, place(of_payload.as_ref()), tally, now).await?;
     }
     let what = match &ready.followed {
         None => What::Plan(Box::new(ready.read.plan())),
         Some(Followed::Payload(_)) => What::Followed,
         Some(Followed::Parked(reason)) => What::Plan(Box::new(Plan::parked(*reason))),
     };
-    route_one(app, &ready.read, what, place(own.as_ref()), now).await
+    route_one(app, &ready.read, what, place(own.as_ref()), tally, now).await
 }
 
 /// What is to be done with a webhook that is in the archive.
@@ -409,6 +413,7 @@ async fn route_one(
     read: &Read<'_>,
     what: What,
     place: Place<'_>,
+    tally: &Tally,
     now: Timestamp,
 ) -> Result<(), RouteError> {
     let span = info_span!(
@@ -445,14 +450,14 @@ async fn route_one(
         let locator = place.map(|(segment, appended)| appended.webhook.locate(&segment.key));
         let entry = read.entry(applied, locator, now);
         app.table.finish(&entry).await?;
-        tell(app, &entry, now);
+        tell(app, &entry, tally);
         Ok(())
     }
     .instrument(span)
     .await
 }
 
-fn tell(app: &App, entry: &WebhookEntry, now: Timestamp) {
+fn tell(app: &App, entry: &WebhookEntry, tally: &Tally) {
     // Logs are billed by length: what is none is not said.
     let some = |count: usize| (count > 0).then_some(count);
     info!(
@@ -464,20 +469,36 @@ fn tell(app: &App, entry: &WebhookEntry, now: Timestamp) {
         waited_ms = entry.routed_at_ms.saturating_sub(entry.received_at_ms),
         "webhook routed"
     );
-    count(app, entry, now);
+    tally.add(entry);
     if let Some(observer) = &app.observer {
         observer(entry);
     }
 }
 
-fn count(app: &App, entry: &WebhookEntry, now: Timestamp) {
-    let mut metrics = Metrics::new("Terrarium", "event-router")
-        .dimension(Dimension::Outcome, entry.outcome.as_str());
-    metrics.count("RoutedWebhooks", 1);
-    metrics.count("RecordsCreated", entry.records.created as u64);
-    metrics.count("RecordsUpdated", entry.records.updated as u64);
-    metrics.count("Parked", entry.parked_count as u64);
-    metrics.send(now.as_millisecond(), app.metrics);
+/// What a batch came to, by outcome: a line of metrics for each instead of one for every webhook,
+/// since logs are billed by length.
+#[derive(Debug, Default)]
+struct Tally(Mutex<BTreeMap<&'static str, Metrics>>);
+
+impl Tally {
+    fn add(&self, entry: &WebhookEntry) {
+        let outcome = entry.outcome.as_str();
+        let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = tally
+            .entry(outcome)
+            .or_insert_with(|| Metrics::new("event-router").dimension(Dimension::Outcome, outcome));
+        metrics.count("RoutedWebhooks", 1);
+        metrics.count("RecordsCreated", entry.records.created as u64);
+        metrics.count("RecordsUpdated", entry.records.updated as u64);
+        metrics.count("Parked", entry.parked_count as u64);
+    }
+
+    fn send(&self, app: &App, now: Timestamp) {
+        let tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for metrics in tally.values() {
+            metrics.send(now.as_millisecond(), &app.metrics);
+        }
+    }
 }
 
 /// The webhook is in the archive proper: its copy in the inbox is done with. Left behind, it goes

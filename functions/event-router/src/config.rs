@@ -30,7 +30,7 @@ use terra_client::{HostPattern, PayloadFetcher, PayloadSettings};
 /// | `HISTORY_QUEUE_URL` | where history-fetch is told of new connections and of answers to its requests | none |
 /// | `TERRA_QUEUE_ARN` | the queue to which Terra itself writes (its SQS destination) | none |
 ///
-/// and those of [`runtime::aws::sdk_config`].
+/// and those of [`Sink::from_settings`] and [`runtime::aws::sdk_config`].
 #[derive(Debug)]
 pub struct Config {
     table_name: String,
@@ -38,6 +38,7 @@ pub struct Config {
     payloads: PayloadSettings,
     history_queue_url: Option<String>,
     terra_queue_arn: Option<String>,
+    metrics: Sink,
     sdk: SdkConfig,
 }
 
@@ -75,6 +76,7 @@ impl Config {
         };
         let history_queue_url = settings.optional_url("HISTORY_QUEUE_URL");
         let terra_queue_arn = settings.optional("TERRA_QUEUE_ARN", "the ARN of a queue");
+        let metrics = Sink::from_settings(&mut settings);
         let sdk = aws::sdk_config(&mut settings);
         settings.finish(|| {
             Some(Self {
@@ -83,6 +85,7 @@ impl Config {
                 payloads,
                 history_queue_url,
                 terra_queue_arn,
+                metrics,
                 sdk: sdk?,
             })
         })
@@ -142,7 +145,7 @@ impl App {
                 Queue::sqs(client, url)
             }),
             terra_queue_arn: config.terra_queue_arn,
-            metrics: Sink::Stdout,
+            metrics: config.metrics,
             observer: None,
         })
     }

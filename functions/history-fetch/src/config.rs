@@ -44,7 +44,7 @@ const API_KEY: &str = "api_key";
 /// | `HISTORY_MAX_DAYS` | how far back a first backfill goes at most | the provider's reach |
 /// | `FETCH_VIA` | `answer` or `webhook`: how data are to come, see [`App::via`] | `answer` |
 ///
-/// and those of [`runtime::aws::sdk_config`].
+/// and those of [`Sink::from_settings`] and [`runtime::aws::sdk_config`].
 #[derive(Debug)]
 pub struct Config {
     table_name: String,
@@ -55,6 +55,7 @@ pub struct Config {
     terra_api_url: BaseUrl,
     via: Via,
     max_days: Option<u32>,
+    metrics: Sink,
     sdk: SdkConfig,
 }
 
@@ -81,6 +82,7 @@ impl Config {
             }
         };
         let max_days = settings.optional("HISTORY_MAX_DAYS", "a number of days");
+        let metrics = Sink::from_settings(&mut settings);
         let sdk = aws::sdk_config(&mut settings);
         settings.finish(|| {
             Some(Self {
@@ -92,6 +94,7 @@ impl Config {
                 terra_api_url,
                 via: via?,
                 max_days,
+                metrics,
                 sdk: sdk?,
             })
         })
@@ -186,7 +189,7 @@ impl App {
             trust_empty_after: TRUST_EMPTY_AFTER,
             spread: SPREAD,
             clock,
-            metrics: Sink::Stdout,
+            metrics: config.metrics,
             supported: Supported::default(),
         })
     }

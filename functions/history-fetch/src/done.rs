@@ -63,11 +63,11 @@ async fn announce(app: &App, backfill: &Backfill) -> Result<(), HistoryError> {
     answer::send(app, webhook_id, headers, *at_ms, body.as_bytes()).await?;
     info!(backfill_id = %plan.id, connection_id = %plan.connection, records = totals.records,
           failed = totals.failed, "backfill done");
-    let mut metrics = Metrics::new("Terrarium", "history-fetch");
+    let mut metrics = Metrics::new("history-fetch");
     metrics.count("BackfillsDone", 1);
     if totals.failed > 0 {
         metrics.count("FailedWindows", u64::from(totals.failed));
     }
-    metrics.send(app.now_ms(), app.metrics);
+    metrics.send(app.now_ms(), &app.metrics);
     Ok(())
 }

@@ -79,10 +79,9 @@ pub(crate) async fn find_in_shard(
         results.push(result);
     }
     for (cause, count) in quiet {
-        let mut metrics =
-            Metrics::new("Terrarium", "history-fetch").dimension(Dimension::Reason, cause);
+        let mut metrics = Metrics::new("history-fetch").dimension(Dimension::Reason, cause);
         metrics.count("QuietConnections", count);
-        metrics.send(app.now_ms(), app.metrics);
+        metrics.send(app.now_ms(), &app.metrics);
     }
     some_failed("connections", results)?;
     if ids.len() == CONNECTIONS_PER_JOB {

@@ -114,9 +114,9 @@ pub(crate) async fn end_missing(
         results.push(result);
     }
     if ended > 0 {
-        let mut metrics = Metrics::new("Terrarium", "history-fetch");
+        let mut metrics = Metrics::new("history-fetch");
         metrics.count("ConnectionsEnded", ended);
-        metrics.send(app.now_ms(), app.metrics);
+        metrics.send(app.now_ms(), &app.metrics);
     }
     some_failed("connections", results)?;
     if ids.len() == CONNECTIONS_PER_JOB {

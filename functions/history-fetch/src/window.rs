@@ -354,10 +354,9 @@ async fn apply(app: &App, window: &Window, event: Event) -> Result<Step, History
 }
 
 fn count(app: &App, outcome: &'static str) {
-    let mut metrics =
-        Metrics::new("Terrarium", "history-fetch").dimension(Dimension::Outcome, outcome);
+    let mut metrics = Metrics::new("history-fetch").dimension(Dimension::Outcome, outcome);
     metrics.count("Windows", 1);
-    metrics.send(app.now_ms(), app.metrics);
+    metrics.send(app.now_ms(), &app.metrics);
 }
 
 fn ms(duration: Duration) -> i64 {

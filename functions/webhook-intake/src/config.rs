@@ -27,13 +27,14 @@ use store::archive::Archive;
 /// | `SIGNATURE_TOLERANCE_SECONDS` | age up to which a webhook is on time | 300 |
 /// | `SIGNATURE_LATE_SECONDS` | age up to which it is accepted as late | 259200 |
 ///
-/// and those of [`runtime::aws::sdk_config`].
+/// and those of [`Sink::from_settings`] and [`runtime::aws::sdk_config`].
 #[derive(Debug)]
 pub struct Config {
     events_queue_url: String,
     archive_bucket: String,
     signing_secrets: SecretSource,
     tolerance: Tolerance,
+    metrics: Sink,
     sdk: SdkConfig,
 }
 
@@ -60,6 +61,7 @@ impl Config {
                 defaults.late_seconds,
             ),
         };
+        let metrics = Sink::from_settings(&mut settings);
         let sdk = aws::sdk_config(&mut settings);
         settings.finish(|| {
             Some(Self {
@@ -67,6 +69,7 @@ impl Config {
                 archive_bucket: archive_bucket?,
                 signing_secrets: signing_secrets?,
                 tolerance,
+                metrics,
                 sdk: sdk?,
             })
         })
@@ -111,7 +114,7 @@ impl App {
             events: Queue::new(Arc::new(transport)),
             archive: Archive::s3(&config.archive_bucket, &config.sdk)
                 .context("cannot open the archive")?,
-            metrics: Sink::Stdout,
+            metrics: config.metrics,
         })
     }
 }

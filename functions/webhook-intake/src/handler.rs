@@ -118,10 +118,9 @@ async fn accept(app: &App, request: &Request, now: Timestamp) -> Result<bool, In
 }
 
 fn count(app: &App, outcome: &'static str, now: Timestamp) {
-    let mut metrics =
-        Metrics::new("Terrarium", "webhook-intake").dimension(Dimension::Outcome, outcome);
+    let mut metrics = Metrics::new("webhook-intake").dimension(Dimension::Outcome, outcome);
     metrics.count("Webhooks", 1);
-    metrics.send(now.as_millisecond(), app.metrics);
+    metrics.send(now.as_millisecond(), &app.metrics);
 }
 
 /// The request in an event of API Gateway's.

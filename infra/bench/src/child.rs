@@ -50,7 +50,12 @@ pub(crate) fn run(task: &Task, now: Timestamp) -> anyhow::Result<String> {
                 .find(|(name, _)| name == size)
                 .context("no such size")?;
             let kept = Arc::new(Kept::default());
-            let app = intake(&kept, Sink::Stdout)?;
+            let app = intake(
+                &kept,
+                Sink::Stdout {
+                    namespace: "Terrarium".to_owned(),
+                },
+            )?;
             let [micros] = compare([handle(&one_thread()?, &app, signed, now)])?;
             Ok(number(micros))
         }

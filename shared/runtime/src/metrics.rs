@@ -7,7 +7,7 @@ use std::{io, time::Duration};
 use serde_json::{Map, Number, Value, json};
 use tracing::warn;
 
-use crate::telemetry::Chain;
+use crate::{settings::Settings, telemetry::Chain};
 
 /// The most values that one metric may have in one line.
 const MAX_VALUES: usize = 100;
@@ -38,16 +38,15 @@ pub enum Dimension {
 /// use runtime::metrics::{Dimension, Metrics};
 ///
 /// let mut metrics =
-///     Metrics::new("Terrarium", "event-router").dimension(Dimension::Outcome, "stored");
+///     Metrics::new("event-router").dimension(Dimension::Outcome, "stored");
 /// metrics.count("Webhooks", 1);
 /// metrics.millis("Lag", Duration::from_millis(250));
 /// let mut line = Vec::new();
-/// metrics.emit(1_700_000_000_000, &mut line)?;
+/// metrics.emit("Terrarium", 1_700_000_000_000, &mut line)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    namespace: &'static str,
     service: &'static str,
     dimensions: Vec<(Dimension, &'static str)>,
     measured: Vec<Metric>,
@@ -68,19 +67,32 @@ enum Unit {
 }
 
 /// Where metrics go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
     /// To stdout, where Lambda's log is read for them.
-    Stdout,
+    Stdout {
+        /// CloudWatch's namespace. Two stacks in one account must not share it: each one's alarms
+        /// would count for the other as well.
+        namespace: String,
+    },
     /// Nowhere: nobody reads them on one machine.
     Nowhere,
 }
 
+impl Sink {
+    /// To stdout, under the namespace in `METRICS_NAMESPACE`, or `Terrarium`.
+    pub fn from_settings(settings: &mut Settings) -> Self {
+        let default = "Terrarium".to_owned();
+        Self::Stdout {
+            namespace: settings.or_default("METRICS_NAMESPACE", "a CloudWatch namespace", default),
+        }
+    }
+}
+
 impl Metrics {
     /// Nothing measured yet.
-    pub fn new(namespace: &'static str, service: &'static str) -> Self {
+    pub fn new(service: &'static str) -> Self {
         Self {
-            namespace,
             service,
             dimensions: Vec::new(),
             measured: Vec::new(),
@@ -121,9 +133,9 @@ impl Metrics {
     }
 
     /// Sends them on their way. That they could not be written is logged: no work fails by it.
-    pub fn send(&self, now_ms: i64, sink: Sink) {
-        if sink == Sink::Stdout
-            && let Err(error) = self.emit(now_ms, &mut io::stdout().lock())
+    pub fn send(&self, now_ms: i64, sink: &Sink) {
+        if let Sink::Stdout { namespace } = sink
+            && let Err(error) = self.emit(namespace, now_ms, &mut io::stdout().lock())
         {
             warn!(error = %Chain(&error), "cannot write metrics");
         }
@@ -136,7 +148,12 @@ impl Metrics {
     /// # Errors
     ///
     /// What the writer says.
-    pub fn emit(&self, now_ms: i64, writer: &mut impl io::Write) -> io::Result<()> {
+    pub fn emit(
+        &self,
+        namespace: &str,
+        now_ms: i64,
+        writer: &mut impl io::Write,
+    ) -> io::Result<()> {
         let longest = self
             .measured
             .iter()
@@ -144,7 +161,7 @@ impl Metrics {
             .max()
             .unwrap_or(0);
         for start in (0..longest).step_by(MAX_VALUES) {
-            let mut line = serde_json::to_vec(&self.document(now_ms, start))?;
+            let mut line = serde_json::to_vec(&self.document(namespace, now_ms, start))?;
             line.push(b'\n');
             // In one piece: log lines of other threads must not get in between.
             writer.write_all(&line)?;
@@ -169,7 +186,7 @@ impl Metrics {
         &mut self.measured[position]
     }
 
-    fn document(&self, now_ms: i64, start: usize) -> Map<String, Value> {
+    fn document(&self, namespace: &str, now_ms: i64, start: usize) -> Map<String, Value> {
         let mut sets = vec![vec![SERVICE]];
         let all = self
             .dimensions
@@ -205,7 +222,7 @@ impl Metrics {
             json!({
                 "Timestamp": now_ms,
                 "CloudWatchMetrics": [{
-                    "Namespace": self.namespace,
+                    "Namespace": namespace,
                     "Dimensions": sets,
                     "Metrics": definitions,
                 }],
@@ -245,7 +262,9 @@ mod tests {
 
     fn lines(metrics: &Metrics) -> Vec<Value> {
         let mut written = Vec::new();
-        metrics.emit(1_700_000_000_000, &mut written).unwrap();
+        metrics
+            .emit("Terrarium", 1_700_000_000_000, &mut written)
+            .unwrap();
         let written = String::from_utf8(written).unwrap();
         written
             .lines()
@@ -255,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_line_has_the_embedded_metric_format() {
-        let mut metrics = Metrics::new("Terrarium", "event-router")
+        let mut metrics = Metrics::new("event-router")
             .dimension(Dimension::EventType, "daily")
             .dimension(Dimension::Outcome, "parked")
             .dimension(Dimension::Outcome, "stored");
@@ -315,7 +334,7 @@ mod tests {
 
     #[test]
     fn more_than_a_hundred_values_go_on_in_the_next_line() {
-        let mut metrics = Metrics::new("Terrarium", "event-router");
+        let mut metrics = Metrics::new("event-router");
         metrics.count("Webhooks", 101);
         for size in 0..101 {
             metrics.bytes("Size", size);
@@ -333,6 +352,6 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_nothing_written() {
-        assert!(lines(&Metrics::new("Terrarium", "event-router")).is_empty());
+        assert!(lines(&Metrics::new("event-router")).is_empty());
     }
 }
