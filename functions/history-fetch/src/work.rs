@@ -20,8 +20,8 @@ use crate::{
 
 /// What is looked at in one go.
 const BATCH: usize = 64;
-/// Backfills worked on at once; the windows of one are asked one after the other, so that no
-/// person's provider is asked for several things at once.
+/// Backfills worked on at once. One worker asks for the windows of one backfill one after the other, so
+/// that it does not ask a person's provider for several things at once; another worker may.
 const CONCURRENT_BACKFILLS: usize = 8;
 /// Nothing new is begun so shortly before the end: the longest that one window takes.
 const LAST_START: SignedDuration = SignedDuration::from_secs(100);
