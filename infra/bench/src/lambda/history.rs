@@ -82,10 +82,11 @@ impl<'a> History<'a> {
         &self.database.url
     }
 
-    /// What Terra answers: days of somebody, again and again until they weigh this much.
-    pub(super) fn answer(&mut self, bytes: usize) -> anyhow::Result<Bytes> {
+    /// What Terra answers: a day of the window, again and again until it weighs this much.
+    pub(super) fn answer(&mut self, bytes: usize, now: Timestamp) -> anyhow::Result<Bytes> {
         let (connection, _) = self.people.first().context("nobody")?;
-        let day = self.world.data(connection, Kind::Daily, &Shape::default());
+        let shape = Shape::on(Some(window(now)?.from()));
+        let day = self.world.data(connection, Kind::Daily, &shape);
         let mut answer: Value = serde_json::from_slice(&day.body)?;
         let days = answer.get_mut("data").and_then(Value::as_array_mut);
         let days = days.context("a webhook without data")?;
@@ -98,9 +99,7 @@ impl<'a> History<'a> {
     /// One window of each person is due at once.
     pub(super) fn make_due(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let now_ms = now.as_millisecond();
-        let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
-        let from = today.first_of_month().yesterday()?.first_of_month();
-        let span = Span::new(from, day::plus(from, WINDOW_DAYS))?;
+        let span = window(now)?;
         for (_, id) in &self.people {
             let types = BTreeSet::from([DataType::Daily]);
             let plan = Plan::on_demand(id, span, &types, now_ms);
@@ -116,10 +115,17 @@ impl<'a> History<'a> {
         for id in &self.planned {
             for window in self.runtime.block_on(self.table.windows(id, None))? {
                 let done = matches!(window.state(), State::Done { records, .. } if *records > 0);
-                ensure!(done, "a window was not answered: {:?}", window.setbacks());
+                ensure!(done, "a window was not answered: {:?}", window.state());
             }
         }
         self.runtime.block_on(self.database.stop());
         Ok(())
     }
+}
+
+/// Days of the month before.
+fn window(now: Timestamp) -> anyhow::Result<Span> {
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let from = today.first_of_month().yesterday()?.first_of_month();
+    Ok(Span::new(from, day::plus(from, WINDOW_DAYS))?)
 }
