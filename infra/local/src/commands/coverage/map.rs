@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(
             texts[0],
             "! 2026-05-20 to 2026-05-21, 2 days: no record, and not asked for yet (a window was \
-             given up: the answer for a single day is too large)"
+             given up: the answer is too large)"
         );
         assert_eq!(texts[1], "! 2026-05-22: no record, and not asked for yet");
         assert!(texts[2].starts_with("! 2026-05-25: asked for 5 times"));
