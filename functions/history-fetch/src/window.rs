@@ -102,7 +102,7 @@ async fn step(
     let (user, provider) = match (&connection, current) {
         (Some(connection), Some((user, _))) if connection.status() != Status::Ended => {
             if connection.status() == Status::Failing {
-                let since_ms = connected_at_ms.unwrap_or(now_ms);
+                let since_ms = connection.status_since_ms().unwrap_or(now_ms);
                 let event = if now_ms.saturating_sub(since_ms) < FAILING_AT_MOST_MS {
                     put_off(FAILING_MS)
                 } else {

@@ -276,9 +276,15 @@ impl Connection {
 
     /// When it ended; `None` while it has not. Unit: Unix milliseconds.
     pub fn ended_at_ms(&self) -> Option<i64> {
+        self.status_since_ms()
+            .filter(|_| self.status() == Status::Ended)
+    }
+
+    /// Since when its status is what it is, where an event of its life told. Unit: Unix
+    /// milliseconds.
+    pub fn status_since_ms(&self) -> Option<i64> {
         let (_, member) = self.current()?;
-        let life = member.life.as_ref()?;
-        (self.status() == Status::Ended).then_some(life.version.ordering_ts_ms)
+        Some(member.life.as_ref()?.version.ordering_ts_ms)
     }
 
     fn newest_of<T: Ord>(&self, register: impl Fn(&Member) -> Option<&Register<T>>) -> Option<&T> {

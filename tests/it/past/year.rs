@@ -154,10 +154,8 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     past.assert_well_behaved().await;
     let windows = past.windows().await;
     let lost = |window: &&Window| {
-        let reasons = window.setbacks().iter().map(|setback| setback.reason);
-        reasons
-            .into_iter()
-            .any(|reason| reason == Reason::WorkerLost)
+        let mut setbacks = window.setbacks().iter();
+        setbacks.any(|setback| setback.reason == Reason::WorkerLost)
     };
     let lost = windows.iter().filter(lost).count();
     assert!(lost > 0, "no kill hit a window");

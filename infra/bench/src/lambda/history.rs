@@ -15,7 +15,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use models::{data::DataType, event::Event, headers::TerraHeaders, ids::WebhookId};
-use serde_json::{Value, json};
+use serde_json::Value;
 use simulator::{Connection, DataType as Kind, Provider, Shape, World};
 use store::table::Table;
 use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
@@ -93,7 +93,7 @@ impl<'a> History<'a> {
         let one = days.first().cloned().context("no data")?;
         let weight = one.to_string().len().max(1);
         days.extend(std::iter::repeat_n(one, bytes / weight));
-        Ok(json!(answer).to_string().into())
+        Ok(answer.to_string().into())
     }
 
     /// One window of each person is due at once.

@@ -69,7 +69,7 @@ enum Hope {
 /// Failures after which a window is given up. With the pauses below, and without waits, that is
 /// after less than six hours.
 pub const MAX_FAILURES: usize = 8;
-/// Waits after which a window is given up: an outage of a day and a half costs no past.
+/// Waits after which a window is given up: by chance after twenty hours to a day and three quarters.
 pub const MAX_WAITS: usize = 48;
 /// The first pause; each one doubles. Unit: milliseconds.
 const FIRST_PAUSE_MS: i64 = 30_000;
