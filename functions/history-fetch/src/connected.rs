@@ -18,7 +18,7 @@ use store::table::connections::{Alias, StoredConnection};
 use terra_client::api::Catalogue;
 use tracing::info;
 
-use crate::{config::App, error::HistoryError};
+use crate::{config::App, error::HistoryError, pace};
 
 /// How long an answer of Terra's catalogue is good for.
 const CATALOGUE_KEPT: SignedDuration = SignedDuration::from_hours(6);
@@ -36,6 +36,7 @@ impl Supported {
     async fn of(&self, app: &App, provider: &Provider) -> Result<BTreeSet<DataType>, HistoryError> {
         let now = (app.clock)();
         if self.is_stale(now) {
+            pace::note_call(app).await?;
             let listed = app.terra.detailed_integrations(Catalogue::Terra, true);
             let types = listed.await?.into_iter();
             let types = types.map(|integration| (integration.provider, integration.types));

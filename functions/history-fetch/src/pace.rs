@@ -52,6 +52,20 @@ pub(crate) async fn allowance(app: &App, calls: u32) -> Result<Allowance, Histor
     })
 }
 
+/// Counts a call that does not wait for its turn, because it is one of few: a page of a list, a
+/// question about one user. The windows of the backfills wait for it.
+pub(crate) async fn note_call(app: &App) -> Result<(), HistoryError> {
+    let (now, quota) = ((app.clock)(), app.quotas.account);
+    let draw = |bucket: Option<Bucket>| {
+        let bucket = bucket.unwrap_or_default();
+        (bucket.overdrawn(quota, now, 1), ())
+    };
+    let (limit, paced) = place_of_account();
+    let now_ms = now.as_millisecond();
+    let table = &app.table;
+    Ok(table.take_from_bucket(limit, &paced, now_ms, draw).await?)
+}
+
 /// The shortest pause of a worker whose account may make no call now.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 

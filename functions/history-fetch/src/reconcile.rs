@@ -14,7 +14,7 @@ use store::table::connections::{Alias, CONNECTION_SHARDS};
 use terra_client::api::{DEFAULT_PER_PAGE, Gone, TerraError, UserRecord};
 use tracing::{info, warn};
 
-use crate::{config::App, error::HistoryError};
+use crate::{config::App, error::HistoryError, pace};
 
 /// Users of a page looked at at once.
 const CONCURRENT_USERS: usize = 16;
@@ -23,6 +23,7 @@ pub(crate) const CONNECTIONS_PER_JOB: usize = 200;
 
 /// One page of Terra's list.
 pub(crate) async fn page(app: &App, sweep_ms: i64, page: u32) -> Result<(), HistoryError> {
+    pace::note_call(app).await?;
     let listed = app.terra.subscriptions_page(page, DEFAULT_PER_PAGE).await;
     let listed = listed.map_err(credentials)?;
     let users = &listed.users.users;
@@ -146,6 +147,7 @@ async fn end_if_missing(
         return Ok(false);
     }
     // Users come and go while pages are read, and pages shift: only Terra's own no counts.
+    pace::note_call(app).await?;
     match app.terra.user_info(user).await {
         Err(TerraError::Gone {
             what: Gone::UserUnknown | Gone::NotSaid,

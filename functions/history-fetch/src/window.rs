@@ -313,11 +313,14 @@ async fn refused(
 async fn gone(app: &App, user: &TerraUserId, what: Gone) -> Result<Reason, HistoryError> {
     let now_ms = app.now_ms();
     let said = match what {
-        Gone::NotSaid => match app.terra.user_info(user).await {
-            Ok(_) => return Ok(Reason::NotSupported),
-            Err(TerraError::Gone { what, .. }) => what,
-            Err(_) => return Ok(Reason::Unavailable),
-        },
+        Gone::NotSaid => {
+            pace::note_call(app).await?;
+            match app.terra.user_info(user).await {
+                Ok(_) => return Ok(Reason::NotSupported),
+                Err(TerraError::Gone { what, .. }) => what,
+                Err(_) => return Ok(Reason::Unavailable),
+            }
+        }
         what => what,
     };
     let (status, reason) = match said {

@@ -161,6 +161,17 @@ impl Bucket {
         }
     }
 
+    /// The bucket after calls that did not wait for it. It may owe tokens then: whoever waits, waits
+    /// for those, too.
+    #[must_use]
+    pub fn overdrawn(self, quota: Quota, now: Timestamp, cost: u32) -> Self {
+        let full_at_us = self.full_at_us.max(now.as_microsecond());
+        Self {
+            full_at_us: full_at_us.saturating_add(quota.time_for(cost)),
+            ..self
+        }
+    }
+
     /// The bucket with at most `left` tokens in it, because Terra says that no more are left: it
     /// counts what others ask for, too.
     #[must_use]
@@ -515,6 +526,20 @@ mod tests {
         assert!(bucket.take(quota, at(0), 1).is_err());
         // That more is left than we thought is no reason to hurry.
         assert_eq!(bucket.with_at_most(quota, at(0), 5_000), bucket);
+    }
+
+    #[test]
+    fn calls_that_do_not_wait_are_waited_for_by_others() {
+        let quota = Quota::rolling_hour(3_601, 1); // one at once, one a second
+        let owing = Bucket::default()
+            .overdrawn(quota, at(0), 1)
+            .overdrawn(quota, at(0), 2);
+        let three_seconds = Duration::from_secs(3);
+        assert_eq!(
+            owing.take(quota, at(0), 1),
+            Err(Refused::Wait(three_seconds))
+        );
+        assert!(owing.take(quota, at(3_000_000), 1).is_ok());
     }
 
     #[test]
