@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
+    Join as _,
     connection::{Connection, ConnectionId, Member, Status},
     history::{
         asked::AskedDays,
@@ -168,6 +169,53 @@ async fn connected(table: &Table, user: &str, provider: &str, at_ms: i64) -> Sto
     let fragment = Connection::of_member(TerraUserId::new(user).unwrap(), member);
     let applied = table.apply_connection(&fragment).await.unwrap().unwrap();
     applied.connection
+}
+
+#[tokio::test]
+async fn an_alias_seen_before_a_merge_or_an_erasure_misleads_nobody() {
+    let ledger = Ledger::start().await;
+    let table = &ledger.table;
+    let old = connected(table, "a", "GARMIN", NOW).await;
+    let new = connected(table, "b", "GARMIN", NOW).await;
+    let (a, b) = ["a", "b"].map(|id| TerraUserId::new(id).unwrap()).into();
+    let seen = table.aliases([&a, &b]).await.unwrap();
+    let noted = |user: &TerraUserId, at_ms| {
+        let member = Member {
+            data_at_ms: Some(at_ms),
+            ..Member::default()
+        };
+        Connection::of_member(user.clone(), member)
+    };
+    // Where nothing has changed, what was seen is enough.
+    let applied = table.apply_connection_seen(&noted(&b, NOW), &seen).await;
+    let applied = applied.unwrap().unwrap();
+    assert_eq!((&applied.connection.id, applied.created), (&new.id, false));
+
+    let reauth = Member {
+        replaces: BTreeSet::from([a.clone()]),
+        ..Member::default()
+    };
+    let reauth = Connection::of_member(b.clone(), reauth);
+    let reauth = reauth.join(Connection::of_member(a.clone(), Member::default()));
+    table.apply_connection(&reauth).await.unwrap();
+    assert_eq!(table.connection(&new.id).await.unwrap(), None);
+
+    let applied = table
+        .apply_connection_seen(&noted(&b, NOW + 1), &seen)
+        .await;
+    let applied = applied.unwrap().unwrap();
+    assert_eq!((&applied.connection.id, applied.created), (&old.id, false));
+    assert_eq!(applied.connection.state.members.len(), 2);
+    assert_eq!(table.connection(&new.id).await.unwrap(), None);
+
+    let erased_at = "2026-07-01T00:00:00Z";
+    let erased = table.erase_connection(&applied.connection, erased_at).await;
+    erased.unwrap();
+    let applied = table
+        .apply_connection_seen(&noted(&a, NOW + 2), &seen)
+        .await;
+    assert_eq!(applied.unwrap(), None);
+    assert_eq!(table.connection(&old.id).await.unwrap(), None);
 }
 
 async fn ended(table: &Table, user: &str, at_ms: i64) -> StoredConnection {

@@ -1,13 +1,15 @@
 //! A plan into the table.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use domain::{
     message::HistoryMessage,
     plan::{Owner, Parked, Plan, PlannedRecord},
     record::{Delivery, Payload, Record},
 };
+use models::ids::TerraUserId;
 use store::table::{
+    connections::Alias,
     key::RecordOwner,
     ledger::{Outcome, RecordCounts},
     records::{IncomingRecord, Mode},
@@ -21,6 +23,9 @@ pub(crate) const MAX_INLINE_BYTES: u64 = 2048;
 
 /// Longest start time kept in an item: twice what Terra's form takes.
 const MAX_TIME_CHARS: usize = 64;
+
+/// Where Terra user ids lead.
+pub(crate) type Aliases = BTreeMap<TerraUserId, Alias>;
 
 /// What applying a plan came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +55,14 @@ impl Applied {
 
 /// Applies a plan, or tells what applying it would change. Every step may run twice.
 ///
-/// `payload_of` says where in the archive the record at a range of the body lies.
+/// `payload_of` says where in the archive the record at a range of the body lies, `aliases` where its
+/// Terra user ids have just been seen to lead.
 pub(crate) async fn apply(
     app: &App,
     read: &Read<'_>,
     plan: Plan,
     payload_of: impl Fn(&Range<usize>) -> Option<Payload>,
+    aliases: &Aliases,
     mode: Mode,
 ) -> Result<Applied, RouteError> {
     let stores = plan.connection.is_some() || plan.request.is_some() || !plan.records.is_empty();
@@ -72,7 +79,7 @@ pub(crate) async fn apply(
     let mut known = None;
     if let Some(fragment) = &plan.connection {
         let connection = match mode {
-            Mode::Write => app.table.apply_connection(fragment).await?,
+            Mode::Write => app.table.apply_connection_seen(fragment, aliases).await?,
             Mode::DryRun => app.table.preview_connection(fragment).await?,
         };
         let Some(connection) = connection else {

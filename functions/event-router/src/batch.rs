@@ -37,7 +37,7 @@ use store::{
 use tracing::{Instrument as _, field, info, info_span, warn};
 
 use crate::{
-    apply::{Applied, MAX_INLINE_BYTES, apply},
+    apply::{Aliases, Applied, MAX_INLINE_BYTES, apply},
     config::App,
     error::RouteError,
     ping::{Followed, follow},
@@ -242,11 +242,14 @@ async fn route_ready(
             _ => None,
         })
         .collect();
-    let erased = match erased_users(app, ready, &payloads).await {
-        Ok(erased) => erased,
+    let aliases = match aliases(app, ready, &payloads).await {
+        Ok(aliases) => aliases,
         Err(error) => return vec![Err(error); ready.len()],
     };
-    let is_erased = |read: &Read<'_>| read.terra_user_ids.iter().any(|id| erased.contains(id));
+    let is_erased = |read: &Read<'_>| {
+        let mut aliases = read.terra_user_ids.iter().filter_map(|id| aliases.get(id));
+        aliases.any(|alias| matches!(alias, Alias::Erased(_)))
+    };
 
     let mut segment = SegmentBuilder::new();
     let mut archive = |read: &Read<'_>| {
@@ -281,15 +284,20 @@ async fn route_ready(
             .or_default()
             .push((index, (ready, payload.as_ref(), archived)));
     }
-    let tally = Tally::default();
+    let batch = Batch {
+        aliases,
+        segment,
+        tally: Tally::default(),
+        now,
+    };
     // Boxed: the futures of a batch inside one another are more than the compiler lays out.
     let mut work: Vec<BoxFuture<'_, Vec<Routed>>> = Vec::new();
     for group in by_user.into_values() {
-        let (segment, tally) = (segment.as_ref(), &tally);
+        let batch = &batch;
         work.push(Box::pin(async move {
             let mut results = Vec::with_capacity(group.len());
             for (index, archived) in group {
-                results.push((index, route_job(app, archived, segment, tally, now).await));
+                results.push((index, route_job(app, archived, batch).await));
             }
             results
         }));
@@ -298,7 +306,7 @@ async fn route_ready(
         .buffer_unordered(CONCURRENT_USERS)
         .concat()
         .await;
-    tally.send(app, now);
+    batch.tally.send(app, now);
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }
@@ -316,23 +324,21 @@ type Archived<'a> = (
 async fn route_job(
     app: &App,
     (ready, payload, archived): Archived<'_>,
-    segment: Option<&Segment>,
-    tally: &Tally,
-    now: Timestamp,
+    batch: &Batch,
 ) -> Result<(), RouteError> {
     let (own, of_payload) = archived?;
-    let place = |appended| segment.zip(appended);
+    let place = |appended| batch.segment.as_ref().zip(appended);
     // The payload first: the ping's own line in the ledger says that it was followed.
     if let Some(payload) = payload {
         let what = What::Plan(Box::new(payload.plan()));
-        route_one(app, payload, what, place(of_payload.as_ref()), tally, now).await?;
+        route_one(app, payload, what, place(of_payload.as_ref()), batch).await?;
     }
     let what = match &ready.followed {
         None => What::Plan(Box::new(ready.read.plan())),
         Some(Followed::Payload(_)) => What::Followed,
         Some(Followed::Parked(reason)) => What::Plan(Box::new(Plan::parked(*reason))),
     };
-    route_one(app, &ready.read, what, place(own.as_ref()), tally, now).await
+    route_one(app, &ready.read, what, place(own.as_ref()), batch).await
 }
 
 /// What is to be done with a webhook that is in the archive.
@@ -345,6 +351,14 @@ enum What {
 
 /// Where a webhook lies; absent when it was not archived because its person was erased.
 type Place<'a> = Option<(&'a Segment, &'a Appended)>;
+
+/// What the webhooks of a batch share once they are in the archive.
+struct Batch {
+    aliases: Aliases,
+    segment: Option<Segment>,
+    tally: Tally,
+    now: Timestamp,
+}
 
 /// A written segment, with its bytes: small records keep theirs in their items.
 struct Segment {
@@ -385,27 +399,26 @@ async fn write(
     Ok(Some(Segment { key, bytes }))
 }
 
-/// The users among them whose person was erased. What an earlier attempt, killed half-way, may have
-/// written for them before the erasure goes too.
-async fn erased_users(
+/// Where the Terra users of a batch lead. Of those whose person was erased, what an earlier attempt,
+/// killed half-way, may have written before the erasure goes too.
+async fn aliases(
     app: &App,
     ready: &[Ready<'_>],
     payloads: &[Option<Read<'_>>],
-) -> Result<BTreeSet<TerraUserId>, RouteError> {
+) -> Result<Aliases, RouteError> {
     let users: BTreeSet<_> = ready
         .iter()
         .map(|ready| &ready.read)
         .chain(payloads.iter().flatten())
         .flat_map(|read| &read.terra_user_ids)
         .collect();
-    let mut erased = BTreeSet::new();
-    for (user, alias) in app.table.aliases(users).await? {
+    let aliases = app.table.aliases(users).await?;
+    for (user, alias) in &aliases {
         if let Alias::Erased(connection) = alias {
-            app.table.erase_leftovers(&user, &connection).await?;
-            erased.insert(user);
+            app.table.erase_leftovers(user, connection).await?;
         }
     }
-    Ok(erased)
+    Ok(aliases)
 }
 
 async fn route_one(
@@ -413,8 +426,7 @@ async fn route_one(
     read: &Read<'_>,
     what: What,
     place: Place<'_>,
-    tally: &Tally,
-    now: Timestamp,
+    batch: &Batch,
 ) -> Result<(), RouteError> {
     let span = info_span!(
         "webhook",
@@ -437,20 +449,20 @@ async fn route_one(
                         .get(&range.start)
                         .map(|span| segment.payload(**span, range.len()))
                 };
-                apply(app, read, *plan, payload_of, Mode::Write).await?
+                apply(app, read, *plan, payload_of, &batch.aliases, Mode::Write).await?
             }
         };
         if let (Some((segment, _)), Outcome::Erased) = (place, applied.outcome) {
             // Erased between our first look and now: what we archived meanwhile must go too.
             let id = read.work.id.as_str();
             app.archive
-                .erase(&segment.key, |header| header.webhook_id == id, now)
+                .erase(&segment.key, |header| header.webhook_id == id, batch.now)
                 .await?;
         }
         let locator = place.map(|(segment, appended)| appended.webhook.locate(&segment.key));
-        let entry = read.entry(applied, locator, now);
+        let entry = read.entry(applied, locator, batch.now);
         app.table.finish(&entry).await?;
-        tell(app, &entry, tally);
+        tell(app, &entry, &batch.tally);
         Ok(())
     }
     .instrument(span)

@@ -9,7 +9,7 @@ use store::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    apply::{Applied, MAX_INLINE_BYTES, apply},
+    apply::{Aliases, Applied, MAX_INLINE_BYTES, apply},
     config::App,
     error::RouteError,
     work::{Read, Work},
@@ -65,5 +65,5 @@ pub async fn replay(
         })
     };
     let plan = read.plan();
-    apply(app, &read, plan, payload_of, mode).await
+    apply(app, &read, plan, payload_of, &Aliases::new(), mode).await
 }

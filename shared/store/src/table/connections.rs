@@ -77,9 +77,27 @@ impl Table {
         &self,
         fragment: &Connection,
     ) -> Result<Option<AppliedConnection>, TableError> {
+        self.apply_connection_seen(fragment, &BTreeMap::new()).await
+    }
+
+    /// The same, for whoever has just read where its Terra user ids lead: when all of them led to a
+    /// connection, they are not read again. Should one lead elsewhere by now, it shows: the connection
+    /// is gone or has changed, and everything is read anew.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn apply_connection_seen(
+        &self,
+        fragment: &Connection,
+        seen: &BTreeMap<TerraUserId, Alias>,
+    ) -> Result<Option<AppliedConnection>, TableError> {
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
-            let touched = self.touched(fragment).await?;
+            let touched = match all_led(fragment, seen) {
+                Some(aliases) if attempt == 0 => self.led_to(aliases).await?,
+                _ => self.touched(fragment).await?,
+            };
             // Read before and after somebody made two connections one: read again.
             if touched.is_torn() {
                 continue;
@@ -142,7 +160,14 @@ impl Table {
     }
 
     async fn touched(&self, fragment: &Connection) -> Result<Touched, TableError> {
-        let mut aliases = self.aliases(fragment.members.keys()).await?;
+        let aliases = self.aliases(fragment.members.keys()).await?;
+        self.led_to(aliases).await
+    }
+
+    async fn led_to(
+        &self,
+        mut aliases: BTreeMap<TerraUserId, Alias>,
+    ) -> Result<Touched, TableError> {
         let ids: BTreeSet<_> = aliases
             .values()
             .filter_map(|alias| match alias {
@@ -594,6 +619,18 @@ impl Table {
     }
 }
 
+/// Where all the Terra user ids of a fragment were seen to lead; `None`: not all to a connection.
+fn all_led(
+    fragment: &Connection,
+    seen: &BTreeMap<TerraUserId, Alias>,
+) -> Option<BTreeMap<TerraUserId, Alias>> {
+    let led = |user: &TerraUserId| {
+        let alias = seen.get(user)?;
+        matches!(alias, Alias::Connection(_)).then(|| (user.clone(), alias.clone()))
+    };
+    fragment.members.keys().map(led).collect()
+}
+
 impl Touched {
     /// Whether an alias leads to a connection that is not there. The two are written in one
     /// transaction but read one after the other.
@@ -678,7 +715,7 @@ fn encode(connection: &StoredConnection) -> Item {
             .collect(),
         _ => Item::new(),
     };
-    let shard = Key::connections_shard_of(&connection.id);
+    let shard = Key::connections_shard(Key::shard_of(&connection.id));
     item.insert(TIME_PK.to_owned(), AttributeValue::S(shard));
     let place = connection.id.to_string();
     item.insert(TIME_SK.to_owned(), AttributeValue::S(place));

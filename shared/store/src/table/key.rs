@@ -16,6 +16,7 @@
 //! | asked days | `CONNECTION#<id>` | `ASKED#<data type>#<YYYY-MM>` | connection, type |
 //! | pacing bucket | `PACING#<limit>#<whose>` | `PACING` | limit and whose |
 //! | outages | `HISTORY` | `OUTAGES` | there is one |
+//! | newest data of each provider | `HISTORY` | `PEERS` | there is one |
 //!
 //! The index `by_time` (`time_pk`, `time_sk`):
 //!
@@ -265,6 +266,14 @@ impl Key {
         }
     }
 
+    /// When data last came from the people of each provider.
+    pub fn peers() -> Self {
+        Self {
+            pk: "HISTORY".to_owned(),
+            sk: "PEERS".to_owned(),
+        }
+    }
+
     /// Partition of an owner's records of one type, and first and last sort key of those whose key
     /// is a date from `from` on.
     pub(crate) fn records_from(
@@ -298,18 +307,13 @@ impl Key {
         format!("CONNECTIONS#{shard}")
     }
 
-    /// The shard that a connection is listed in.
-    pub(crate) fn connections_shard_of(id: &ConnectionId) -> String {
-        let digit = id
-            .as_str()
-            .chars()
-            .next()
-            .and_then(|char| char.to_digit(16));
-        Self::connections_shard(
-            digit
-                .and_then(|digit| digit.try_into().ok())
-                .unwrap_or_default(),
-        )
+    /// The shard that a connection is listed in, of [`CONNECTION_SHARDS`]: the first digit of its id.
+    pub fn shard_of(id: &ConnectionId) -> u8 {
+        let digit = id.as_str().chars().next();
+        let digit = digit.and_then(|char| char.to_digit(16));
+        digit
+            .and_then(|digit| digit.try_into().ok())
+            .unwrap_or_default()
     }
 
     /// The beginning of the keys of what Terra was asked for, among webhooks.
