@@ -40,6 +40,7 @@ async fn a_plan_tells_what_it_takes_and_stores_nothing() {
         "20, each type for itself",
         "less than a minute",
         "6000 days",
+        "less than a cent to AWS",
         "nothing was sent",
     ] {
         assert!(shown.contains(text), "{text}: {shown}");

@@ -92,7 +92,13 @@ async fn start(access: &Access, place: &Place, args: &WishArgs) -> anyhow::Resul
     let mut started = Vec::new();
     for wished in &wished {
         let planned = access.table.plan_backfill(&wished.plan).await;
-        let planned = planned.context("cannot start; the same command goes on from here")?;
+        let provider = show::provider(&wished.connection);
+        let planned = planned.with_context(|| {
+            format!(
+                "cannot start the backfill of {provider}, nor any after it; what was begun goes on by \
+                 itself: `terrarium backfill status` lists it"
+            )
+        })?;
         started.push(planned);
     }
     if args.json {
@@ -153,16 +159,19 @@ fn show_wished(wished: &[Wished]) -> anyhow::Result<()> {
         requests,
         provider_calls,
         hours,
+        aws_usd,
     } = total.unwrap_or_default();
     output::line(output::facts([
         ("days", format!("{days}, each type for itself")),
         (
             "costs",
             format!(
-                "{} to Terra for {requested_days} days as it counts them\n{} at the provider\nless \
+                "{} to Terra for {requested_days} days as it counts them\n{} at the provider\n\
+                 {} to AWS, where this is deployed\nless \
                  where the past turns out empty, more where a request has to be repeated",
                 text::count(requests, "request"),
                 text::count(provider_calls, "call"),
+                about_usd(aws_usd),
             ),
         ),
         (
@@ -174,6 +183,15 @@ fn show_wished(wished: &[Wished]) -> anyhow::Result<()> {
             ),
         ),
     ]))
+}
+
+/// A sum as a person says it.
+fn about_usd(usd: f64) -> String {
+    if usd < 0.01 {
+        "less than a cent".to_owned()
+    } else {
+        format!("about ${usd:.2}")
+    }
 }
 
 /// The days of a span, the last one included.
@@ -232,5 +250,7 @@ mod tests {
         assert_eq!(about(0.5), "30 minutes");
         assert_eq!(about(30.0), "30 hours");
         assert_eq!(about(f64::NAN), "less than a minute");
+        assert_eq!(about_usd(0.0004), "less than a cent");
+        assert_eq!(about_usd(1.239), "about $1.24");
     }
 }

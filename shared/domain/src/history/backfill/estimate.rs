@@ -9,6 +9,12 @@ use crate::{
     pacing::{Quota, Quotas, provider_calls},
 };
 
+/// What AWS charges for one request that finds something: the window's items, its lease, the days,
+/// Lambda's wait. Measured, `infra/aws/COST.md`. Unit: US dollars.
+const AWS_USD_PER_REQUEST: f64 = 0.000_018;
+/// And for each of its days, routed as one record. Measured, `infra/aws/COST.md`. Unit: US dollars.
+const AWS_USD_PER_DAY: f64 = 0.000_001_5;
+
 /// What a plan costs at most: the stop rule may spare some of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -22,6 +28,8 @@ pub struct Estimate {
     pub provider_calls: u64,
     /// How long the quotas alone make it take. Unit: hours.
     pub hours: f64,
+    /// What AWS charges for it, about, at the list prices of us-east-1. Unit: US dollars.
+    pub aws_usd: f64,
 }
 
 impl Estimate {
@@ -39,6 +47,8 @@ impl Estimate {
         let limits = quotas.providers.get(provider);
         let per_user = limits.and_then(|limits| limits.per_user);
         let at_provider = per_user.map_or(0.0, |quota| hours(estimate.provider_calls, quota));
+        estimate.aws_usd =
+            AWS_USD_PER_REQUEST * float(estimate.requests) + AWS_USD_PER_DAY * float(estimate.days);
         estimate.hours = hours(estimate.requested_days, quotas.user_days)
             .max(hours(estimate.requests, quotas.account))
             .max(at_provider);
@@ -54,14 +64,17 @@ impl Estimate {
             requests: self.requests + other.requests,
             provider_calls: self.provider_calls + other.provider_calls,
             hours: self.hours.max(other.hours),
+            aws_usd: self.aws_usd + other.aws_usd,
         }
     }
 }
 
 /// What is in the bucket goes at once.
 fn hours(amount: u64, quota: Quota) -> f64 {
-    let rest = amount.saturating_sub(u64::from(quota.burst()));
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let rest = rest as f64;
-    rest / f64::from(quota.per_hour())
+    float(amount.saturating_sub(u64::from(quota.burst()))) / f64::from(quota.per_hour())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn float(amount: u64) -> f64 {
+    amount as f64
 }

@@ -231,6 +231,11 @@ fn the_estimate_is_what_the_quotas_allow() {
     let both = fitbit.beside(whoop);
     assert_eq!(both.requests, fitbit.requests + whoop.requests);
     assert!(both.hours >= whoop.hours);
+    assert!((both.aws_usd - fitbit.aws_usd - whoop.aws_usd).abs() < 1e-9);
+    // The measured window of COST.md: a request with four weeks of records.
+    let [month] = [28.0 * 0.000_001_5 + 0.000_018];
+    let windows = f64::from(u32::try_from(fitbit.requests).unwrap());
+    assert!(fitbit.aws_usd > 0.0 && fitbit.aws_usd <= windows * month * 1.2);
 }
 
 proptest! {
