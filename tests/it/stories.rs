@@ -885,18 +885,22 @@ async fn permissions_come_and_go() {
         let scopes = world.connection(&garmin.terra_user_id).await.state.scopes();
         scopes.is_some_and(|scopes| scopes.0.contains("BODY_EXPORT"))
     };
+    let is_withdrawn = async |world: &World| {
+        let stored = world.connection(&garmin.terra_user_id).await;
+        stored.state.withdrawn_at_ms().is_some()
+    };
     world.deliver_in_order(&[auth]).await;
-    assert!(!has(&world).await);
+    assert!(!has(&world).await && !is_withdrawn(&world).await);
     // The withdrawal comes first and is the newer: the grant changes nothing any more.
     world.deliver_in_order(&story[1..]).await;
     world.deliver_in_order(&story[..1]).await;
-    assert!(!has(&world).await);
+    assert!(!has(&world).await && is_withdrawn(&world).await);
 
     // Without `user.scopes` the differences count.
     let given = terra.permission_change(&garmin, "BODY_EXPORT", "");
     let given = with_body(&given, |body| body["user"]["scopes"] = Value::Null);
     world.deliver_in_order(&[given]).await;
-    assert!(has(&world).await);
+    assert!(has(&world).await && !is_withdrawn(&world).await);
     world.system.stop().await;
 }
 

@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    connection::{Connection, ConnectionId, Status},
+    connection::{ConnectionId, Status},
     history::{
         backfill::{Backfill, Plan},
         coverage::{Known, Outage},
         day::{self, DAY_MS},
-        gap::{self, Quiet, Signs},
+        gap::{self, Peers, Quiet, Signs},
         outage::OutageLog,
         reach::ProviderHistory,
         window::BackfillId,
     },
     message::HistoryMessage,
 };
-use models::{data::DataType, ids::Provider};
+use models::data::DataType;
 use runtime::metrics::{Dimension, Metrics};
 use store::table::connections::StoredConnection;
 use tracing::{info, warn};
@@ -64,10 +64,18 @@ pub(crate) async fn find_in_shard(
         connections.extend(app.table.connection(id).await?);
     }
     let log = app.table.outage_log().await?;
+    let mut seen = Peers::default();
+    for connection in &connections {
+        let state = &connection.state;
+        if let (Some(provider), Some(at_ms)) = (state.provider(), state.data_at_ms()) {
+            seen.note(provider, shard, at_ms);
+        }
+    }
     let around = Around {
         outages: &log.outages,
         webhook_at_ms: log.webhook_at_ms,
-        newest_of: newest_by_provider(&connections),
+        peers: app.table.note_peers(&seen).await?,
+        shard,
     };
     let mut results = Vec::new();
     let mut quiet = BTreeMap::<&'static str, u64>::new();
@@ -97,35 +105,9 @@ pub(crate) async fn find_in_shard(
 struct Around<'a> {
     outages: &'a [Outage],
     webhook_at_ms: Option<i64>,
-    /// By provider: when each of some connections last brought data.
-    newest_of: BTreeMap<Provider, Vec<(ConnectionId, i64)>>,
-}
-
-impl Around<'_> {
-    fn peers_data_at_ms(&self, own: &ConnectionId, provider: &Provider) -> Option<i64> {
-        let peers = self.newest_of.get(provider)?;
-        peers
-            .iter()
-            .filter(|(id, _)| id != own)
-            .map(|(_, at_ms)| *at_ms)
-            .max()
-    }
-}
-
-fn newest_by_provider(
-    connections: &[StoredConnection],
-) -> BTreeMap<Provider, Vec<(ConnectionId, i64)>> {
-    let mut newest = BTreeMap::<_, Vec<_>>::new();
-    for connection in connections {
-        let state = &connection.state;
-        if let (Some(provider), Some(at_ms)) = (state.provider(), state.data_at_ms()) {
-            newest
-                .entry(provider.clone())
-                .or_default()
-                .push((connection.id.clone(), at_ms));
-        }
-    }
-    newest
+    /// Of the shards that come later, as they stood in the round before.
+    peers: Peers,
+    shard: u8,
 }
 
 /// Asks for what a connection lacks; tells whether it has gone quiet.
@@ -154,11 +136,13 @@ async fn look(
             _ => plan_first(app, connection).await?,
         }
     }
-    let quiet = gap::quiet(
-        &signs(connection, state, around, provider, &refused),
-        history,
-        now_ms,
-    );
+    let data_at_ms = state.data_at_ms();
+    let peers_data_at_ms = around
+        .peers
+        .newest_beside(provider, around.shard, data_at_ms);
+    let refused = !refused.is_empty();
+    let signs = Signs::of(state, refused, peers_data_at_ms, around.webhook_at_ms);
+    let quiet = gap::quiet(&signs, history, now_ms);
     if let Some(quiet) = &quiet
         && state.status() != Status::Ended
     {
@@ -166,23 +150,6 @@ async fn look(
               quiet_hours = (now_ms - quiet.since_ms) / day::HOUR_MS, "a connection is quiet");
     }
     Ok(quiet.filter(|_| state.status() != Status::Ended))
-}
-
-fn signs(
-    connection: &StoredConnection,
-    state: &Connection,
-    around: &Around<'_>,
-    provider: &Provider,
-    refused: &BTreeSet<DataType>,
-) -> Signs {
-    Signs {
-        status: state.status(),
-        connected_at_ms: state.connected_at_ms().unwrap_or_default(),
-        data_at_ms: state.data_at_ms(),
-        peers_data_at_ms: around.peers_data_at_ms(&connection.id, provider),
-        webhook_at_ms: around.webhook_at_ms,
-        permission_refused: !refused.is_empty(),
-    }
 }
 
 async fn ask_for_gaps(

@@ -122,7 +122,8 @@ pub struct Member {
     /// The newest whole set of scopes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Register<BTreeSet<String>>>,
-    /// Single grants (`true`) and withdrawals (`false`), by scope.
+    /// Single grants (`true`) and withdrawals (`false`), by scope. Those of the same event as the
+    /// newest whole set, or older, do not count beside it: they only tell when.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub scope_changes: BTreeMap<String, Register<bool>>,
     /// The newest event that only tells something: `processing`, `rate_limit_hit`, …
@@ -158,6 +159,18 @@ impl Member {
             }
         }
         Some(Scopes(scopes))
+    }
+
+    /// When a scope was last withdrawn that is still not granted. Unit: Unix milliseconds.
+    fn withdrawn_at_ms(&self) -> Option<i64> {
+        let granted = self.scopes().unwrap_or_default().0;
+        let withdrawn = self
+            .scope_changes
+            .iter()
+            .filter(|(scope, change)| !change.value && !granted.contains(*scope));
+        withdrawn
+            .map(|(_, change)| change.version.ordering_ts_ms)
+            .max()
     }
 }
 
@@ -235,6 +248,13 @@ impl Connection {
     /// Granted scopes; absent when unknown.
     pub fn scopes(&self) -> Option<Scopes> {
         self.current().and_then(|(_, member)| member.scopes())
+    }
+
+    /// When the person last withdrew a permission that they have not given back. Unit: Unix
+    /// milliseconds.
+    pub fn withdrawn_at_ms(&self) -> Option<i64> {
+        self.current()
+            .and_then(|(_, member)| member.withdrawn_at_ms())
     }
 
     /// The provider.
@@ -425,6 +445,8 @@ mod tests {
             .join(change("c", true, 12));
         let scopes = member.scopes().unwrap().0.into_iter().collect::<Vec<_>>();
         assert_eq!(scopes, ["b", "c"]);
+        assert_eq!(member.withdrawn_at_ms(), Some(11));
+        assert_eq!(member.join(change("a", true, 13)).withdrawn_at_ms(), None);
         assert_eq!(Member::default().scopes(), None);
     }
 

@@ -384,29 +384,28 @@ fn plan_reauth(event: &Event<'_>, version: &Version) -> Plan {
     }
 }
 
-/// `user.scopes` is the new whole and counts where it is there; else the differences do.
+/// `user.scopes` is the new whole and counts where it is there; else the differences do (FACTS section
+/// 10). They are kept in both cases: they tell when a permission was withdrawn.
 fn plan_permissions(event: &Event<'_>, version: &Version) -> Plan {
     let Some((id, user)) = identified(event.user.as_ref()) else {
         return Plan::parked(ParkReason::NoUser);
     };
     let mut member = attributes(user, version);
-    if member.scopes.is_none() {
-        let changes = [(&event.scopes_added, true), (&event.scopes_removed, false)];
-        member.scope_changes = changes
-            .into_iter()
-            .filter_map(|(scopes, granted)| Some((scopes.as_ref()?, granted)))
-            .flat_map(|(scopes, granted)| {
-                let change = Register {
-                    value: granted,
-                    version: version.clone(),
-                };
-                scopes
-                    .0
-                    .iter()
-                    .map(move |scope| (scope.clone(), change.clone()))
-            })
-            .collect::<BTreeMap<_, _>>();
-    }
+    let changes = [(&event.scopes_added, true), (&event.scopes_removed, false)];
+    member.scope_changes = changes
+        .into_iter()
+        .filter_map(|(scopes, granted)| Some((scopes.as_ref()?, granted)))
+        .flat_map(|(scopes, granted)| {
+            let change = Register {
+                value: granted,
+                version: version.clone(),
+            };
+            scopes
+                .0
+                .iter()
+                .map(move |scope| (scope.clone(), change.clone()))
+        })
+        .collect::<BTreeMap<_, _>>();
     Plan {
         connection: Some(Connection::of_member(id.clone(), member)),
         ..Plan::default()

@@ -1,29 +1,19 @@
 //! What is seen of a connection and around it, to tell why it is quiet.
 
-use std::pin::pin;
-
-use domain::{
-    connection::Status,
-    history::{
-        backfill::Backfill,
-        gap::{Cause, Quiet, Signs, quiet},
-        reach::ProviderHistory,
-        window::Window,
-    },
+use domain::history::{
+    backfill::Backfill,
+    gap::{Cause, Quiet, Signs, quiet},
+    reach::ProviderHistory,
+    window::Window,
 };
-use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use models::ids::WebhookId;
-use store::table::{Table, connections::StoredConnection};
-
-use super::connections;
+use store::table::{Table, connections::StoredConnection, key::Key};
 
 /// What the trace ids of webhooks begin with that `terrarium doctor` sends.
 pub(super) const OWN_TRACE: &str = "doctor-";
 /// Webhooks of a day among which one that we have not sent is looked for.
 const NEWEST: usize = 200;
-/// Other connections of a provider that are looked at.
-const PEERS: usize = 500;
 
 /// A connection's backfills, each with all its windows.
 pub(super) async fn backfills(
@@ -70,29 +60,12 @@ pub(super) async fn why_quiet(
         return Ok(None);
     };
     let history = ProviderHistory::of(provider);
-    let mut signs = Signs {
-        status: connection.state.status(),
-        connected_at_ms: connection.state.connected_at_ms().unwrap_or(now_ms),
-        data_at_ms: connection.state.data_at_ms(),
-        peers_data_at_ms: None,
-        webhook_at_ms,
-        permission_refused: refused_lately(backfills, now_ms),
-    };
-    let alone = quiet(&signs, history, now_ms);
-    // Only then do others matter, and asking for them takes its time.
-    if !alone.is_some_and(|quiet| quiet.cause == Cause::NothingRecorded) {
-        return Ok(alone);
-    }
-    let peers = connections::all(table).try_filter(|other| {
-        let is_peer = other.id != connection.id
-            && other.state.provider() == Some(provider)
-            && other.state.status() == Status::Active;
-        futures::future::ready(is_peer)
-    });
-    let mut peers = pin!(peers.take(PEERS));
-    while let Some(peer) = peers.next().await {
-        signs.peers_data_at_ms = signs.peers_data_at_ms.max(peer?.state.data_at_ms());
-    }
+    let state = &connection.state;
+    let shard = Key::shard_of(&connection.id);
+    let peers = table.peers().await?;
+    let peers_data_at_ms = peers.newest_beside(provider, shard, state.data_at_ms());
+    let refused = refused_lately(backfills, now_ms);
+    let signs = Signs::of(state, refused, peers_data_at_ms, webhook_at_ms);
     Ok(quiet(&signs, history, now_ms))
 }
 

@@ -6,6 +6,7 @@
 //! growing pauses, and a type that has brought nothing for long is asked for in ever larger batches:
 //! nobody is asked for ever.
 
+pub mod peers;
 pub mod quiet;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use models::data::DataType;
 
-pub use self::quiet::{Cause, Quiet, Signs, quiet};
+pub use self::{
+    peers::Peers,
+    quiet::{Cause, Quiet, Signs, quiet},
+};
 use super::{
     coverage::{DayState, Known, Missing},
     day::{self, DAY_MS, Span},

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    connection::Status,
+    connection::{Connection, Status},
     history::{
         day::{DAY_MS, HOUR_MS},
         reach::{Fetch, ProviderHistory},
@@ -14,6 +14,9 @@ use crate::{
 /// silent. After 24 hours of failures Terra switches a destination off (FACTS section 7).
 /// Unit: milliseconds.
 const INTAKE_SILENT_MS: i64 = 24 * HOUR_MS;
+/// Data that were on their way may come for so long after a permission was withdrawn: our own choice.
+/// Unit: milliseconds.
+const LAST_DATA_MS: i64 = DAY_MS;
 
 /// What is seen of a connection and around it. Times are Unix milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,28 @@ pub struct Signs {
     pub webhook_at_ms: Option<i64>,
     /// Lately the provider refused, for want of a permission (403, 424; FACTS section 2).
     pub permission_refused: bool,
+    /// When the person last withdrew a permission that is still withdrawn (`permission_change`).
+    pub withdrawn_at_ms: Option<i64>,
+}
+
+impl Signs {
+    /// Of a connection, with what is seen around it.
+    pub fn of(
+        connection: &Connection,
+        permission_refused: bool,
+        peers_data_at_ms: Option<i64>,
+        webhook_at_ms: Option<i64>,
+    ) -> Self {
+        Self {
+            status: connection.status(),
+            connected_at_ms: connection.connected_at_ms().unwrap_or_default(),
+            data_at_ms: connection.data_at_ms(),
+            peers_data_at_ms,
+            webhook_at_ms,
+            permission_refused,
+            withdrawn_at_ms: connection.withdrawn_at_ms(),
+        }
+    }
 }
 
 /// Why no data come, as far as one can tell from here.
@@ -86,11 +111,14 @@ pub fn quiet(signs: &Signs, history: &ProviderHistory, now_ms: i64) -> Option<Qu
     let older = |at_ms: Option<i64>, than_ms: i64| {
         at_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) >= than_ms)
     };
+    let withdrawn = signs
+        .withdrawn_at_ms
+        .is_some_and(|at_ms| at_ms >= since_ms.saturating_sub(LAST_DATA_MS));
     let cause = match signs.status {
         Status::Ended => Cause::Ended,
         Status::Failing => Cause::Failing,
         Status::Active if !older(Some(since_ms), quiet_ms) => return None,
-        Status::Active if signs.permission_refused => Cause::ScopeMissing,
+        Status::Active if signs.permission_refused || withdrawn => Cause::ScopeMissing,
         Status::Active if older(signs.webhook_at_ms, INTAKE_SILENT_MS) => Cause::IntakeSilent,
         Status::Active if history.fetch == Fetch::Phone => Cause::PhoneAppSilent,
         Status::Active if older(signs.peers_data_at_ms, quiet_ms) => Cause::ProviderLate,
@@ -121,6 +149,7 @@ mod tests {
             peers_data_at_ms: Some(NOW - HOUR_MS),
             webhook_at_ms: Some(NOW - HOUR_MS),
             permission_refused: false,
+            withdrawn_at_ms: Some(NOW - 7 * DAY_MS),
         };
         let lively = Signs {
             data_at_ms: Some(NOW - DAY_MS),
@@ -144,6 +173,11 @@ mod tests {
             ..deaf
         };
         assert_eq!(cause(refused, "GARMIN"), Some(Cause::ScopeMissing));
+        let withdrawn = Signs {
+            withdrawn_at_ms: Some(NOW - 5 * DAY_MS - HOUR_MS),
+            ..deaf
+        };
+        assert_eq!(cause(withdrawn, "GARMIN"), Some(Cause::ScopeMissing));
         let failing = Signs {
             status: Status::Failing,
             ..lively
@@ -156,6 +190,7 @@ mod tests {
         assert_eq!(cause(ended, "GARMIN"), Some(Cause::Ended));
         let never = Signs {
             data_at_ms: None,
+            withdrawn_at_ms: None,
             ..quiet
         };
         assert_eq!(cause(never, "GARMIN"), Some(Cause::NothingRecorded));
