@@ -125,13 +125,13 @@ impl World {
 
     /// Waits until nothing is queued or under way; tells what is stuck when that takes too long.
     pub(crate) async fn idle(&self) {
-        let waited = tokio::time::timeout(Duration::from_mins(1), self.system.idle()).await;
+        let waited = tokio::time::timeout(Duration::from_mins(3), self.system.idle()).await;
         if let Ok(idle) = waited {
             return idle.unwrap();
         }
         let stats = self.system.queues.stats(EVENTS_QUEUE).await;
         let dead = self.dead_letters().await;
-        panic!("not idle after a minute: {stats:?}, dead letters: {dead:?}");
+        panic!("not idle after three minutes: {stats:?}, dead letters: {dead:?}");
     }
 
     /// What was given up.
