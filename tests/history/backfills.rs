@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use domain::history::{
-    backfill::{Order, OrderRefused, Plan},
+    backfill::{Ended, Order, OrderRefused, Plan},
     reach::ProviderHistory,
-    window::{Event, Skip, State, Window, retry::Reason},
+    window::{BackfillId, Event, Skip, State, Window, retry::Reason},
 };
 use futures::future::join_all;
 use models::{data::DataType, ids::Provider};
 use store::table::history::{Applied, Check, Due};
+use terrarium::system::TABLE_NAME;
 
-use crate::ledger::{JITTER, Ledger, MINUTE, NOW, connection, killed_after, plan, worker};
+use crate::ledger::{JITTER, Ledger, MINUTE, NOW, connection, day, killed_after, plan, worker};
 
 fn sorted(mut windows: Vec<Window>) -> Vec<Window> {
     windows.sort_unstable_by_key(Window::rank);
@@ -124,6 +125,61 @@ async fn done_is_recorded_once_and_only_when_every_window_is_final() {
         .order_backfill(&plan.id, Order::Cancel, hour)
         .await;
     assert_eq!(late.unwrap(), Some(Err(OrderRefused::Done)));
+}
+
+#[tokio::test]
+async fn backfills_of_gaps_go_in_time_and_the_others_stay() {
+    let ledger = Ledger::start().await;
+    let (table, connection) = (&ledger.table, connection("a"));
+    let missing = BTreeSet::from([day("2026-06-20")]);
+    let missing = [DataType::Daily, DataType::Sleep].map(|it| (it, missing.clone()));
+    let gaps = Plan::gaps(&connection, missing.into(), NOW).unwrap();
+    let wanted = plan("a", "2026-06-01", "2026-07-01");
+    ledger.planned(&wanted).await;
+    let windows = ledger.planned(&gaps).await;
+    ledger.answer(windows[0].id(), 1, NOW).await;
+    ledger.answer(windows[1].id(), 0, NOW).await;
+    table
+        .refuse_type(&gaps.id, DataType::Sleep, NOW)
+        .await
+        .unwrap();
+    let open = table.backfill_list(&connection).await.unwrap();
+    assert!(open.iter().all(|listed| listed.ended.is_none()));
+    table.check_backfill(&gaps.id, NOW).await.unwrap();
+    table.backfill_announced(&gaps.id).await.unwrap();
+
+    // Whoever looks at the connection need not read it any more.
+    let listed = table.backfill_list(&connection).await.unwrap();
+    let ended = |plan: &Plan| {
+        let listed = listed.iter().find(|listed| listed.id == plan.id).unwrap();
+        listed.ended.clone()
+    };
+    let refused = BTreeSet::from([DataType::Sleep]);
+    assert_eq!(
+        ended(&gaps),
+        Some(Ended {
+            at_ms: NOW,
+            refused
+        })
+    );
+    assert_eq!(ended(&wanted), None);
+
+    // The backfill, its windows, written several times, and its entry in the list.
+    let all = ledger.client.scan().table_name(TABLE_NAME).send().await;
+    let expires_at = |id: &BackfillId| {
+        let of_it = all.as_ref().unwrap().items().iter().filter(|item| {
+            let has = |name| item[name].as_s().unwrap().contains(id.as_str());
+            has("pk") || has("sk")
+        });
+        let expires_at = of_it.map(|item| Some(item.get("expires_at")?.as_n().unwrap().clone()));
+        expires_at.collect::<Vec<_>>()
+    };
+    let two_months_later = (NOW / 1000 + 60 * 86_400).to_string();
+    assert_eq!(expires_at(&gaps.id), vec![Some(two_months_later); 4]);
+    assert_eq!(
+        expires_at(&wanted.id),
+        vec![None; 2 + wanted.windows().len()]
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, future::poll_fn, pin::pin, task::Poll};
 
+use aws_sdk_dynamodb::Client;
 use domain::{
     connection::ConnectionId,
     history::{
@@ -27,6 +28,7 @@ pub(crate) const JITTER: Jitter = Jitter(500);
 /// An empty table in an embedded database.
 pub(crate) struct Ledger {
     pub(crate) table: Table,
+    pub(crate) client: Client,
     _database: EmbeddedDatabase,
     _folder: TempDir,
 }
@@ -36,10 +38,12 @@ impl Ledger {
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().unwrap();
         let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
-        let table = Table::new(dynamodb_client(&database.url).unwrap(), TABLE_NAME);
+        let client = dynamodb_client(&database.url).unwrap();
+        let table = Table::new(client.clone(), TABLE_NAME);
         table.create_if_missing().await.unwrap();
         Self {
             table,
+            client,
             _database: database,
             _folder: folder,
         }

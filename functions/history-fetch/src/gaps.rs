@@ -224,10 +224,9 @@ async fn refused_types(
     now_ms: i64,
 ) -> Result<BTreeSet<DataType>, HistoryError> {
     let mut refused = BTreeSet::new();
-    for id in app.table.backfills_of(connection).await? {
-        let backfill = app.table.backfill(&id).await?;
-        let lately = backfill.as_ref();
-        let lately = lately.and_then(|backfill| backfill.refused_lately(now_ms));
+    for listed in app.table.backfill_list(connection).await? {
+        let lately = listed.ended.as_ref();
+        let lately = lately.and_then(|ended| ended.refused_lately(now_ms));
         refused.extend(lately.into_iter().flatten());
     }
     Ok(refused)

@@ -72,7 +72,10 @@ pub(super) async fn why_quiet(
 /// Whether a backfill that ended lately was refused a type for good.
 fn refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64) -> bool {
     let refused = |backfill: &Backfill| {
-        let lately = backfill.refused_lately(now_ms);
+        let ended = backfill.ended();
+        let lately = ended
+            .as_ref()
+            .and_then(|ended| ended.refused_lately(now_ms));
         lately.is_some_and(|types| !types.is_empty())
     };
     backfills.iter().any(|(backfill, _)| refused(backfill))

@@ -45,7 +45,9 @@ pub const DONE_EVENT: &str = "terrarium_backfill_done";
 pub enum Kind {
     /// All of a new connection's past; there is one per connection.
     First,
-    /// Days that were found missing.
+    /// What the first one could not get; there are a few per connection.
+    Missed,
+    /// Days that were found missing: a small one every other day, for ever.
     Gaps,
     /// What a person asked for.
     OnDemand,
@@ -160,7 +162,7 @@ impl Plan {
         (!days.is_empty()).then(|| Self {
             id: BackfillId::again(connection, number),
             connection: connection.clone(),
-            kind: Kind::Gaps,
+            kind: Kind::Missed,
             planned_at_ms: now_ms,
             max_request_days: cut::MAX_REQUEST_DAYS,
             days,
@@ -273,6 +275,24 @@ pub struct Done {
     pub missed: BTreeMap<DataType, Vec<Span>>,
 }
 
+/// What matters of a backfill that is done to whoever looks at its connection again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When. Unit: Unix milliseconds.
+    pub at_ms: i64,
+    /// Types that were refused for good.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub refused: BTreeSet<DataType>,
+}
+
+impl Ended {
+    /// The types that were refused, while that still says something of today: a refusal is believed
+    /// for two weeks after the backfill ended.
+    pub fn refused_lately(&self, now_ms: i64) -> Option<&BTreeSet<DataType>> {
+        (now_ms.saturating_sub(self.at_ms) < REFUSED_MS).then_some(&self.refused)
+    }
+}
+
 /// What to do with a due window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -331,11 +351,13 @@ impl Backfill {
         self
     }
 
-    /// The types that were refused, while that still says something of today: a refusal is believed
-    /// for two weeks after the backfill ended.
-    pub fn refused_lately(&self, now_ms: i64) -> Option<&BTreeSet<DataType>> {
+    /// What is left of it when it is done.
+    pub fn ended(&self) -> Option<Ended> {
         let done = self.done.as_ref()?;
-        (now_ms.saturating_sub(done.at_ms) < REFUSED_MS).then_some(&self.refused)
+        Some(Ended {
+            at_ms: done.at_ms,
+            refused: self.refused.clone(),
+        })
     }
 
     /// Notes where going back ends, now that its windows stand as they do.

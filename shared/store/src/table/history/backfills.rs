@@ -1,17 +1,31 @@
 //! Backfills in the table: planned once, done once.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     connection::ConnectionId,
     history::{
-        backfill::{Backfill, Kind, Order, OrderRefused, Plan, Progress, STOP_AFTER_EMPTY_DAYS},
+        backfill::{
+            Backfill, Ended, Kind, Order, OrderRefused, Plan, Progress, STOP_AFTER_EMPTY_DAYS,
+        },
         day,
         window::{BackfillId, Event, Skip, State, Window},
     },
 };
 use models::data::DataType;
+use serde_json::json;
 
 use super::{Item, Stored, decode, due::list_backfill, encode};
-use crate::table::{MAX_ATTEMPTS, Table, TableError, back_off, key::Key};
+use crate::table::{
+    MAX_ATTEMPTS, Table, TableError,
+    attribute::to_json,
+    back_off,
+    key::Key,
+    ledger::{EXPIRES_AT, expire},
+    revision,
+};
+
+/// In the list of a connection: what is left of a backfill that is done.
+const ENDED: &str = "ended";
 
 /// A backfill is looked at again after this long for each open window. Unit: milliseconds.
 const LOOK_PER_WINDOW_MS: i64 = 2_000;
@@ -29,6 +43,20 @@ pub struct Planned {
     pub backfill: Backfill,
     /// Whether this call made it.
     pub new: bool,
+}
+
+/// How long a backfill of gaps is kept after it was planned: long after the last of its windows is
+/// given up. One that somebody paused for longer goes with it; its days are found missing again.
+/// Unit: seconds.
+const GAPS_KEPT_S: i64 = 60 * 86_400;
+
+/// A backfill in the list of its connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedBackfill {
+    /// Its name.
+    pub id: BackfillId,
+    /// What is left of it. `None`: it is not done.
+    pub ended: Option<Ended>,
 }
 
 /// How a backfill stands.
@@ -54,7 +82,9 @@ impl Table {
     pub async fn plan_backfill(&self, plan: &Plan) -> Result<Planned, TableError> {
         // Where it is found from its connection first: a backfill that nobody finds is not erased.
         let of_connection = Key::backfill_of(&plan.connection, &plan.id);
-        self.put_if(&of_connection, Item::new(), None).await?;
+        let mut listed = Item::new();
+        forget(&mut listed, plan);
+        self.put_if(&of_connection, listed, None).await?;
         let key = Key::backfill(&plan.id);
         let backfill = Backfill::new(plan.clone());
         let look_at_ms = plan.planned_at_ms.saturating_add(LOOK_SOONEST_MS);
@@ -71,7 +101,7 @@ impl Table {
     }
 
     async fn create_windows(&self, known: &Backfill) -> Result<Backfill, TableError> {
-        self.write_windows(known.plan.windows()).await?;
+        self.write_windows_of(&known.plan).await?;
         let created = |known: Backfill| Backfill {
             created: true,
             ..known
@@ -92,10 +122,49 @@ impl Table {
         &self,
         connection: &ConnectionId,
     ) -> Result<Vec<BackfillId>, TableError> {
+        let listed = self.backfill_list(connection).await?;
+        Ok(listed.into_iter().map(|listed| listed.id).collect())
+    }
+
+    /// The same, with what is left of those that are done.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn backfill_list(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Vec<ListedBackfill>, TableError> {
         let (pk, prefix) = Key::backfills_of(connection);
-        let items = self.query(&pk, prefix).await?;
-        let keys = items.iter().filter_map(Key::of_item);
-        Ok(keys.filter_map(|key| key.as_backfill_of()).collect())
+        let mut listed = Vec::new();
+        for mut item in self.query(&pk, prefix).await? {
+            let Some(key) = Key::of_item(&item) else {
+                continue;
+            };
+            if let Some(id) = key.as_backfill_of() {
+                let ended = item.remove(ENDED).map(to_json);
+                let ended = ended.map(serde_json::from_value).transpose();
+                let ended = ended.map_err(|_| TableError::Corrupt { key, field: ENDED })?;
+                listed.push(ListedBackfill { id, ended });
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Notes in the list of its connection that a backfill is done. What is erased stays so.
+    async fn list_as_ended(&self, backfill: &Backfill) -> Result<(), TableError> {
+        let Some(ended) = backfill.ended() else {
+            return Ok(());
+        };
+        let key = Key::backfill_of(&backfill.plan.connection, &backfill.plan.id);
+        if let Some(listed) = self.get(&key).await? {
+            let seen = revision(&key, &listed)?;
+            let mut item = encode(&json!({ ENDED: ended }));
+            forget(&mut item, &backfill.plan);
+            // Whoever was faster wrote the same, or removed it.
+            self.put_if(&key, item, Some(seen)).await?;
+        }
+        Ok(())
     }
 
     /// Removes the backfills of a connection with all their windows, so that nothing more is asked
@@ -186,11 +255,11 @@ impl Table {
                 return Ok(Check::Closed(backfill));
             }
             if !backfill.created {
-                self.write_windows(backfill.plan.windows()).await?;
+                self.write_windows_of(&backfill.plan).await?;
                 backfill.created = true;
             }
             let mut windows = self.windows(id, None).await?;
-            windows.extend(self.write_lost_halves(&windows).await?);
+            windows.extend(self.write_lost_halves(&backfill.plan, &windows).await?);
             backfill = backfill.with_stops(&windows);
             backfill = backfill.finished(&windows, now_ms).unwrap_or(backfill);
             let progress = Progress::of(&backfill.plan, &windows);
@@ -226,6 +295,9 @@ impl Table {
     ///
     /// [`TableError`].
     pub async fn backfill_announced(&self, id: &BackfillId) -> Result<(), TableError> {
+        if let Some(backfill) = self.backfill(id).await? {
+            self.list_as_ended(&backfill).await?;
+        }
         self.change_backfill(id, None, Backfill::announced).await?;
         Ok(())
     }
@@ -277,12 +349,20 @@ impl Table {
     }
 
     /// The halves that a worker did not live to write.
-    async fn write_lost_halves(&self, windows: &[Window]) -> Result<Vec<Window>, TableError> {
+    async fn write_lost_halves(
+        &self,
+        plan: &Plan,
+        windows: &[Window],
+    ) -> Result<Vec<Window>, TableError> {
         let halves = windows.iter().filter_map(Window::halves).flatten();
         let is_written = |half: &Window| windows.iter().any(|window| window.id() == half.id());
         let lost: Vec<_> = halves.filter(|half| !is_written(half)).collect();
-        self.write_windows(lost.clone()).await?;
+        self.write_windows(lost.clone(), expiry(plan)).await?;
         Ok(lost)
+    }
+
+    async fn write_windows_of(&self, plan: &Plan) -> Result<(), TableError> {
+        self.write_windows(plan.windows(), expiry(plan)).await
     }
 
     /// Changes a backfill, and says when to look at it again; `None`: not any more.
@@ -317,6 +397,20 @@ impl Table {
     }
 }
 
+/// Lets DynamoDB remove in time what belongs to a plan of which there is always one more.
+fn forget(item: &mut Item, plan: &Plan) {
+    if plan.kind == Kind::Gaps {
+        expire(item, plan.planned_at_ms, GAPS_KEPT_S);
+    }
+}
+
+/// The attribute by which it is removed.
+fn expiry(plan: &Plan) -> Option<AttributeValue> {
+    let mut item = Item::new();
+    forget(&mut item, plan);
+    item.remove(EXPIRES_AT)
+}
+
 fn empty_at_ms(window: &Window) -> i64 {
     match window.state() {
         State::Empty { at_ms } => *at_ms,
@@ -326,6 +420,7 @@ fn empty_at_ms(window: &Window) -> i64 {
 
 fn encode_backfill(backfill: &Backfill, look_at_ms: Option<i64>) -> Item {
     let mut item = encode(backfill);
+    forget(&mut item, &backfill.plan);
     if let Some(look_at_ms) = look_at_ms {
         list_backfill(&mut item, &backfill.plan.id, look_at_ms);
     }

@@ -8,12 +8,13 @@ use domain::history::{
     coverage::{Keyed, Known, Life, Outage, RecordDays},
     day::{self, Span},
     reach::ProviderHistory,
-    window::Window,
+    window::{BackfillId, Window},
 };
 use futures::future::{try_join, try_join_all};
 use jiff::civil::Date;
 use models::data::DataType;
 
+use super::ListedBackfill;
 use crate::table::{Table, TableError, connections::StoredConnection};
 
 /// What is known of the days of one connection and type.
@@ -64,7 +65,7 @@ impl Table {
             return Ok(BTreeMap::new());
         };
         let history = ProviderHistory::of(provider);
-        let backfills = self.backfills_with_open_windows(connection).await?;
+        let backfills = self.open_backfills(connection).await?;
         let types = DataType::ALL.into_iter().filter_map(|data_type| {
             let keyed = Keyed::of(data_type).filter(|_| history.can_be_asked(data_type))?;
             Some((data_type, keyed))
@@ -104,13 +105,18 @@ impl Table {
         Ok(known)
     }
 
-    /// Its backfills; with their windows where some may be open.
-    async fn backfills_with_open_windows(
+    /// Its first backfill and those that are not done; with their windows where some may be open.
+    async fn open_backfills(
         &self,
         connection: &StoredConnection,
     ) -> Result<Vec<(Backfill, Vec<Window>)>, TableError> {
+        let first = BackfillId::first(&connection.id);
         let mut backfills = Vec::new();
-        for id in self.backfills_of(&connection.id).await? {
+        for ListedBackfill { id, ended } in self.backfill_list(&connection.id).await? {
+            // Of those that are done only the first says something of days.
+            if ended.is_some() && id != first {
+                continue;
+            }
             let Some(backfill) = self.backfill(&id).await? else {
                 continue;
             };

@@ -41,6 +41,10 @@
 //! *Claiming days*: read the month, claim what is free (pure), put it on the same condition. A day is
 //! won by one of any number of claimers.
 //!
+//! *Forgetting*: a backfill of gaps, its windows and its entry in the connection's list expire; there
+//! is one more every other day. Entries say when a backfill was done, so that whoever looks at a
+//! connection reads the open ones only.
+//!
 //! # Guarantee
 //!
 //! No window is lost, held by two, or asked twice without a reason on it; planning twice plans once;
@@ -66,7 +70,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use self::{
-    backfills::{Check, Planned},
+    backfills::{Check, ListedBackfill, Planned},
     coverage::KnownDays,
     due::Due,
     sweep::Listed,

@@ -15,9 +15,13 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
 use models::data::DataType;
 
-use super::{Stored, decode, due::list_window, encode};
+use super::{Item, Stored, decode, due::list_window, encode};
 use crate::table::{
-    MAX_ATTEMPTS, Table, TableError, attribute::to_json, back_off, key::Key, ledger::expire,
+    MAX_ATTEMPTS, Table, TableError,
+    attribute::to_json,
+    back_off,
+    key::Key,
+    ledger::{EXPIRES_AT, expire},
 };
 
 /// Writes under way at once for one backfill.
@@ -71,8 +75,11 @@ impl Table {
     ///
     /// [`TableError`].
     pub async fn window(&self, id: &WindowId) -> Result<Option<Window>, TableError> {
-        let stored = self.stored_window(&Key::window(id)).await?;
-        Ok(stored.map(|stored| stored.state))
+        let key = Key::window(id);
+        let Some(item) = self.get(&key).await? else {
+            return Ok(None);
+        };
+        Ok(Some(decode(&key, item, "state")?.state))
     }
 
     /// The windows of a backfill, of one type or of all.
@@ -265,9 +272,11 @@ impl Table {
         let mut written: Option<Window> = None;
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
-            let Some(stored) = self.stored_window(&key).await? else {
+            let Some(item) = self.get(&key).await? else {
                 return Ok(Applied::Missing);
             };
+            let expires_at = item.get(EXPIRES_AT).cloned();
+            let stored: Stored<Window> = decode(&key, item, "state")?;
             // A write whose answer got lost was ours all the same.
             let next = if written.as_ref() == Some(&stored.state) {
                 stored.state
@@ -276,7 +285,7 @@ impl Table {
                     Ok(next) => next,
                     Err(refused) => return Ok(Applied::Refused(stored.state, refused)),
                 };
-                let item = encode_window(&next);
+                let item = encode_window(&next, expires_at.clone());
                 let put =
                     next == stored.state || self.put_if(&key, item, Some(stored.revision)).await?;
                 if !put {
@@ -286,7 +295,7 @@ impl Table {
                 next
             };
             if let Some(halves) = next.halves() {
-                self.write_windows(halves).await?;
+                self.write_windows(halves, expires_at).await?;
             }
             return Ok(Applied::Changed(next));
         }
@@ -301,22 +310,19 @@ impl Table {
     pub(super) async fn write_windows(
         &self,
         windows: impl IntoIterator<Item = Window>,
+        expires_at: Option<AttributeValue>,
     ) -> Result<(), TableError> {
         stream::iter(windows)
-            .map(|window| async move {
-                let key = Key::window(window.id());
-                self.put_if(&key, encode_window(&window), None)
-                    .await
-                    .map(drop)
+            .map(|window| {
+                let item = encode_window(&window, expires_at.clone());
+                async move {
+                    let key = Key::window(window.id());
+                    self.put_if(&key, item, None).await.map(drop)
+                }
             })
             .buffer_unordered(CONCURRENT_WRITES)
             .try_collect()
             .await
-    }
-
-    async fn stored_window(&self, key: &Key) -> Result<Option<Stored<Window>>, TableError> {
-        let item = self.get(key).await?;
-        item.map(|item| decode(key, item, "state")).transpose()
     }
 
     async fn note(
@@ -336,8 +342,10 @@ fn is_asked(window: &Window) -> bool {
     )
 }
 
-fn encode_window(window: &Window) -> super::Item {
+/// A window's item, which is removed when the window's backfill is.
+fn encode_window(window: &Window, expires_at: Option<AttributeValue>) -> Item {
     let mut item = encode(window);
+    item.extend(expires_at.map(|at| (EXPIRES_AT.to_owned(), at)));
     list_window(&mut item, window);
     item
 }
