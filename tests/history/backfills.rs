@@ -165,6 +165,7 @@ async fn backfills_of_gaps_go_in_time_and_the_others_stay() {
     assert_eq!(ended(&wanted), None);
 
     // The backfill, its windows, written several times, and its entry in the list.
+    #[expect(clippy::disallowed_methods, reason = "a table of a few items")]
     let all = ledger.client.scan().table_name(TABLE_NAME).send().await;
     let expires_at = |id: &BackfillId| {
         let of_it = all.as_ref().unwrap().items().iter().filter(|item| {

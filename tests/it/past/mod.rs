@@ -178,6 +178,7 @@ impl Past {
             child.kill();
         };
         tokio::join!(self.postman.post_until_now(), killed);
+        self.api.forget_waits_told_now();
         // The child's clock goes by itself.
         self.advance(SignedDuration::try_from(begun.elapsed()).unwrap());
         self.start_again().await;

@@ -288,6 +288,13 @@ impl TerraApi {
         self.shared.truth.change(terra_user_id, set).is_some()
     }
 
+    /// The caller was killed: what it was told to wait at this moment of the simulated clock, nobody
+    /// may know. What it was told earlier still counts.
+    pub fn forget_waits_told_now(&self) {
+        let now = self.shared.truth.now();
+        self.state().quotas.forget_told_at(now);
+    }
+
     /// The user's token at the provider dies: reads fail, and `connection_error` is sent. False if
     /// there is no such live connection.
     pub fn kill_token(&self, terra_user_id: &str) -> bool {

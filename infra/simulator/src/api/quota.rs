@@ -52,8 +52,8 @@ pub(super) struct Hourly {
 pub(super) struct Quotas {
     days: BTreeMap<String, VecDeque<(Timestamp, i64)>>,
     calls: BTreeMap<String, VecDeque<(Timestamp, i64)>>,
-    /// Until when a user's caller has been told to wait.
-    waits: BTreeMap<String, Timestamp>,
+    /// When a user's caller was told to wait, and until when.
+    waits: BTreeMap<String, (Timestamp, Timestamp)>,
 }
 
 impl Quotas {
@@ -98,12 +98,18 @@ impl Quotas {
     /// Remembers that the caller was told to wait.
     pub(super) fn told(&mut self, user_id: &str, seconds: i64, now: Timestamp) {
         let until = now.saturating_add(SignedDuration::from_secs(seconds));
-        self.waits.insert(user_id.to_owned(), until.unwrap_or(now));
+        let until = until.unwrap_or(now);
+        self.waits.insert(user_id.to_owned(), (now, until));
+    }
+
+    /// Forgets what callers were told to wait at this very moment.
+    pub(super) fn forget_told_at(&mut self, now: Timestamp) {
+        self.waits.retain(|_, (told, _)| *told != now);
     }
 
     /// How long the caller should still wait, if it was told to.
     pub(super) fn wait_seconds(&self, user_id: &str, now: Timestamp) -> Option<i64> {
-        let until = self.waits.get(user_id)?;
+        let (_, until) = self.waits.get(user_id)?;
         (now < *until).then(|| until.duration_since(now).as_secs().max(1))
     }
 }
@@ -186,6 +192,17 @@ mod tests {
             quotas.judge(&cost(1_000), &none, at(60)),
             Verdict::Fine(_)
         ));
+    }
+
+    #[test]
+    fn who_was_killed_right_after_being_told_need_not_wait() {
+        let mut quotas = Quotas::default();
+        let at = |minutes| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
+        quotas.told("early", 600, at(0));
+        quotas.told("late", 600, at(1));
+        quotas.forget_told_at(at(1));
+        assert_eq!(quotas.wait_seconds("early", at(1)), Some(540));
+        assert_eq!(quotas.wait_seconds("late", at(1)), None);
     }
 
     #[test]
