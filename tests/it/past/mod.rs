@@ -113,6 +113,8 @@ impl Past {
         let settings = ApiSettings {
             terra_dir: terra_dir(),
             faults: wish.faults,
+            // Two workers at once.
+            crossing: Duration::from_millis(250),
             ..ApiSettings::new(&url, DEV_ID, API_KEY)
         };
         let api = TerraApi::new(truth.clone(), settings).unwrap();

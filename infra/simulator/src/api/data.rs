@@ -156,10 +156,11 @@ impl TerraApi {
         };
         let waiting = state.quotas.wait_seconds(user_id, now);
         if let Some(seconds) = waiting {
-            state
-                .recorder
-                .violations
-                .push(violation(asked, ViolationKind::TooSoon));
+            let crossing = self.shared.settings.crossing;
+            if !state.quotas.was_on_its_way(user_id, crossing) {
+                let violation = violation(asked, ViolationKind::TooSoon);
+                state.recorder.violations.push(violation);
+            }
             let reply = hourly(too_many("rate limit exceeded"), 0, seconds);
             return Err(reply.with_header("retry-after", seconds.to_string()));
         }

@@ -26,6 +26,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -105,6 +106,9 @@ pub struct ApiSettings {
     pub latency: SignedDuration,
     /// Calls that a provider allows per user and hour (FACTS section 6: Fitbit).
     pub provider_calls_per_hour: BTreeMap<Provider, i64>,
+    /// Where several callers ask at once, one of them may send its request while another is told to
+    /// wait. One request within this time of that answer is no violation. By the machine's clock.
+    pub crossing: Duration,
 }
 
 impl ApiSettings {
@@ -124,6 +128,7 @@ impl ApiSettings {
             chunk_form: ChunkForm::SameReference,
             latency: SignedDuration::from_secs(30),
             provider_calls_per_hour: BTreeMap::from([(Provider::Fitbit, 150)]),
+            crossing: Duration::ZERO,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Terra's own limits and the providers', counted on the simulated clock (FACTS section 6).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -52,8 +55,18 @@ pub(super) struct Hourly {
 pub(super) struct Quotas {
     days: BTreeMap<String, VecDeque<(Timestamp, i64)>>,
     calls: BTreeMap<String, VecDeque<(Timestamp, i64)>>,
-    /// When a user's caller was told to wait, and until when.
-    waits: BTreeMap<String, (Timestamp, Timestamp)>,
+    /// What a user's callers have been told to wait.
+    waits: BTreeMap<String, Wait>,
+}
+
+#[derive(Debug)]
+struct Wait {
+    told_at: Timestamp,
+    until: Timestamp,
+    /// When they were told, by the machine's clock.
+    answered: Instant,
+    /// Whether a request came that may have been on its way by then.
+    crossed: bool,
 }
 
 impl Quotas {
@@ -98,19 +111,34 @@ impl Quotas {
     /// Remembers that the caller was told to wait.
     pub(super) fn told(&mut self, user_id: &str, seconds: i64, now: Timestamp) {
         let until = now.saturating_add(SignedDuration::from_secs(seconds));
-        let until = until.unwrap_or(now);
-        self.waits.insert(user_id.to_owned(), (now, until));
+        let wait = Wait {
+            told_at: now,
+            until: until.unwrap_or(now),
+            answered: Instant::now(),
+            crossed: false,
+        };
+        self.waits.insert(user_id.to_owned(), wait);
     }
 
     /// Forgets what callers were told to wait at this very moment.
     pub(super) fn forget_told_at(&mut self, now: Timestamp) {
-        self.waits.retain(|_, (told, _)| *told != now);
+        self.waits.retain(|_, wait| wait.told_at != now);
     }
 
     /// How long the caller should still wait, if it was told to.
     pub(super) fn wait_seconds(&self, user_id: &str, now: Timestamp) -> Option<i64> {
-        let (_, until) = self.waits.get(user_id)?;
-        (now < *until).then(|| until.duration_since(now).as_secs().max(1))
+        let until = self.waits.get(user_id)?.until;
+        (now < until).then(|| until.duration_since(now).as_secs().max(1))
+    }
+
+    /// Whether a request that comes while its caller should wait was sent before the caller was told,
+    /// as far as one can know: one such request, within `crossing` of the answer.
+    pub(super) fn was_on_its_way(&mut self, user_id: &str, crossing: Duration) -> bool {
+        let Some(wait) = self.waits.get_mut(user_id) else {
+            return false;
+        };
+        let first = !std::mem::replace(&mut wait.crossed, true);
+        first && wait.answered.elapsed() < crossing
     }
 }
 
@@ -155,7 +183,7 @@ fn until_free(spent: &VecDeque<(Timestamp, i64)>, excess: i64, now: Timestamp) -
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, time::Duration};
 
     use jiff::{SignedDuration, Timestamp};
 
@@ -203,6 +231,16 @@ mod tests {
         quotas.forget_told_at(at(1));
         assert_eq!(quotas.wait_seconds("early", at(1)), Some(540));
         assert_eq!(quotas.wait_seconds("late", at(1)), None);
+    }
+
+    #[test]
+    fn one_request_may_have_been_on_its_way() {
+        let mut quotas = Quotas::default();
+        quotas.told("u", 600, Timestamp::UNIX_EPOCH);
+        assert!(quotas.was_on_its_way("u", Duration::from_mins(1)));
+        assert!(!quotas.was_on_its_way("u", Duration::from_mins(1)));
+        quotas.told("u", 600, Timestamp::UNIX_EPOCH);
+        assert!(!quotas.was_on_its_way("u", Duration::ZERO));
     }
 
     #[test]
