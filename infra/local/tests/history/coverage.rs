@@ -2,10 +2,11 @@
 
 use domain::{
     connection::Status,
-    history::{asked::AskedDays, day::Span},
+    history::{asked::AskedDays, day::Span, gap::Peers},
 };
-use models::data::DataType;
+use models::{data::DataType, ids::Provider};
 use serde_json::Value;
+use store::table::connections::CONNECTION_SHARDS;
 
 use super::world::{Folder, ago, ago_ms, now_ms};
 use crate::{ok, refused};
@@ -80,6 +81,32 @@ async fn the_map_tells_what_is_there_and_why_what_is_missing() {
         first.contains("GARMIN") && !first.contains("APPLE"),
         "{first}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_late_for_everybody_is_named_as_the_cause() {
+    let folder = Folder::new().await;
+    let mut peers = Peers::default();
+    for (name, others_brought_data_at_ms) in [("OURA", ago_ms(20)), ("GARMIN", ago_ms(0))] {
+        folder
+            .connection("ann", name, Status::Active, ago_ms(40))
+            .await;
+        let provider = Provider::new(name).unwrap();
+        for shard in 0..CONNECTION_SHARDS {
+            peers.note(&provider, shard, others_brought_data_at_ms);
+        }
+    }
+    folder.table.note_peers(&peers).await.unwrap();
+    let (_folder, data) = folder.close().await;
+
+    let shown = json(&["coverage", "--data", &data, "--reference-id", "ann"]);
+    let cause = |provider: &str| {
+        let mut connections = shown["connections"].as_array().unwrap().iter();
+        let found = connections.find(|it| it["provider"] == provider);
+        found.unwrap()["quiet"]["cause"].clone()
+    };
+    assert_eq!(cause("OURA"), "provider_late");
+    assert_eq!(cause("GARMIN"), "nothing_recorded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
