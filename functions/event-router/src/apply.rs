@@ -1,15 +1,14 @@
 //! A plan into the table.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
 use domain::{
     message::HistoryMessage,
     plan::{Owner, Parked, Plan, PlannedRecord},
     record::{Delivery, Payload, Record},
 };
-use models::ids::TerraUserId;
 use store::table::{
-    connections::Alias,
+    connections::Aliases,
     key::RecordOwner,
     ledger::{Outcome, RecordCounts},
     records::{IncomingRecord, Mode},
@@ -23,9 +22,6 @@ pub(crate) const MAX_INLINE_BYTES: u64 = 2048;
 
 /// Longest start time kept in an item: twice what Terra's form takes.
 const MAX_TIME_CHARS: usize = 64;
-
-/// Where Terra user ids lead.
-pub(crate) type Aliases = BTreeMap<TerraUserId, Alias>;
 
 /// What applying a plan came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

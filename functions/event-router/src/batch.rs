@@ -29,7 +29,7 @@ use store::{
     archive::{Appended, SegmentBuilder, SegmentKey, Span},
     parcel::{self, ParcelError},
     table::{
-        connections::Alias,
+        connections::{Alias, Aliases},
         ledger::{Outcome, WebhookEntry},
         records::Mode,
     },
@@ -37,7 +37,7 @@ use store::{
 use tracing::{Instrument as _, field, info, info_span, warn};
 
 use crate::{
-    apply::{Aliases, Applied, MAX_INLINE_BYTES, apply},
+    apply::{Applied, MAX_INLINE_BYTES, apply},
     config::App,
     error::RouteError,
     ping::{Followed, follow},

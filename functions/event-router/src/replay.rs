@@ -4,12 +4,12 @@ use domain::record::Payload;
 use models::headers::TerraHeaders;
 use store::{
     archive::ArchivedWebhook,
-    table::{ledger::Outcome, records::Mode},
+    table::{connections::Aliases, ledger::Outcome, records::Mode},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    apply::{Aliases, Applied, MAX_INLINE_BYTES, apply},
+    apply::{Applied, MAX_INLINE_BYTES, apply},
     config::App,
     error::RouteError,
     work::{Read, Work},

@@ -141,7 +141,13 @@ async fn look(
         .peers
         .newest_beside(provider, around.shard, data_at_ms);
     let refused = !refused.is_empty();
-    let signs = Signs::of(state, refused, peers_data_at_ms, around.webhook_at_ms);
+    let signs = Signs::of(
+        state,
+        refused,
+        peers_data_at_ms,
+        around.webhook_at_ms,
+        now_ms,
+    );
     let quiet = gap::quiet(&signs, history, now_ms);
     if let Some(quiet) = &quiet
         && state.status() != Status::Ended

@@ -65,7 +65,7 @@ pub(super) async fn why_quiet(
     let peers = table.peers().await?;
     let peers_data_at_ms = peers.newest_beside(provider, shard, state.data_at_ms());
     let refused = refused_lately(backfills, now_ms);
-    let signs = Signs::of(state, refused, peers_data_at_ms, webhook_at_ms);
+    let signs = Signs::of(state, refused, peers_data_at_ms, webhook_at_ms, now_ms);
     Ok(quiet(&signs, history, now_ms))
 }
 

@@ -47,6 +47,9 @@ pub enum Alias {
     Erased(ConnectionId),
 }
 
+/// Where Terra user ids lead.
+pub type Aliases = BTreeMap<TerraUserId, Alias>;
+
 /// What applying a connection's fragment came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedConnection {
@@ -60,7 +63,7 @@ pub struct AppliedConnection {
 
 /// What is stored of the connections that one fragment touches.
 struct Touched {
-    aliases: BTreeMap<TerraUserId, Alias>,
+    aliases: Aliases,
     connections: BTreeMap<ConnectionId, StoredConnection>,
 }
 
@@ -77,7 +80,7 @@ impl Table {
         &self,
         fragment: &Connection,
     ) -> Result<Option<AppliedConnection>, TableError> {
-        self.apply_connection_seen(fragment, &BTreeMap::new()).await
+        self.apply_connection_seen(fragment, &Aliases::new()).await
     }
 
     /// The same, for whoever has just read where its Terra user ids lead: when all of them led to a
@@ -90,7 +93,7 @@ impl Table {
     pub async fn apply_connection_seen(
         &self,
         fragment: &Connection,
-        seen: &BTreeMap<TerraUserId, Alias>,
+        seen: &Aliases,
     ) -> Result<Option<AppliedConnection>, TableError> {
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
@@ -164,10 +167,7 @@ impl Table {
         self.led_to(aliases).await
     }
 
-    async fn led_to(
-        &self,
-        mut aliases: BTreeMap<TerraUserId, Alias>,
-    ) -> Result<Touched, TableError> {
+    async fn led_to(&self, mut aliases: Aliases) -> Result<Touched, TableError> {
         let ids: BTreeSet<_> = aliases
             .values()
             .filter_map(|alias| match alias {
@@ -468,7 +468,7 @@ impl Table {
     pub async fn aliases(
         &self,
         users: impl IntoIterator<Item = &TerraUserId>,
-    ) -> Result<BTreeMap<TerraUserId, Alias>, TableError> {
+    ) -> Result<Aliases, TableError> {
         let users: Vec<_> = users.into_iter().collect();
         let mut items = self
             .batch_get(users.iter().map(|user| Key::alias(user)))
@@ -620,10 +620,7 @@ impl Table {
 }
 
 /// Where all the Terra user ids of a fragment were seen to lead; `None`: not all to a connection.
-fn all_led(
-    fragment: &Connection,
-    seen: &BTreeMap<TerraUserId, Alias>,
-) -> Option<BTreeMap<TerraUserId, Alias>> {
+fn all_led(fragment: &Connection, seen: &Aliases) -> Option<Aliases> {
     let led = |user: &TerraUserId| {
         let alias = seen.get(user)?;
         matches!(alias, Alias::Connection(_)).then(|| (user.clone(), alias.clone()))
@@ -682,7 +679,7 @@ impl StoredConnection {
     /// The Terra user ids whose alias does not lead here yet, with where it leads now.
     fn missing_aliases<'a>(
         &'a self,
-        known: &'a BTreeMap<TerraUserId, Alias>,
+        known: &'a Aliases,
     ) -> impl Iterator<Item = (&'a TerraUserId, Option<&'a Alias>)> {
         self.state.members.keys().filter_map(move |user| {
             let alias = known.get(user);

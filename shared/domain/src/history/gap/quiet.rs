@@ -39,16 +39,18 @@ pub struct Signs {
 }
 
 impl Signs {
-    /// Of a connection, with what is seen around it.
+    /// Of a connection, with what is seen around it. One of which nothing has told yet when it began,
+    /// begins now.
     pub fn of(
         connection: &Connection,
         permission_refused: bool,
         peers_data_at_ms: Option<i64>,
         webhook_at_ms: Option<i64>,
+        now_ms: i64,
     ) -> Self {
         Self {
             status: connection.status(),
-            connected_at_ms: connection.connected_at_ms().unwrap_or_default(),
+            connected_at_ms: connection.connected_at_ms().unwrap_or(now_ms),
             data_at_ms: connection.data_at_ms(),
             peers_data_at_ms,
             webhook_at_ms,

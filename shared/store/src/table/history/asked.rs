@@ -13,8 +13,11 @@ use domain::{
 use jiff::civil::Date;
 use models::data::DataType;
 
-use super::{Item, decode, encode};
-use crate::table::{MAX_ATTEMPTS, Table, TableError, back_off, key::Key};
+use super::{Item, decode};
+use crate::table::{Table, TableError, key::Key};
+
+/// Named where they cannot be read.
+const ASKED: &str = "asked";
 
 impl Table {
     /// What is known of asking for the days of a connection and type.
@@ -57,8 +60,10 @@ impl Table {
     ) -> Result<(), TableError> {
         for (month, note) in note.into_months() {
             let key = Key::asked_month(connection, data_type, month);
-            self.change_month(&key, |known| (known.join(note.clone()), ()))
-                .await?;
+            self.change_state(&key, ASKED, |known: AskedMonth| {
+                (known.join(note.clone()), ())
+            })
+            .await?;
         }
         Ok(())
     }
@@ -85,36 +90,13 @@ impl Table {
             let key = Key::asked_month(connection, data_type, month);
             let days: Days = days.into_iter().collect();
             let claimed = self
-                .change_month(&key, |known| known.claim(days, month, now_ms))
+                .change_state(&key, ASKED, |known: AskedMonth| {
+                    known.claim(days, month, now_ms)
+                })
                 .await?;
             won.extend(month.dates(claimed));
         }
         Ok(won)
-    }
-
-    async fn change_month<R>(
-        &self,
-        key: &Key,
-        change: impl Fn(AskedMonth) -> (AskedMonth, R),
-    ) -> Result<R, TableError> {
-        for attempt in 0..MAX_ATTEMPTS {
-            back_off(attempt).await;
-            let item = self.get(key).await?;
-            let stored = item
-                .map(|item| decode::<AskedMonth>(key, item, "asked"))
-                .transpose()?;
-            let seen = stored.as_ref().map(|stored| stored.revision);
-            let known = stored.map(|stored| stored.state).unwrap_or_default();
-            let (next, result) = change(known.clone());
-            if next == known || self.put_if(key, encode(&next), seen).await? {
-                return Ok(result);
-            }
-        }
-        Err(TableError::Contended {
-            operation: "write",
-            key: key.clone(),
-            attempts: MAX_ATTEMPTS,
-        })
     }
 }
 
@@ -125,7 +107,7 @@ fn months(items: Vec<Item>) -> Result<AskedDays, TableError> {
             continue;
         };
         if let Some(month) = key.as_asked_month() {
-            months.push((month, decode(&key, item, "asked")?.state));
+            months.push((month, decode(&key, item, ASKED)?.state));
         }
     }
     Ok(months.into_iter().collect())

@@ -14,7 +14,7 @@ use domain::{
 use models::data::DataType;
 use serde_json::json;
 
-use super::{Item, Stored, decode, due::list_backfill, encode};
+use super::{Item, Stored, due::list_backfill, encode};
 use crate::table::{
     MAX_ATTEMPTS, Table, TableError,
     attribute::to_json,
@@ -35,6 +35,10 @@ const LOOK_SOONEST_MS: i64 = 15_000;
 const LOOK_LATEST_MS: i64 = 3_600_000;
 /// How long an announcement of *done* is given before it is made again. Unit: milliseconds.
 const ANNOUNCE_AGAIN_MS: i64 = 300_000;
+/// How long a backfill of gaps is kept after it was planned: long after the last of its windows is
+/// given up. One that somebody paused for longer goes with it; its days are found missing again.
+/// Unit: seconds.
+const GAPS_KEPT_S: i64 = 60 * 86_400;
 
 /// What planning came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +48,6 @@ pub struct Planned {
     /// Whether this call made it.
     pub new: bool,
 }
-
-/// How long a backfill of gaps is kept after it was planned: long after the last of its windows is
-/// given up. One that somebody paused for longer goes with it; its days are found missing again.
-/// Unit: seconds.
-const GAPS_KEPT_S: i64 = 60 * 86_400;
 
 /// A backfill in the list of its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -392,8 +391,7 @@ impl Table {
     }
 
     async fn stored_backfill(&self, key: &Key) -> Result<Option<Stored<Backfill>>, TableError> {
-        let item = self.get(key).await?;
-        item.map(|item| decode(key, item, "plan")).transpose()
+        self.stored_state(key, "plan").await
     }
 }
 

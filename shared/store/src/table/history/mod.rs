@@ -63,6 +63,7 @@ mod days;
 mod due;
 mod outages;
 mod pacing;
+mod peers;
 mod sweep;
 mod windows;
 
@@ -77,8 +78,9 @@ pub use self::{
     windows::{Answer, Applied},
 };
 use super::{
-    Stored, TableError,
+    MAX_ATTEMPTS, Stored, Table, TableError,
     attribute::{Item, to_attribute, to_json_map},
+    back_off,
     key::Key,
     revision,
 };
@@ -108,4 +110,52 @@ fn decode<T: DeserializeOwned>(
         field,
     })?;
     Ok(Stored { state, revision })
+}
+
+/// States that begin as their default, and that many write at once.
+impl Table {
+    async fn state<T>(&self, key: &Key, field: &'static str) -> Result<T, TableError>
+    where
+        T: Default + DeserializeOwned,
+    {
+        let stored = self.stored_state(key, field).await?;
+        Ok(stored.map(|stored| stored.state).unwrap_or_default())
+    }
+
+    /// Changes a state and answers; only an answer whose state was written is returned. `change` may
+    /// be called several times.
+    async fn change_state<T, R>(
+        &self,
+        key: &Key,
+        field: &'static str,
+        change: impl Fn(T) -> (T, R),
+    ) -> Result<R, TableError>
+    where
+        T: Default + Clone + PartialEq + Serialize + DeserializeOwned,
+    {
+        for attempt in 0..MAX_ATTEMPTS {
+            back_off(attempt).await;
+            let stored = self.stored_state::<T>(key, field).await?;
+            let seen = stored.as_ref().map(|stored| stored.revision);
+            let known = stored.map(|stored| stored.state).unwrap_or_default();
+            let (next, answer) = change(known.clone());
+            if next == known || self.put_if(key, encode(&next), seen).await? {
+                return Ok(answer);
+            }
+        }
+        Err(TableError::Contended {
+            operation: "write",
+            key: key.clone(),
+            attempts: MAX_ATTEMPTS,
+        })
+    }
+
+    async fn stored_state<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        field: &'static str,
+    ) -> Result<Option<Stored<T>>, TableError> {
+        let item = self.get(key).await?;
+        item.map(|item| decode(key, item, field)).transpose()
+    }
 }

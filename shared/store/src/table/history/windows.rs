@@ -75,11 +75,8 @@ impl Table {
     ///
     /// [`TableError`].
     pub async fn window(&self, id: &WindowId) -> Result<Option<Window>, TableError> {
-        let key = Key::window(id);
-        let Some(item) = self.get(&key).await? else {
-            return Ok(None);
-        };
-        Ok(Some(decode(&key, item, "state")?.state))
+        let stored = self.stored_state(&Key::window(id), "state").await?;
+        Ok(stored.map(|stored| stored.state))
     }
 
     /// The windows of a backfill, of one type or of all.
