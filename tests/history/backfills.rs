@@ -10,7 +10,6 @@ use domain::history::{
 use futures::future::join_all;
 use models::{data::DataType, ids::Provider};
 use store::table::history::{Applied, Check, Due};
-use terrarium::system::TABLE_NAME;
 
 use crate::ledger::{JITTER, Ledger, MINUTE, NOW, connection, day, killed_after, plan, worker};
 
@@ -166,7 +165,12 @@ async fn backfills_of_gaps_go_in_time_and_the_others_stay() {
 
     // The backfill, its windows, written several times, and its entry in the list.
     #[expect(clippy::disallowed_methods, reason = "a table of a few items")]
-    let all = ledger.client.scan().table_name(TABLE_NAME).send().await;
+    let all = ledger
+        .client
+        .scan()
+        .table_name(&ledger.table_name)
+        .send()
+        .await;
     let expires_at = |id: &BackfillId| {
         let of_it = all.as_ref().unwrap().items().iter().filter(|item| {
             let has = |name| item[name].as_s().unwrap().contains(id.as_str());
@@ -193,7 +197,8 @@ async fn a_paused_backfill_asks_nothing_until_it_goes_on() {
     order(Order::Pause).await.unwrap().unwrap().unwrap();
     let taken = ledger
         .table
-        .take_window(&id, &by, NOW + MINUTE, JITTER, NOW)
+        .hold(&id)
+        .take(&by, NOW + MINUTE, JITTER, NOW)
         .await;
     assert_eq!(taken.unwrap(), None);
     let later = NOW + 10 * MINUTE;
@@ -245,17 +250,12 @@ async fn a_person_without_a_past_is_not_asked_for_five_years_of_it() {
     let (mut asked, by) = (0, worker("w"));
     for window in &windows {
         let now = NOW + 60 * MINUTE;
-        let taken = ledger
-            .table
-            .take_window(window.id(), &by, now + MINUTE, JITTER, now);
-        if taken.await.unwrap().is_none() {
+        let mut held = ledger.table.hold(window.id());
+        let taken = held.take(&by, now + MINUTE, JITTER, now).await;
+        if taken.unwrap().is_none() {
             continue;
         }
-        ledger
-            .table
-            .ask_window(window.id(), &by, now + MINUTE, now)
-            .await
-            .unwrap();
+        held.ask(&by, now + MINUTE, now).await.unwrap();
         let answer = store::table::history::Answer {
             records: 0,
             days: Vec::new(),
@@ -263,7 +263,8 @@ async fn a_person_without_a_past_is_not_asked_for_five_years_of_it() {
         };
         ledger
             .table
-            .answer_window(window.id(), answer, now)
+            .hold(window.id())
+            .answer(answer, now)
             .await
             .unwrap();
         asked += 1;
@@ -303,7 +304,8 @@ async fn halves_that_were_not_written_are_written_by_whoever_looks() {
             reason: Reason::TooLarge,
             jitter: JITTER,
         };
-        let halve = ledger.table.apply_to_window(&id, &too_large, NOW);
+        let mut held = ledger.table.hold(&id);
+        let halve = held.apply(&too_large, NOW);
         let ended = killed_after(steps, halve).await;
         let check = ledger.table.check_backfill(&plan.id, NOW).await.unwrap();
         assert!(matches!(check, Check::Open(..)), "{check:?}");

@@ -25,11 +25,12 @@ pub(crate) const NOW: i64 = 1_782_864_000_000;
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const JITTER: Jitter = Jitter(500);
 
-/// An empty table in an embedded database.
+/// An empty table in an embedded database, or with `TERRARIUM_TEST_DYNAMODB_URL` on another engine.
 pub(crate) struct Ledger {
     pub(crate) table: Table,
+    pub(crate) table_name: String,
     pub(crate) client: Client,
-    _database: EmbeddedDatabase,
+    _database: Option<EmbeddedDatabase>,
     _folder: TempDir,
 }
 
@@ -37,12 +38,25 @@ impl Ledger {
     pub(crate) async fn start() -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().unwrap();
-        let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
-        let client = dynamodb_client(&database.url).unwrap();
-        let table = Table::new(client.clone(), TABLE_NAME);
+        #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
+        let other = std::env::var("TERRARIUM_TEST_DYNAMODB_URL").ok();
+        let (database, url, table_name) = match other {
+            Some(url) => {
+                let own = folder.path().file_name().unwrap().to_str().unwrap();
+                (None, url, format!("terrarium{own}"))
+            }
+            None => {
+                let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
+                let url = database.url.clone();
+                (Some(database), url, TABLE_NAME.to_owned())
+            }
+        };
+        let client = dynamodb_client(&url).unwrap();
+        let table = Table::new(client.clone(), &table_name);
         table.create_if_missing().await.unwrap();
         Self {
             table,
+            table_name,
             client,
             _database: database,
             _folder: folder,
@@ -58,9 +72,10 @@ impl Ledger {
     /// Takes a window and says that it is asked.
     pub(crate) async fn ask(&self, id: &WindowId, by: &WorkerId, now_ms: i64) -> Window {
         let until_ms = now_ms + MINUTE;
-        let taken = self.table.take_window(id, by, until_ms, JITTER, now_ms);
-        taken.await.unwrap().unwrap();
-        let asked = self.table.ask_window(id, by, until_ms, now_ms).await;
+        let mut held = self.table.hold(id);
+        let taken = held.take(by, until_ms, JITTER, now_ms).await;
+        taken.unwrap().unwrap();
+        let asked = held.ask(by, until_ms, now_ms).await;
         asked.unwrap().changed().unwrap()
     }
 
@@ -73,15 +88,12 @@ impl Ledger {
             days: days.into_iter().collect(),
             asked_at_ms: now_ms,
         };
-        let answered = self.table.answer_window(id, answer, now_ms).await;
+        let answered = self.table.hold(id).answer(answer, now_ms).await;
         answered.unwrap().changed().unwrap()
     }
 
     pub(crate) async fn apply(&self, id: &WindowId, event: Event, now_ms: i64) -> Applied {
-        self.table
-            .apply_to_window(id, &event, now_ms)
-            .await
-            .unwrap()
+        self.table.hold(id).apply(&event, now_ms).await.unwrap()
     }
 
     /// The windows that are due.

@@ -17,7 +17,10 @@ async fn of_many_that_want_a_window_one_gets_it() {
         .id()
         .clone();
     let workers: Vec<_> = (0..8).map(|name| worker(&name.to_string())).collect();
-    let take = |by| ledger.table.take_window(&id, by, NOW + MINUTE, JITTER, NOW);
+    let take = async |by| {
+        let mut held = ledger.table.hold(&id);
+        held.take(by, NOW + MINUTE, JITTER, NOW).await
+    };
     let taken = join_all(workers.iter().map(take)).await;
     let taken: Vec<_> = taken.into_iter().filter_map(Result::unwrap).collect();
     assert_eq!(taken.len(), 1);
@@ -35,10 +38,7 @@ async fn a_dead_worker_is_taken_over_and_cannot_come_back() {
         .clone();
     let (dead, next) = (worker("dead"), worker("next"));
     let (until, later) = (NOW + MINUTE, NOW + 2 * MINUTE);
-    let taken = ledger
-        .table
-        .take_window(&id, &dead, until, JITTER, NOW)
-        .await;
+    let taken = ledger.table.hold(&id).take(&dead, until, JITTER, NOW).await;
     assert!(taken.unwrap().is_some());
 
     // Not due, and not to be had, before its lease and the clocks' difference are over.
@@ -50,7 +50,8 @@ async fn a_dead_worker_is_taken_over_and_cannot_come_back() {
     );
     let early = ledger
         .table
-        .take_window(&id, &next, later, JITTER, until)
+        .hold(&id)
+        .take(&next, later, JITTER, until)
         .await;
     assert_eq!(early.unwrap(), None);
 
@@ -58,16 +59,13 @@ async fn a_dead_worker_is_taken_over_and_cannot_come_back() {
     assert_eq!(ledger.due_windows(now, 9).await, std::slice::from_ref(&id));
     let taken = ledger
         .table
-        .take_window(&id, &next, later, JITTER, now)
+        .hold(&id)
+        .take(&next, later, JITTER, now)
         .await
         .unwrap();
     let taken = taken.unwrap();
     assert_eq!(taken.setbacks().last().unwrap().reason, Reason::WorkerLost);
-    let ghost = ledger
-        .table
-        .ask_window(&id, &dead, later, now)
-        .await
-        .unwrap();
+    let ghost = ledger.table.hold(&id).ask(&dead, later, now).await.unwrap();
     assert_eq!(ghost, Applied::Refused(taken, Refused::NotHolder));
 }
 
@@ -83,7 +81,8 @@ async fn silence_brings_a_window_back_with_its_reason() {
     assert_eq!(ledger.due_windows(now, 9).await, std::slice::from_ref(&id));
     let taken = ledger
         .table
-        .take_window(&id, &worker("b"), now + MINUTE, JITTER, now)
+        .hold(&id)
+        .take(&worker("b"), now + MINUTE, JITTER, now)
         .await;
     assert_eq!(taken.unwrap(), None);
     let window = ledger.table.window(&id).await.unwrap().unwrap();
@@ -119,7 +118,8 @@ async fn asking_and_answering_leave_their_marks_on_the_days() {
     };
     ledger
         .table
-        .answer_window(&id, answer, NOW + 5)
+        .hold(&id)
+        .answer(answer, NOW + 5)
         .await
         .unwrap()
         .changed()
@@ -147,7 +147,8 @@ async fn a_reference_leads_to_its_window() {
     assert_eq!(ledger.table.window_of_request("ref").await.unwrap(), None);
     let accepted = ledger
         .table
-        .accept_window(&id, &by, "ref", NOW + MINUTE, NOW)
+        .hold(&id)
+        .accept(&by, "ref", NOW + MINUTE, NOW)
         .await;
     assert_eq!(
         accepted.unwrap().changed().unwrap().reference(),

@@ -89,11 +89,9 @@ impl Worker {
         let (now, by) = (self.now(), self.name.clone());
         let until_ms = now + MINUTE;
         let jitter = Jitter(self.dice.random_range(0..=1000));
-        let taken = self
-            .shared
-            .table
-            .take_window(id, &by, until_ms, jitter, now);
-        if taken.await.unwrap().is_none() {
+        let mut held = self.shared.table.hold(id);
+        let taken = held.take(&by, until_ms, jitter, now).await;
+        if taken.unwrap().is_none() {
             return Ok(());
         }
         self.hold(id, until_ms);
@@ -108,7 +106,7 @@ impl Worker {
         let table = self.shared.table.clone();
         let asked_at_ms = self.now();
         let deadline_ms = asked_at_ms + MINUTE;
-        let asked = table.ask_window(id, &by, deadline_ms, asked_at_ms).await;
+        let asked = table.hold(id).ask(&by, deadline_ms, asked_at_ms).await;
         let window = asked.unwrap().changed().unwrap();
         self.may_die()?;
         let jitter = Jitter(self.dice.random_range(0..=1000));
@@ -129,7 +127,7 @@ impl Worker {
             _ => None,
         };
         let applied = if let Some(event) = trouble {
-            table.apply_to_window(id, &event, self.now()).await
+            table.hold(id).apply(&event, self.now()).await
         } else {
             let days: Vec<_> = window
                 .span()
@@ -142,7 +140,7 @@ impl Worker {
                 days,
                 asked_at_ms,
             };
-            table.answer_window(id, answer, self.now()).await
+            table.hold(id).answer(answer, self.now()).await
         };
         assert!(matches!(applied.unwrap(), Applied::Changed(_)));
         Ok(())
@@ -301,14 +299,16 @@ async fn a_window_survives_death_at_any_step() {
             let (by, until_ms) = (worker("next"), now + MINUTE);
             let taken = ledger
                 .table
-                .take_window(&id, &by, until_ms, Jitter(0), now)
+                .hold(&id)
+                .take(&by, until_ms, Jitter(0), now)
                 .await;
             if taken.unwrap().is_none() {
                 continue;
             }
             let asked = ledger
                 .table
-                .ask_window(&id, &by, until_ms, now)
+                .hold(&id)
+                .ask(&by, until_ms, now)
                 .await
                 .unwrap();
             assert!(asked.changed().is_some());
@@ -318,7 +318,7 @@ async fn a_window_survives_death_at_any_step() {
                 days,
                 asked_at_ms: now,
             };
-            ledger.table.answer_window(&id, answer, now).await.unwrap();
+            ledger.table.hold(&id).answer(answer, now).await.unwrap();
         };
         assert!(
             matches!(window.state(), State::Done { records: 1, .. }),

@@ -16,7 +16,8 @@ use store::table::key::Paced;
 use crate::{config::App, error::HistoryError};
 
 /// Calls that a worker may make for the account, taken from its bucket in one go: one by one, the
-/// workers would only wait for each other's writes of that one item.
+/// workers would only wait for each other's writes of that one item. What is left is
+/// [given back](give_back).
 #[derive(Debug)]
 pub(crate) struct Allowance {
     left: AtomicU32,
@@ -24,8 +25,7 @@ pub(crate) struct Allowance {
     wait: Duration,
 }
 
-/// Takes up to `calls` calls for the account. What is not used of them is lost, which errs on the
-/// side of asking less.
+/// Takes up to `calls` calls for the account.
 pub(crate) async fn allowance(app: &App, calls: u32) -> Result<Allowance, HistoryError> {
     let now = (app.clock)();
     let quota = app.quotas.account;
@@ -50,6 +50,23 @@ pub(crate) async fn allowance(app: &App, calls: u32) -> Result<Allowance, Histor
         left: AtomicU32::new(calls),
         wait: wait.max(SHORTEST_WAIT),
     })
+}
+
+/// Gives back what was not used. Until then it is lost, which errs on the side of asking less.
+pub(crate) async fn give_back(app: &App, allowance: Allowance) -> Result<(), HistoryError> {
+    let left = allowance.left.into_inner();
+    if left == 0 {
+        return Ok(());
+    }
+    let give = |bucket: Option<Bucket>| {
+        let bucket = bucket.unwrap_or_default();
+        (bucket.given_back(app.quotas.account, left), ())
+    };
+    let (limit, paced) = place_of_account();
+    let table = &app.table;
+    Ok(table
+        .take_from_bucket(limit, &paced, app.now_ms(), give)
+        .await?)
 }
 
 /// Counts a call that does not wait for its turn, because it is one of few: a page of a list, a
@@ -85,8 +102,47 @@ impl Allowance {
     }
 }
 
-/// Takes what a request draws from the buckets of its user and provider. `Some`: not now, but after
-/// this long.
+/// A bucket is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Empty {
+    /// There is enough again after this long.
+    wait: Duration,
+    /// And for another request like it after this much longer.
+    each: Duration,
+}
+
+/// How the windows of one connection wait for an empty bucket: one behind the other. Put off for the
+/// same time, all of them would come back for one token again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Line(Option<(i64, i64)>);
+
+impl Line {
+    /// The first one begins it: when its turn is. Unit: Unix milliseconds.
+    pub(crate) fn begin(&mut self, empty: Empty, now_ms: i64) -> i64 {
+        let wait_ms = ms(empty.wait).clamp(SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
+        let turn_ms = now_ms.saturating_add(wait_ms);
+        self.0 = Some((turn_ms, ms(empty.each)));
+        turn_ms
+    }
+
+    /// The turn of the next one, if there is a line. Unit: Unix milliseconds.
+    pub(crate) fn next(&mut self) -> Option<i64> {
+        let (turn_ms, each_ms) = self.0.as_mut()?;
+        *turn_ms = turn_ms.saturating_add(*each_ms);
+        Some(*turn_ms)
+    }
+}
+
+/// The shortest that a window is put off for an empty bucket.
+const SHORTEST_WAIT_MS: i64 = 500;
+/// The longest: then it is looked at again.
+const LONGEST_WAIT_MS: i64 = 12 * 3_600_000;
+
+pub(crate) fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Takes what a request draws from the buckets of its user and provider. `Some`: not now.
 ///
 /// The buckets are items of their own and are drawn from one after the other, the days, which cost
 /// more than one, last: when a later one is empty, what was taken from the earlier ones is lost.
@@ -94,7 +150,7 @@ pub(crate) async fn take(
     app: &App,
     connection: &ConnectionId,
     ask: &Ask<'_>,
-) -> Result<Option<Duration>, HistoryError> {
+) -> Result<Option<Empty>, HistoryError> {
     let now = (app.clock)();
     for demand in app.quotas.demands(ask) {
         let Some((limit, paced)) = place(&demand.scope, connection) else {
@@ -110,7 +166,8 @@ pub(crate) async fn take(
         let table = &app.table;
         let refused = table.take_from_bucket(limit, &paced, now.as_millisecond(), take);
         if let Some(wait) = refused.await? {
-            return Ok(Some(wait));
+            let each = demand.quota.wait_for(demand.cost);
+            return Ok(Some(Empty { wait, each }));
         }
     }
     Ok(None)

@@ -4,7 +4,7 @@ use domain::{
     history::window::{Event, State, Window},
     request::{Request, SILENCE_MS},
 };
-use store::table::history::{Answer, Applied};
+use store::table::history::{Answer, Applied, Held};
 
 use crate::{config::App, error::HistoryError};
 
@@ -18,15 +18,19 @@ pub(crate) async fn advanced(app: &App, reference: &str) -> Result<(), HistoryEr
     let Some(id) = app.table.window_of_request(reference).await? else {
         return Ok(());
     };
-    if let Some(window) = app.table.window(&id).await? {
-        look(app, &window).await?;
+    let mut held = app.table.hold(&id);
+    if held.read().await?.is_some() {
+        look(app, &mut held).await?;
     }
     Ok(())
 }
 
-/// Brings a window up to what is known of its request. `true`: it needs nothing more now.
-pub(crate) async fn look(app: &App, window: &Window) -> Result<bool, HistoryError> {
+/// Brings a window that was read up to what is known of its request. `true`: it needs nothing more now.
+pub(crate) async fn look(app: &App, held: &mut Held<'_>) -> Result<bool, HistoryError> {
     let now_ms = app.now_ms();
+    let Some(window) = held.window() else {
+        return Ok(false);
+    };
     let asked_at_ms = match window.state() {
         State::Asked { at_ms, .. } | State::Receiving { at_ms, .. } => *at_ms,
         _ => return Ok(false),
@@ -39,7 +43,7 @@ pub(crate) async fn look(app: &App, window: &Window) -> Result<bool, HistoryErro
     };
     if is_whole(&request, now_ms) {
         let answer = answer(app, window, asked_at_ms).await?;
-        app.table.answer_window(window.id(), answer, now_ms).await?;
+        held.answer(answer, now_ms).await?;
         return Ok(true);
     }
     let received = request.chunks.len() as u64;
@@ -56,10 +60,7 @@ pub(crate) async fn look(app: &App, window: &Window) -> Result<bool, HistoryErro
         expected: request.expected_chunks,
         deadline_ms: request.last_seen_ms.max(now_ms).saturating_add(patience_ms),
     };
-    let applied = app
-        .table
-        .apply_to_window(window.id(), &progress, now_ms)
-        .await?;
+    let applied = held.apply(&progress, now_ms).await?;
     // Without news the deadline stays, and one that is over is for the worker to deal with.
     Ok(
         matches!(applied, Applied::Changed(window) if window.due_ms().is_none_or(|due| due > now_ms)),

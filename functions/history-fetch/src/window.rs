@@ -22,7 +22,7 @@ use runtime::{
     metrics::{Dimension, Metrics},
     telemetry::Chain,
 };
-use store::table::history::Answer;
+use store::table::history::{Answer, Held};
 use terra_client::api::{
     Accepted, DataAnswer, DataRequest, DateRange, Gone, Samples, TerraError, TooMuch, Via,
 };
@@ -32,7 +32,7 @@ use crate::{
     answer,
     config::App,
     error::HistoryError,
-    pace::{self, Allowance},
+    pace::{self, Allowance, Line, ms},
     requests,
     work::Step,
 };
@@ -47,20 +47,17 @@ const FAILING_MS: i64 = 3_600_000;
 /// For so long altogether. Then they are skipped, so that the backfill ends and says what it lacks;
 /// when the connection works again, they are asked for again.
 const FAILING_AT_MOST_MS: i64 = 14 * DAY_MS;
-/// The shortest that a window is put off for an empty bucket.
-const SHORTEST_WAIT_MS: i64 = 500;
-/// The longest: then it is looked at again.
-const LONGEST_WAIT_MS: i64 = 12 * 3_600_000;
 
-/// Does what a due window needs.
+/// Does what a due window needs. `line`: those of its connection that wait for an empty bucket.
 pub(crate) async fn work(
     app: &App,
     worker: &WorkerId,
     id: &WindowId,
     allowance: &Allowance,
+    line: &mut Line,
 ) -> Result<Step, HistoryError> {
     let span = info_span!("window", backfill_id = %id.backfill, data_type = %id.data_type);
-    Box::pin(step(app, worker, id, allowance))
+    Box::pin(step(app, worker, id, allowance, line))
         .instrument(span)
         .await
 }
@@ -70,12 +67,14 @@ async fn step(
     worker: &WorkerId,
     id: &WindowId,
     allowance: &Allowance,
+    line: &mut Line,
 ) -> Result<Step, HistoryError> {
     let now_ms = app.now_ms();
+    let mut held = app.table.hold(id);
     // An answer that comes as webhooks: what came of it is known to the request.
-    if let Some(window) = app.table.window(id).await?
+    if let Some(window) = held.read().await?
         && window.reference().is_some()
-        && requests::look(app, &window).await?
+        && requests::look(app, &mut held).await?
     {
         return Ok(Step::Noted);
     }
@@ -83,19 +82,20 @@ async fn step(
     if let Some(wait) = allowance.is_used_up() {
         return Ok(Step::Paused(wait));
     }
+    if let Some(turn_ms) = line.next()
+        && held.defer(turn_ms, now_ms).await?
+    {
+        return Ok(Step::Noted);
+    }
     let until_ms = now_ms.saturating_add(LEASE_MS);
-    let table = &app.table;
-    let Some(window) = table
-        .take_window(id, worker, until_ms, jitter(), now_ms)
-        .await?
-    else {
+    let Some(window) = held.take(worker, until_ms, jitter(), now_ms).await? else {
         return Ok(Step::Nothing);
     };
-    let connection = table.connection(window.connection()).await?;
+    let connection = app.table.connection(window.connection()).await?;
     let connection = connection.map(|stored| stored.state);
-    let put_off = |ms: i64| Event::Postpone {
+    let put_off = |until_ms: i64| Event::Postpone {
         by: worker.clone(),
-        until_ms: now_ms.saturating_add(ms),
+        until_ms,
     };
     let current = connection.as_ref().and_then(Connection::current);
     let connected_at_ms = connection.as_ref().and_then(Connection::connected_at_ms);
@@ -104,11 +104,11 @@ async fn step(
             if connection.status() == Status::Failing {
                 let since_ms = connection.status_since_ms().unwrap_or(now_ms);
                 let event = if now_ms.saturating_sub(since_ms) < FAILING_AT_MOST_MS {
-                    put_off(FAILING_MS)
+                    put_off(now_ms.saturating_add(FAILING_MS))
                 } else {
                     Event::Skip(Skip::ConnectionFailing)
                 };
-                table.apply_to_window(id, &event, now_ms).await?;
+                held.apply(&event, now_ms).await?;
                 return Ok(Step::Noted);
             }
             (user, connection.provider())
@@ -116,7 +116,7 @@ async fn step(
         // Also one that has become another: whoever it is now has a first backfill of its own.
         _ => {
             let skip = Event::Skip(Skip::ConnectionEnded);
-            table.apply_to_window(id, &skip, now_ms).await?;
+            held.apply(&skip, now_ms).await?;
             return Ok(Step::Noted);
         }
     };
@@ -127,12 +127,12 @@ async fn step(
         days: window.request().length_days(),
     };
     if let Err(wait) = allowance.take() {
-        table.apply_to_window(id, &put_off(0), now_ms).await?;
+        held.apply(&put_off(now_ms), now_ms).await?;
         return Ok(Step::Paused(wait));
     }
-    if let Some(wait) = pace::take(app, window.connection(), &ask).await? {
-        let wait_ms = ms(wait).clamp(SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
-        table.apply_to_window(id, &put_off(wait_ms), now_ms).await?;
+    if let Some(empty) = pace::take(app, window.connection(), &ask).await? {
+        let turn_ms = line.begin(empty, now_ms);
+        held.apply(&put_off(turn_ms), now_ms).await?;
         return Ok(Step::Noted);
     }
     let who = Who {
@@ -140,7 +140,7 @@ async fn step(
         provider,
         connected_at_ms: connected_at_ms.unwrap_or_default(),
     };
-    ask_terra(app, worker, &window, who).await
+    ask_terra(app, worker, held, who).await
 }
 
 /// Whom Terra is asked about.
@@ -154,7 +154,7 @@ struct Who<'a> {
 async fn ask_terra(
     app: &App,
     worker: &WorkerId,
-    window: &Window,
+    mut held: Held<'_>,
     who: Who<'_>,
 ) -> Result<Step, HistoryError> {
     let Who {
@@ -162,23 +162,22 @@ async fn ask_terra(
         provider,
         connected_at_ms,
     } = who;
-    let id = window.id();
     let asked_at_ms = app.now_ms();
     let deadline_ms = asked_at_ms.saturating_add(LEASE_MS);
-    let asked = app.table.ask_window(id, worker, deadline_ms, asked_at_ms);
-    let Some(window) = asked.await?.changed() else {
+    let asked = held.ask(worker, deadline_ms, asked_at_ms).await?;
+    let Some(window) = asked.changed() else {
         return Ok(Step::Nothing);
     };
     let days = window.request();
     let set_back = |reason, wait| set_back(worker, reason, wait);
     let Ok(range) = DateRange::of_days(days.from(), days.until()) else {
         let event = set_back(Reason::BadRequest, None);
-        return apply(app, &window, event).await;
+        return apply(app, held, event).await;
     };
     let request = DataRequest {
         user_id: user,
         provider,
-        data_type: id.data_type,
+        data_type: window.id().data_type,
         range,
         via: app.via,
         samples: Samples::With,
@@ -192,17 +191,17 @@ async fn ask_terra(
     let trusted_from_ms = connected_at_ms.saturating_add(ms(app.trust_empty_after));
     if nothing && asked_at_ms < trusted_from_ms {
         let wait = Duration::from_millis(u64::try_from(trusted_from_ms - asked_at_ms).unwrap_or(0));
-        return apply(app, &window, set_back(Reason::Processing, Some(wait))).await;
+        return apply(app, held, set_back(Reason::Processing, Some(wait))).await;
     }
     match answered {
         Ok(DataAnswer::Data(payload)) => {
             match answer::queue(app, &window, asked_at_ms, &payload).await? {
                 Some(answer) => {
-                    app.table.answer_window(id, answer, app.now_ms()).await?;
+                    held.answer(answer, app.now_ms()).await?;
                     count(app, "answered");
                     Ok(Step::Asked)
                 }
-                None => apply(app, &window, set_back(Reason::BadAnswer, None)).await,
+                None => apply(app, held, set_back(Reason::BadAnswer, None)).await,
             }
         }
         Ok(DataAnswer::NoData) => {
@@ -211,23 +210,23 @@ async fn ask_terra(
                 days: Vec::new(),
                 asked_at_ms,
             };
-            app.table.answer_window(id, answer, app.now_ms()).await?;
+            held.answer(answer, app.now_ms()).await?;
             count(app, "answered");
             Ok(Step::Asked)
         }
         Ok(DataAnswer::Accepted(Accepted {
             reference: Some(reference),
             ..
-        })) => accepted(app, worker, &window, user, reference).await,
+        })) => accepted(app, worker, held, user, reference).await,
         // Nothing ties webhooks to it; they are stored all the same when they come.
         Ok(DataAnswer::Accepted(_)) => {
             let wait = (app.via == Via::Webhook).then_some(Duration::from_hours(1));
-            apply(app, &window, set_back(Reason::NoAnswer, wait)).await
+            apply(app, held, set_back(Reason::NoAnswer, wait)).await
         }
         Ok(DataAnswer::Processing { retry_after }) => {
-            apply(app, &window, set_back(Reason::Processing, retry_after)).await
+            apply(app, held, set_back(Reason::Processing, retry_after)).await
         }
-        Err(error) => refused(app, worker, &window, user, &error).await,
+        Err(error) => refused(app, worker, &window, held, user, &error).await,
     }
 }
 
@@ -235,17 +234,13 @@ async fn ask_terra(
 async fn accepted(
     app: &App,
     worker: &WorkerId,
-    window: &Window,
+    mut held: Held<'_>,
     user: &TerraUserId,
     reference: String,
 ) -> Result<Step, HistoryError> {
     let now_ms = app.now_ms();
     let deadline_ms = now_ms.saturating_add(FIRST_WEBHOOK_MS);
     let reference = reference.split(':').next().unwrap_or_default().to_owned();
-    let id = window.id();
-    app.table
-        .accept_window(id, worker, &reference, deadline_ms, now_ms)
-        .await?;
     let request = Request {
         terra_user_id: Some(user.clone()),
         last_seen_ms: now_ms,
@@ -256,7 +251,10 @@ async fn accepted(
         request,
         only_if_known: false,
     };
+    // At once: webhooks without a mark of their own count only for a request that is known.
     app.table.apply_request(&planned).await?;
+    held.accept(worker, &planned.reference, deadline_ms, now_ms)
+        .await?;
     count(app, "accepted");
     Ok(Step::Asked)
 }
@@ -265,6 +263,7 @@ async fn refused(
     app: &App,
     worker: &WorkerId,
     window: &Window,
+    held: Held<'_>,
     user: &TerraUserId,
     error: &TerraError,
 ) -> Result<Step, HistoryError> {
@@ -276,7 +275,7 @@ async fn refused(
             Reason::RateLimited
         }
         TerraError::Credentials { .. } => {
-            apply(app, window, set_back(worker, Reason::Credentials, None)).await?;
+            apply(app, held, set_back(worker, Reason::Credentials, None)).await?;
             count(app, "credentials_refused");
             return Err(HistoryError::Credentials);
         }
@@ -291,7 +290,7 @@ async fn refused(
                 },
                 jitter: jitter(),
             };
-            return apply(app, window, event).await;
+            return apply(app, held, event).await;
         }
         TerraError::ProviderRefused { .. } => Reason::ProviderRefused,
         TerraError::Refused { .. } => Reason::BadRequest,
@@ -305,7 +304,7 @@ async fn refused(
             .refuse_type(&id.backfill, id.data_type, app.now_ms())
             .await?;
     }
-    apply(app, window, set_back(worker, reason, wait)).await
+    apply(app, held, set_back(worker, reason, wait)).await
 }
 
 /// What a 404 means for the connection. One that does not say what was not found may be about the
@@ -341,11 +340,8 @@ fn set_back(worker: &WorkerId, reason: Reason, wait: Option<Duration>) -> Event 
     }
 }
 
-async fn apply(app: &App, window: &Window, event: Event) -> Result<Step, HistoryError> {
-    let table = &app.table;
-    let applied = table
-        .apply_to_window(window.id(), &event, app.now_ms())
-        .await?;
+async fn apply(app: &App, mut held: Held<'_>, event: Event) -> Result<Step, HistoryError> {
+    let applied = held.apply(&event, app.now_ms()).await?;
     match applied.changed().as_ref().map(Window::state) {
         Some(State::Failed { reason, .. }) => {
             info!(%reason, "a window is given up");
@@ -360,10 +356,6 @@ fn count(app: &App, outcome: &'static str) {
     let mut metrics = Metrics::new("history-fetch").dimension(Dimension::Outcome, outcome);
     metrics.count("Windows", 1);
     metrics.send(app.now_ms(), &app.metrics);
-}
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn jitter() -> Jitter {

@@ -14,7 +14,7 @@ use crate::{
     done,
     error::HistoryError,
     handler::Deadline,
-    pace::{self, Allowance},
+    pace::{self, Allowance, Line},
     window,
 };
 
@@ -66,6 +66,7 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
             .buffer_unordered(CONCURRENT_BACKFILLS)
             .concat()
             .await;
+        pace::give_back(app, allowance).await?;
 
         let (mut round, mut failed) = (Worked::default(), 0);
         for result in results {
@@ -122,12 +123,13 @@ async fn work_on(
     until: Deadline,
 ) -> Vec<Result<Step, HistoryError>> {
     let mut results = Vec::with_capacity(group.len());
+    let mut line = Line::default();
     for due in group {
         if (app.clock)() + LAST_START >= until {
             break;
         }
         let result = match due {
-            Due::Window(id) => window::work(app, worker, &id, allowance).await,
+            Due::Window(id) => window::work(app, worker, &id, allowance, &mut line).await,
             Due::Backfill(id) => done::look(app, &id).await,
         };
         let stop = matches!(result, Err(HistoryError::Credentials) | Ok(Step::Paused(_)));

@@ -81,7 +81,12 @@ impl Quota {
         self.per_hour.get()
     }
 
-    /// How long `tokens` take to come back, rounded up for each. Unit: microseconds.
+    /// How long `tokens` take to come back, rounded up for each.
+    pub fn wait_for(self, tokens: u32) -> Duration {
+        Duration::from_micros(self.time_for(tokens).unsigned_abs())
+    }
+
+    /// The same. Unit: microseconds.
     fn time_for(self, tokens: u32) -> i64 {
         let each_us = HOUR_US.div_ceil(u64::from(self.per_hour.get()));
         i64::try_from(each_us.saturating_mul(u64::from(tokens))).unwrap_or(i64::MAX)
@@ -168,6 +173,15 @@ impl Bucket {
         let full_at_us = self.full_at_us.max(now.as_microsecond());
         Self {
             full_at_us: full_at_us.saturating_add(quota.time_for(cost)),
+            ..self
+        }
+    }
+
+    /// The bucket with tokens back in it that were taken and not used.
+    #[must_use]
+    pub fn given_back(self, quota: Quota, tokens: u32) -> Self {
+        Self {
+            full_at_us: self.full_at_us.saturating_sub(quota.time_for(tokens)),
             ..self
         }
     }

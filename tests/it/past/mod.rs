@@ -236,14 +236,14 @@ impl Past {
             self.idle().await;
             self.worker += 1;
             let until = self.now() + SignedDuration::from_mins(5);
-            let history = self.system().history.as_ref().unwrap();
             // Two at once, as Lambda has it: leases keep them apart.
-            let workers = ["one", "other"].map(|name| format!("{name}-{}", self.worker));
-            let [one, other] = &workers;
-            let (one, other) = tokio::join!(
-                history_fetch::work(history, one, until),
-                history_fetch::work(history, other, until),
-            );
+            let workers = ["one", "other"].map(|name| {
+                let name = format!("{name}-{}", self.worker);
+                let history = Arc::clone(self.system().history.as_ref().unwrap());
+                tokio::spawn(async move { history_fetch::work(&history, &name, until).await })
+            });
+            let [one, other] = workers;
+            let (one, other) = (one.await.unwrap(), other.await.unwrap());
             self.idle().await;
             // What fails is logged, and due again later.
             let rounds = [one.unwrap_or_default(), other.unwrap_or_default()];

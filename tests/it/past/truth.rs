@@ -19,11 +19,9 @@ impl Past {
     pub(crate) async fn assert_well_behaved(&self) {
         let violations = self.api.violations();
         assert!(violations.is_empty(), "{violations:?}");
-        let own = |asked: &simulator::api::Asked| asked.faults.is_empty();
-        assert!(
-            !self.api.limited().iter().any(own),
-            "a limit of Terra's was reached"
-        );
+        let limited = self.api.limited().into_iter();
+        let limited: Vec<_> = limited.filter(|asked| asked.faults.is_empty()).collect();
+        assert!(limited.is_empty(), "limits were reached: {limited:?}");
         for window in self.windows().await {
             let (asked, reasons) = (window.asked() as usize, window.setbacks().len());
             assert!(

@@ -199,11 +199,9 @@ async fn answer(folder: &Folder, window: &Window, records: u64) {
     let (id, now) = (window.id(), ago_ms(9));
     let until = now + 60_000;
     let table = &folder.table;
-    let taken = table
-        .take_window(id, &worker, until, Jitter(500), now)
-        .await;
+    let taken = table.hold(id).take(&worker, until, Jitter(500), now).await;
     taken.unwrap().unwrap();
-    let asked = table.ask_window(id, &worker, until, now).await;
+    let asked = table.hold(id).ask(&worker, until, now).await;
     asked.unwrap().changed().unwrap();
     let days = (records > 0).then_some(id.span.from());
     let answer = Answer {
@@ -211,7 +209,7 @@ async fn answer(folder: &Folder, window: &Window, records: u64) {
         days: days.into_iter().collect(),
         asked_at_ms: now,
     };
-    let answered = table.answer_window(id, answer, now).await;
+    let answered = table.hold(id).answer(answer, now).await;
     answered.unwrap().changed().unwrap();
 }
 
@@ -288,9 +286,10 @@ async fn what_was_given_up_is_listed_with_its_reason() {
     let worker = WorkerId("w".to_owned());
     let (id, now) = (window.id(), ago_ms(9));
     let table = &folder.table;
-    let taken = table.take_window(id, &worker, now + 60_000, Jitter(500), now);
-    taken.await.unwrap().unwrap();
-    let asked = table.ask_window(id, &worker, now + 60_000, now).await;
+    let mut held = table.hold(id);
+    let taken = held.take(&worker, now + 60_000, Jitter(500), now).await;
+    taken.unwrap().unwrap();
+    let asked = table.hold(id).ask(&worker, now + 60_000, now).await;
     asked.unwrap().changed().unwrap();
     let refused = Event::SetBack {
         by: worker,
@@ -298,7 +297,7 @@ async fn what_was_given_up_is_listed_with_its_reason() {
         retry_after_ms: None,
         jitter: Jitter(500),
     };
-    let given_up = table.apply_to_window(id, &refused, now).await;
+    let given_up = table.hold(id).apply(&refused, now).await;
     given_up.unwrap().changed().unwrap();
     let (_folder, data) = folder.close().await;
 

@@ -292,9 +292,13 @@ impl Condition {
 /// An item with its key and its next revision.
 fn stamped(key: &Key, mut item: Item, seen: Option<u64>) -> Item {
     item.extend(key.attributes());
-    let next = seen.map_or_else(first_revision, |seen| seen.wrapping_add(1));
+    let next = next_revision(seen);
     item.insert(REVISION.to_owned(), AttributeValue::N(next.to_string()));
     item
+}
+
+fn next_revision(seen: Option<u64>) -> u64 {
+    seen.map_or_else(first_revision, |seen| seen.wrapping_add(1))
 }
 
 /// 48 random bits: far from the end of `u64`.

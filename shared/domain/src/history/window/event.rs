@@ -23,6 +23,11 @@ pub enum Event {
         /// Until when.
         until_ms: i64,
     },
+    /// Nobody has taken it, and it is not its turn yet.
+    Defer {
+        /// Until when.
+        until_ms: i64,
+    },
     /// The holder is about to send the request. Write this before sending.
     Ask {
         /// Who holds it.
@@ -125,6 +130,12 @@ impl Window {
                     due_ms: until_ms.max(now_ms),
                 }))
             }
+            Event::Defer { until_ms } => match self.state {
+                State::Planned { due_ms } => Ok(self.in_state(State::Planned {
+                    due_ms: until_ms.max(due_ms),
+                })),
+                _ => Err(Refused::Held),
+            },
             Event::Ask { by, deadline_ms } => {
                 self.check_holder(&by, now_ms)?;
                 check_future(deadline_ms, now_ms)?;

@@ -236,6 +236,7 @@ fn event(now_ms: i64) -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (by(), time()).prop_map(|(by, until_ms)| Event::Lease { by, until_ms }),
         1 => (by(), time()).prop_map(|(by, until_ms)| Event::Postpone { by, until_ms }),
+        1 => time().prop_map(|until_ms| Event::Defer { until_ms }),
         8 => (by(), time()).prop_map(|(by, deadline_ms)| Event::Ask { by, deadline_ms }),
         3 => (by(), reference(), time()).prop_map(|(by, reference, deadline_ms)| {
             Event::Accepted { by, reference, deadline_ms }

@@ -226,7 +226,7 @@ impl Table {
             for window in self.windows(id, None).await? {
                 if matches!(window.state(), State::Planned { .. }) {
                     let skip = Event::Skip(Skip::Cancelled);
-                    self.apply_to_window(window.id(), &skip, now_ms).await?;
+                    self.hold(window.id()).apply(&skip, now_ms).await?;
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::table::{
 /// Something that needs a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
-    /// A window: to be asked, taken over, or past its deadline. See [`Table::take_window`].
+    /// A window: to be asked, taken over, or past its deadline. See [`Held::take`](super::Held::take).
     Window(WindowId),
     /// A backfill to look at. See [`Table::check_backfill`].
     Backfill(BackfillId),

@@ -75,7 +75,7 @@ pub use self::{
     coverage::KnownDays,
     due::Due,
     sweep::Listed,
-    windows::{Answer, Applied},
+    windows::{Answer, Applied, Held},
 };
 use super::{
     MAX_ATTEMPTS, Stored, Table, TableError,

@@ -22,6 +22,7 @@ use crate::table::{
     back_off,
     key::Key,
     ledger::{EXPIRES_AT, expire},
+    next_revision,
 };
 
 /// Writes under way at once for one backfill.
@@ -100,107 +101,13 @@ impl Table {
         Ok(windows)
     }
 
-    /// Takes a due window: the window, when it is now to be asked by `by`, who has it until
-    /// `until_ms`.
-    ///
-    /// Everything else that a due window can need is done here: one past its deadline is set back,
-    /// one whose backfill was cancelled or stopped going back is skipped, one whose backfill is
-    /// paused is put off. `None` then, and when somebody else has it.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`].
-    pub async fn take_window(
-        &self,
-        id: &WindowId,
-        by: &WorkerId,
-        until_ms: i64,
-        jitter: Jitter,
-        now_ms: i64,
-    ) -> Result<Option<Window>, TableError> {
-        let lease = Event::Lease {
-            by: by.clone(),
-            until_ms,
-        };
-        let leased = match self.apply_to_window(id, &lease, now_ms).await? {
-            Applied::Changed(window) if !window.is_final() => window,
-            Applied::Refused(window, Refused::Held) if is_asked(&window) => {
-                self.apply_to_window(id, &Event::Silence { jitter }, now_ms)
-                    .await?;
-                return Ok(None);
-            }
-            Applied::Changed(_) | Applied::Refused(..) | Applied::Missing => return Ok(None),
-        };
-        let verdict = match self.backfill(&id.backfill).await? {
-            Some(backfill) => backfill.verdict(&leased),
-            // Erased with its person.
-            None => Verdict::Skip(Skip::ConnectionEnded),
-        };
-        let instead = match verdict {
-            Verdict::Ask => return Ok(Some(leased)),
-            Verdict::Skip(why) => Event::Skip(why),
-            Verdict::Wait => {
-                let until_ms = now_ms.saturating_add(PAUSED_MS);
-                Event::Postpone {
-                    by: by.clone(),
-                    until_ms,
-                }
-            }
-        };
-        self.apply_to_window(id, &instead, now_ms).await?;
-        Ok(None)
-    }
-
-    /// Says that the holder is about to ask, and notes the days. Send the request only when this
-    /// gives the window.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`]; do not send.
-    pub async fn ask_window(
-        &self,
-        id: &WindowId,
-        by: &WorkerId,
-        deadline_ms: i64,
-        now_ms: i64,
-    ) -> Result<Applied, TableError> {
-        let ask = Event::Ask {
-            by: by.clone(),
-            deadline_ms,
-        };
-        let applied = self.apply_to_window(id, &ask, now_ms).await?;
-        if let Applied::Changed(window) = &applied {
-            self.note(window.connection(), id, AskedDays::sent(id.span, now_ms))
-                .await?;
+    /// A window in one worker's hands.
+    pub fn hold<'a>(&'a self, id: &'a WindowId) -> Held<'a> {
+        Held {
+            table: self,
+            id,
+            seen: None,
         }
-        Ok(applied)
-    }
-
-    /// Says that Terra took the request and answers by webhook, under this reference.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`].
-    pub async fn accept_window(
-        &self,
-        id: &WindowId,
-        by: &WorkerId,
-        reference: &str,
-        deadline_ms: i64,
-        now_ms: i64,
-    ) -> Result<Applied, TableError> {
-        // The way back first: without the window's own word it leads to a window that says no.
-        let key = Key::window_of_request(reference);
-        let mut item = encode(&id);
-        expire(&mut item, now_ms, REFERENCE_KEPT_S);
-        self.put(&key, item, "write").await?;
-        let reference = reference.to_owned();
-        let accepted = Event::Accepted {
-            by: by.clone(),
-            reference,
-            deadline_ms,
-        };
-        self.apply_to_window(id, &accepted, now_ms).await
     }
 
     /// The window that a reference (without chunk number) was given for.
@@ -217,90 +124,6 @@ impl Table {
         let id = serde_json::from_value(to_json(AttributeValue::M(item)));
         id.map(Some)
             .map_err(|_| TableError::Corrupt { key, field: SPAN })
-    }
-
-    /// Says that the whole answer came. Call it when its data are safe: on the events queue, or in
-    /// the table.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`]; the window is open then, and may be answered again.
-    pub async fn answer_window(
-        &self,
-        id: &WindowId,
-        answer: Answer,
-        now_ms: i64,
-    ) -> Result<Applied, TableError> {
-        let Some(window) = self.window(id).await? else {
-            return Ok(Applied::Missing);
-        };
-        let Answer {
-            records,
-            days,
-            asked_at_ms,
-        } = answer;
-        if window.asked() > 0 {
-            let note = AskedDays::answer(id.span, days, asked_at_ms);
-            self.note(window.connection(), id, note).await?;
-        }
-        let applied = self
-            .apply_to_window(id, &Event::Answered { records }, now_ms)
-            .await?;
-        if let Applied::Changed(window) = &applied
-            && matches!(window.state(), State::Empty { .. })
-        {
-            self.note_stops(window).await?;
-        }
-        Ok(applied)
-    }
-
-    /// Applies an event to a window. For those that have a method of their own, use that.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`].
-    pub async fn apply_to_window(
-        &self,
-        id: &WindowId,
-        event: &Event,
-        now_ms: i64,
-    ) -> Result<Applied, TableError> {
-        let key = Key::window(id);
-        let mut written: Option<Window> = None;
-        for attempt in 0..MAX_ATTEMPTS {
-            back_off(attempt).await;
-            let Some(item) = self.get(&key).await? else {
-                return Ok(Applied::Missing);
-            };
-            let expires_at = item.get(EXPIRES_AT).cloned();
-            let stored: Stored<Window> = decode(&key, item, "state")?;
-            // A write whose answer got lost was ours all the same.
-            let next = if written.as_ref() == Some(&stored.state) {
-                stored.state
-            } else {
-                let next = match stored.state.apply(event.clone(), now_ms) {
-                    Ok(next) => next,
-                    Err(refused) => return Ok(Applied::Refused(stored.state, refused)),
-                };
-                let item = encode_window(&next, expires_at.clone());
-                let put =
-                    next == stored.state || self.put_if(&key, item, Some(stored.revision)).await?;
-                if !put {
-                    written = Some(next);
-                    continue;
-                }
-                next
-            };
-            if let Some(halves) = next.halves() {
-                self.write_windows(halves, expires_at).await?;
-            }
-            return Ok(Applied::Changed(next));
-        }
-        Err(TableError::Contended {
-            operation: "write",
-            key,
-            attempts: MAX_ATTEMPTS,
-        })
     }
 
     /// Writes those of the windows that are not there.
@@ -321,15 +144,293 @@ impl Table {
             .try_collect()
             .await
     }
+}
 
-    async fn note(
-        &self,
-        connection: &ConnectionId,
-        id: &WindowId,
-        note: AskedDays,
-    ) -> Result<(), TableError> {
-        self.note_asked(connection, id.data_type, note).await
+/// A window in one worker's hands: what was last read or written of it here, so that what happens to
+/// it next is written without reading it again. Whether it still is so the write itself finds out.
+#[derive(Debug)]
+pub struct Held<'a> {
+    table: &'a Table,
+    id: &'a WindowId,
+    seen: Option<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    window: Window,
+    revision: u64,
+    /// When its item is removed, with its backfill's.
+    expires_at: Option<AttributeValue>,
+}
+
+impl Held<'_> {
+    /// The window as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn read(&mut self) -> Result<Option<&Window>, TableError> {
+        let key = Key::window(self.id);
+        self.seen = match self.table.get(&key).await? {
+            None => None,
+            Some(item) => {
+                let expires_at = item.get(EXPIRES_AT).cloned();
+                let Stored { state, revision } = decode(&key, item, "state")?;
+                Some(Seen {
+                    window: state,
+                    revision,
+                    expires_at,
+                })
+            }
+        };
+        Ok(self.window())
     }
+
+    /// The window as it was last read or written here.
+    pub fn window(&self) -> Option<&Window> {
+        self.seen.as_ref().map(|seen| &seen.window)
+    }
+
+    /// Takes a due window: the window, when it is now to be asked by `by`, who has it until
+    /// `until_ms`.
+    ///
+    /// Everything else that a due window can need is done here: one past its deadline is set back,
+    /// one whose backfill was cancelled or stopped going back is skipped, one whose backfill is
+    /// paused is put off. `None` then, and when somebody else has it.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn take(
+        &mut self,
+        by: &WorkerId,
+        until_ms: i64,
+        jitter: Jitter,
+        now_ms: i64,
+    ) -> Result<Option<Window>, TableError> {
+        if self.seen.is_none() {
+            self.read().await?;
+        }
+        let Some(window) = self.window() else {
+            return Ok(None);
+        };
+        if window.due_ms().is_none_or(|due_ms| due_ms > now_ms) {
+            return Ok(None);
+        }
+        if is_asked(window) {
+            self.apply(&Event::Silence { jitter }, now_ms).await?;
+            return Ok(None);
+        }
+        let verdict = match self.table.backfill(&self.id.backfill).await? {
+            Some(backfill) => backfill.verdict(window),
+            // Erased with its person.
+            None => Verdict::Skip(Skip::ConnectionEnded),
+        };
+        if let Verdict::Skip(why) = verdict {
+            // Whoever took it meanwhile finds out for themselves.
+            self.try_apply(&Event::Skip(why), now_ms).await?;
+            return Ok(None);
+        }
+        let lease = Event::Lease {
+            by: by.clone(),
+            until_ms,
+        };
+        let leased = match self.apply(&lease, now_ms).await? {
+            Applied::Changed(window) if !window.is_final() => window,
+            Applied::Changed(_) | Applied::Refused(..) | Applied::Missing => return Ok(None),
+        };
+        if verdict == Verdict::Wait {
+            let until_ms = now_ms.saturating_add(PAUSED_MS);
+            let by = by.clone();
+            self.apply(&Event::Postpone { by, until_ms }, now_ms)
+                .await?;
+            return Ok(None);
+        }
+        Ok(Some(leased))
+    }
+
+    /// Puts a window off that was read and that nobody has taken. `false`: somebody has.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn defer(&mut self, until_ms: i64, now_ms: i64) -> Result<bool, TableError> {
+        let tried = self.try_apply(&Event::Defer { until_ms }, now_ms).await?;
+        Ok(matches!(tried, Tried::Applied(Applied::Changed(_))))
+    }
+
+    /// Says that the holder is about to ask, and notes the days. Send the request only when this
+    /// gives the window.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; do not send.
+    pub async fn ask(
+        &mut self,
+        by: &WorkerId,
+        deadline_ms: i64,
+        now_ms: i64,
+    ) -> Result<Applied, TableError> {
+        let ask = Event::Ask {
+            by: by.clone(),
+            deadline_ms,
+        };
+        let applied = self.apply(&ask, now_ms).await?;
+        if let Applied::Changed(window) = &applied {
+            let sent = AskedDays::sent(self.id.span, now_ms);
+            self.note(window.connection(), sent).await?;
+        }
+        Ok(applied)
+    }
+
+    /// Says that Terra took the request and answers by webhook, under this reference.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn accept(
+        &mut self,
+        by: &WorkerId,
+        reference: &str,
+        deadline_ms: i64,
+        now_ms: i64,
+    ) -> Result<Applied, TableError> {
+        // The way back first: without the window's own word it leads to a window that says no.
+        let key = Key::window_of_request(reference);
+        let mut item = encode(self.id);
+        expire(&mut item, now_ms, REFERENCE_KEPT_S);
+        self.table.put(&key, item, "write").await?;
+        let reference = reference.to_owned();
+        let accepted = Event::Accepted {
+            by: by.clone(),
+            reference,
+            deadline_ms,
+        };
+        self.apply(&accepted, now_ms).await
+    }
+
+    /// Says that the whole answer came. Call it when its data are safe: on the events queue, or in
+    /// the table.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; the window is open then, and may be answered again.
+    pub async fn answer(&mut self, answer: Answer, now_ms: i64) -> Result<Applied, TableError> {
+        if self.seen.is_none() {
+            self.read().await?;
+        }
+        let Some(window) = self.window() else {
+            return Ok(Applied::Missing);
+        };
+        let Answer {
+            records,
+            days,
+            asked_at_ms,
+        } = answer;
+        if window.asked() > 0 {
+            let note = AskedDays::answer(self.id.span, days, asked_at_ms);
+            self.note(window.connection(), note).await?;
+        }
+        let applied = self.apply(&Event::Answered { records }, now_ms).await?;
+        if let Applied::Changed(window) = &applied
+            && matches!(window.state(), State::Empty { .. })
+        {
+            self.table.note_stops(window).await?;
+        }
+        Ok(applied)
+    }
+
+    /// Applies an event. For those that have a method of their own, use that.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn apply(&mut self, event: &Event, now_ms: i64) -> Result<Applied, TableError> {
+        let mut fresh = false;
+        let mut written: Option<Window> = None;
+        for attempt in 0..MAX_ATTEMPTS {
+            back_off(attempt).await;
+            if self.seen.is_none() {
+                fresh = true;
+                if self.read().await?.is_none() {
+                    return Ok(Applied::Missing);
+                }
+            }
+            let tried = match self.window() {
+                // A write whose answer got lost was ours all the same.
+                Some(window) if written.as_ref() == Some(window) => {
+                    Tried::Applied(Applied::Changed(window.clone()))
+                }
+                _ => self.try_apply(event, now_ms).await?,
+            };
+            match tried {
+                // Others may have changed it since it was read.
+                Tried::Applied(Applied::Refused(..)) if !fresh => {}
+                Tried::Applied(applied) => {
+                    self.write_halves().await?;
+                    return Ok(applied);
+                }
+                Tried::Lost(next) => written = Some(next),
+            }
+            self.seen = None;
+        }
+        Err(TableError::Contended {
+            operation: "write",
+            key: Key::window(self.id),
+            attempts: MAX_ATTEMPTS,
+        })
+    }
+
+    /// Applies an event to the window as it was last seen.
+    async fn try_apply(&mut self, event: &Event, now_ms: i64) -> Result<Tried, TableError> {
+        let Some(seen) = &mut self.seen else {
+            return Ok(Tried::Applied(Applied::Missing));
+        };
+        let next = match seen.window.apply(event.clone(), now_ms) {
+            Ok(next) => next,
+            Err(refused) => {
+                let refused = Applied::Refused(seen.window.clone(), refused);
+                return Ok(Tried::Applied(refused));
+            }
+        };
+        if next != seen.window {
+            let item = encode_window(&next, seen.expires_at.clone());
+            let key = Key::window(self.id);
+            let known = Some(seen.revision);
+            if !self.table.put_if(&key, item, known).await? {
+                return Ok(Tried::Lost(next));
+            }
+            seen.revision = next_revision(known);
+            seen.window = next.clone();
+        }
+        Ok(Tried::Applied(Applied::Changed(next)))
+    }
+
+    async fn write_halves(&self) -> Result<(), TableError> {
+        let Some(seen) = &self.seen else {
+            return Ok(());
+        };
+        match seen.window.halves() {
+            Some(halves) => {
+                let expires_at = seen.expires_at.clone();
+                self.table.write_windows(halves, expires_at).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn note(&self, connection: &ConnectionId, note: AskedDays) -> Result<(), TableError> {
+        self.table
+            .note_asked(connection, self.id.data_type, note)
+            .await
+    }
+}
+
+/// What one try of applying an event came to.
+enum Tried {
+    Applied(Applied),
+    /// Somebody else wrote since the window was read. It would have become this.
+    Lost(Window),
 }
 
 fn is_asked(window: &Window) -> bool {
