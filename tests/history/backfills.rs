@@ -158,7 +158,8 @@ async fn backfills_of_gaps_go_in_time_and_the_others_stay() {
         ended(&gaps),
         Some(Ended {
             at_ms: NOW,
-            refused
+            refused,
+            permission_refused: false,
         })
     );
     assert_eq!(ended(&wanted), None);
@@ -245,7 +246,7 @@ async fn a_person_without_a_past_is_not_asked_for_five_years_of_it() {
     let ledger = Ledger::start().await;
     let strava = ProviderHistory::of(&Provider::new("STRAVA").unwrap());
     let types = BTreeSet::from([DataType::Activity]);
-    let plan = Plan::first(&connection("a"), strava, &types, NOW, None, NOW).unwrap();
+    let plan = Plan::first(&connection("a"), strava, &types, NOW, None, 28, NOW).unwrap();
     let windows = ledger.planned(&plan).await;
     let (mut asked, by) = (0, worker("w"));
     for window in &windows {

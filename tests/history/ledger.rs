@@ -40,16 +40,13 @@ impl Ledger {
         let folder = tempfile::tempdir().unwrap();
         #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
         let other = std::env::var("TERRARIUM_TEST_DYNAMODB_URL").ok();
-        let (database, url, table_name) = match other {
-            Some(url) => {
-                let own = folder.path().file_name().unwrap().to_str().unwrap();
-                (None, url, format!("terrarium{own}"))
-            }
-            None => {
-                let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
-                let url = database.url.clone();
-                (Some(database), url, TABLE_NAME.to_owned())
-            }
+        let (database, url, table_name) = if let Some(url) = other {
+            let own = folder.path().file_name().unwrap().to_str().unwrap();
+            (None, url, format!("terrarium{own}"))
+        } else {
+            let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
+            let url = database.url.clone();
+            (Some(database), url, TABLE_NAME.to_owned())
         };
         let client = dynamodb_client(&url).unwrap();
         let table = Table::new(client.clone(), &table_name);
@@ -126,7 +123,7 @@ pub(crate) fn span(from: &str, until: &str) -> Span {
 /// A plan of daily data.
 pub(crate) fn plan(name: &str, from: &str, until: &str) -> Plan {
     let types = BTreeSet::from([DataType::Daily]);
-    Plan::on_demand(&connection(name), span(from, until), &types, NOW)
+    Plan::on_demand(&connection(name), &[span(from, until)], &types, NOW)
 }
 
 /// Runs `work` until it has waited `steps` times, and drops it there as if its process was killed.

@@ -22,7 +22,7 @@ use crate::{
 };
 
 const ROUNDS: usize = 5;
-const WEBHOOKS: usize = 600;
+const WEBHOOKS: usize = 900;
 const SENDERS: usize = 12;
 
 fn options(folder: &Path) -> Options {
@@ -61,7 +61,7 @@ async fn what_was_answered_with_200_survives_a_kill_at_any_moment() {
 
     for round in 0..ROUNDS {
         let (mut child, url) = Running::start("kill::a_system_to_be_killed", folder.path());
-        let goal = answered.load(Ordering::SeqCst) + dice.random_range(1..WEBHOOKS / ROUNDS / 2);
+        let goal = answered.load(Ordering::SeqCst) + dice.random_range(1..WEBHOOKS / ROUNDS / 3);
         let senders: Vec<_> = (0..SENDERS)
             .map(|_| {
                 let (waiting, answered) = (Arc::clone(&waiting), Arc::clone(&answered));
@@ -82,7 +82,7 @@ async fn what_was_answered_with_200_survives_a_kill_at_any_moment() {
             );
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        tokio::time::sleep(Duration::from_micros(dice.random_range(0..400_000))).await;
+        tokio::time::sleep(Duration::from_micros(dice.random_range(0..60_000))).await;
         child.kill();
         for sender in senders {
             sender.await.unwrap();

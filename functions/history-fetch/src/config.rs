@@ -5,10 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use aws_sdk_sqs::Client as SqsClient;
 use aws_types::SdkConfig;
-use domain::{
-    message::{EventMessage, HistoryMessage},
-    pacing::Quotas,
-};
+use domain::message::{EventMessage, HistoryMessage};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use runtime::{
@@ -20,9 +17,9 @@ use runtime::{
 };
 use secrecy::ExposeSecret as _;
 use store::{archive::Archive, table::Table};
-use terra_client::api::{self, BaseUrl, InvalidSettings, Jitter, TerraClient, Via};
+use terra_client::api::{self, BaseUrl, InvalidSettings, Jitter, TerraClient};
 
-use crate::connected::Supported;
+use crate::{connected::Supported, fetch::FetchSettings};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -41,10 +38,8 @@ const API_KEY: &str = "api_key";
 /// | `HISTORY_QUEUE_URL` | our own jobs | required |
 /// | `TERRA_CREDENTIALS_ARN` or `TERRA_CREDENTIALS` | `{"dev_id": "…", "api_key": "…"}` | required |
 /// | `TERRA_API_URL` | Terra's API | Terra's own |
-/// | `HISTORY_MAX_DAYS` | how far back a first backfill goes at most | the provider's reach |
-/// | `FETCH_VIA` | `answer` or `webhook`: how data are to come, see [`App::via`] | `answer` |
 ///
-/// and those of [`Sink::from_settings`] and [`runtime::aws::sdk_config`].
+/// and those of [`FetchSettings::from_settings`], [`Sink::from_settings`] and [`runtime::aws::sdk_config`].
 #[derive(Debug)]
 pub struct Config {
     table_name: String,
@@ -53,8 +48,7 @@ pub struct Config {
     history_queue_url: String,
     credentials: SecretSource,
     terra_api_url: BaseUrl,
-    via: Via,
-    max_days: Option<u32>,
+    fetch: FetchSettings,
     metrics: Sink,
     sdk: SdkConfig,
 }
@@ -72,16 +66,7 @@ impl Config {
         let history_queue_url = settings.required_url("HISTORY_QUEUE_URL");
         let credentials = SecretSource::from_settings(&mut settings, "TERRA_CREDENTIALS");
         let terra_api_url = settings.or_default("TERRA_API_URL", "an https address", BaseUrl::API);
-        let via = settings.or_default("FETCH_VIA", "answer or webhook", "answer".to_owned());
-        let via = match via.as_str() {
-            "answer" => Some(Via::Answer),
-            "webhook" => Some(Via::Webhook),
-            other => {
-                settings.refuse("FETCH_VIA", format!("is {other:?}"), "answer or webhook");
-                None
-            }
-        };
-        let max_days = settings.optional("HISTORY_MAX_DAYS", "a number of days");
+        let fetch = FetchSettings::from_settings(&mut settings);
         let metrics = Sink::from_settings(&mut settings);
         let sdk = aws::sdk_config(&mut settings);
         settings.finish(|| {
@@ -92,8 +77,7 @@ impl Config {
                 history_queue_url: history_queue_url?,
                 credentials: credentials?,
                 terra_api_url,
-                via: via?,
-                max_days,
+                fetch,
                 metrics,
                 sdk: sdk?,
             })
@@ -113,14 +97,8 @@ pub struct App {
     pub backfill_events: Queue<EventMessage>,
     /// Our own jobs.
     pub jobs: Queue<HistoryMessage>,
-    /// How fast Terra may be asked, by everybody together.
-    pub quotas: Quotas,
-    /// How data are to come. In the answer, unless set otherwise: the window then knows at once
-    /// what it got. As webhooks, Terra has more time for slow providers, but only silence tells
-    /// that nothing comes.
-    pub via: Via,
-    /// How far back a first backfill goes at most, where the provider has more. Unit: days.
-    pub max_days: Option<u32>,
+    /// How history is fetched.
+    pub fetch: FetchSettings,
     /// How long after a connection was made an empty answer is not believed: Terra fetches some
     /// history by itself first, and has nothing to give meanwhile (FACTS section 4).
     pub trust_empty_after: Duration,
@@ -183,9 +161,7 @@ impl App {
             terra: terra_client(terra).context("cannot make the client of Terra's API")?,
             backfill_events: Queue::sqs(sqs.clone(), config.backfill_events_queue_url),
             jobs: Queue::sqs(sqs, config.history_queue_url),
-            quotas: Quotas::default(),
-            via: config.via,
-            max_days: config.max_days,
+            fetch: config.fetch,
             trust_empty_after: TRUST_EMPTY_AFTER,
             spread: SPREAD,
             clock,

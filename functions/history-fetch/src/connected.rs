@@ -101,7 +101,8 @@ pub(crate) async fn plan_first(
         history,
         &supported,
         connected_at_ms,
-        app.max_days,
+        app.fetch.max_days,
+        app.fetch.via.max_request_days(),
         now_ms,
     );
     let Some(plan) = plan else {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{
     connection::{ConnectionId, Status},
     history::{
-        backfill::{Backfill, Plan},
+        backfill::Plan,
         coverage::{Known, Outage},
         day::{self, DAY_MS},
         gap::{self, Peers, Quiet, Signs},
@@ -17,7 +17,7 @@ use domain::{
 };
 use models::data::DataType;
 use runtime::metrics::{Dimension, Metrics};
-use store::table::connections::StoredConnection;
+use store::table::connections::{CONNECTION_SHARDS, StoredConnection};
 use tracing::{info, warn};
 
 use crate::{
@@ -27,15 +27,8 @@ use crate::{
     reconcile::{CONNECTIONS_PER_JOB, some_failed},
 };
 
-/// How far back gaps are looked for: what is older is the first backfill's, and reading all of it
-/// every few hours would cost more than it could find. Unit: days.
-const LOOK_BACK_DAYS: i64 = 45;
-/// How often what the first backfill could not get is asked for again: after a day, two, four, … so
-/// that the last try is a month after it.
-const TRIES_OF_THE_PAST: u32 = 5;
-
 /// Notes when webhooks last came, and times in which none did.
-pub(crate) async fn note_silence(app: &App) -> Result<(), HistoryError> {
+async fn note_silence(app: &App) -> Result<(), HistoryError> {
     let now_ms = app.now_ms();
     let known = app.table.outage_log().await?;
     let after_ms = known.webhook_at_ms.unwrap_or(now_ms - DAY_MS);
@@ -49,19 +42,42 @@ pub(crate) async fn note_silence(app: &App) -> Result<(), HistoryError> {
     Ok(())
 }
 
+/// Queues a look at every connection; now and then, all the way back.
+pub(crate) async fn find(app: &App) -> Result<(), HistoryError> {
+    note_silence(app).await?;
+    let now_ms = app.now_ms();
+    let whole = app.table.looks().await?.is_whole_due(now_ms);
+    let jobs: Vec<_> = (0..CONNECTION_SHARDS)
+        .map(|shard| HistoryMessage::FindGapsOf {
+            shard,
+            after: None,
+            whole,
+        })
+        .collect();
+    app.queue(&jobs).await?;
+    if whole {
+        app.table.note_whole_look(now_ms).await?;
+    }
+    Ok(())
+}
+
 /// Looks at some connections of a shard, and queues a look at the next ones.
 pub(crate) async fn find_in_shard(
     app: &App,
     shard: u8,
     after: Option<ConnectionId>,
+    whole: bool,
 ) -> Result<(), HistoryError> {
     let ids = app
         .table
         .connection_ids(shard, after.as_ref(), CONNECTIONS_PER_JOB)
         .await?;
-    let mut connections = Vec::with_capacity(ids.len());
+    let (mut connections, mut results) = (Vec::with_capacity(ids.len()), Vec::new());
     for id in &ids {
-        connections.extend(app.table.connection(id).await?);
+        match app.table.connection(id).await {
+            Ok(connection) => connections.extend(connection),
+            Err(error) => results.push(Err(error.into())),
+        }
     }
     let log = app.table.outage_log().await?;
     let mut seen = Peers::default();
@@ -76,8 +92,8 @@ pub(crate) async fn find_in_shard(
         webhook_at_ms: log.webhook_at_ms,
         peers: app.table.note_peers(&seen).await?,
         shard,
+        whole,
     };
-    let mut results = Vec::new();
     let mut quiet = BTreeMap::<&'static str, u64>::new();
     for connection in &connections {
         let result = Box::pin(look(app, connection, &around)).await;
@@ -95,7 +111,11 @@ pub(crate) async fn find_in_shard(
     if ids.len() == CONNECTIONS_PER_JOB {
         let after = ids.last().cloned();
         app.jobs
-            .send(&HistoryMessage::FindGapsOf { shard, after })
+            .send(&HistoryMessage::FindGapsOf {
+                shard,
+                after,
+                whole,
+            })
             .await?;
     }
     Ok(())
@@ -108,6 +128,8 @@ struct Around<'a> {
     /// Of the shards that come later, as they stood in the round before.
     peers: Peers,
     shard: u8,
+    /// Whether to look all the way back.
+    whole: bool,
 }
 
 /// Asks for what a connection lacks; tells whether it has gone quiet.
@@ -121,7 +143,7 @@ async fn look(
         return Ok(None);
     };
     let history = ProviderHistory::of(provider);
-    let refused = refused_types(app, &connection.id, now_ms).await?;
+    let refused = refused_lately(app, &connection.id, now_ms).await?;
     if state.status() == Status::Active {
         let first = app
             .table
@@ -129,8 +151,7 @@ async fn look(
             .await?;
         match first {
             Some(first) if first.created => {
-                ask_for_gaps(app, connection, history, &refused, around).await?;
-                ask_again(app, first).await?;
+                ask_for_gaps(app, connection, history, &refused.types, around).await?;
             }
             // Its `auth` may have been lost: nobody else plans it then.
             _ => plan_first(app, connection).await?,
@@ -140,10 +161,9 @@ async fn look(
     let peers_data_at_ms = around
         .peers
         .newest_beside(provider, around.shard, data_at_ms);
-    let refused = !refused.is_empty();
     let signs = Signs::of(
         state,
-        refused,
+        refused.permission,
         peers_data_at_ms,
         around.webhook_at_ms,
         now_ms,
@@ -166,8 +186,9 @@ async fn ask_for_gaps(
     around: &Around<'_>,
 ) -> Result<(), HistoryError> {
     let now_ms = app.now_ms();
-    let from = day::plus(day::earliest_on_earth(now_ms), -LOOK_BACK_DAYS);
-    let known = app.table.known_days(connection, Some(from), now_ms).await?;
+    let from = day::plus(day::earliest_on_earth(now_ms), -gap::LOOK_BACK_DAYS);
+    let from = (!around.whole).then_some(from);
+    let known = app.table.known_days(connection, from, now_ms).await?;
     let types: BTreeMap<DataType, Known<'_>> = known
         .iter()
         .map(|(&data_type, days)| (data_type, days.known(around.outages)))
@@ -175,7 +196,10 @@ async fn ask_for_gaps(
     let wanted = gap::wanted(&types, history, connection.state.status(), refused, now_ms);
     let mut won = BTreeMap::new();
     for (data_type, days) in wanted {
-        let days: BTreeSet<_> = days.into_iter().filter(|day| *day >= from).collect();
+        let days = days.into_iter();
+        let days = days
+            .filter(|day| from.is_none_or(|from| *day >= from))
+            .collect();
         let days = app
             .table
             .claim_days(&connection.id, data_type, &days, now_ms)
@@ -195,45 +219,25 @@ async fn ask_for_gaps(
     Ok(())
 }
 
-/// Asks for what the first backfill could not get: Terra was down for longer than its windows wait, or
-/// the connection had ended and came back. Each further try waits twice as long.
-async fn ask_again(app: &App, first: Backfill) -> Result<(), HistoryError> {
-    let now_ms = app.now_ms();
-    let before = day::plus(day::earliest_on_earth(now_ms), -LOOK_BACK_DAYS);
-    let mut earlier = first;
-    for number in 1..=TRIES_OF_THE_PAST {
-        let Some(done) = earlier.done.as_ref().filter(|done| !done.missed.is_empty()) else {
-            return Ok(());
-        };
-        let connection = &earlier.plan.connection;
-        let id = BackfillId::again(connection, number);
-        match app.table.backfill(&id).await? {
-            Some(known) if known.created => earlier = known,
-            _ => {
-                let pause_ms = DAY_MS << (number - 1);
-                let plan = Plan::again(&earlier, number, before, now_ms);
-                if let Some(plan) = plan.filter(|_| now_ms >= done.at_ms + pause_ms) {
-                    app.table.plan_backfill(&plan).await?;
-                    info!(backfill_id = %id, connection_id = %connection, "what was missed is asked for again");
-                }
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
+/// What was refused for good by backfills that ended lately.
+#[derive(Default)]
+struct RefusedLately {
+    types: BTreeSet<DataType>,
+    /// Whether any of it was for want of a permission.
+    permission: bool,
 }
 
-/// Types that were refused for good by a backfill that ended lately.
-async fn refused_types(
+async fn refused_lately(
     app: &App,
     connection: &ConnectionId,
     now_ms: i64,
-) -> Result<BTreeSet<DataType>, HistoryError> {
-    let mut refused = BTreeSet::new();
-    for listed in app.table.backfill_list(connection).await? {
-        let lately = listed.ended.as_ref();
-        let lately = lately.and_then(|ended| ended.refused_lately(now_ms));
-        refused.extend(lately.into_iter().flatten());
+) -> Result<RefusedLately, HistoryError> {
+    let mut refused = RefusedLately::default();
+    let listed = app.table.backfill_list(connection).await?;
+    for ended in listed.into_iter().filter_map(|listed| listed.ended) {
+        let types = ended.refused_lately(now_ms);
+        refused.types.extend(types.into_iter().flatten());
+        refused.permission |= ended.permission_refused_lately(now_ms);
     }
     Ok(refused)
 }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use domain::message::HistoryMessage;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
 use runtime::batch::{self, Received};
 use serde::Deserialize;
 use serde_json::Value;
-use store::table::connections::CONNECTION_SHARDS;
 use tracing::info;
 
 use crate::{
@@ -17,11 +16,15 @@ use crate::{
     connected,
     error::HistoryError,
     gaps, pace, reconcile, requests,
-    work::{Worked, work},
+    work::{LAST_START, Worked, work},
 };
 
 /// Messages of a batch handled at once.
 const CONCURRENT_JOBS: usize = 2;
+
+/// How long a look for work begins windows: the schedule brings the next one a minute later, so that two
+/// of them overlap and no more, whatever there is to do.
+const LOOK: SignedDuration = SignedDuration::from_secs(60).saturating_add(LAST_START);
 
 /// When the invocation ends at the latest.
 pub type Deadline = Timestamp;
@@ -91,6 +94,7 @@ pub async fn run(
 ) -> Result<(), HistoryError> {
     match job {
         HistoryMessage::Work => {
+            let until = until.min((app.clock)() + LOOK);
             let mut all = 0;
             loop {
                 let Worked {
@@ -125,16 +129,12 @@ pub async fn run(
             shard,
             after,
         } => Box::pin(reconcile::end_missing(app, sweep_ms, shard, after)).await,
-        HistoryMessage::FindGaps => {
-            gaps::note_silence(app).await?;
-            let jobs: Vec<_> = (0..CONNECTION_SHARDS)
-                .map(|shard| HistoryMessage::FindGapsOf { shard, after: None })
-                .collect();
-            Ok(app.queue(&jobs).await?)
-        }
-        HistoryMessage::FindGapsOf { shard, after } => {
-            Box::pin(gaps::find_in_shard(app, shard, after)).await
-        }
+        HistoryMessage::FindGaps => gaps::find(app).await,
+        HistoryMessage::FindGapsOf {
+            shard,
+            after,
+            whole,
+        } => Box::pin(gaps::find_in_shard(app, shard, after, whole)).await,
         HistoryMessage::Connected { terra_user_id } => {
             Box::pin(connected::first_backfill_of(app, &terra_user_id)).await
         }

@@ -16,6 +16,7 @@ mod config;
 mod connected;
 mod done;
 mod error;
+mod fetch;
 mod gaps;
 mod handler;
 mod pace;
@@ -28,6 +29,7 @@ pub use self::{
     config::{App, Clock, Config, TRUST_EMPTY_AFTER, terra_client},
     connected::Supported,
     error::HistoryError,
+    fetch::{FetchSettings, FetchVia, InvalidFetchVia},
     handler::{Deadline, Trigger, handle, run},
     work::{Worked, work},
 };

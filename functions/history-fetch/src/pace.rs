@@ -28,7 +28,7 @@ pub(crate) struct Allowance {
 /// Takes up to `calls` calls for the account.
 pub(crate) async fn allowance(app: &App, calls: u32) -> Result<Allowance, HistoryError> {
     let now = (app.clock)();
-    let quota = app.quotas.account;
+    let quota = app.fetch.quotas.account;
     let most = calls.clamp(1, quota.burst());
     let take = |bucket: Option<Bucket>| {
         let bucket = bucket.unwrap_or_default();
@@ -60,7 +60,7 @@ pub(crate) async fn give_back(app: &App, allowance: Allowance) -> Result<(), His
     }
     let give = |bucket: Option<Bucket>| {
         let bucket = bucket.unwrap_or_default();
-        (bucket.given_back(app.quotas.account, left), ())
+        (bucket.given_back(app.fetch.quotas.account, left), ())
     };
     let (limit, paced) = place_of_account();
     let table = &app.table;
@@ -72,7 +72,7 @@ pub(crate) async fn give_back(app: &App, allowance: Allowance) -> Result<(), His
 /// Counts a call that does not wait for its turn, because it is one of few: a page of a list, a
 /// question about one user. The windows of the backfills wait for it.
 pub(crate) async fn note_call(app: &App) -> Result<(), HistoryError> {
-    let (now, quota) = ((app.clock)(), app.quotas.account);
+    let (now, quota) = ((app.clock)(), app.fetch.quotas.account);
     let draw = |bucket: Option<Bucket>| {
         let bucket = bucket.unwrap_or_default();
         (bucket.overdrawn(quota, now, 1), ())
@@ -152,7 +152,7 @@ pub(crate) async fn take(
     ask: &Ask<'_>,
 ) -> Result<Option<Empty>, HistoryError> {
     let now = (app.clock)();
-    for demand in app.quotas.demands(ask) {
+    for demand in app.fetch.quotas.demands(ask) {
         let Some((limit, paced)) = place(&demand.scope, connection) else {
             continue;
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::{
     connection::{Connection, Status},
     history::{
+        cut,
         day::DAY_MS,
         window::{
             Event, Skip, State, Window, WindowId, WorkerId,
@@ -179,7 +180,7 @@ async fn ask_terra(
         provider,
         data_type: window.id().data_type,
         range,
-        via: app.via,
+        via: via(app, &window),
         samples: Samples::With,
     };
     let answered = app.terra.data(&request).await;
@@ -220,13 +221,25 @@ async fn ask_terra(
         })) => accepted(app, worker, held, user, reference).await,
         // Nothing ties webhooks to it; they are stored all the same when they come.
         Ok(DataAnswer::Accepted(_)) => {
-            let wait = (app.via == Via::Webhook).then_some(Duration::from_hours(1));
+            let wait = (request.via == Via::Webhook).then_some(Duration::from_hours(1));
             apply(app, held, set_back(Reason::NoAnswer, wait)).await
         }
         Ok(DataAnswer::Processing { retry_after }) => {
             apply(app, held, set_back(Reason::Processing, retry_after)).await
         }
         Err(error) => refused(app, worker, &window, held, user, &error).await,
+    }
+}
+
+/// How a window's data are to come. A large request is never answered otherwise than by webhook; and of
+/// one that Terra took and sent nothing for, more than once, the answer itself says that there is nothing.
+fn via(app: &App, window: &Window) -> Via {
+    if cut::is_large(window.request()) {
+        Via::Webhook
+    } else if window.silences() > 1 {
+        Via::Answer
+    } else {
+        app.fetch.via.via()
     }
 }
 

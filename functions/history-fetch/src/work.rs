@@ -24,7 +24,7 @@ const BATCH: usize = 64;
 /// that it does not ask a person's provider for several things at once; another worker may.
 const CONCURRENT_BACKFILLS: usize = 8;
 /// Nothing new is begun so shortly before the end: the longest that one window takes.
-const LAST_START: SignedDuration = SignedDuration::from_secs(100);
+pub(crate) const LAST_START: SignedDuration = SignedDuration::from_secs(100);
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -7,13 +7,13 @@ use domain::{
     pacing::{Quota, Quotas},
 };
 use futures::future::BoxFuture;
-use history_fetch::{App, Trigger};
+use history_fetch::{App, FetchSettings, Trigger};
 use jiff::SignedDuration;
 use runtime::{
     queue::local::{Clock, LocalQueues, sqs_event, succeeded},
     telemetry::Chain,
 };
-use terra_client::api::{self, Via};
+use terra_client::api;
 use tracing::{error, warn};
 
 use crate::system::{HISTORY_QUEUE, keeping_hidden};
@@ -29,12 +29,8 @@ const LONG_POLL: Duration = Duration::from_secs(20);
 pub struct HistoryOptions {
     /// Where Terra's API is, and as whom it is asked.
     pub terra: api::Settings,
-    /// How fast it may be asked.
-    pub quotas: Quotas,
-    /// How data are to come.
-    pub via: Via,
-    /// How far back a first backfill goes at most. Unit: days.
-    pub max_days: Option<u32>,
+    /// How it is asked.
+    pub fetch: FetchSettings,
     /// See [`App::trust_empty_after`].
     pub trust_empty_after: Duration,
     /// When what is done; never, where somebody else sees to it.
@@ -55,12 +51,10 @@ pub struct Schedule {
 impl HistoryOptions {
     /// Against Terra itself: its limits, and the template's schedules, but for the work, which costs
     /// nothing here to look for.
-    pub fn new(terra: api::Settings) -> Self {
+    pub fn new(terra: api::Settings, fetch: FetchSettings) -> Self {
         Self {
             terra,
-            quotas: Quotas::default(),
-            via: Via::Answer,
-            max_days: None,
+            fetch,
             trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
             schedule: Some(Schedule {
                 work: Duration::from_secs(2),
@@ -75,13 +69,15 @@ impl HistoryOptions {
         let account = Quota::rolling_hour(360_000, 50);
         Self {
             terra,
-            quotas: Quotas {
-                account,
-                ..Quotas::default()
+            fetch: FetchSettings {
+                // Its people have three months.
+                max_days: Some(365),
+                quotas: Quotas {
+                    account,
+                    ..Quotas::default()
+                },
+                ..FetchSettings::default()
             },
-            via: Via::Answer,
-            // Its people have three months.
-            max_days: Some(365),
             // It has everything at once.
             trust_empty_after: Duration::ZERO,
             schedule: Some(Schedule {

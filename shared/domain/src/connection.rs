@@ -113,6 +113,9 @@ pub struct Member {
     /// The newest data, to the minute. Unit: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_at_ms: Option<i64>,
+    /// The oldest that is known of it: an event of its life, or data. Unit: Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known_since_ms: Option<i64>,
     /// The provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<Register<Provider>>,
@@ -135,6 +138,11 @@ pub struct Member {
 }
 
 impl Member {
+    fn oldest_ms(&self) -> Option<i64> {
+        let life = self.life.as_ref().map(|life| life.version.ordering_ts_ms);
+        oldest([self.known_since_ms, life, self.data_at_ms])
+    }
+
     pub(crate) fn status(&self) -> Status {
         match &self.life {
             None => Status::Active,
@@ -179,6 +187,7 @@ impl Join for Member {
         Self {
             life: self.life.join(other.life),
             data_at_ms: self.data_at_ms.max(other.data_at_ms),
+            known_since_ms: oldest([self.known_since_ms, other.known_since_ms]),
             provider: self.provider.join(other.provider),
             reference_id: self.reference_id.join(other.reference_id),
             scopes: self.scopes.join(other.scopes),
@@ -187,6 +196,10 @@ impl Join for Member {
             replaces: self.replaces.into_iter().chain(other.replaces).collect(),
         }
     }
+}
+
+fn oldest(times: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
+    times.into_iter().flatten().min()
 }
 
 /// The state of a connection.
@@ -199,7 +212,8 @@ pub struct Connection {
 
 impl Connection {
     /// A connection of one member.
-    pub fn of_member(id: TerraUserId, member: Member) -> Self {
+    pub fn of_member(id: TerraUserId, mut member: Member) -> Self {
+        member.known_since_ms = member.oldest_ms();
         Self {
             members: BTreeMap::from([(id, member)]),
         }
@@ -282,16 +296,9 @@ impl Connection {
             .max()
     }
 
-    /// Since when it is known to be: the oldest that is known of the life of any of its Terra users,
-    /// else its data. Of one user only the newest event is remembered, so it may have begun before.
-    /// Unit: Unix milliseconds.
+    /// Since when it is known to be, under whichever Terra user id. Unit: Unix milliseconds.
     pub fn connected_at_ms(&self) -> Option<i64> {
-        let lives = self
-            .members
-            .values()
-            .filter_map(|member| member.life.as_ref());
-        let oldest = lives.map(|life| life.version.ordering_ts_ms).min();
-        oldest.or_else(|| self.data_at_ms())
+        oldest(self.members.values().map(Member::oldest_ms))
     }
 
     /// When it ended; `None` while it has not. Unit: Unix milliseconds.
@@ -418,6 +425,13 @@ mod tests {
         let imported = Connection::of_member(user(1), data);
         assert_eq!(imported.connected_at_ms(), Some(7));
         assert_eq!(Connection::default().connected_at_ms(), None);
+    }
+
+    #[test]
+    fn an_error_does_not_make_it_younger() {
+        let began = Connection::of_member(user(1), life(10, Status::Active));
+        let failing = Connection::of_member(user(1), life(90, Status::Failing));
+        assert_eq!(failing.join(began).connected_at_ms(), Some(10));
     }
 
     #[test]

@@ -78,6 +78,9 @@ pub enum HistoryMessage {
         shard: u8,
         /// The connection to go on behind.
         after: Option<ConnectionId>,
+        /// Whether to look all the way back.
+        #[serde(default)]
+        whole: bool,
     },
     /// Somebody connected: fetch their past, once.
     Connected {

@@ -311,6 +311,15 @@ impl Default for Quotas {
 }
 
 impl Quotas {
+    /// Bounds the calls of all users of a provider together, where they share credentials with a limit of
+    /// their own. A twentieth of an hour's calls may be made at once.
+    pub fn share(&mut self, provider: Provider, calls_per_hour: NonZeroU32) {
+        let limit = calls_per_hour.get();
+        let burst = limit.div_ceil(20).max(MOST_CALLS_PER_REQUEST);
+        self.providers.entry(provider).or_default().shared =
+            Some(Quota::rolling_hour(limit, burst));
+    }
+
     /// What `ask` draws, and from which buckets.
     pub fn demands(&self, ask: &Ask<'_>) -> Vec<Demand> {
         let mut demands = vec![Demand {
@@ -343,12 +352,15 @@ impl Quotas {
     }
 }
 
+/// The most of [`provider_calls`].
+const MOST_CALLS_PER_REQUEST: u32 = 4;
+
 /// How many calls at the provider one request to Terra becomes (FACTS section 6): at WHOOP one for
 /// activity and athlete, two for sleep, four for daily. One where nothing is known.
 pub fn provider_calls(provider: &Provider, data_type: Option<DataType>) -> u32 {
     match (provider.as_str(), data_type) {
         ("WHOOP", Some(DataType::Sleep)) => 2,
-        ("WHOOP", Some(DataType::Daily)) => 4,
+        ("WHOOP", Some(DataType::Daily)) => MOST_CALLS_PER_REQUEST,
         _ => 1,
     }
 }

@@ -67,6 +67,8 @@ text_id! {
 
 /// Before the name of a request.
 const FETCHED: &str = "fetched~";
+/// What the trace id of a webhook begins with that we send to our own intake, to see whether it works.
+pub const PROBE: &str = "doctor-";
 
 impl WebhookId {
     /// The trace id when there is a usable one, else SHA-256 over reference and body
@@ -91,6 +93,11 @@ impl WebhookId {
     /// Whether Terra was asked for it. Terra's own trace ids are UUIDs.
     pub fn is_fetched(&self) -> bool {
         self.0.starts_with(FETCHED)
+    }
+
+    /// Whether Terra sent it by itself: nobody asked for it, and it is no probe of our own.
+    pub fn is_unasked(&self) -> bool {
+        !self.is_fetched() && !self.0.starts_with(PROBE)
     }
 
     /// The id of a second webhook that came under a trace id already used for another body.

@@ -25,6 +25,7 @@ use domain::{
     },
     message::HistoryMessage,
 };
+use history_fetch::{FetchSettings, FetchVia};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use models::{data::DataType, ids::TerraUserId};
 use simulator::{
@@ -33,7 +34,7 @@ use simulator::{
 };
 use store::table::connections::{Alias, StoredConnection};
 use tempfile::TempDir;
-use terra_client::api::{Settings, Via};
+use terra_client::api::Settings;
 use terrarium::{
     history::HistoryOptions,
     system::{HISTORY_DEAD_LETTERS, System},
@@ -74,7 +75,7 @@ pub(crate) const TYPES: [(DataType, Kind); 6] = [
 pub(crate) struct Wish {
     pub(crate) people: TruthSettings,
     pub(crate) faults: Faults,
-    pub(crate) via: Via,
+    pub(crate) via: FetchVia,
     pub(crate) trust_empty_after: Duration,
     pub(crate) max_days: Option<u32>,
 }
@@ -84,7 +85,7 @@ impl Wish {
         Self {
             people,
             faults: Faults::none(),
-            via: Via::Answer,
+            via: FetchVia::Answer,
             trust_empty_after: Duration::ZERO,
             max_days: None,
         }
@@ -121,10 +122,8 @@ impl Past {
         tokio::spawn(axum::serve(listener, api.router()).into_future());
 
         let history = HistoryOptions {
-            via: wish.via,
-            max_days: wish.max_days,
             trust_empty_after: wish.trust_empty_after,
-            ..history_options(&format!("{url}/api/v2"))
+            ..history_options(&format!("{url}/api/v2"), wish.via, wish.max_days)
         };
         let folder = tempfile::tempdir().unwrap();
         let system = start(folder.path(), &history, reading(&clock)).await;
@@ -168,7 +167,7 @@ impl Past {
         let begun = Instant::now();
         let orders = year::Orders {
             api_url: self.history.terra.base_url.to_string(),
-            max_days: self.history.max_days,
+            max_days: self.history.fetch.max_days,
             trust_empty_after: self.history.trust_empty_after,
             now_ms: self.now().as_millisecond(),
         };
@@ -318,7 +317,7 @@ impl Past {
         let now_ms = self.now().as_millisecond();
         let known = table.known_days(connection, None, now_ms).await.unwrap();
         let outages = table.outages().await.unwrap();
-        let Some(days) = known.get(&data_type) else {
+        let Some(days) = known.get(&data_type).filter(|days| !days.refused) else {
             return BTreeMap::new();
         };
         // A day of a type without a record every day may wait a week for others to be asked with.
@@ -362,16 +361,21 @@ async fn start(
 }
 
 /// How a stand-in Terra at `api_url` is asked, by nobody's schedule.
-fn history_options(api_url: &str) -> HistoryOptions {
+fn history_options(api_url: &str, via: FetchVia, max_days: Option<u32>) -> HistoryOptions {
     let mut terra = Settings::new(DEV_ID, API_KEY.into());
     terra.base_url = api_url.parse().unwrap();
     // What a stand-in leaves hanging is given up soon: this clock is the machine's.
     terra.timeouts.answer = Duration::from_secs(2);
     terra.timeouts.read = Duration::from_secs(2);
     terra.bounds.data_bytes = 4 << 20;
+    let fetch = FetchSettings {
+        via,
+        max_days,
+        ..FetchSettings::default()
+    };
     HistoryOptions {
         schedule: None,
-        ..HistoryOptions::new(terra)
+        ..HistoryOptions::new(terra, fetch)
     }
 }
 

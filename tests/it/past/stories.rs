@@ -8,13 +8,13 @@ use domain::{
     },
     message::HistoryMessage,
 };
+use history_fetch::FetchVia;
 use jiff::Timestamp;
 use models::ids::WebhookId;
 use simulator::{
     DataType as Kind, TruthSettings,
     api::{Asked, Faults},
 };
-use terra_client::api::Via;
 
 use super::{DAY, HOUR, PROVIDERS, Past, Wish};
 
@@ -94,7 +94,7 @@ async fn a_connection_that_fails_for_weeks_has_its_past_when_it_works_again() {
     let first = BackfillId::first(&stored.id);
     let first = past.system().table.backfill(&first).await.unwrap().unwrap();
     let done = first.done.unwrap();
-    assert!(!done.missed.is_empty(), "its end was not waited for");
+    assert!(done.totals.skipped > 0, "its end was not waited for");
 
     assert!(past.api.set_active(&user.terra_user_id, true));
     past.live(DAY * 12, DAY * 2).await;
@@ -189,10 +189,41 @@ async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "together they take two minutes: .ci/run runs them"]
+async fn a_year_comes_as_large_requests_that_lose_and_repeat_chunks() {
+    let mut past = Past::start(Wish {
+        max_days: Some(400),
+        via: FetchVia::LargeRequest,
+        faults: Faults {
+            seed: 7,
+            chunk_missing: 0.05,
+            chunk_repeated: 0.2,
+            chunks_early: 0.3,
+            silence: 0.1,
+            ..Faults::none()
+        },
+        ..Wish::new(people(2, 1, 300))
+    })
+    .await;
+    past.live(DAY * 4, HOUR * 12).await;
+    past.api.set_faults(Faults::none());
+    past.live(DAY * 14, DAY * 2).await;
+    past.assert_complete().await;
+    past.assert_well_behaved().await;
+    let large = past
+        .api
+        .requests()
+        .into_iter()
+        .filter_map(|asked| asked.days)
+        .filter(|&(from, until)| day::between(from, until) > 300);
+    assert!(large.count() > 0, "no year was asked for at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn answers_that_come_as_webhooks_end_their_windows() {
     let mut past = Past::start(Wish {
         max_days: Some(40),
-        via: Via::Webhook,
+        via: FetchVia::Webhook,
         faults: Faults {
             seed: 5,
             chunk_missing: 0.1,

@@ -10,6 +10,7 @@ use domain::{
     connection::Status,
     history::window::{Window, retry::Reason},
 };
+use history_fetch::FetchVia;
 use jiff::Timestamp;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde::{Deserialize, Serialize};
@@ -57,9 +58,8 @@ async fn a_system_that_fetches_until_it_is_killed() {
     drop(crate::world::client());
     let orders = Orders::read(&folder);
     let history = HistoryOptions {
-        max_days: orders.max_days,
         trust_empty_after: orders.trust_empty_after,
-        ..history_options(&orders.api_url)
+        ..history_options(&orders.api_url, FetchVia::Answer, orders.max_days)
     };
     let begun = Instant::now();
     let clock = move || {

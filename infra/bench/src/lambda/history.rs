@@ -102,7 +102,7 @@ impl<'a> History<'a> {
         let span = window(now)?;
         for (_, id) in &self.people {
             let types = BTreeSet::from([DataType::Daily]);
-            let plan = Plan::on_demand(id, span, &types, now_ms);
+            let plan = Plan::on_demand(id, &[span], &types, now_ms);
             ensure!(plan.windows().len() == 1, "the days are not one window");
             let planned = self.runtime.block_on(self.table.plan_backfill(&plan))?;
             self.planned.push(planned.backfill.plan.id);

@@ -117,19 +117,20 @@ impl Dev {
         } else {
             Some(simulation::Place::take().await?)
         };
-        let (history, terra) = match &place {
-            Some(place) => {
-                let api_key = place.api_key.clone();
-                let terra = TerraAddress {
-                    url: place.url.clone(),
-                    dev_id: simulation::DEV_ID.to_owned(),
-                    api_key_file: secrets::keep_api_key(&data_dir, &api_key)?,
-                };
-                let mut settings = api::Settings::new(&terra.dev_id, api_key.into());
-                settings.base_url = place.api_url()?;
-                (Some(HistoryOptions::simulated(settings)), Some(terra))
-            }
-            None => (super::terra::real()?.map(HistoryOptions::new), None),
+        let (history, terra) = if let Some(place) = &place {
+            let api_key = place.api_key.clone();
+            let terra = TerraAddress {
+                url: place.url.clone(),
+                dev_id: simulation::DEV_ID.to_owned(),
+                api_key_file: secrets::keep_api_key(&data_dir, &api_key)?,
+            };
+            let mut settings = api::Settings::new(&terra.dev_id, api_key.into());
+            settings.base_url = place.api_url()?;
+            (Some(HistoryOptions::simulated(settings)), Some(terra))
+        } else {
+            let fetch = super::terra::fetch_settings()?;
+            let terra = super::terra::real()?;
+            (terra.map(|terra| HistoryOptions::new(terra, fetch)), None)
         };
         options.history = history;
         let system = System::start(options.clone(), Some(observer)).await?;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use domain::{message::HistoryMessage, pacing::Quotas};
+use domain::message::HistoryMessage;
 use history_fetch::App;
 use jiff::SignedDuration;
 use runtime::{
@@ -16,7 +16,6 @@ use runtime::{
     queue::{Outgoing, Queue, QueueError, Transport},
 };
 use serde_json::json;
-use terra_client::api::Via;
 
 use super::{
     access::{self, Access, now},
@@ -61,9 +60,7 @@ pub(super) async fn run(place: &Place, as_json: bool) -> anyhow::Result<()> {
                 .context("cannot make the client of Terra's API")?,
             backfill_events: Queue::new(Arc::new(Jobs::default())),
             jobs: Queue::new(Arc::clone(&jobs) as Arc<dyn Transport>),
-            quotas: Quotas::default(),
-            via: Via::Answer,
-            max_days: None,
+            fetch: terra::fetch_settings()?,
             trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
             spread: Duration::ZERO,
             clock: Arc::new(now),

@@ -7,11 +7,8 @@ use domain::history::{
     window::Window,
 };
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
-use models::ids::WebhookId;
 use store::table::{Table, connections::StoredConnection, key::Key};
 
-/// What the trace ids of webhooks begin with that `terrarium doctor` sends.
-pub(super) const OWN_TRACE: &str = "doctor-";
 /// Webhooks of a day among which one that we have not sent is looked for.
 const NEWEST: usize = 200;
 
@@ -40,8 +37,7 @@ pub(super) async fn newest_webhook_ms(
     for back in 0..days {
         let day = today.saturating_sub(back.days());
         let newest = table.webhooks_of_day(&day.to_string(), NEWEST).await?;
-        let ours = |id: &WebhookId| id.is_fetched() || id.as_str().starts_with(OWN_TRACE);
-        if let Some(newest) = newest.iter().find(|entry| !ours(&entry.webhook_id)) {
+        if let Some(newest) = newest.iter().find(|entry| entry.webhook_id.is_unasked()) {
             return Ok(Some(newest.received_at_ms));
         }
     }
@@ -64,21 +60,17 @@ pub(super) async fn why_quiet(
     let shard = Key::shard_of(&connection.id);
     let peers = table.peers().await?;
     let peers_data_at_ms = peers.newest_beside(provider, shard, state.data_at_ms());
-    let refused = refused_lately(backfills, now_ms);
+    let refused = permission_refused_lately(backfills, now_ms);
     let signs = Signs::of(state, refused, peers_data_at_ms, webhook_at_ms, now_ms);
     Ok(quiet(&signs, history, now_ms))
 }
 
-/// Whether a backfill that ended lately was refused a type for good.
-fn refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64) -> bool {
-    let refused = |backfill: &Backfill| {
-        let ended = backfill.ended();
-        let lately = ended
-            .as_ref()
-            .and_then(|ended| ended.refused_lately(now_ms));
-        lately.is_some_and(|types| !types.is_empty())
-    };
-    backfills.iter().any(|(backfill, _)| refused(backfill))
+/// Whether a backfill that ended lately lacked a permission.
+fn permission_refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64) -> bool {
+    let mut ended = backfills
+        .iter()
+        .filter_map(|(backfill, _)| backfill.ended());
+    ended.any(|ended| ended.permission_refused_lately(now_ms))
 }
 
 /// The cause, and what to do about it.
@@ -103,49 +95,5 @@ pub(super) fn told(cause: Cause) -> &'static str {
         }
         Cause::ProviderLate => "data of other people of this provider do not come either: wait",
         Cause::NothingRecorded => "everything works: the person records nothing",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use domain::{
-        connection::ConnectionId,
-        history::{
-            backfill::{Done, Plan, Totals},
-            day::DAY_MS,
-        },
-    };
-    use models::{data::DataType, ids::TerraUserId};
-
-    use super::*;
-
-    #[test]
-    fn a_refusal_counts_for_two_weeks() {
-        let connection = ConnectionId::of(&TerraUserId::new("u").unwrap());
-        let plan = Plan::gaps(
-            &connection,
-            BTreeMap::from([(
-                DataType::Sleep,
-                BTreeSet::from([jiff::civil::date(2026, 7, 1)]),
-            )]),
-            0,
-        );
-        let done = Done {
-            at_ms: 0,
-            totals: Totals::default(),
-            announcing_until_ms: 0,
-            announced: true,
-            missed: BTreeMap::new(),
-        };
-        let backfill = Backfill {
-            done: Some(done),
-            ..Backfill::new(plan.unwrap()).with_refused(DataType::Sleep)
-        };
-        let refused = [(backfill, Vec::new())];
-        assert!(refused_lately(&refused, 13 * DAY_MS));
-        assert!(!refused_lately(&refused, 15 * DAY_MS));
-        assert!(!refused_lately(&[], 0));
     }
 }

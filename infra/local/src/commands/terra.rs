@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
+use history_fetch::FetchSettings;
 use models::ids::Provider;
 use runtime::{settings::Settings, telemetry::Chain};
 use secrecy::SecretString;
@@ -64,6 +65,15 @@ pub(super) fn settings(place: &Place) -> anyhow::Result<Option<api::Settings>> {
 /// Terra as the environment names it; `None` when it does not.
 pub(super) fn real() -> anyhow::Result<Option<api::Settings>> {
     of_environment(Settings::from_env())
+}
+
+/// How history is to be fetched, as the environment says. It says the same to history-fetch.
+pub(super) fn fetch_settings() -> anyhow::Result<FetchSettings> {
+    let mut settings = Settings::from_env();
+    let fetch = FetchSettings::from_settings(&mut settings);
+    settings
+        .finish(|| Some(fetch))
+        .map_err(|error| failure::input(error.to_string()))
 }
 
 fn of_environment(mut settings: Settings) -> anyhow::Result<Option<api::Settings>> {

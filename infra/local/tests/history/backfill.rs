@@ -156,12 +156,15 @@ async fn a_backfill_is_started_once_paused_resumed_and_cancelled() {
         "--reference-id",
         "ann",
     ];
-    let daily = [&start[..], &["--type", "daily"]].concat();
-    let started = json(&ok(&[&daily[..], &["--json"]].concat()));
+    let daily = [&start[..], &["--type", "daily", "--json"]].concat();
+    let started = json(&ok(&daily));
+    let of_one_type = started[0]["backfill_id"].as_str().unwrap();
+    // Asking for one type does not take the place of the first, which is of all and is made once.
+    let started = json(&ok(&[&start[..], &["--json"]].concat()));
     assert_eq!(started[0]["started"], true);
     let id = started[0]["backfill_id"].as_str().unwrap();
-    // The first one is made once.
-    refused(&daily, 2, "has its first backfill already");
+    assert_ne!(id, of_one_type);
+    refused(&start, 2, "has its first backfill already");
 
     let status = || {
         let status = ["backfill", "status", "--data", &data, id, "--json"];
@@ -221,7 +224,7 @@ async fn progress_is_told_by_type_and_month_and_survives_a_restart() {
         .await;
     let types = BTreeSet::from([DataType::Daily]);
     let span = Span::new(ago(20), ago(10)).unwrap();
-    let plan = Plan::on_demand(&own.id, span, &types, ago_ms(10));
+    let plan = Plan::on_demand(&own.id, &[span], &types, ago_ms(10));
     folder.table.plan_backfill(&plan).await.unwrap();
     let windows = plan.windows();
     for window in &windows {
@@ -231,7 +234,7 @@ async fn progress_is_told_by_type_and_month_and_survives_a_restart() {
     assert!(matches!(check.unwrap(), Check::Announce(_)));
     let records = 3 * windows.len();
     // One more that nobody has asked for yet.
-    let waiting = Plan::on_demand(&own.id, span, &types, now_ms());
+    let waiting = Plan::on_demand(&own.id, &[span], &types, now_ms());
     folder.table.plan_backfill(&waiting).await.unwrap();
     let (_folder, data) = folder.close().await;
 
@@ -278,7 +281,7 @@ async fn what_was_given_up_is_listed_with_its_reason() {
         .connection("ann", "GARMIN", Status::Active, ago_ms(5))
         .await;
     let types = BTreeSet::from([DataType::Sleep]);
-    let plan = Plan::on_demand(&own.id, Span::of_day(ago(20)), &types, ago_ms(10));
+    let plan = Plan::on_demand(&own.id, &[Span::of_day(ago(20))], &types, ago_ms(10));
     folder.table.plan_backfill(&plan).await.unwrap();
     let [window] = &plan.windows()[..] else {
         panic!("one day is one window");

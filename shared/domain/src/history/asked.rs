@@ -164,6 +164,12 @@ impl AskedDays {
         self.months.get(&Month::of(day))
     }
 
+    /// Whether any answer ever came.
+    pub fn is_answered(&self) -> bool {
+        let mut months = self.months.values();
+        months.any(|month| !month.answered.0.is_empty() || !month.empty.0.is_empty())
+    }
+
     /// Its months, oldest first.
     pub fn into_months(self) -> impl Iterator<Item = (Month, AskedMonth)> {
         self.months.into_iter()

@@ -45,8 +45,6 @@ pub const DONE_EVENT: &str = "terrarium_backfill_done";
 pub enum Kind {
     /// All of a new connection's past; there is one per connection.
     First,
-    /// What the first one could not get; there are a few per connection.
-    Missed,
     /// Days that were found missing: a small one every other day, for ever.
     Gaps,
     /// What a person asked for.
@@ -73,7 +71,7 @@ pub struct Plan {
 impl Plan {
     /// The first backfill of a connection: all that the provider has of the `supported` types (from
     /// `/integrations/detailed`), from its reach to today, which is wherever on Earth it is latest;
-    /// and no more than `max_days`, where that is less.
+    /// and no more than `max_days`, where that is less. In requests of `max_request_days`, see [`cut`].
     ///
     /// `None`: there is nothing that could be asked for.
     pub fn first(
@@ -82,6 +80,7 @@ impl Plan {
         supported: &BTreeSet<DataType>,
         connected_at_ms: i64,
         max_days: Option<u32>,
+        max_request_days: u32,
         now_ms: i64,
     ) -> Option<Self> {
         let until = day::next(day::latest_on_earth(now_ms));
@@ -97,7 +96,7 @@ impl Plan {
             connection: connection.clone(),
             kind: Kind::First,
             planned_at_ms: now_ms,
-            max_request_days: cut::MAX_REQUEST_DAYS,
+            max_request_days,
             days,
         })
     }
@@ -129,10 +128,10 @@ impl Plan {
         })
     }
 
-    /// What a person asked for. The same wish at the same time is the same backfill.
+    /// What a person asked for: these runs of days. The same wish at the same time is the same backfill.
     pub fn on_demand(
         connection: &ConnectionId,
-        span: Span,
+        spans: &[Span],
         types: &BTreeSet<DataType>,
         now_ms: i64,
     ) -> Self {
@@ -144,29 +143,9 @@ impl Plan {
             max_request_days: cut::MAX_REQUEST_DAYS,
             days: types
                 .iter()
-                .map(|&data_type| (data_type, vec![span]))
+                .map(|&data_type| (data_type, spans.to_vec()))
                 .collect(),
         }
-    }
-
-    /// What an earlier backfill could not get, of the days before `before`: those after it the gap
-    /// finder sees. There is one of each `number`. `None`: nothing is left.
-    pub fn again(earlier: &Backfill, number: u32, before: Date, now_ms: i64) -> Option<Self> {
-        let until = |span: &Span| Span::new(span.from(), span.until().min(before)).ok();
-        let missed = earlier.done.iter().flat_map(|done| &done.missed);
-        let days: BTreeMap<_, Vec<_>> = missed
-            .map(|(&data_type, spans)| (data_type, spans.iter().filter_map(until).collect()))
-            .filter(|(_, spans): &(_, Vec<_>)| !spans.is_empty())
-            .collect();
-        let connection = &earlier.plan.connection;
-        (!days.is_empty()).then(|| Self {
-            id: BackfillId::again(connection, number),
-            connection: connection.clone(),
-            kind: Kind::Missed,
-            planned_at_ms: now_ms,
-            max_request_days: cut::MAX_REQUEST_DAYS,
-            days,
-        })
     }
 
     /// Its windows, newest days first.
@@ -269,10 +248,9 @@ pub struct Done {
     pub announcing_until_ms: i64,
     /// Whether the event was sent.
     pub announced: bool,
-    /// Days that another try may get: their windows were given up, or skipped because the connection
-    /// ended or failed.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub missed: BTreeMap<DataType, Vec<Span>>,
+    /// Whether the provider refused something for want of a permission.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub permission_refused: bool,
 }
 
 /// What matters of a backfill that is done to whoever looks at its connection again and again.
@@ -283,13 +261,25 @@ pub struct Ended {
     /// Types that were refused for good.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<DataType>,
+    /// Whether the provider refused something for want of a permission.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub permission_refused: bool,
 }
 
 impl Ended {
     /// The types that were refused, while that still says something of today: a refusal is believed
     /// for two weeks after the backfill ended.
     pub fn refused_lately(&self, now_ms: i64) -> Option<&BTreeSet<DataType>> {
-        (now_ms.saturating_sub(self.at_ms) < REFUSED_MS).then_some(&self.refused)
+        self.is_recent(now_ms).then_some(&self.refused)
+    }
+
+    /// Whether a permission was lacking, as lately as that.
+    pub fn permission_refused_lately(&self, now_ms: i64) -> bool {
+        self.permission_refused && self.is_recent(now_ms)
+    }
+
+    fn is_recent(&self, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.at_ms) < REFUSED_MS
     }
 }
 
@@ -357,6 +347,7 @@ impl Backfill {
         Some(Ended {
             at_ms: done.at_ms,
             refused: self.refused.clone(),
+            permission_refused: done.permission_refused,
         })
     }
 
@@ -381,14 +372,13 @@ impl Backfill {
     pub fn finished(&self, windows: &[Window], now_ms: i64) -> Option<Self> {
         let progress = Progress::of(&self.plan, windows);
         let over = self.done.is_none() && self.created && progress.is_complete();
+        let failed_for = |window: &Window| match window.state() {
+            State::Failed { reason, .. } => Some(*reason),
+            _ => None,
+        };
         let is_refused = |window: &&Window| {
-            matches!(
-                window.state(),
-                State::Failed {
-                    reason: Reason::NotSupported | Reason::ProviderRefused,
-                    ..
-                }
-            )
+            let reason = failed_for(window);
+            matches!(reason, Some(Reason::NotSupported | Reason::ProviderRefused))
         };
         over.then(|| Self {
             refused: windows
@@ -402,21 +392,12 @@ impl Backfill {
                 totals: progress.totals,
                 announcing_until_ms: 0,
                 announced: false,
-                missed: self.missed(windows),
+                permission_refused: windows
+                    .iter()
+                    .any(|window| failed_for(window) == Some(Reason::ProviderRefused)),
             }),
             ..self.clone()
         })
-    }
-
-    fn missed(&self, windows: &[Window]) -> BTreeMap<DataType, Vec<Span>> {
-        let mut missed = BTreeMap::<_, Vec<_>>::new();
-        // What somebody cancelled is not wanted.
-        let windows = windows.iter().filter(|_| self.order != Order::Cancel);
-        for window in windows.filter(|window| window.may_be_got_later()) {
-            let id = window.id();
-            missed.entry(id.data_type).or_default().push(id.span);
-        }
-        missed
     }
 
     /// Claims the sending of the event until `until_ms`: the state to write, or `None` when it is not

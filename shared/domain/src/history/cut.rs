@@ -15,10 +15,26 @@ use super::{
 /// The most days of one request that is to stay an ordinary one (FACTS section 4).
 pub const MAX_REQUEST_DAYS: u32 = 28;
 
-/// Windows for a run of days, newest first: neighbouring, without overlap, each within a month and
-/// small enough for its request to have at most `max_request_days` (but one day at least).
+/// The days of one large request, where history is to come by them: what is lost of one is asked for
+/// again as a whole.
+pub const LARGE_REQUEST_DAYS: u32 = 365;
+
+/// Whether Terra makes a large request of these days, whatever is asked.
+pub fn is_large(request: Span) -> bool {
+    let last = day::previous(request.until());
+    request.length_days() > MAX_REQUEST_DAYS || Month::of(request.from()) != Month::of(last)
+}
+
+/// Windows for a run of days, newest first: neighbouring, without overlap, each small enough for its
+/// request to have at most `max_request_days` (but one day at least). Each lies within a month, unless
+/// requests may be large.
 pub fn windows(span: Span, max_request_days: u32) -> Vec<Span> {
     let mut windows = Vec::new();
+    if max_request_days > MAX_REQUEST_DAYS {
+        halve_into(&mut windows, span, max_request_days);
+        windows.reverse();
+        return windows;
+    }
     for month in Month::touched_by(span) {
         if let Some(part) = month.span().intersection(span) {
             halve_into(&mut windows, part, max_request_days);
@@ -43,12 +59,11 @@ fn halve_into(windows: &mut Vec<Span>, span: Span, max_request_days: u32) {
 /// `end_date`, exclusive.
 pub fn with_overlap(span: Span) -> Span {
     let month = Month::of(span.from()).span();
-    let wider = Span::new(day::previous(span.from()), day::next(span.until()));
-    let wider = wider.ok().and_then(|wider| wider.intersection(month));
-    // A window over a boundary is nobody's plan; it is asked for as it is.
-    wider
-        .filter(|wider| wider.until() >= span.until())
-        .unwrap_or(span)
+    let wider = Span::new(day::previous(span.from()), day::next(span.until())).unwrap_or(span);
+    if is_large(span) {
+        return wider;
+    }
+    wider.intersection(month).unwrap_or(span)
 }
 
 /// Windows for the days that are missing: as [`windows`], and where a run ends at a month's
@@ -106,6 +121,25 @@ mod tests {
             windows_of_gap(last, date(2026, 4, 30), MAX_REQUEST_DAYS),
             [last]
         );
+    }
+
+    #[test]
+    fn large_windows_keep_to_no_boundary_and_overlap_over_it() {
+        let years = Span::new(date(2024, 1, 15), date(2026, 3, 1)).unwrap();
+        let windows = windows(years, LARGE_REQUEST_DAYS);
+        assert_eq!(windows.len(), 4);
+        assert_eq!(windows[0].until(), years.until());
+        for window in &windows {
+            let request = with_overlap(*window);
+            assert!(is_large(request) && request.length_days() == window.length_days() + 2);
+            assert!(request.length_days() <= LARGE_REQUEST_DAYS);
+        }
+        let days: Vec<_> = windows
+            .iter()
+            .rev()
+            .flat_map(|window| window.days())
+            .collect();
+        assert_eq!(days, years.days().collect::<Vec<_>>());
     }
 
     proptest! {

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use models::data::DataType;
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     peers::Peers,
@@ -33,6 +34,36 @@ const LULL_DAYS: i64 = 14;
 const LONG_LULL_DAYS: i64 = 60;
 /// A large batch.
 const LARGE_BATCH_DAYS: i64 = 28;
+
+/// How far back is looked: reading all of it every few hours would cost more than it could find.
+/// Unit: days.
+pub const LOOK_BACK_DAYS: i64 = 45;
+/// How often is looked all the way back: at what a first backfill could not get, at what a connection
+/// lacks that has worked again after months. Unit: milliseconds.
+const WHOLE_LOOK_MS: i64 = 7 * DAY_MS;
+
+/// When was last looked all the way back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Looks {
+    /// Unit: Unix milliseconds.
+    whole_at_ms: Option<i64>,
+}
+
+impl Looks {
+    /// Whether the look that begins now is to be one.
+    pub fn is_whole_due(self, now_ms: i64) -> bool {
+        self.whole_at_ms
+            .is_none_or(|at_ms| now_ms >= at_ms.saturating_add(WHOLE_LOOK_MS))
+    }
+
+    /// One was begun.
+    #[must_use]
+    pub fn whole(self, now_ms: i64) -> Self {
+        let whole_at_ms = self.whole_at_ms.max(Some(now_ms));
+        Self { whole_at_ms }
+    }
+}
 
 /// The days to ask for now, by type, of a connection of which this is known.
 ///

@@ -50,11 +50,6 @@ impl BackfillId {
         Self::of(connection, "first")
     }
 
-    /// Of the backfill that asks for what the first one, and those of lower numbers, could not get.
-    pub fn again(connection: &ConnectionId, number: u32) -> Self {
-        Self::of(connection, &format!("again {number}"))
-    }
-
     /// Of another backfill of a connection; the same `name` names the same one.
     pub fn of(connection: &ConnectionId, name: &str) -> Self {
         let mut hash = Sha256::new();
@@ -293,6 +288,13 @@ impl Window {
         &self.setbacks
     }
 
+    /// How often Terra took the request and what it promised did not come.
+    pub fn silences(&self) -> usize {
+        let silent =
+            |setback: &&Setback| matches!(setback.reason, Reason::NoAnswer | Reason::Incomplete);
+        self.setbacks.iter().filter(silent).count()
+    }
+
     /// When it next needs a worker: to be asked, to be taken over, or because of silence. `None`:
     /// it is final. Unit: Unix milliseconds.
     pub fn due_ms(&self) -> Option<i64> {
@@ -313,20 +315,6 @@ impl Window {
     /// Whether nothing more will happen to it.
     pub fn is_final(&self) -> bool {
         self.due_ms().is_none()
-    }
-
-    /// Whether its days were left out for a reason that may pass.
-    pub fn may_be_got_later(&self) -> bool {
-        match &self.state {
-            State::Failed { reason, .. } => !matches!(
-                reason,
-                Reason::NotSupported | Reason::BadRequest | Reason::TooLarge
-            ),
-            State::Skipped { reason, .. } => {
-                matches!(reason, Skip::ConnectionEnded | Skip::ConnectionFailing)
-            }
-            _ => false,
-        }
     }
 
     /// Terra's reference of the request under way.

@@ -17,6 +17,7 @@
 //! | pacing bucket | `PACING#<limit>#<whose>` | `PACING` | limit and whose |
 //! | outages | `HISTORY` | `OUTAGES` | there is one |
 //! | newest data of each provider | `HISTORY` | `PEERS` | there is one |
+//! | looks all the way back | `HISTORY` | `LOOKS` | there is one |
 //!
 //! The index `by_time` (`time_pk`, `time_sk`):
 //!
@@ -43,7 +44,7 @@ use domain::{
 use jiff::civil::Date;
 use models::{
     data::DataType,
-    ids::{Provider, ReferenceId, TerraUserId, WebhookId},
+    ids::{PROBE, Provider, ReferenceId, TerraUserId, WebhookId},
 };
 
 /// Partition key attribute.
@@ -274,6 +275,14 @@ impl Key {
         }
     }
 
+    /// When was last looked all the way back for missing days.
+    pub fn looks() -> Self {
+        Self {
+            pk: "HISTORY".to_owned(),
+            sk: "LOOKS".to_owned(),
+        }
+    }
+
     /// Partition of an owner's records of one type, and first and last sort key of those whose key
     /// is a date from `from` on.
     pub(crate) fn records_from(
@@ -321,12 +330,17 @@ impl Key {
         Self::webhook(&WebhookId::fetched("")).pk
     }
 
-    /// One page of a comparison of our connections with Terra's.
-    pub(crate) fn sweep_page(sweep_ms: i64, page: u32) -> Self {
+    /// What the partitions of our own probes of the intake begin with.
+    pub(crate) fn probe_prefix() -> String {
+        format!("WEBHOOK#{PROBE}")
+    }
+
+    /// Part of one page of a comparison of our connections with Terra's.
+    pub(crate) fn sweep_page(sweep_ms: i64, page: u32, part: usize) -> Self {
         let (pk, prefix) = Self::sweep_pages(sweep_ms);
         Self {
             pk,
-            sk: format!("{prefix}{page:08}"),
+            sk: format!("{prefix}{page:08}#{part:04}"),
         }
     }
 

@@ -205,18 +205,18 @@ impl Table {
         forward: bool,
     ) -> Result<Option<i64>, TableError> {
         let text = AttributeValue::S;
-        let fetched = Key::fetched_prefix();
         let mut items = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(BY_TIME)
             .key_condition_expression("time_pk = :day AND time_sk > :after")
-            .filter_expression("NOT begins_with(pk, :fetched)")
+            .filter_expression("NOT begins_with(pk, :fetched) AND NOT begins_with(pk, :probe)")
             .expression_attribute_values(":day", text(Key::webhooks_of_day(day, shard)))
             // Behind everything of that millisecond; the least text there is, for none.
             .expression_attribute_values(":after", text(format!("{after}#~")))
-            .expression_attribute_values(":fetched", text(fetched))
+            .expression_attribute_values(":fetched", text(Key::fetched_prefix()))
+            .expression_attribute_values(":probe", text(Key::probe_prefix()))
             .scan_index_forward(forward)
             .into_paginator()
             .items()

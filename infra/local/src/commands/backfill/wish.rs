@@ -6,12 +6,14 @@ use domain::{
     connection::Status,
     history::{
         backfill::{Estimate, Plan},
+        cut,
         day::{self, Span},
         reach::{Fetch, ProviderHistory},
         window::BackfillId,
     },
     pacing::Quotas,
 };
+use history_fetch::FetchSettings;
 use jiff::civil::Date;
 use models::{data::DataType, ids::Provider};
 use runtime::telemetry::Chain;
@@ -32,17 +34,18 @@ pub(super) struct Wished {
     pub(super) connection: StoredConnection,
     pub(super) plan: Plan,
     provider: Provider,
+    quotas: Quotas,
 }
 
 impl Wished {
     pub(super) fn estimate(&self) -> Estimate {
-        Estimate::of(&self.plan, &self.provider, &Quotas::default())
+        Estimate::of(&self.plan, &self.provider, &self.quotas)
     }
 
     pub(super) fn estimate_of(&self, data_type: DataType) -> Estimate {
         let mut plan = self.plan.clone();
         plan.days.retain(|other, _| *other == data_type);
-        Estimate::of(&plan, &self.provider, &Quotas::default())
+        Estimate::of(&plan, &self.provider, &self.quotas)
     }
 }
 
@@ -64,6 +67,7 @@ pub(super) async fn plans(
     } else {
         BTreeMap::new()
     };
+    let fetch = terra::fetch_settings()?;
     let mut wished = Vec::new();
     let mut reasons = Vec::new();
     for connection in connections {
@@ -82,6 +86,7 @@ pub(super) async fn plans(
             named: &named,
             supported: &supported,
             first,
+            fetch: &fetch,
             now_ms,
         };
         match wish.plan(&connection) {
@@ -89,6 +94,7 @@ pub(super) async fn plans(
                 connection,
                 plan,
                 provider,
+                quotas: fetch.quotas.clone(),
             }),
             Err(why) => reasons.push(format!("{} {why}", show::provider(&connection))),
         }
@@ -155,6 +161,13 @@ async fn supported(place: &Place) -> anyhow::Result<BTreeMap<Provider, BTreeSet<
     }
 }
 
+/// Days to ask for, so that all of a span are told of: where it ends with a month the day beyond, under
+/// which a provider may file a day's record (FACTS section 4).
+fn with_neighbours(span: Span, now_ms: i64) -> Vec<Span> {
+    let newest = day::latest_on_earth(now_ms);
+    cut::windows_of_gap(span, newest, cut::MAX_REQUEST_DAYS)
+}
+
 /// What is asked for, in the light of what is known.
 struct Wish<'a> {
     span: Option<Span>,
@@ -163,8 +176,11 @@ struct Wish<'a> {
     supported: &'a BTreeMap<Provider, BTreeSet<DataType>>,
     /// The first backfill of the connection, if there was one and it matters.
     first: Option<BackfillId>,
+    fetch: &'a FetchSettings,
     now_ms: i64,
 }
+
+const NOTHING: &str = "has nothing that could be asked for";
 
 impl Wish<'_> {
     /// The plan for a connection, or why there can be none, as the end of a sentence that begins
@@ -182,27 +198,50 @@ impl Wish<'_> {
         }
         let types = self.types(provider, history)?;
         let connected_at_ms = state.connected_at_ms().unwrap_or(self.now_ms);
-        let Some(span) = self.span else {
-            if let Some(first) = &self.first {
+        let earliest = history.first_day(connected_at_ms);
+        let span = match self.span {
+            Some(span) if span.from() < earliest => {
                 return Err(format!(
-                    "has its first backfill already, {first}: say with --from and --to what else \
-                     to ask for"
+                    "gives this person nothing before {earliest}: begin with --from {earliest}"
                 ));
             }
-            let (id, now_ms) = (&connection.id, self.now_ms);
-            let plan = Plan::first(id, history, &types, connected_at_ms, None, now_ms);
-            return plan
-                .map(|plan| (plan, provider.clone()))
-                .ok_or_else(|| "has nothing that could be asked for".to_owned());
+            Some(span) => span,
+            // The first backfill is of all types and comes once: who names some asks for them alone.
+            None if self.named.is_empty() => {
+                let plan = self.first(connection, history, &types, connected_at_ms)?;
+                return Ok((plan, provider.clone()));
+            }
+            None => Span::new(earliest, day::next(day::latest_on_earth(self.now_ms)))
+                .map_err(|_| NOTHING.to_owned())?,
         };
-        let earliest = history.first_day(connected_at_ms);
-        if span.from() < earliest {
+        let spans = with_neighbours(span, self.now_ms);
+        let plan = Plan::on_demand(&connection.id, &spans, &types, self.now_ms);
+        Ok((plan, provider.clone()))
+    }
+
+    fn first(
+        &self,
+        connection: &StoredConnection,
+        history: &ProviderHistory,
+        types: &BTreeSet<DataType>,
+        connected_at_ms: i64,
+    ) -> Result<Plan, String> {
+        if let Some(first) = &self.first {
             return Err(format!(
-                "gives this person nothing before {earliest}: begin with --from {earliest}"
+                "has its first backfill already, {first}: say with --from and --to what else to ask \
+                 for"
             ));
         }
-        let plan = Plan::on_demand(&connection.id, span, &types, self.now_ms);
-        Ok((plan, provider.clone()))
+        let plan = Plan::first(
+            &connection.id,
+            history,
+            types,
+            connected_at_ms,
+            self.fetch.max_days,
+            self.fetch.via.max_request_days(),
+            self.now_ms,
+        );
+        plan.ok_or_else(|| NOTHING.to_owned())
     }
 
     fn types(
@@ -259,5 +298,17 @@ mod tests {
         assert_eq!(one_day, Span::of_day(june));
         let open = span(Some(june), None, NOW).unwrap().unwrap();
         assert_eq!(open.until(), date(2026, 7, 4));
+    }
+
+    #[test]
+    fn a_month_is_asked_for_with_its_neighbours() {
+        let march = Span::new(date(2026, 3, 1), date(2026, 4, 1)).unwrap();
+        let days = with_neighbours(march, NOW).into_iter().flat_map(Span::days);
+        let days: BTreeSet<_> = days.collect();
+        let ends = (days.first(), days.last(), days.len());
+        assert_eq!(
+            ends,
+            (Some(&date(2026, 2, 28)), Some(&date(2026, 4, 1)), 33)
+        );
     }
 }

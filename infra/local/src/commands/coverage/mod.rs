@@ -80,6 +80,8 @@ struct Shown {
     connection: StoredConnection,
     quiet: Option<Quiet>,
     types: BTreeMap<DataType, TypeMap>,
+    /// Types that Terra or the provider refused.
+    refused: Vec<DataType>,
     now_ms: i64,
 }
 
@@ -98,6 +100,8 @@ async fn look(
         .known_days(&connection, Some(span.from()), now_ms)
         .await?;
     known.retain(|data_type, _| types.is_empty() || types.contains(data_type));
+    let refused = known.extract_if(.., |_, days| days.refused);
+    let refused = refused.map(|(data_type, _)| data_type).collect();
     let backfills = signs::backfills(table, &connection).await?;
     let windows: Vec<&Window> = backfills.iter().flat_map(|(_, windows)| windows).collect();
     let maps = known.iter().map(|(&data_type, known)| {
@@ -116,6 +120,7 @@ async fn look(
         connection,
         quiet,
         types,
+        refused,
         now_ms,
     })
 }
@@ -145,7 +150,10 @@ impl Shown {
             let age = text::age(quiet.since_ms, self.now_ms);
             output::line(format!("  quiet for {age}: {}", signs::told(quiet.cause)))?;
         }
-        if self.types.is_empty() {
+        for data_type in &self.refused {
+            output::line(format!("  {data_type}: refused by Terra or the provider"))?;
+        }
+        if self.types.is_empty() && self.refused.is_empty() {
             output::line(format!("  {}", self.why_no_types()))?;
         }
         for (data_type, map) in &self.types {
@@ -196,6 +204,7 @@ impl Shown {
             json.insert("quiet".to_owned(), json!(self.quiet));
             let types: BTreeMap<_, _> = types.collect();
             json.insert("types".to_owned(), json!(types));
+            json.insert("refused".to_owned(), json!(self.refused));
         }
         json
     }

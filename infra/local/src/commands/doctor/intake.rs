@@ -4,7 +4,10 @@
 use std::{net::IpAddr, time::Duration};
 
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
-use models::{ids::hex, signature::SigningSecret};
+use models::{
+    ids::{PROBE, hex},
+    signature::SigningSecret,
+};
 use reqwest::{Response, StatusCode, Url, header::DATE};
 use serde_json::json;
 
@@ -14,7 +17,6 @@ use crate::{
     commands::{
         access::{Access, Address, now},
         posting::{client, target, why_none},
-        signs::OWN_TRACE,
     },
     text,
 };
@@ -83,7 +85,7 @@ async fn post(
     secret: Option<&SigningSecret>,
     body: Vec<u8>,
 ) -> Result<Response, String> {
-    let trace_id = format!("{OWN_TRACE}{}", hex(&rand::random::<[u8; 16]>()));
+    let trace_id = format!("{PROBE}{}", hex(&rand::random::<[u8; 16]>()));
     let mut request = client
         .post(url.clone())
         .header("Content-Type", "application/json")

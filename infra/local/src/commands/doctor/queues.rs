@@ -1,7 +1,8 @@
-//! How full the queues are, and whether something was put aside.
+//! How full the queues are, how long their messages wait, and whether something was put aside.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use jiff::{ToSpan as _, tz::TimeZone};
 use runtime::{
     queue::{
         SqsTransport,
@@ -14,7 +15,10 @@ use super::{Finding, checked};
 use crate::{
     commands::access::{Access, now},
     failure,
-    system::{EVENTS_DEAD_LETTERS, EVENTS_QUEUE},
+    system::{
+        BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS, EVENTS_QUEUE, HISTORY_DEAD_LETTERS,
+        HISTORY_QUEUE,
+    },
     text,
 };
 
@@ -25,25 +29,66 @@ const VARIABLES: [&str; 3] = [
     "BACKFILL_EVENTS_QUEUE_URL",
     "HISTORY_QUEUE_URL",
 ];
+/// The local queues, and where their messages go that fail.
+const LOCAL: [(&str, &str); 3] = [
+    (EVENTS_QUEUE, EVENTS_DEAD_LETTERS),
+    (BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS),
+    (HISTORY_QUEUE, HISTORY_DEAD_LETTERS),
+];
 /// More than this waits only when something does not work.
 const MANY: u64 = 100_000;
+/// Nor does anything wait for longer, but history that is put off.
+const LONG: Duration = Duration::from_mins(15);
 
 pub(super) async fn check(access: &Access) -> Vec<Finding> {
-    match &access.folder {
+    let mut findings = match &access.folder {
         Some(_) if access.is_at_work() => vec![Finding::unknown(
             CHECK,
             "the running system has them",
             "its view shows how many messages are queued and put aside",
         )],
-        Some(folder) => vec![checked(CHECK, of_folder(folder).await)],
+        Some(folder) => of_folder(folder)
+            .await
+            .unwrap_or_else(|error| vec![checked(CHECK, Err(error))]),
         None => of_aws().await,
-    }
+    };
+    findings.push(checked(CHECK, newest_wait(access).await));
+    findings
 }
 
-async fn of_folder(folder: &Path) -> anyhow::Result<Finding> {
+/// How long the newest webhook waited for its routing, which tells of any queue how old it is.
+async fn newest_wait(access: &Access) -> anyhow::Result<Finding> {
+    let today = now().to_zoned(TimeZone::UTC).date();
+    for day in [today, today.saturating_sub(1.day())] {
+        let newest = access.table.webhooks_of_day(&day.to_string(), 1).await?;
+        if let Some(newest) = newest.first() {
+            let waited_ms = newest.routed_at_ms.saturating_sub(newest.received_at_ms);
+            return Ok(waited(Duration::from_millis(
+                waited_ms.try_into().unwrap_or_default(),
+            )));
+        }
+    }
+    Ok(Finding::good(CHECK, "no webhook was routed lately"))
+}
+
+fn waited(wait: Duration) -> Finding {
+    let told = format!(
+        "the newest webhook waited {} s to be routed",
+        wait.as_secs()
+    );
+    if wait > LONG {
+        return Finding::wrong(CHECK, told, TOO_SLOW);
+    }
+    Finding::good(CHECK, told)
+}
+
+const TOO_SLOW: &str = "they are not worked on fast enough: look at the function behind it, its logs and \
+                        its concurrency";
+
+async fn of_folder(folder: &Path) -> anyhow::Result<Vec<Finding>> {
     let file = folder.join("queues.db");
     if !file.is_file() {
-        return Ok(Finding::good(CHECK, "there are none yet"));
+        return Ok(vec![Finding::good(CHECK, "there are none yet")]);
     }
     let queues = LocalQueues::open(file, Arc::new(now))?;
     let settings = QueueSettings {
@@ -51,15 +96,21 @@ async fn of_folder(folder: &Path) -> anyhow::Result<Finding> {
         max_receives: None,
         dead_letter: None,
     };
-    let mut depths = Vec::new();
-    for name in [EVENTS_QUEUE, EVENTS_DEAD_LETTERS] {
-        queues.queue(name, settings.clone()).await?;
-        depths.push(queues.stats(name).await?.total());
+    let mut findings = Vec::new();
+    for (name, dead_letters) in LOCAL {
+        for name in [name, dead_letters] {
+            queues.queue(name, settings.clone()).await?;
+        }
+        let (waiting, dead) = (queues.stats(name).await?, queues.stats(dead_letters).await?);
+        // The two lanes of events share what was put aside.
+        let dead = if name == BACKFILL_EVENTS_QUEUE {
+            0
+        } else {
+            dead.total()
+        };
+        findings.push(judged(name, waiting.total(), dead, waiting.oldest_age));
     }
-    let [waiting, dead] = depths[..] else {
-        anyhow::bail!("a queue is missing");
-    };
-    Ok(judged(EVENTS_QUEUE, waiting, dead))
+    Ok(findings)
 }
 
 async fn of_aws() -> Vec<Finding> {
@@ -97,15 +148,21 @@ async fn of_aws() -> Vec<Finding> {
                 }
                 None => 0,
             };
-            anyhow::Ok(judged(&name, depth.waiting + depth.delayed, dead))
+            anyhow::Ok(judged(&name, depth.waiting + depth.delayed, dead, None))
         };
         findings.push(checked(CHECK, depth.await));
     }
     findings
 }
 
-fn judged(queue: &str, waiting: u64, dead: u64) -> Finding {
-    let waiting_text = format!("{} in {queue}", text::count(waiting, "message"));
+/// `oldest`: how long the oldest message has been there, where that is known.
+fn judged(queue: &str, waiting: u64, dead: u64, oldest: Option<Duration>) -> Finding {
+    let since = oldest
+        .filter(|_| waiting > 0)
+        .map_or_else(String::new, |oldest| {
+            format!(", the oldest for {} s", oldest.as_secs())
+        });
+    let waiting_text = format!("{} in {queue}{since}", text::count(waiting, "message"));
     if dead > 0 {
         return Finding::wrong(
             CHECK,
@@ -117,13 +174,15 @@ fn judged(queue: &str, waiting: u64, dead: u64) -> Finding {
              redrive\"",
         );
     }
-    if waiting > MANY {
+    if oldest.is_some_and(|oldest| oldest > LONG) {
         return Finding::wrong(
             CHECK,
             waiting_text,
-            "they are not worked on fast enough: look at the function behind it, its logs and its \
-             concurrency",
+            "start the local system: it goes on with them",
         );
+    }
+    if waiting > MANY {
+        return Finding::wrong(CHECK, waiting_text, TOO_SLOW);
     }
     Finding::good(CHECK, format!("{waiting_text}, none put aside"))
 }
@@ -134,16 +193,20 @@ mod tests {
 
     #[test]
     fn what_was_put_aside_or_is_left_lying_is_wrong() {
-        assert!(!judged("events", 3, 0).is_wrong());
+        let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
+        assert!(!judged("events", 3, 0, Some(minute)).is_wrong());
         assert!(
-            judged("events", 0, 1)
+            judged("events", 0, 1, None)
                 .text(false)
                 .contains("1 message of events put aside")
         );
         assert!(
-            judged("events", 200_000, 0)
+            judged("events", 200_000, 0, None)
                 .text(false)
                 .contains("not worked on")
         );
+        let old = judged("events", 3, 0, Some(hour));
+        assert!(old.is_wrong() && old.text(false).contains("the oldest for 3600 s"));
+        assert!(waited(hour).is_wrong() && !waited(minute).is_wrong());
     }
 }

@@ -20,7 +20,16 @@ fn history(provider: &str) -> &'static ProviderHistory {
 
 fn plan(provider: &str) -> Plan {
     let types = BTreeSet::from([DataType::Daily, DataType::Activity, DataType::Athlete]);
-    Plan::first(&connection(), history(provider), &types, NOW, None, NOW).unwrap()
+    Plan::first(
+        &connection(),
+        history(provider),
+        &types,
+        NOW,
+        None,
+        cut::MAX_REQUEST_DAYS,
+        NOW,
+    )
+    .unwrap()
 }
 
 fn with(window: &Window, event: Event) -> Window {
@@ -72,7 +81,15 @@ fn the_first_backfill_goes_from_today_to_the_reach_newest_first() {
 #[test]
 fn there_is_no_backfill_where_only_the_phone_sends() {
     let types = BTreeSet::from([DataType::Daily]);
-    let none = Plan::first(&connection(), history("APPLE"), &types, NOW, None, NOW);
+    let none = Plan::first(
+        &connection(),
+        history("APPLE"),
+        &types,
+        NOW,
+        None,
+        cut::MAX_REQUEST_DAYS,
+        NOW,
+    );
     assert_eq!(none, None);
 }
 
@@ -125,7 +142,7 @@ fn an_open_or_failed_window_keeps_going_back_alive() {
 fn the_days_of_open_windows_are_left_to_the_backfill() {
     let span = Span::new(date(2026, 4, 1), date(2026, 7, 1)).unwrap();
     let types = BTreeSet::from([DataType::Daily]);
-    let mut backfill = Backfill::new(Plan::on_demand(&connection(), span, &types, NOW));
+    let mut backfill = Backfill::new(Plan::on_demand(&connection(), &[span], &types, NOW));
     // Not even written yet.
     let days = |backfill: &Backfill, windows: &[Window]| {
         let open = backfill.open_days(windows, DataType::Daily).into_iter();
@@ -166,49 +183,40 @@ fn pausing_waits_resuming_goes_on_and_cancelling_is_for_good() {
 }
 
 #[test]
-fn what_was_missed_is_asked_for_again_and_nothing_else() {
-    let span = Span::new(date(2025, 1, 1), date(2025, 5, 1)).unwrap();
+fn what_was_refused_is_remembered_for_two_weeks_and_why() {
+    let span = Span::new(date(2025, 1, 1), date(2025, 2, 1)).unwrap();
     let types = BTreeSet::from([DataType::Daily]);
-    let plan = Plan::on_demand(&connection(), span, &types, NOW);
+    let plan = Plan::on_demand(&connection(), &[span], &types, NOW);
     let backfill = Backfill {
         created: true,
         ..Backfill::new(plan)
     };
-    let set_back = |reason| Event::SetBack {
-        by: WorkerId("w".into()),
-        reason,
-        retry_after_ms: None,
-        jitter: Jitter(0),
+    let ended = |reason| {
+        let windows = backfill.plan.windows().into_iter();
+        let mut windows: Vec<_> = windows
+            .map(|window| with(&window, Event::Answered { records: 1 }))
+            .collect();
+        let refused = Event::SetBack {
+            by: WorkerId("w".into()),
+            reason,
+            retry_after_ms: None,
+            jitter: Jitter(0),
+        };
+        let mut window = backfill.plan.windows().remove(0);
+        while !window.is_final() {
+            window = with(&window, refused.clone());
+        }
+        windows[0] = window;
+        backfill.finished(&windows, NOW).unwrap().ended().unwrap()
     };
-    let ends = [
-        Event::Answered { records: 1 },
-        set_back(Reason::UnknownUser),
-        Event::Skip(Skip::ConnectionEnded),
-        Event::Skip(Skip::ConnectionFailing),
-        Event::Skip(Skip::NothingFurtherBack),
-        set_back(Reason::NotSupported),
-    ];
-    let windows = backfill.plan.windows();
-    let windows: Vec<_> = windows
-        .iter()
-        .zip(ends.iter().cycle())
-        .map(|(window, end)| with(window, end.clone()))
-        .collect();
-    let missed: Vec<_> = windows[1..4].iter().rev().map(Window::span).collect();
-    let done = backfill.finished(&windows[..], NOW).unwrap();
-    let again = Plan::again(&done, 1, date(2026, 1, 1), NOW).unwrap();
-    assert!(
-        missed
-            .iter()
-            .all(|span| again.days_of(DataType::Daily).contains(span))
-    );
-    assert!(!again.days_of(DataType::Daily).contains(&windows[4].span()));
-    assert_ne!(again.id, done.plan.id);
-    // What lies behind `before` is the gap finder's.
-    assert_eq!(Plan::again(&done, 1, date(2025, 1, 1), NOW), None);
-    let cancelled = backfill.ordered(Order::Cancel).unwrap();
-    let cancelled = cancelled.finished(&windows, NOW).unwrap();
-    assert_eq!(Plan::again(&cancelled, 1, date(2026, 1, 1), NOW), None);
+    let unsupported = ended(Reason::NotSupported);
+    assert_eq!(unsupported.refused_lately(NOW), Some(&types));
+    assert!(!unsupported.permission_refused_lately(NOW));
+    let forbidden = ended(Reason::ProviderRefused);
+    assert!(forbidden.permission_refused_lately(NOW));
+    let later = NOW + 15 * day::DAY_MS;
+    assert!(!forbidden.permission_refused_lately(later));
+    assert_eq!(forbidden.refused_lately(later), None);
 }
 
 #[test]
@@ -247,7 +255,7 @@ proptest! {
     ) {
         let span = Span::new(date(2026, 1, 10), date(2026, 3, 5)).unwrap();
         let types = BTreeSet::from([DataType::Daily, DataType::Sleep]);
-        let plan = Plan::on_demand(&connection(), span, &types, NOW);
+        let plan = Plan::on_demand(&connection(), &[span], &types, NOW);
         let mut backfill = Backfill { created: true, ..Backfill::new(plan) };
         let mut windows = backfill.plan.windows();
         let mut said = 0;

@@ -1,6 +1,7 @@
 //! What can happen to a window, and what becomes of it.
 
 use super::{
+    super::cut,
     Setback, Skip, State, Window, WorkerId,
     retry::{Jitter, Reason, pause_ms},
 };
@@ -275,6 +276,10 @@ impl Window {
         };
         if now_ms < deadline_ms {
             return Err(Refused::NotDue);
+        }
+        // Of a large request some may come again and again, and never all of it.
+        if cut::is_large(self.request()) && self.silences() > 0 {
+            return Ok(self.narrow(reason, jitter, now_ms));
         }
         Ok(self.set_back(reason, None, jitter, now_ms))
     }

@@ -30,6 +30,8 @@ pub struct KnownDays {
     pub life: Life,
     /// Days that open windows will ask for.
     pub planned: Vec<Span>,
+    /// The type was refused for this connection, and nothing of it ever came.
+    pub refused: bool,
 }
 
 impl KnownDays {
@@ -89,6 +91,7 @@ impl Table {
                     asked,
                     life,
                     planned,
+                    refused: false,
                 };
                 Ok::<_, TableError>((data_type, known))
             }
@@ -97,9 +100,10 @@ impl Table {
         // What the provider does not have is not missing, unless it comes all the same.
         if let Some(first) = first_of(&backfills) {
             known.retain(|data_type, days: &mut KnownDays| {
-                let asked = first.plan.days.contains_key(data_type);
-                let refused = first.refused.contains(data_type);
-                (asked && !refused) || days.records.days().next().is_some()
+                let came = days.records.days().next().is_some();
+                days.refused =
+                    first.refused.contains(data_type) && !came && !days.asked.is_answered();
+                first.plan.days.contains_key(data_type) || came
             });
         }
         Ok(known)

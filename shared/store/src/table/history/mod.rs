@@ -61,9 +61,9 @@ mod backfills;
 mod coverage;
 mod days;
 mod due;
+mod looks;
 mod outages;
 mod pacing;
-mod peers;
 mod sweep;
 mod windows;
 
