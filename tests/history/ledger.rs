@@ -13,6 +13,7 @@ use domain::{
 };
 use jiff::civil::Date;
 use models::{data::DataType, ids::TerraUserId};
+use runtime::queue::local::Outlives;
 use store::table::{
     Table,
     history::{Answer, Applied, Due},
@@ -44,7 +45,9 @@ impl Ledger {
             let own = folder.path().file_name().unwrap().to_str().unwrap();
             (None, url, format!("terrarium{own}"))
         } else {
-            let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
+            let database = EmbeddedDatabase::start(folder.path(), false, Outlives::Kill)
+                .await
+                .unwrap();
             let url = database.url.clone();
             (Some(database), url, TABLE_NAME.to_owned())
         };

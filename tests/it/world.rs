@@ -12,6 +12,7 @@ use models::{
     ids::{TerraUserId, WebhookId},
     signature::SigningSecret,
 };
+use runtime::queue::local::Outlives;
 use serde_json::Value;
 use simulator::Webhook;
 use store::table::{
@@ -222,6 +223,7 @@ impl World {
 /// instead of in the folder: the same tests on another engine.
 pub(crate) fn options(folder: &Path) -> Options {
     let mut options = Options::new(folder, vec![("main".to_owned(), SECRET.to_owned())]);
+    options.outlives = Outlives::Kill;
     #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
     if let Ok(url) = std::env::var("TERRARIUM_TEST_DYNAMODB_URL") {
         let name = folder.file_name().unwrap().to_str().unwrap();

@@ -412,7 +412,8 @@ async fn aliases(
         .chain(payloads.iter().flatten())
         .flat_map(|read| &read.terra_user_ids)
         .collect();
-    let aliases = app.table.aliases(users).await?;
+    // Whatever is written asks for the alias again afterwards.
+    let aliases = app.table.aliases_lately(users).await?;
     for (user, alias) in &aliases {
         if let Alias::Erased(connection) = alias {
             app.table.erase_leftovers(user, connection).await?;

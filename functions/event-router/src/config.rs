@@ -1,6 +1,6 @@
 //! Settings and clients of the router.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
@@ -8,7 +8,7 @@ use domain::message::HistoryMessage;
 use runtime::{
     aws,
     metrics::Sink,
-    queue::Queue,
+    queue::{Queue, SqsTransport},
     settings::{Settings, SettingsError},
 };
 use store::{
@@ -134,16 +134,25 @@ impl App {
         );
         let archive =
             Archive::s3(&config.archive_bucket, &config.sdk).context("cannot open the archive")?;
-        tokio::join!(table.open_connection(), archive.open_connection());
+        let history = config
+            .history_queue_url
+            .map(|url| SqsTransport::with_config(&config.sdk, url));
+        let open_history = async {
+            if let Some(history) = &history {
+                history.open_connection().await;
+            }
+        };
+        tokio::join!(
+            table.open_connection(),
+            archive.open_connection(),
+            open_history
+        );
         Ok(Self {
             table,
             archive,
             payloads: PayloadFetcher::new(config.payloads)
                 .context("cannot make the client that fetches payloads")?,
-            history: config.history_queue_url.map(|url| {
-                let client = aws_sdk_sqs::Client::new(&config.sdk);
-                Queue::sqs(client, url)
-            }),
+            history: history.map(|transport| Queue::new(Arc::new(transport))),
             terra_queue_arn: config.terra_queue_arn,
             metrics: config.metrics,
             observer: None,

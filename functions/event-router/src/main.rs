@@ -10,7 +10,7 @@ use runtime::{settings::Settings, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("event-router");
+    telemetry::init();
     let app = Arc::new(App::connect(Config::from_settings(Settings::from_env())?).await?);
 
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {

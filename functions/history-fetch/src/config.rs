@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use runtime::{
     aws,
     metrics::Sink,
-    queue::{Queue, QueueError},
+    queue::{Queue, QueueError, SqsTransport},
     secrets::SecretSource,
     settings::{Settings, SettingsError},
 };
@@ -141,9 +141,12 @@ impl App {
             aws_sdk_dynamodb::Client::new(&config.sdk),
             config.table_name,
         );
-        let (secrets, ()) = tokio::join!(
+        let sqs = SqsClient::new(&config.sdk);
+        let jobs = SqsTransport::new(sqs.clone(), config.history_queue_url);
+        let (secrets, (), ()) = tokio::join!(
             config.credentials.load_named(&config.sdk),
-            table.open_connection()
+            table.open_connection(),
+            Box::pin(jobs.open_connection())
         );
         let secrets = secrets.context("cannot load Terra's credentials")?;
         let named = |name: &str| {
@@ -153,14 +156,13 @@ impl App {
         let dev_id = named(DEV_ID)?.secret.expose_secret().to_owned();
         let mut terra = api::Settings::new(&dev_id, named(API_KEY)?.secret.clone());
         terra.base_url = config.terra_api_url;
-        let sqs = SqsClient::new(&config.sdk);
         Ok(Self {
             table,
             archive: Archive::s3(&config.archive_bucket, &config.sdk)
                 .context("cannot open the archive")?,
             terra: terra_client(terra).context("cannot make the client of Terra's API")?,
-            backfill_events: Queue::sqs(sqs.clone(), config.backfill_events_queue_url),
-            jobs: Queue::sqs(sqs, config.history_queue_url),
+            backfill_events: Queue::sqs(sqs, config.backfill_events_queue_url),
+            jobs: Queue::new(Arc::new(jobs)),
             fetch: config.fetch,
             trust_empty_after: TRUST_EMPTY_AFTER,
             spread: SPREAD,

@@ -12,7 +12,7 @@ use runtime::{settings::Settings, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("history-fetch");
+    telemetry::init();
     #[expect(clippy::disallowed_methods, reason = "the only clock")]
     let clock: Clock = Arc::new(Timestamp::now);
     let config = Config::from_settings(Settings::from_env())?;

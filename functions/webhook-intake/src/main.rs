@@ -12,7 +12,7 @@ use webhook_intake::{App, Config, handle, request_of};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("webhook-intake");
+    telemetry::init();
     let app = Arc::new(App::connect(Config::from_settings(Settings::from_env())?).await?);
 
     let answer = service_fn(move |request: Request| {

@@ -43,7 +43,7 @@ pub(crate) enum Task {
 pub(crate) fn run(task: &Task, now: Timestamp) -> anyhow::Result<String> {
     match task {
         Task::Logged { size } => {
-            telemetry::init("webhook-intake");
+            telemetry::init();
             let sizes = sizes(now);
             let (_, signed) = sizes
                 .iter()

@@ -20,7 +20,7 @@ use runtime::{
     metrics::Sink,
     queue::{
         Queue,
-        local::{Clock, LocalMessage, LocalQueues, QueueSettings, sqs_event, succeeded},
+        local::{Clock, LocalMessage, LocalQueues, Outlives, QueueSettings, sqs_event, succeeded},
     },
     settings::Settings,
     telemetry::Chain,
@@ -95,6 +95,8 @@ pub struct Options {
     /// Whether expired items are removed, as DynamoDB's TTL does. The database knows the machine's
     /// clock only: not where `clock` tells another time.
     pub removes_expired: bool,
+    /// What its queues and its database outlive.
+    pub outlives: Outlives,
 }
 
 impl fmt::Debug for Options {
@@ -126,6 +128,7 @@ impl Options {
             database: DatabaseAt::DataFolder,
             clock,
             removes_expired: true,
+            outlives: Outlives::PowerLoss,
         }
     }
 }
@@ -200,13 +203,15 @@ impl System {
         let mut workers = Workers::new();
 
         // The queues first: their file is locked, so a second system in this folder ends here.
-        let queues = LocalQueues::open(data_dir.join("queues.db"), Arc::clone(clock))
+        let file = data_dir.join("queues.db");
+        let queues = LocalQueues::open(file, Arc::clone(clock), options.outlives)
             .context("cannot open the queues: is another terrarium running in this folder?")?;
         set_up_queues(&queues, options.visibility_timeout).await?;
 
         let (database, dynamodb_url, table_name) = match &options.database {
             DatabaseAt::DataFolder => {
-                let database = EmbeddedDatabase::start(data_dir, options.removes_expired).await?;
+                let (removes_expired, outlives) = (options.removes_expired, options.outlives);
+                let database = EmbeddedDatabase::start(data_dir, removes_expired, outlives).await?;
                 let url = database.url.clone();
                 (Some(database), url, TABLE_NAME)
             }
@@ -446,13 +451,23 @@ impl EmbeddedDatabase {
     /// # Errors
     ///
     /// When the file cannot be opened or no port is free.
-    pub async fn start(data_dir: &Path, removes_expired: bool) -> anyhow::Result<Self> {
+    pub async fn start(
+        data_dir: &Path,
+        removes_expired: bool,
+        outlives: Outlives,
+    ) -> anyhow::Result<Self> {
         let file = data_dir.join("table.db");
         let file = file
             .to_str()
             .context("the data folder's path is not UTF-8")?;
         let database = Database::new(file).map_err(|error| anyhow::anyhow!("{error}"));
         let database = database.context("cannot open the database")?;
+        if outlives == Outlives::Kill {
+            // No waiting for the disk, and a cache worth the name.
+            let set = database.enable_bulk_loading();
+            set.map_err(|error| anyhow::anyhow!("{error}"))
+                .context("cannot set up the database")?;
+        }
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .context("no free port")?;

@@ -372,6 +372,35 @@ fn the_whole_system_runs_and_ends_with_totals() {
 }
 
 #[test]
+fn the_past_is_fetched_within_the_first_minute_and_shown() {
+    let (_folder, data) = folder();
+    let mut dev = Dev::start(Path::new(&data), &["--rate", "5", "--people", "1"]);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let known = || {
+        let person = ["--reference-id", "person-0001", "--json"];
+        let shown = run(&[&["coverage", "--data", &data], &person[..]].concat());
+        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap_or_default();
+        let connections = shown.as_array().cloned().unwrap_or_default();
+        let types = connections
+            .iter()
+            .filter_map(|connection| connection["types"].as_object())
+            .flat_map(|types| types.values());
+        let days = types.map(|shown| {
+            let count = |state: &str| shown["counts"][state].as_u64().unwrap_or(0);
+            count("have") + count("confirmed_empty")
+        });
+        days.sum::<u64>()
+    };
+    // Webhooks bring the days of this month at most.
+    while known() < 60 {
+        assert!(Instant::now() < deadline, "{} days are known", known());
+    }
+    let compared = ok(&["connections", "reconcile", "--data", &data]);
+    assert!(compared.contains("of Terra's pages compared"), "{compared}");
+    dev.stop();
+}
+
+#[test]
 fn a_killed_system_leaves_its_folder_usable() {
     let (_folder, data) = folder();
     let mut dev = Dev::start(Path::new(&data), &["--rate", "40", "--people", "1"]);

@@ -34,22 +34,23 @@ const FILTER: &str = "RUST_LOG";
 /// logged, and our own ids lead everywhere.
 const DEFAULT_FILTER: &str = "info,lambda_runtime=warn";
 
-/// Starts JSON logs on standard output, for a function on AWS.
+/// Starts JSON logs on standard output, for a function on AWS. Each function has a log group of its own,
+/// so that no line says whose it is.
 ///
 /// `RUST_LOG` filters them, `info,lambda_runtime=warn` if it is not set. Only the first call in a process counts. What
 /// may be logged: see the [module](self).
-pub fn init(service: &'static str) {
-    init_to(service, DEFAULT_FILTER, io::stdout);
+pub fn init() {
+    init_to(DEFAULT_FILTER, io::stdout);
 }
 
 /// Starts JSON logs to another writer than standard output, with another default filter; otherwise
 /// like [`init`].
-pub fn init_to<W>(service: &'static str, default_filter: &str, writer: W)
+pub fn init_to<W>(default_filter: &str, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let (filter, wrong) = filter(default_filter);
-    let started = json(service, filter, writer).try_init().is_ok();
+    let started = json(filter, writer).try_init().is_ok();
     report(started, wrong);
 }
 
@@ -88,13 +89,13 @@ fn report(started: bool, wrong: Option<String>) {
     }
 }
 
-fn json<W>(service: &'static str, filter: Targets, writer: W) -> impl Subscriber + Send + Sync
+fn json<W>(filter: Targets, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
-        .event_format(Flat { service })
+        .event_format(Flat)
         .with_writer(writer)
         .with_filter(filter);
     tracing_subscriber::registry().with(layer)
@@ -131,11 +132,9 @@ impl fmt::Debug for Chain<'_> {
     }
 }
 
-/// One flat JSON object per event: time, level, service, message, then the fields of the spans from
+/// One flat JSON object per event: time, level, message, then the fields of the spans from
 /// the outermost in, then those of the event. Of one name the innermost wins.
-struct Flat {
-    service: &'static str,
-}
+struct Flat;
 
 impl<S> FormatEvent<S, JsonFields> for Flat
 where
@@ -162,33 +161,25 @@ where
 
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
-        let line = self.line(&time, event, &fields).map_err(|_| fmt::Error)?;
+        let line = line(&time, event, &fields).map_err(|_| fmt::Error)?;
         writeln!(writer, "{line}")
     }
 }
 
-impl Flat {
-    fn line(
-        &self,
-        time: &str,
-        event: &Event<'_>,
-        fields: &Fields,
-    ) -> Result<String, Box<dyn Error>> {
-        let mut line = Vec::with_capacity(256);
-        let mut json = serde_json::Serializer::new(&mut line);
-        let mut map = json.serialize_map(None)?;
-        map.serialize_entry("timestamp", time)?;
-        map.serialize_entry("level", event.metadata().level().as_str())?;
-        map.serialize_entry("service", self.service)?;
-        if let Some(message) = &fields.message {
-            map.serialize_entry("message", message)?;
-        }
-        for (name, value) in &fields.others {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()?;
-        Ok(String::from_utf8(line)?)
+fn line(time: &str, event: &Event<'_>, fields: &Fields) -> Result<String, Box<dyn Error>> {
+    let mut line = Vec::with_capacity(256);
+    let mut json = serde_json::Serializer::new(&mut line);
+    let mut map = json.serialize_map(None)?;
+    map.serialize_entry("timestamp", time)?;
+    map.serialize_entry("level", event.metadata().level().as_str())?;
+    if let Some(message) = &fields.message {
+        map.serialize_entry("message", message)?;
     }
+    for (name, value) in &fields.others {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()?;
+    Ok(String::from_utf8(line)?)
 }
 
 #[derive(Default)]
@@ -199,7 +190,7 @@ struct Fields {
 
 impl Fields {
     fn set(&mut self, name: Cow<'static, str>, value: Value) {
-        if matches!(&*name, "timestamp" | "level" | "service" | "message") {
+        if matches!(&*name, "timestamp" | "level" | "message") {
             return;
         }
         match self.others.iter_mut().find(|(known, _)| *known == name) {
@@ -297,11 +288,7 @@ mod tests {
             let written = written.clone();
             move || written.clone()
         };
-        let subscriber = json(
-            "event-router",
-            Targets::new().with_default(LevelFilter::INFO),
-            writer,
-        );
+        let subscriber = json(Targets::new().with_default(LevelFilter::INFO), writer);
         tracing::subscriber::with_default(subscriber, || {
             let outer = info_span!("message", message_id = "m-1", event_type = field::Empty);
             let _outer = outer.enter();
@@ -329,8 +316,8 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(untimed.join("\n"), @r#"
-        {"timestamp":"…","level":"INFO","service":"event-router","message":"webhook accepted","event_type":"daily","message_id":"m-2","records":3,"size_bytes":17,"late":true}
-        {"timestamp":"…","level":"ERROR","service":"event-router","message":"goes back","event_type":"daily","message_id":"m-2","records":3,"error":"cannot upsert RECORD#1: timed out"}
+        {"timestamp":"…","level":"INFO","message":"webhook accepted","event_type":"daily","message_id":"m-2","records":3,"size_bytes":17,"late":true}
+        {"timestamp":"…","level":"ERROR","message":"goes back","event_type":"daily","message_id":"m-2","records":3,"error":"cannot upsert RECORD#1: timed out"}
         "#);
     }
 }

@@ -27,6 +27,8 @@ pub(super) const CHILD: &str = "past::year::a_system_that_fetches_until_it_is_ki
 const DAYS_OF_PAST: u16 = 335;
 /// Of so many people one comes back under a new id, one vanishes, and one's token dies for a while.
 const OF_MANY: usize = 6;
+/// With fewer people, windows may all be done when a process is killed.
+const ENOUGH_TO_HIT: usize = 24;
 
 /// How the child asks a stand-in Terra.
 #[derive(Serialize, Deserialize)]
@@ -83,15 +85,15 @@ async fn a_system_that_fetches_until_it_is_killed() {
     }
 }
 
-/// How many people live it: six, or as many as `TERRARIUM_YEAR_PEOPLE` says.
+/// How many people live it: 200, or as many as `TERRARIUM_YEAR_PEOPLE` says.
 fn people() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
     let told = std::env::var("TERRARIUM_YEAR_PEOPLE").ok();
-    told.map_or(6, |told| told.parse().unwrap())
+    told.map_or(200, |told| told.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "it takes a minute and more: .ci/run runs it"]
+#[ignore = "it takes minutes: .ci/run runs it"]
 async fn a_year_with_every_fault_ends_complete_and_true() {
     let begun = Instant::now();
     let start = "2026-03-02T09:30:00Z".parse().unwrap();
@@ -158,7 +160,10 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
         setbacks.any(|setback| setback.reason == Reason::WorkerLost)
     };
     let lost = windows.iter().filter(lost).count();
-    assert!(lost > 0, "no kill hit a window");
+    assert!(
+        lost > 0 || users.len() < ENOUGH_TO_HIT,
+        "no kill hit a window"
+    );
     println!(
         "{} people, {} requests in {} windows, {lost} of them taken over, \
          {days} days known, {records} records compared, {:?}",

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
+use runtime::queue::local::Outlives;
 use simulator::{DataType, Provider, Shape, Size, World};
 use store::table::Table;
 use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
@@ -35,8 +36,8 @@ mod price {
 
 /// A line of the gateway's access log, in the template's format.
 const GATEWAY_LOG: &str = concat!(
-    r#"{"request_id":"JKJaXmPLvHcESHA=","route":"POST /webhooks/terra","status":"200","#,
-    r#""latency_ms":"12","integration_status":"200","error":"-"}"#,
+    r#"{"request_id":"JKJaXmPLvHcESHA=","status":"200","#,
+    r#""latency_ms":"12","integration":"200","error":"-"}"#,
 );
 
 /// The template's memory sizes. Unit: GB.
@@ -93,10 +94,11 @@ pub(super) fn run(
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut totals = vec!["all".to_owned()];
     let mut kept = vec!["bytes in the archive".to_owned()];
-    for (name, shape) in kinds() {
-        let people = if shape.size == Size::Huge { 1 } else { BATCH };
-        let factors = bench.factors(binaries, &shape, people, now)?;
-        head.push(format!("{name} ({:.0} bytes)", factors.body_bytes));
+    for kind in kinds() {
+        let huge = kind.shape.size == Size::Huge;
+        let people = if huge { 1 } else { BATCH };
+        let factors = bench.factors(binaries, &kind, people, now)?;
+        head.push(format!("{} ({:.0} bytes)", kind.name, factors.body_bytes));
         head.push("$ per million".to_owned());
         let mut total = 0.0;
         for (line, (factor, amount, price)) in factors.rows().into_iter().enumerate() {
@@ -124,33 +126,52 @@ pub(super) fn run(
     Ok(())
 }
 
-/// What is priced: a name, and how a day's webhook is made of that weight.
-fn kinds() -> [(&'static str, Shape); 4] {
+/// What is priced: webhooks of about one weight, each with one new record but the last.
+struct Kind {
+    name: &'static str,
+    provider: Provider,
+    data_type: DataType,
+    shape: Shape,
+}
+
+/// Minutes of a day of CORE's, a sample a minute, that make 30 KB.
+const MINUTES_OF_30_KB: i32 = 280;
+
+fn kinds() -> [Kind; 4] {
+    let garmin = |name, shape| Kind {
+        name,
+        provider: Provider::Garmin,
+        data_type: DataType::Daily,
+        shape,
+    };
     [
-        ("2 KB", Shape::default().without_samples()),
-        ("20 KB", Shape::default()),
-        ("60 KB", Shape::default().size(Size::Large)),
-        ("900 KB", Shape::default().size(Size::Huge)),
+        garmin("2 KB", Shape::default().without_samples()),
+        garmin("20 KB", Shape::default()),
+        Kind {
+            name: "30 KB",
+            provider: Provider::Core,
+            data_type: DataType::Body,
+            shape: Shape::default().until(MINUTES_OF_30_KB),
+        },
+        garmin("900 KB", Shape::default().size(Size::Huge)),
     ]
 }
 
 /// Batches of one webhook each of the same people, a day further with each batch.
-fn batches(shape: &Shape, people: usize, now: Timestamp) -> Vec<Vec<Signed>> {
+fn batches(kind: &Kind, people: usize, now: Timestamp) -> Vec<Vec<Signed>> {
     let mut world = World::new(SEED, 0, now);
-    let people: Vec<_> = (0..people)
-        .map(|_| world.stranger(Provider::Garmin))
-        .collect();
+    let people: Vec<_> = (0..people).map(|_| world.stranger(kind.provider)).collect();
     let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
     (0..WARM_UP + BATCHES)
         .map(|back| {
             let back = SignedDuration::from_hours(24 * i64::try_from(back).unwrap_or_default());
             let shape = Shape {
                 day: Some(today.saturating_sub(back)),
-                ..shape.clone()
+                ..kind.shape.clone()
             };
             let webhooks = people
                 .iter()
-                .map(|connection| Signed::of(world.data(connection, DataType::Daily, &shape), now));
+                .map(|connection| Signed::of(world.data(connection, kind.data_type, &shape), now));
             webhooks.collect()
         })
         .collect()
@@ -160,14 +181,16 @@ impl Bench {
     fn factors(
         &self,
         binaries: &[Binary; 2],
-        shape: &Shape,
+        kind: &Kind,
         people: usize,
         now: Timestamp,
     ) -> anyhow::Result<Factors> {
         let folder = tempfile::tempdir()?;
-        let database = self
-            .runtime
-            .block_on(EmbeddedDatabase::start(folder.path(), false))?;
+        let database = self.runtime.block_on(EmbeddedDatabase::start(
+            folder.path(),
+            false,
+            Outlives::PowerLoss,
+        ))?;
         let table = Table::new(dynamodb_client(&database.url)?, TABLE_NAME);
         self.runtime.block_on(table.create_if_missing())?;
 
@@ -177,7 +200,7 @@ impl Bench {
         let (mut intake_ms, mut router_ms) = (Vec::new(), Vec::new());
         let mut factors = Factors::default();
         let mut start = None;
-        for (number, webhooks) in batches(shape, people, now).into_iter().enumerate() {
+        for (number, webhooks) in batches(kind, people, now).into_iter().enumerate() {
             if number == WARM_UP {
                 start = Some((aws.counts(), intake.log_bytes()? + router.log_bytes()?));
             }

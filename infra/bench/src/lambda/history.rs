@@ -15,6 +15,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use models::{data::DataType, event::Event, headers::TerraHeaders, ids::WebhookId};
+use runtime::queue::local::Outlives;
 use serde_json::Value;
 use simulator::{Connection, DataType as Kind, Provider, Shape, World};
 use store::table::Table;
@@ -54,7 +55,8 @@ impl<'a> History<'a> {
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let mut world = World::new(SEED, 0, now);
-        let database = runtime.block_on(EmbeddedDatabase::start(folder, false))?;
+        let database =
+            runtime.block_on(EmbeddedDatabase::start(folder, false, Outlives::PowerLoss))?;
         let table = Table::new(dynamodb_client(&database.url)?, TABLE_NAME);
         runtime.block_on(table.create_if_missing())?;
         let mut known = Vec::with_capacity(people);

@@ -13,7 +13,7 @@ use models::{
     ids::{TerraUserId, WebhookId},
     signature::SigningSecret,
 };
-use runtime::settings::Settings;
+use runtime::{queue::local::Outlives, settings::Settings};
 use serde::{Deserialize, Serialize};
 use store::{
     archive::Archive,
@@ -218,7 +218,7 @@ impl Access {
             return Err(failure::input(no_folder(data_dir)));
         }
         let (dynamodb_url, database) = if let Some(lock) = Lock::shared(data_dir)? {
-            let database = EmbeddedDatabase::start(data_dir, true).await?;
+            let database = EmbeddedDatabase::start(data_dir, true, Outlives::PowerLoss).await?;
             let url = database.url.clone();
             (url, Some(Embedded { database, lock }))
         } else {

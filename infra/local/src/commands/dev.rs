@@ -290,7 +290,7 @@ fn start_logs(data_dir: &Path) -> anyhow::Result<()> {
         .open(&path)
         .with_context(|| format!("cannot write {}", path.display()))?;
     // A condition that failed is everyday work, and the embedded database warns of each.
-    telemetry::init_to("terrarium", "info,dynoxide=error", Mutex::new(file));
+    telemetry::init_to("info,dynoxide=error", Mutex::new(file));
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use models::{
     data::DataType,
     ids::{Provider, ReferenceId, TerraUserId},
 };
+use runtime::queue::local::Outlives;
 use store::table::{
     Table,
     connections::StoredConnection,
@@ -57,7 +58,9 @@ impl Folder {
     pub(super) async fn new() -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().unwrap();
-        let database = EmbeddedDatabase::start(folder.path(), false).await.unwrap();
+        let database = EmbeddedDatabase::start(folder.path(), false, Outlives::Kill)
+            .await
+            .unwrap();
         let table = Table::new(dynamodb_client(&database.url).unwrap(), TABLE_NAME);
         table.create_if_missing().await.unwrap();
         Self {

@@ -143,13 +143,26 @@ impl QueueStats {
     }
 }
 
+/// What a file outlives with all that was written to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlives {
+    /// Any death of the process, and of the machine.
+    PowerLoss,
+    /// Any death of the process; several times as fast. For tests.
+    Kill,
+}
+
 impl LocalQueues {
     /// Opens or makes the file. Only one process can have it open.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`] if it cannot be opened, or another process has it open.
-    pub fn open(path: impl AsRef<Path>, clock: Clock) -> Result<Self, QueueError> {
+    pub fn open(
+        path: impl AsRef<Path>,
+        clock: Clock,
+        outlives: Outlives,
+    ) -> Result<Self, QueueError> {
         let path = path.as_ref();
         let unavailable =
             |source: Box<dyn std::error::Error + Send + Sync>| QueueError::Unavailable {
@@ -157,7 +170,7 @@ impl LocalQueues {
                 queue: path.display().to_string(),
                 source,
             };
-        let connection = connect(path).map_err(|error| unavailable(error.into()))?;
+        let connection = connect(path, outlives).map_err(|error| unavailable(error.into()))?;
         let id_prefix = connection
             .query_row("SELECT lower(hex(randomblob(8)))", [], |row| row.get(0))
             .map_err(|error| unavailable(error.into()))?;
@@ -981,13 +994,17 @@ impl Writer {
 }
 
 /// Opens the file for one process: exclusive locking, and every commit flushed to disk.
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, outlives: Outlives) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::ZERO)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let flushed = match outlives {
+        Outlives::PowerLoss => "FULL",
+        Outlives::Kill => "OFF",
+    };
+    connection.pragma_update(None, "synchronous", flushed)?;
     // What a burst has made of the log is given back.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.execute_batch(SCHEMA)?;

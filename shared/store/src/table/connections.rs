@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub use super::key::CONNECTION_SHARDS;
 use super::{
-    Condition, MAX_ATTEMPTS, Table, TableError,
+    Condition, Freshness, MAX_ATTEMPTS, Table, TableError,
     attribute::{Item, to_attribute, to_json},
     back_off,
     key::{BY_TIME, Key, RecordOwner, TIME_PK, TIME_SK},
@@ -460,6 +460,18 @@ impl Table {
         Ok(self.aliases([user]).await?.remove(user))
     }
 
+    /// Where Terra user ids led a moment ago: for whoever asks again before anything depends on it.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn aliases_lately(
+        &self,
+        users: impl IntoIterator<Item = &TerraUserId>,
+    ) -> Result<Aliases, TableError> {
+        self.aliases_as(users, Freshness::Lately).await
+    }
+
     /// Where Terra user ids lead.
     ///
     /// # Errors
@@ -469,10 +481,17 @@ impl Table {
         &self,
         users: impl IntoIterator<Item = &TerraUserId>,
     ) -> Result<Aliases, TableError> {
+        self.aliases_as(users, Freshness::Now).await
+    }
+
+    async fn aliases_as(
+        &self,
+        users: impl IntoIterator<Item = &TerraUserId>,
+        fresh: Freshness,
+    ) -> Result<Aliases, TableError> {
         let users: Vec<_> = users.into_iter().collect();
-        let mut items = self
-            .batch_get(users.iter().map(|user| Key::alias(user)))
-            .await?;
+        let keys = users.iter().map(|user| Key::alias(user));
+        let mut items = self.batch_get_as(keys, fresh).await?;
         let mut aliases = BTreeMap::new();
         for user in users {
             let key = Key::alias(user);

@@ -94,6 +94,15 @@ pub struct Stored<T> {
     pub revision: u64,
 }
 
+/// How new a read is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Freshness {
+    /// With everything that was written before it.
+    Now,
+    /// Perhaps without what was written within the last second; at half the price.
+    Lately,
+}
+
 impl Table {
     /// A table that exists already.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
@@ -110,12 +119,16 @@ impl Table {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Item>, TableError> {
+        self.get_as(key, Freshness::Now).await
+    }
+
+    async fn get_as(&self, key: &Key, fresh: Freshness) -> Result<Option<Item>, TableError> {
         let found = self
             .client
             .get_item()
             .table_name(&self.name)
             .set_key(Some(key.attributes()))
-            .consistent_read(true)
+            .consistent_read(fresh == Freshness::Now)
             .send()
             .await
             .map_err(TableError::unavailable("read", key))?;
@@ -126,12 +139,24 @@ impl Table {
         &self,
         keys: impl IntoIterator<Item = Key>,
     ) -> Result<HashMap<Key, Item>, TableError> {
+        self.batch_get_as(keys, Freshness::Now).await
+    }
+
+    async fn batch_get_as(
+        &self,
+        keys: impl IntoIterator<Item = Key>,
+        fresh: Freshness,
+    ) -> Result<HashMap<Key, Item>, TableError> {
         let mut wanted: Vec<Key> = keys.into_iter().collect();
         wanted.sort();
         wanted.dedup();
         let mut found = HashMap::with_capacity(wanted.len());
         if let [key] = wanted.as_slice() {
-            found.extend(self.get(key).await?.map(|item| (key.clone(), item)));
+            found.extend(
+                self.get_as(key, fresh)
+                    .await?
+                    .map(|item| (key.clone(), item)),
+            );
             return Ok(found);
         }
         for chunk in wanted.chunks(MAX_BATCH_GET) {
@@ -142,7 +167,7 @@ impl Table {
                 attempt += 1;
                 let request = KeysAndAttributes::builder()
                     .set_keys(Some(asked))
-                    .consistent_read(true)
+                    .consistent_read(fresh == Freshness::Now)
                     .build()
                     .map_err(TableError::unavailable("read", "a batch"))?;
                 let answer = self

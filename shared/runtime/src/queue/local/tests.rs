@@ -67,7 +67,8 @@ async fn open(directory: &Path, clock: &Arc<AtomicI64>) -> LocalQueues {
     let time = Arc::clone(clock);
     let clock: Clock =
         Arc::new(move || Timestamp::from_millisecond(time.load(Ordering::SeqCst)).unwrap());
-    let queues = LocalQueues::open(directory.join("queues.db"), clock).unwrap();
+    let queues =
+        LocalQueues::open(directory.join("queues.db"), clock, Outlives::PowerLoss).unwrap();
     let settings = QueueSettings {
         visibility_timeout: VISIBILITY,
         max_receives: Some(2),
@@ -357,7 +358,7 @@ async fn the_file_belongs_to_one_process() {
     let bench = Bench::new().await;
     let clock = Arc::clone(&bench.queues.inner.clock);
     let path = bench.directory.path().join("queues.db");
-    let error = LocalQueues::open(path, clock).unwrap_err();
+    let error = LocalQueues::open(path, clock, Outlives::PowerLoss).unwrap_err();
     assert!(matches!(
         error,
         QueueError::Unavailable {
