@@ -380,7 +380,7 @@ fn the_past_is_fetched_within_the_first_minute_and_shown() {
         let person = ["--reference-id", "person-0001", "--json"];
         let shown = run(&[&["coverage", "--data", &data], &person[..]].concat());
         let shown: Value = serde_json::from_slice(&shown.stdout).unwrap_or_default();
-        let connections = shown.as_array().cloned().unwrap_or_default();
+        let connections = shown["connections"].as_array().cloned().unwrap_or_default();
         let types = connections
             .iter()
             .filter_map(|connection| connection["types"].as_object())
