@@ -8,7 +8,7 @@ use domain::{
     record::{Delivery, Payload, Record},
 };
 use store::table::{
-    connections::Aliases,
+    connections::{Alias, Aliases},
     key::RecordOwner,
     ledger::{Outcome, RecordCounts},
     records::{IncomingRecord, Mode},
@@ -84,6 +84,8 @@ pub(crate) async fn apply(
         Span::current().record("connection_id", field::display(&connection.connection.id));
         applied.connection_changed = connection.changed;
         known = Some(connection.connection);
+    } else if mode == Mode::Write && is_erased(app, read).await? {
+        return Ok(Applied::nothing(Outcome::Erased));
     }
     let owner = match (&plan.owner, &known) {
         (Some(Owner::TerraUser(_)), Some(known)) => Some(RecordOwner::Connection(known.id.clone())),
@@ -124,6 +126,15 @@ pub(crate) async fn apply(
         history.send_batch(&jobs).await?;
     }
     Ok(applied)
+}
+
+/// Whether the person was erased since the first look: of what touches no connection, nothing else
+/// would tell.
+async fn is_erased(app: &App, read: &Read<'_>) -> Result<bool, RouteError> {
+    let aliases = app.table.aliases(&read.terra_user_ids).await?;
+    Ok(aliases
+        .values()
+        .any(|alias| matches!(alias, Alias::Erased(_))))
 }
 
 /// The state of a record after this one delivery of it.

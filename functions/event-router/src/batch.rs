@@ -412,7 +412,7 @@ async fn aliases(
         .chain(payloads.iter().flatten())
         .flat_map(|read| &read.terra_user_ids)
         .collect();
-    // Whatever is written asks for the alias again afterwards.
+    // Whatever is written looks once more before it counts.
     let aliases = app.table.aliases_lately(users).await?;
     for (user, alias) in &aliases {
         if let Alias::Erased(connection) = alias {

@@ -27,6 +27,9 @@ use crate::{
     reconcile::{CONNECTIONS_PER_JOB, some_failed},
 };
 
+/// A look all the way back reads years instead of weeks: a job has so many times fewer of them.
+const WHOLE_LOOKS_WEIGH: usize = 8;
+
 /// Notes when webhooks last came, and times in which none did.
 async fn note_silence(app: &App) -> Result<(), HistoryError> {
     let now_ms = app.now_ms();
@@ -68,9 +71,14 @@ pub(crate) async fn find_in_shard(
     after: Option<ConnectionId>,
     whole: bool,
 ) -> Result<(), HistoryError> {
+    let most = if whole {
+        CONNECTIONS_PER_JOB / WHOLE_LOOKS_WEIGH
+    } else {
+        CONNECTIONS_PER_JOB
+    };
     let ids = app
         .table
-        .connection_ids(shard, after.as_ref(), CONNECTIONS_PER_JOB)
+        .connection_ids(shard, after.as_ref(), most)
         .await?;
     let (mut connections, mut results) = (Vec::with_capacity(ids.len()), Vec::new());
     for id in &ids {
@@ -108,7 +116,7 @@ pub(crate) async fn find_in_shard(
         metrics.send(app.now_ms(), &app.metrics);
     }
     some_failed("connections", results)?;
-    if ids.len() == CONNECTIONS_PER_JOB {
+    if ids.len() == most {
         let after = ids.last().cloned();
         app.jobs
             .send(&HistoryMessage::FindGapsOf {

@@ -102,7 +102,7 @@ pub async fn run(
                 } = Box::pin(work(app, worker, until)).await?;
                 all += windows;
                 match paused {
-                    Some(wait) if pace::until((app.clock)(), wait) < until => {
+                    Some(wait) if pace::until((app.clock)(), wait) + LAST_START < until => {
                         tokio::time::sleep(wait).await;
                     }
                     _ => break,

@@ -52,7 +52,8 @@ pub(crate) async fn allowance(app: &App, calls: u32) -> Result<Allowance, Histor
     })
 }
 
-/// Gives back what was not used. Until then it is lost, which errs on the side of asking less.
+/// Gives back what was not used. Until then it is lost, which errs on the side of asking less; where the
+/// bucket has filled again meanwhile, a burst more than one is granted at most.
 pub(crate) async fn give_back(app: &App, allowance: Allowance) -> Result<(), HistoryError> {
     let left = allowance.left.into_inner();
     if left == 0 {
@@ -111,25 +112,34 @@ pub(crate) struct Empty {
     each: Duration,
 }
 
-/// How the windows of one connection wait for an empty bucket: one behind the other. Put off for the
-/// same time, all of them would come back for one token again and again.
+/// How the windows of one backfill wait for an empty bucket: one behind the other. Put off for the same
+/// time, all of them would come back for one token again and again.
 #[derive(Debug, Default)]
-pub(crate) struct Line(Option<(i64, i64)>);
+pub(crate) struct Line(Option<Turn>);
+
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    at_ms: i64,
+    each_ms: i64,
+}
 
 impl Line {
-    /// The first one begins it: when its turn is. Unit: Unix milliseconds.
-    pub(crate) fn begin(&mut self, empty: Empty, now_ms: i64) -> i64 {
+    /// One found the bucket empty: when its turn is, behind all who wait. Unit: Unix milliseconds.
+    pub(crate) fn join(&mut self, empty: Empty, now_ms: i64) -> i64 {
         let wait_ms = ms(empty.wait).clamp(SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
-        let turn_ms = now_ms.saturating_add(wait_ms);
-        self.0 = Some((turn_ms, ms(empty.each)));
-        turn_ms
+        let own_ms = now_ms.saturating_add(wait_ms);
+        let at_ms = self.next(now_ms).map_or(own_ms, |next| next.max(own_ms));
+        let each_ms = ms(empty.each);
+        self.0 = Some(Turn { at_ms, each_ms });
+        at_ms
     }
 
     /// The turn of the next one, if there is a line. Unit: Unix milliseconds.
-    pub(crate) fn next(&mut self) -> Option<i64> {
-        let (turn_ms, each_ms) = self.0.as_mut()?;
-        *turn_ms = turn_ms.saturating_add(*each_ms);
-        Some(*turn_ms)
+    pub(crate) fn next(&mut self, now_ms: i64) -> Option<i64> {
+        let turn = self.0?;
+        let at_ms = turn.at_ms.saturating_add(turn.each_ms);
+        self.0 = (at_ms > now_ms).then_some(Turn { at_ms, ..turn });
+        self.0.map(|turn| turn.at_ms)
     }
 }
 
@@ -201,7 +211,7 @@ pub(crate) fn until(now: Timestamp, wait: Duration) -> Timestamp {
     now.checked_add(wait).unwrap_or(now)
 }
 
-/// More than there ever is at once is nobody's plan: a window has 28 days at most. Should a quota
+/// More than there ever is at once is nobody's plan: a request has a year of days at most. Should a quota
 /// be set lower than that, the window waits and its backfill shows it.
 fn wait(refused: Refused, demand: &Demand) -> Duration {
     match refused {

@@ -83,10 +83,14 @@ async fn step(
     if let Some(wait) = allowance.is_used_up() {
         return Ok(Step::Paused(wait));
     }
-    if let Some(turn_ms) = line.next()
-        && held.defer(turn_ms, now_ms).await?
-    {
-        return Ok(Step::Noted);
+    if let Some(turn_ms) = line.next(now_ms) {
+        let waits = |window: &Window| window.due_ms().is_some_and(|due_ms| due_ms > now_ms);
+        if held.window().is_some_and(waits) {
+            return Ok(Step::Nothing);
+        }
+        if held.defer(turn_ms, now_ms).await? {
+            return Ok(Step::Noted);
+        }
     }
     let until_ms = now_ms.saturating_add(LEASE_MS);
     let Some(window) = held.take(worker, until_ms, jitter(), now_ms).await? else {
@@ -99,7 +103,10 @@ async fn step(
         until_ms,
     };
     let current = connection.as_ref().and_then(Connection::current);
-    let connected_at_ms = connection.as_ref().and_then(Connection::connected_at_ms);
+    // Also one that came back begins anew: Terra fetches by itself first.
+    let began_at_ms = connection
+        .as_ref()
+        .and_then(|state| state.connected_at_ms().max(state.status_since_ms()));
     let (user, provider) = match (&connection, current) {
         (Some(connection), Some((user, _))) if connection.status() != Status::Ended => {
             if connection.status() == Status::Failing {
@@ -132,14 +139,14 @@ async fn step(
         return Ok(Step::Paused(wait));
     }
     if let Some(empty) = pace::take(app, window.connection(), &ask).await? {
-        let turn_ms = line.begin(empty, now_ms);
+        let turn_ms = line.join(empty, now_ms);
         held.apply(&put_off(turn_ms), now_ms).await?;
         return Ok(Step::Noted);
     }
     let who = Who {
         user,
         provider,
-        connected_at_ms: connected_at_ms.unwrap_or_default(),
+        began_at_ms: began_at_ms.unwrap_or_default(),
     };
     ask_terra(app, worker, held, who).await
 }
@@ -149,7 +156,7 @@ async fn step(
 struct Who<'a> {
     user: &'a TerraUserId,
     provider: Option<&'a Provider>,
-    connected_at_ms: i64,
+    began_at_ms: i64,
 }
 
 async fn ask_terra(
@@ -161,7 +168,7 @@ async fn ask_terra(
     let Who {
         user,
         provider,
-        connected_at_ms,
+        began_at_ms,
     } = who;
     let asked_at_ms = app.now_ms();
     let deadline_ms = asked_at_ms.saturating_add(LEASE_MS);
@@ -189,7 +196,7 @@ async fn ask_terra(
         Ok(DataAnswer::NoData) => true,
         _ => false,
     };
-    let trusted_from_ms = connected_at_ms.saturating_add(ms(app.trust_empty_after));
+    let trusted_from_ms = began_at_ms.saturating_add(ms(app.trust_empty_after));
     if nothing && asked_at_ms < trusted_from_ms {
         let wait = Duration::from_millis(u64::try_from(trusted_from_ms - asked_at_ms).unwrap_or(0));
         return apply(app, held, set_back(Reason::Processing, Some(wait))).await;

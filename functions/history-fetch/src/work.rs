@@ -123,6 +123,7 @@ async fn work_on(
     until: Deadline,
 ) -> Vec<Result<Step, HistoryError>> {
     let mut results = Vec::with_capacity(group.len());
+    // Anew in each round: whoever's turn has come tries the bucket before others are put off.
     let mut line = Line::default();
     for due in group {
         if (app.clock)() + LAST_START >= until {

@@ -315,7 +315,7 @@ impl Quotas {
     /// their own. A twentieth of an hour's calls may be made at once.
     pub fn share(&mut self, provider: Provider, calls_per_hour: NonZeroU32) {
         let limit = calls_per_hour.get();
-        let burst = limit.div_ceil(20).max(MOST_CALLS_PER_REQUEST);
+        let burst = limit.div_ceil(20).max(MOST_CALLS_PER_REQUEST).min(limit);
         self.providers.entry(provider).or_default().shared =
             Some(Quota::rolling_hour(limit, burst));
     }

@@ -11,10 +11,7 @@ use domain::{
 use history_fetch::FetchVia;
 use jiff::Timestamp;
 use models::ids::WebhookId;
-use simulator::{
-    DataType as Kind, TruthSettings,
-    api::{Asked, Faults},
-};
+use simulator::{DataType as Kind, TruthSettings, api::Faults};
 
 use super::{DAY, HOUR, PROVIDERS, Past, Wish};
 
@@ -32,7 +29,6 @@ fn people(people: u64, per_person: usize, history_days: u16) -> TruthSettings {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
     let mut past = Past::start(Wish {
         max_days: Some(100),
@@ -56,7 +52,6 @@ async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn a_terra_that_answers_nobody_for_hours_costs_no_past() {
     let mut past = Past::start(Wish {
         max_days: Some(70),
@@ -75,7 +70,6 @@ async fn a_terra_that_answers_nobody_for_hours_costs_no_past() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn a_connection_that_fails_for_weeks_has_its_past_when_it_works_again() {
     let mut past = Past::start(Wish {
         max_days: Some(100),
@@ -103,7 +97,6 @@ async fn a_connection_that_fails_for_weeks_has_its_past_when_it_works_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     let mut past = Past::start(Wish {
         max_days: Some(60),
@@ -130,18 +123,20 @@ async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     // with a day more on either side.
     let from = day::plus(day::earliest_on_earth(before.as_millisecond()), -3);
     let until = day::plus(day::latest_on_earth(after.as_millisecond()), 3);
-    // Other types are asked for anyway, sooner or later: they have days without a record, or any
-    // number of records a day, and only an answer tells that there are no more.
-    let every_day = |asked: &Asked| asked.data_type == Some(Kind::Daily);
-    let asked: Vec<_> = past.api.requests().into_iter().filter(every_day).collect();
+    // Sessions are asked for anyway, sooner or later: there may be any number a day, and only an
+    // answer tells that there are no more. So are days without a record.
+    let mut asked = past.api.requests();
+    asked.retain(|asked| !matches!(asked.data_type, Some(Kind::Activity | Kind::Sleep)));
+    asked.retain(|asked| asked.days.is_some());
     assert!(!asked.is_empty());
-    for Asked { days, user_id, .. } in asked {
-        let (first, last) = days.unwrap();
-        let user = past.truth.connection(&user_id.unwrap()).unwrap();
+    for asked in asked {
+        let (first, last) = asked.days.unwrap();
+        let user = past.truth.connection(&asked.user_id.unwrap()).unwrap();
+        let data_type = asked.data_type.unwrap();
         let bare = Span::new(first, last)
             .unwrap()
             .days()
-            .any(|day| !past.truth.has_records(&user, Kind::Daily, day));
+            .any(|day| !past.truth.has_records(&user, data_type, day));
         assert!(
             (first >= from && last <= until) || bare,
             "{first}..{last} asked for, {from}..{until} lost"
@@ -150,7 +145,6 @@ async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
     let mut past = Past::start(Wish {
         max_days: Some(40),
@@ -188,7 +182,6 @@ async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn a_year_comes_as_large_requests_that_lose_and_repeat_chunks() {
     let mut past = Past::start(Wish {
         max_days: Some(400),
@@ -219,7 +212,6 @@ async fn a_year_comes_as_large_requests_that_lose_and_repeat_chunks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "together they take two minutes: .ci/run runs them"]
 async fn answers_that_come_as_webhooks_end_their_windows() {
     let mut past = Past::start(Wish {
         max_days: Some(40),

@@ -45,7 +45,7 @@ pub const DONE_EVENT: &str = "terrarium_backfill_done";
 pub enum Kind {
     /// All of a new connection's past; there is one per connection.
     First,
-    /// Days that were found missing: a small one every other day, for ever.
+    /// Days that were found missing: for most a small one every other day, for ever.
     Gaps,
     /// What a person asked for.
     OnDemand,

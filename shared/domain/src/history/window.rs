@@ -30,9 +30,9 @@ use crate::connection::ConnectionId;
 /// How much two workers' clocks may differ. A lease is given up by its holder this long before
 /// anybody else may take it over. Unit: milliseconds.
 pub const CLOCK_SKEW_MS: i64 = 10_000;
-/// After a 504 the halves wait for so long: where nobody answers at all, a month would be cut into
-/// days within seconds. Unit: milliseconds.
-const TIMED_OUT_MS: i64 = 300_000;
+/// Unless the answer was too large, the halves wait for so long: where nobody answers at all, a month would
+/// be cut into days within seconds. Unit: milliseconds.
+const HALVED_MS: i64 = 300_000;
 
 /// The id of a backfill: 32 hexadecimal digits. Says nothing about the person.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -333,8 +333,8 @@ impl Window {
         };
         let [older, newer] = self.id.span.halves()?;
         let last = self.setbacks.last();
-        let timed_out = last.is_some_and(|setback| setback.reason == Reason::TimedOut);
-        let pause_ms = if timed_out { TIMED_OUT_MS } else { 0 };
+        let waits = last.is_some_and(|setback| setback.reason != Reason::TooLarge);
+        let pause_ms = if waits { HALVED_MS } else { 0 };
         let half = |span| Self {
             id: WindowId {
                 span,

@@ -34,6 +34,7 @@ impl Table {
         };
         self.change_state(&Key::peers(), PEERS, join).await
     }
+
     /// When was last looked all the way back for missing days.
     ///
     /// # Errors
