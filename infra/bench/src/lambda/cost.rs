@@ -135,7 +135,7 @@ struct Kind {
 }
 
 /// Minutes of a day of CORE's, a sample a minute, that make 30 KB.
-const MINUTES_OF_30_KB: i32 = 280;
+const MINUTES_OF_30_KB: i32 = 390;
 
 fn kinds() -> [Kind; 4] {
     let garmin = |name, shape| Kind {
