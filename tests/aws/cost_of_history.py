@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 import uuid
 from collections import Counter
 from dataclasses import replace
@@ -150,7 +151,10 @@ def test_count(packages, emulator, processes, tmp_path, terra_api) -> None:
 
     user = terra.user(PROVIDER) | {"user_id": terra_api["users"][PROVIDER]}
     body = json.dumps({"type": "auth", "status": "success", "user": user}).encode()
-    intake.invoke(events.request(body, terra.headers(SECRET, body)))
+    # Connected for a day: an empty answer within hours of connecting is not believed.
+    day_ago_ms = int(time.time() - 86_400) * 1000
+    sent = terra.headers(SECRET, body) | {"x-terra-ordering-timestamp": str(day_ago_ms)}
+    intake.invoke(events.request(body, sent))
     route(queued())
     counted.take()
     connected = json.dumps({"job": "connected", "terra_user_id": user["user_id"]})

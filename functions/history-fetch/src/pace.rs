@@ -170,14 +170,22 @@ pub(crate) async fn take(
             let bucket = bucket.unwrap_or_default();
             match bucket.take(demand.quota, now, demand.cost) {
                 Ok(next) => (next, None),
-                Err(refused) => (bucket, Some(wait(refused, &demand))),
+                Err(refused) => {
+                    let wait = wait(refused, &demand);
+                    // What is in it then is known only when it opens.
+                    let each = if bucket.is_closed(now) {
+                        Duration::ZERO
+                    } else {
+                        demand.quota.wait_for(demand.cost)
+                    };
+                    (bucket, Some(Empty { wait, each }))
+                }
             }
         };
         let table = &app.table;
         let refused = table.take_from_bucket(limit, &paced, now.as_millisecond(), take);
-        if let Some(wait) = refused.await? {
-            let each = demand.quota.wait_for(demand.cost);
-            return Ok(Some(Empty { wait, each }));
+        if let Some(empty) = refused.await? {
+            return Ok(Some(empty));
         }
     }
     Ok(None)

@@ -48,6 +48,9 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
     let mut all = Worked::default();
     while (app.clock)() + LAST_START < until {
         let due = app.table.due(app.now_ms(), BATCH).await?;
+        if due.is_empty() {
+            break;
+        }
         let windows = due.iter().filter(|due| matches!(due, Due::Window(_)));
         let windows = u32::try_from(windows.count()).unwrap_or(u32::MAX);
         let allowance = pace::allowance(app, windows).await?;

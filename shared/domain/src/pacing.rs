@@ -206,6 +206,11 @@ impl Bucket {
         })
     }
 
+    /// Whether nothing is given at `now`, whatever is in it.
+    pub fn is_closed(self, now: Timestamp) -> bool {
+        self.closed_until_us > now.as_microsecond()
+    }
+
     /// Whether the bucket is full and open at `now`: then it need not be remembered.
     pub fn is_full(self, now: Timestamp) -> bool {
         self.full_at_us.max(self.closed_until_us) <= now.as_microsecond()

@@ -306,26 +306,24 @@ impl Past {
         found
     }
 
-    /// What is known of the days of a connection and type that are to be known by now, from the first
+    /// What is known of the days of a connection that are to be known by now, by type, from the first
     /// that can be on.
     pub(crate) async fn coverage(
         &self,
         connection: &StoredConnection,
-        data_type: DataType,
-    ) -> BTreeMap<Date, DayState> {
+    ) -> BTreeMap<DataType, BTreeMap<Date, DayState>> {
         let table = &self.system().table;
         let now_ms = self.now().as_millisecond();
         let known = table.known_days(connection, None, now_ms).await.unwrap();
         let outages = table.outages().await.unwrap();
-        let Some(days) = known.get(&data_type).filter(|days| !days.refused) else {
-            return BTreeMap::new();
-        };
         // A day of a type without a record every day may wait a week for others to be asked with.
         let settled_until = day::plus(day::earliest_on_earth(now_ms), -12);
-        match Span::new(days.life.first_day, settled_until) {
-            Ok(span) => days.known(&outages).coverage(span, now_ms),
-            Err(_) => BTreeMap::new(),
-        }
+        let known = known.into_iter().filter(|(_, days)| !days.refused);
+        let covered = known.filter_map(|(data_type, days)| {
+            let span = Span::new(days.life.first_day, settled_until).ok()?;
+            Some((data_type, days.known(&outages).coverage(span, now_ms)))
+        });
+        covered.collect()
     }
 
     pub(crate) async fn dead_letters(&self) -> u64 {

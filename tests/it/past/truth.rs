@@ -6,12 +6,16 @@ use domain::history::{
     coverage::{DayState, Keyed},
     day,
 };
+use futures::{StreamExt as _, stream};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use simulator::{Connection, Truth};
 use store::table::key::RecordOwner;
 
 use super::{Past, TYPES};
+
+/// Connections looked at at once.
+const LOOKS_AT_ONCE: usize = 8;
 
 impl Past {
     /// Nothing that was asked broke a limit or was no call of Terra's, and nothing was asked twice
@@ -37,22 +41,22 @@ impl Past {
 
     /// The same but for those who are gone.
     pub(crate) async fn assert_complete_but(&self, gone: &[&str]) -> (usize, usize) {
-        let (mut days, mut records) = (0, 0);
-        for connection in self.truth.connections() {
-            if gone.contains(&connection.terra_user_id.as_str()) {
-                continue;
-            }
-            days += self.assert_all_known(&connection).await;
-            records += self.assert_true(&connection).await;
-        }
-        (days, records)
+        let mut there = self.truth.connections();
+        there.retain(|connection| !gone.contains(&connection.terra_user_id.as_str()));
+        let looks = stream::iter(&there).map(|connection| async move {
+            let days = self.assert_all_known(connection).await;
+            (days, self.assert_true(connection).await)
+        });
+        let counts: Vec<(usize, usize)> = looks.buffer_unordered(LOOKS_AT_ONCE).collect().await;
+        let (days, records): (Vec<_>, Vec<_>) = counts.into_iter().unzip();
+        (days.into_iter().sum(), records.into_iter().sum())
     }
 
     async fn assert_all_known(&self, connection: &Connection) -> usize {
         let stored = self.connection(&connection.terra_user_id).await.unwrap();
         let mut days = 0;
-        for (data_type, _) in TYPES {
-            for (day, state) in self.coverage(&stored, data_type).await {
+        for (data_type, covered) in self.coverage(&stored).await {
+            for (day, state) in covered {
                 match state {
                     DayState::Have | DayState::ConfirmedEmpty => days += 1,
                     DayState::Outside(_) => {}
