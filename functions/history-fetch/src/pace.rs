@@ -30,8 +30,7 @@ pub(crate) async fn allowance(app: &App, calls: u32) -> Result<Allowance, Histor
     let now = (app.clock)();
     let quota = app.fetch.quotas.account;
     let most = calls.clamp(1, quota.burst());
-    let take = |bucket: Option<Bucket>| {
-        let bucket = bucket.unwrap_or_default();
+    let take = |bucket: Bucket| {
         let mut wait = Duration::ZERO;
         for calls in (1..=most).rev() {
             match bucket.take(quota, now, calls) {
@@ -42,10 +41,7 @@ pub(crate) async fn allowance(app: &App, calls: u32) -> Result<Allowance, Histor
         }
         (bucket, (0, wait))
     };
-    let (limit, paced) = place_of_account();
-    let table = &app.table;
-    let taken = table.take_from_bucket(limit, &paced, now.as_millisecond(), take);
-    let (calls, wait) = taken.await?;
+    let (calls, wait) = change_account(app, now, take).await?;
     Ok(Allowance {
         left: AtomicU32::new(calls),
         wait: wait.max(SHORTEST_WAIT),
@@ -59,29 +55,30 @@ pub(crate) async fn give_back(app: &App, allowance: Allowance) -> Result<(), His
     if left == 0 {
         return Ok(());
     }
-    let give = |bucket: Option<Bucket>| {
-        let bucket = bucket.unwrap_or_default();
-        (bucket.given_back(app.fetch.quotas.account, left), ())
-    };
-    let (limit, paced) = place_of_account();
-    let table = &app.table;
-    Ok(table
-        .take_from_bucket(limit, &paced, app.now_ms(), give)
-        .await?)
+    let quota = app.fetch.quotas.account;
+    let give = |bucket: Bucket| (bucket.given_back(quota, left), ());
+    change_account(app, (app.clock)(), give).await
 }
 
 /// Counts a call that does not wait for its turn, because it is one of few: a page of a list, a
 /// question about one user. The windows of the backfills wait for it.
 pub(crate) async fn note_call(app: &App) -> Result<(), HistoryError> {
     let (now, quota) = ((app.clock)(), app.fetch.quotas.account);
-    let draw = |bucket: Option<Bucket>| {
-        let bucket = bucket.unwrap_or_default();
-        (bucket.overdrawn(quota, now, 1), ())
-    };
-    let (limit, paced) = place_of_account();
-    let now_ms = now.as_millisecond();
-    let table = &app.table;
-    Ok(table.take_from_bucket(limit, &paced, now_ms, draw).await?)
+    let draw = |bucket: Bucket| (bucket.overdrawn(quota, now, 1), ());
+    change_account(app, now, draw).await
+}
+
+/// Changes the account's bucket; one that nobody has written yet is full.
+async fn change_account<R>(
+    app: &App,
+    now: Timestamp,
+    change: impl Fn(Bucket) -> (Bucket, R),
+) -> Result<R, HistoryError> {
+    let change = |bucket: Option<Bucket>| change(bucket.unwrap_or_default());
+    let (table, now_ms) = (&app.table, now.as_millisecond());
+    Ok(table
+        .take_from_bucket("calls", &Paced::Account, now_ms, change)
+        .await?)
 }
 
 /// The shortest pause of a worker whose account may make no call now.
@@ -241,8 +238,4 @@ fn place(scope: &Scope, connection: &ConnectionId) -> Option<(&'static str, Pace
         Scope::UserCalls(_) => ("calls", Paced::Connection(connection.clone())),
         Scope::UserDays(_) => ("days", Paced::Connection(connection.clone())),
     })
-}
-
-fn place_of_account() -> (&'static str, Paced) {
-    ("calls", Paced::Account)
 }

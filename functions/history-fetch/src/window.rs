@@ -49,7 +49,7 @@ const FAILING_MS: i64 = 3_600_000;
 /// when the connection works again, they are asked for again.
 const FAILING_AT_MOST_MS: i64 = 14 * DAY_MS;
 
-/// Does what a due window needs. `line`: those of its connection that wait for an empty bucket.
+/// Does what a due window needs. `line`: those of its backfill that wait for an empty bucket.
 pub(crate) async fn work(
     app: &App,
     worker: &WorkerId,
