@@ -178,7 +178,7 @@ async fn an_alias_seen_before_a_merge_or_an_erasure_misleads_nobody() {
     let old = connected(table, "a", "GARMIN", NOW).await;
     let new = connected(table, "b", "GARMIN", NOW).await;
     let (a, b) = ["a", "b"].map(|id| TerraUserId::new(id).unwrap()).into();
-    let seen = table.aliases([&a, &b]).await.unwrap();
+    let seen = table.aliases_lately([&a, &b]).await.unwrap();
     let noted = |user: &TerraUserId, at_ms| {
         let member = Member {
             data_at_ms: Some(at_ms),
@@ -216,6 +216,60 @@ async fn an_alias_seen_before_a_merge_or_an_erasure_misleads_nobody() {
         .await;
     assert_eq!(applied.unwrap(), None);
     assert_eq!(table.connection(&old.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn who_was_seen_to_lead_nowhere_and_got_a_connection_or_was_erased_since_misleads_nobody() {
+    let ledger = Ledger::start().await;
+    let table = &ledger.table;
+    let [user, stranger] = ["a", "b"].map(|id| TerraUserId::new(id).unwrap());
+    let seen = table.aliases_lately([&user, &stranger]).await.unwrap();
+    assert_eq!(
+        seen,
+        [(user.clone(), None), (stranger.clone(), None)].into()
+    );
+    let noted = |user: &TerraUserId| {
+        let member = Member {
+            data_at_ms: Some(NOW),
+            ..Member::default()
+        };
+        Connection::of_member(user.clone(), member)
+    };
+    let apply = async |fragment: Connection| {
+        let applied = table.apply_connection_seen(&fragment, &seen).await;
+        applied.unwrap()
+    };
+    // Where that is still so, what was seen is enough.
+    assert!(apply(noted(&stranger)).await.unwrap().created);
+
+    let known = connected(table, "a", "GARMIN", NOW).await;
+    let joined = apply(noted(&user)).await.unwrap();
+    assert_eq!((&joined.connection.id, joined.created), (&known.id, false));
+    assert_eq!(joined.connection.state.status(), Status::Active);
+
+    let erased_at = "2026-07-01T00:00:00Z";
+    let erased = table.erase_connection(&joined.connection, erased_at).await;
+    erased.unwrap();
+    assert_eq!(apply(noted(&user)).await, None);
+}
+
+#[tokio::test]
+async fn a_record_that_was_written_after_it_was_looked_for_is_joined_all_the_same() {
+    let ledger = Ledger::start().await;
+    let table = &ledger.table;
+    let owner = connection("a");
+    let [older, newer] = [NOW, NOW + MINUTE].map(|at_ms| {
+        let began = "2026-05-01T06:00:00+00:00";
+        record(&owner, DataType::Activity, began, at_ms)
+    });
+    let keys = [(older.data_type, &older.key)];
+    let seen = table.see_records(&older.owner, keys).await.unwrap();
+    store(table, vec![newer.clone()]).await;
+
+    let counts = table.apply_records_seen(vec![older.clone()], seen, Mode::Write);
+    assert_eq!(counts.await.unwrap().unchanged, 1);
+    let found = table.record(&newer.owner, newer.data_type, &newer.key);
+    assert_eq!(found.await.unwrap().unwrap().record, newer.record);
 }
 
 async fn ended(table: &Table, user: &str, at_ms: i64) -> StoredConnection {

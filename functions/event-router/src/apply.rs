@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use domain::{
+    connection::Connection,
     message::HistoryMessage,
     plan::{Owner, Parked, Plan, PlannedRecord},
     record::{Delivery, Payload, Record},
 };
+use futures::try_join;
 use store::table::{
-    connections::{Alias, Aliases},
+    connections::{Alias, SeenAliases, StoredConnection},
     key::RecordOwner,
     ledger::{Outcome, RecordCounts},
-    records::{IncomingRecord, Mode},
+    records::{IncomingRecord, Mode, SeenRecords},
 };
 use tracing::{Span, field};
 
@@ -51,42 +53,44 @@ impl Applied {
 
 /// Applies a plan, or tells what applying it would change. Every step may run twice.
 ///
-/// `payload_of` says where in the archive the record at a range of the body lies, `aliases` where its
-/// Terra user ids have just been seen to lead.
-pub(crate) async fn apply(
+/// `archived` says where in the archive the record at a range of the body lies, once the body is
+/// there; `aliases` where its Terra user ids have just been seen to lead.
+pub(crate) async fn apply<F>(
     app: &App,
     read: &Read<'_>,
     plan: Plan,
-    payload_of: impl Fn(&Range<usize>) -> Option<Payload>,
-    aliases: &Aliases,
+    archived: impl Future<Output = Result<F, RouteError>>,
+    aliases: &SeenAliases,
     mode: Mode,
-) -> Result<Applied, RouteError> {
+) -> Result<Applied, RouteError>
+where
+    F: Fn(&Range<usize>) -> Option<Payload>,
+{
     let stores = plan.connection.is_some() || plan.request.is_some() || !plan.records.is_empty();
     let outcome = match (plan.parked.is_empty(), stores) {
         (false, _) => Outcome::Parked,
         (true, true) => Outcome::Stored,
         (true, false) => Outcome::Noted,
     };
+    // None of these three rests on another.
+    let (whose, stored, payload_of) = try_join!(
+        whose(app, read, &plan, aliases, mode),
+        see_records(app, &plan, aliases),
+        archived
+    )?;
     let mut applied = Applied {
         parked: plan.parked,
         ..Applied::nothing(outcome)
     };
-
-    let mut known = None;
-    if let Some(fragment) = &plan.connection {
-        let connection = match mode {
-            Mode::Write => app.table.apply_connection_seen(fragment, aliases).await?,
-            Mode::DryRun => app.table.preview_connection(fragment).await?,
-        };
-        let Some(connection) = connection else {
-            return Ok(Applied::nothing(Outcome::Erased));
-        };
-        Span::current().record("connection_id", field::display(&connection.connection.id));
-        applied.connection_changed = connection.changed;
-        known = Some(connection.connection);
-    } else if mode == Mode::Write && is_erased(app, read).await? {
-        return Ok(Applied::nothing(Outcome::Erased));
-    }
+    let known = match whose {
+        Whose::Erased => return Ok(Applied::nothing(Outcome::Erased)),
+        Whose::Nobodys => None,
+        Whose::Of { known, changed } => {
+            Span::current().record("connection_id", field::display(&known.id));
+            applied.connection_changed = changed;
+            Some(known)
+        }
+    };
     let owner = match (&plan.owner, &known) {
         (Some(Owner::TerraUser(_)), Some(known)) => Some(RecordOwner::Connection(known.id.clone())),
         (Some(Owner::Person(reference_id)), _) => Some(RecordOwner::Person(reference_id.clone())),
@@ -99,7 +103,8 @@ pub(crate) async fn apply(
             .into_iter()
             .filter_map(|planned| incoming(read, &owner, planned, &payload_of))
             .collect();
-        applied.records = app.table.apply_records(incoming, mode).await?;
+        let applying = app.table.apply_records_seen(incoming, stored, mode);
+        applied.records = applying.await?;
     }
     if let (Some(known), Mode::Write) = (&known, mode)
         && (stores_records || known.had_other_ids())
@@ -126,6 +131,71 @@ pub(crate) async fn apply(
         history.send_batch(&jobs).await?;
     }
     Ok(applied)
+}
+
+/// Whose a webhook is.
+enum Whose {
+    /// Somebody's who was erased.
+    Erased,
+    /// Nobody's that has a connection.
+    Nobodys,
+    /// This connection's, which it may have changed.
+    Of {
+        known: StoredConnection,
+        changed: bool,
+    },
+}
+
+async fn whose(
+    app: &App,
+    read: &Read<'_>,
+    plan: &Plan,
+    aliases: &SeenAliases,
+    mode: Mode,
+) -> Result<Whose, RouteError> {
+    let Some(fragment) = &plan.connection else {
+        let erased = mode == Mode::Write && is_erased(app, read).await?;
+        return Ok(if erased {
+            Whose::Erased
+        } else {
+            Whose::Nobodys
+        });
+    };
+    let applied = match mode {
+        Mode::Write => app.table.apply_connection_seen(fragment, aliases).await?,
+        Mode::DryRun => app.table.preview_connection(fragment).await?,
+    };
+    Ok(applied.map_or(Whose::Erased, |applied| Whose::Of {
+        known: applied.connection,
+        changed: applied.changed,
+    }))
+}
+
+/// The records of a plan as stored under whoever they will most likely be of. Should they be somebody
+/// else's by the time they are written, they are read again then.
+async fn see_records(
+    app: &App,
+    plan: &Plan,
+    aliases: &SeenAliases,
+) -> Result<SeenRecords, RouteError> {
+    let owner = match &plan.owner {
+        Some(Owner::Person(reference_id)) => Some(RecordOwner::Person(reference_id.clone())),
+        Some(Owner::TerraUser(user)) => match aliases.get(user) {
+            Some(Some(Alias::Connection(id))) => Some(id.clone()),
+            Some(None) => plan.connection.as_ref().and_then(Connection::id),
+            Some(Some(Alias::Erased(_))) | None => None,
+        }
+        .map(RecordOwner::Connection),
+        None => None,
+    };
+    let Some(owner) = owner else {
+        return Ok(SeenRecords::default());
+    };
+    let keys = plan.records.iter();
+    let keys: Vec<_> = keys
+        .map(|planned| (planned.data_type, &planned.key))
+        .collect();
+    Ok(app.table.see_records(&owner, keys).await?)
 }
 
 /// Whether the person was erased since the first look: of what touches no connection, nothing else

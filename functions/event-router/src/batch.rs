@@ -14,9 +14,9 @@ use domain::{
     record::Payload,
 };
 use futures::{
-    StreamExt as _,
-    future::{BoxFuture, join_all},
-    stream,
+    FutureExt as _, StreamExt as _, TryFutureExt as _,
+    future::{BoxFuture, Shared, join_all},
+    join, stream,
 };
 use jiff::Timestamp;
 use models::ids::{TerraUserId, WebhookId};
@@ -29,7 +29,7 @@ use store::{
     archive::{Appended, SegmentBuilder, SegmentKey, Span},
     parcel::{self, ParcelError},
     table::{
-        connections::{Alias, Aliases},
+        connections::{Alias, SeenAliases},
         ledger::{Outcome, WebhookEntry},
         records::Mode,
     },
@@ -111,53 +111,56 @@ async fn route(app: &App, messages: Vec<Received<EventMessage>>, now: Timestamp)
             }
         }
     }
-    let mut jobs: Vec<Job> = jobs.into_values().collect();
-    match take_finished(app, &mut jobs).await {
-        Ok(finished) => {
-            for job in finished {
+    let jobs: Vec<Job> = jobs.into_values().collect();
+    let mut reads: Vec<Read<'_>> = jobs.iter().map(|job| Read::new(&job.work)).collect();
+    let users: BTreeSet<_> = reads.iter().flat_map(Read::users).cloned().collect();
+    let (known, aliases) = join!(known(app, &mut reads), look_up(app, &users));
+
+    let mut going = Vec::with_capacity(jobs.len());
+    for (job, read) in jobs.iter().zip(reads) {
+        let finished = known.as_ref().map(|known| known.contains_key(&read.id));
+        match (finished, &aliases) {
+            (Ok(true), _) => {
                 empty_inbox(app, &job.inbox).await;
-                results.extend(job.message_ids.into_iter().map(|id| (id, Ok(()))));
+                results.extend(job.came_to(&Ok(())));
+            }
+            (Ok(false), Ok(_)) => going.push((job, read)),
+            (Err(error), _) | (Ok(false), Err(error)) => {
+                results.extend(job.came_to(&Err(error.clone())));
             }
         }
-        Err(error) => {
-            let message_ids = jobs.into_iter().flat_map(|job| job.message_ids);
-            results.extend(message_ids.map(|id| (id, Err(error.clone()))));
-            return results;
-        }
     }
-
-    let envelopes: Vec<Read<'_>> = jobs.iter().map(|job| Read::new(&job.work)).collect();
-    let followed = join_all(envelopes.iter().map(|read| follow(app, read, now))).await;
-    let mut ready = Vec::with_capacity(jobs.len());
-    for ((job, read), followed) in jobs.iter().zip(envelopes).zip(followed) {
+    let followed = join_all(going.iter().map(|(_, read)| follow(app, read, now))).await;
+    let mut ready = Vec::with_capacity(going.len());
+    for ((job, read), followed) in going.into_iter().zip(followed) {
         match followed {
             Ok(followed) => ready.push(Ready {
                 job,
                 read,
                 followed,
             }),
-            Err(error) => {
-                results.extend(
-                    job.message_ids
-                        .iter()
-                        .map(|id| (id.clone(), Err(error.clone()))),
-                );
-            }
+            Err(error) => results.extend(job.came_to(&Err(error))),
         }
     }
 
-    let routed = route_ready(app, &ready, now).await;
+    let routed = route_ready(app, &ready, aliases.unwrap_or_default(), now).await;
     for (Ready { job, .. }, result) in ready.iter().zip(routed) {
         if result.is_ok() {
             empty_inbox(app, &job.inbox).await;
         }
-        results.extend(
-            job.message_ids
-                .iter()
-                .map(|id| (id.clone(), result.clone())),
-        );
+        results.extend(job.came_to(&result));
     }
     results
+}
+
+impl Job {
+    fn came_to(
+        &self,
+        result: &Result<(), RouteError>,
+    ) -> impl Iterator<Item = (String, Result<(), RouteError>)> {
+        let ids = self.message_ids.iter();
+        ids.map(|id| (id.clone(), result.clone()))
+    }
 }
 
 type Opened = Result<(Work, Option<Body>), ParcelError>;
@@ -193,46 +196,51 @@ fn gather(jobs: &mut BTreeMap<String, Job>, message_id: String, work: Work, inbo
     job.inbox.extend(inbox);
 }
 
-/// Takes out what the ledger says is done. A trace id that was used for another body before gets a
-/// name of its own. On an error all jobs are still there.
-async fn take_finished(app: &App, jobs: &mut Vec<Job>) -> Result<Vec<Job>, RouteError> {
+/// What the ledger says of these webhooks: those that are in it are done. A trace id that was used for
+/// another body before gets a name of its own.
+async fn known(
+    app: &App,
+    reads: &mut [Read<'_>],
+) -> Result<HashMap<WebhookId, WebhookEntry>, RouteError> {
     let mut taken = BTreeMap::new();
-    for job in &mut *jobs {
-        let hash = job.work.body_hash;
-        if *taken.entry(job.work.id.clone()).or_insert(hash) != hash {
-            job.work.id = job.work.id.with_body_hash(hash);
+    for read in &mut *reads {
+        let hash = read.work.body_hash;
+        if *taken.entry(read.id.clone()).or_insert(hash) != hash {
+            read.id = read.id.with_body_hash(hash);
         }
     }
-    let known = ledger(app, jobs).await?;
+    let known = ledger(app, reads).await?;
     let mut renamed = false;
-    for job in &mut *jobs {
+    for read in &mut *reads {
         if known
-            .get(&job.work.id)
-            .is_some_and(|entry| entry.body_hash != job.work.body_hash_text())
+            .get(&read.id)
+            .is_some_and(|entry| entry.body_hash != read.work.body_hash_text())
         {
-            warn!(webhook_id = %job.work.id, "a trace id names two different bodies");
-            job.work.id = job.work.id.with_body_hash(job.work.body_hash);
+            warn!(webhook_id = %read.id, "a trace id names two different bodies");
+            read.id = read.id.with_body_hash(read.work.body_hash);
             renamed = true;
         }
     }
-    let known = if renamed {
-        ledger(app, jobs).await?
+    if renamed {
+        ledger(app, reads).await
     } else {
-        known
-    };
-    Ok(jobs
-        .extract_if(.., |job| known.contains_key(&job.work.id))
-        .collect())
+        Ok(known)
+    }
 }
 
-async fn ledger(app: &App, jobs: &[Job]) -> Result<HashMap<WebhookId, WebhookEntry>, RouteError> {
-    let ids: Vec<&WebhookId> = jobs.iter().map(|job| &job.work.id).collect();
+async fn ledger(
+    app: &App,
+    reads: &[Read<'_>],
+) -> Result<HashMap<WebhookId, WebhookEntry>, RouteError> {
+    let ids: Vec<&WebhookId> = reads.iter().map(|read| &read.id).collect();
     Ok(app.table.webhooks(ids).await?)
 }
 
+/// Routes webhooks whose Terra users lead to `aliases`; those of payloads are looked up here.
 async fn route_ready(
     app: &App,
     ready: &[Ready<'_>],
+    mut aliases: SeenAliases,
     now: Timestamp,
 ) -> Vec<Result<(), RouteError>> {
     let payloads: Vec<Option<Read<'_>>> = ready
@@ -242,12 +250,14 @@ async fn route_ready(
             _ => None,
         })
         .collect();
-    let aliases = match aliases(app, ready, &payloads).await {
-        Ok(aliases) => aliases,
+    let users = payloads.iter().flatten().flat_map(Read::users);
+    let unseen = users.filter(|user| !aliases.contains_key(user));
+    match look_up(app, &unseen.cloned().collect()).await {
+        Ok(more) => aliases.extend(more),
         Err(error) => return vec![Err(error); ready.len()],
-    };
+    }
     let is_erased = |read: &Read<'_>| {
-        let mut aliases = read.terra_user_ids.iter().filter_map(|id| aliases.get(id));
+        let mut aliases = read.users().filter_map(|user| aliases.get(user)?.as_ref());
         aliases.any(|alias| matches!(alias, Alias::Erased(_)))
     };
 
@@ -267,11 +277,6 @@ async fn route_ready(
             Ok::<_, RouteError>((archive(&ready.read)?, payload.flatten()))
         })
         .collect();
-    let segment = match write(app, segment, now).await {
-        Ok(segment) => segment,
-        Err(error) => return vec![Err(error); ready.len()],
-    };
-
     // Webhooks of one user one after the other: side by side they would only wait for each other's
     // write of the connection.
     let mut by_user = BTreeMap::<Option<&TerraUserId>, Vec<(usize, Archived<'_>)>>::new();
@@ -285,27 +290,28 @@ async fn route_ready(
             .push((index, (ready, payload.as_ref(), archived)));
     }
     let batch = Batch {
-        aliases,
-        segment,
+        segment: write(app, segment, now).boxed().shared(),
         tally: Tally::default(),
         now,
     };
     // Boxed: the futures of a batch inside one another are more than the compiler lays out.
     let mut work: Vec<BoxFuture<'_, Vec<Routed>>> = Vec::new();
     for group in by_user.into_values() {
-        let batch = &batch;
+        let (batch, mut aliases) = (&batch, aliases.clone());
         work.push(Box::pin(async move {
             let mut results = Vec::with_capacity(group.len());
             for (index, archived) in group {
-                results.push((index, route_job(app, archived, batch).await));
+                results.push((index, route_job(app, archived, &aliases, batch).await));
+                // Who led nowhere may have got a connection now.
+                aliases.retain(|_, alias| alias.is_some());
             }
             results
         }));
     }
-    let mut results: Vec<_> = stream::iter(work)
-        .buffer_unordered(CONCURRENT_USERS)
-        .concat()
-        .await;
+    let routed = stream::iter(work).buffer_unordered(CONCURRENT_USERS);
+    // The archive takes the segment while the table says what it knows. Nothing that points into the
+    // segment is written before it is there.
+    let (_, mut results) = join!(batch.segment.clone(), routed.concat());
     batch.tally.send(app, now);
     results.sort_unstable_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
@@ -324,21 +330,21 @@ type Archived<'a> = (
 async fn route_job(
     app: &App,
     (ready, payload, archived): Archived<'_>,
-    batch: &Batch,
+    aliases: &SeenAliases,
+    batch: &Batch<'_>,
 ) -> Result<(), RouteError> {
     let (own, of_payload) = archived?;
-    let place = |appended| batch.segment.as_ref().zip(appended);
     // The payload first: the ping's own line in the ledger says that it was followed.
     if let Some(payload) = payload {
         let what = What::Plan(Box::new(payload.plan()));
-        route_one(app, payload, what, place(of_payload.as_ref()), batch).await?;
+        route_one(app, payload, what, of_payload.as_ref(), aliases, batch).await?;
     }
     let what = match &ready.followed {
         None => What::Plan(Box::new(ready.read.plan())),
         Some(Followed::Payload(_)) => What::Followed,
         Some(Followed::Parked(reason)) => What::Plan(Box::new(Plan::parked(*reason))),
     };
-    route_one(app, &ready.read, what, place(own.as_ref()), batch).await
+    route_one(app, &ready.read, what, own.as_ref(), aliases, batch).await
 }
 
 /// What is to be done with a webhook that is in the archive.
@@ -349,18 +355,16 @@ enum What {
     Followed,
 }
 
-/// Where a webhook lies; absent when it was not archived because its person was erased.
-type Place<'a> = Option<(&'a Segment, &'a Appended)>;
-
-/// What the webhooks of a batch share once they are in the archive.
-struct Batch {
-    aliases: Aliases,
-    segment: Option<Segment>,
+/// What the webhooks of a batch share.
+struct Batch<'a> {
+    /// Where they are archived, once they are; `None`: there was nothing to archive.
+    segment: Shared<BoxFuture<'a, Result<Option<Segment>, RouteError>>>,
     tally: Tally,
     now: Timestamp,
 }
 
 /// A written segment, with its bytes: small records keep theirs in their items.
+#[derive(Clone)]
 struct Segment {
     key: SegmentKey,
     bytes: Bytes,
@@ -399,63 +403,58 @@ async fn write(
     Ok(Some(Segment { key, bytes }))
 }
 
-/// Where the Terra users of a batch lead. Of those whose person was erased, what an earlier attempt,
-/// killed half-way, may have written before the erasure goes too.
-async fn aliases(
-    app: &App,
-    ready: &[Ready<'_>],
-    payloads: &[Option<Read<'_>>],
-) -> Result<Aliases, RouteError> {
-    let users: BTreeSet<_> = ready
-        .iter()
-        .map(|ready| &ready.read)
-        .chain(payloads.iter().flatten())
-        .flat_map(|read| &read.terra_user_ids)
-        .collect();
+/// Where Terra users lead. Of those whose person was erased, what an earlier attempt, killed half-way,
+/// may have written before the erasure goes too.
+async fn look_up(app: &App, users: &BTreeSet<TerraUserId>) -> Result<SeenAliases, RouteError> {
     // Whatever is written looks once more before it counts.
     let aliases = app.table.aliases_lately(users).await?;
     for (user, alias) in &aliases {
-        if let Alias::Erased(connection) = alias {
+        if let Some(Alias::Erased(connection)) = alias {
             app.table.erase_leftovers(user, connection).await?;
         }
     }
     Ok(aliases)
 }
 
+/// `appended` says where in the segment it lies; nowhere when its person was erased.
 async fn route_one(
     app: &App,
     read: &Read<'_>,
     what: What,
-    place: Place<'_>,
-    batch: &Batch,
+    appended: Option<&Appended>,
+    aliases: &SeenAliases,
+    batch: &Batch<'_>,
 ) -> Result<(), RouteError> {
     let span = info_span!(
         "webhook",
-        webhook_id = %read.work.id,
+        webhook_id = %read.id,
         event_type = read.event_type(),
         connection_id = field::Empty,
     );
     async {
-        let applied = match (place, what) {
+        let applied = match (appended, what) {
             (None, _) => Applied::nothing(Outcome::Erased),
             (Some(_), What::Followed) => Applied::nothing(Outcome::Followed),
-            (Some((segment, appended)), What::Plan(plan)) => {
+            (Some(appended), What::Plan(plan)) => {
                 let records = read.event.iter().flat_map(|event| &event.records);
                 let spans: HashMap<_, _> = records
                     .map(|record| record.range.start)
                     .zip(&appended.records)
                     .collect();
-                let payload_of = |range: &Range<usize>| {
-                    spans
-                        .get(&range.start)
-                        .map(|span| segment.payload(**span, range.len()))
-                };
-                apply(app, read, *plan, payload_of, &batch.aliases, Mode::Write).await?
+                let archived = batch.segment.clone().map_ok(|segment| {
+                    move |range: &Range<usize>| {
+                        let span = spans.get(&range.start)?;
+                        Some(segment.as_ref()?.payload(**span, range.len()))
+                    }
+                });
+                apply(app, read, *plan, archived, aliases, Mode::Write).await?
             }
         };
+        let segment = batch.segment.clone().await?;
+        let place = segment.as_ref().zip(appended);
         if let (Some((segment, _)), Outcome::Erased) = (place, applied.outcome) {
             // Erased between our first look and now: what we archived meanwhile must go too.
-            let id = read.work.id.as_str();
+            let id = read.id.as_str();
             app.archive
                 .erase(&segment.key, |header| header.webhook_id == id, batch.now)
                 .await?;

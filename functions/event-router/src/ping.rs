@@ -37,7 +37,7 @@ pub(crate) async fn follow(
         return Ok(Some(Followed::Parked(ParkReason::PayloadExpired)));
     }
     Ok(Some(match app.payloads.fetch(url).await {
-        Ok(body) => match work.payload(body.into()) {
+        Ok(body) => match work.payload(&read.id, body.into()) {
             Some(payload) => Followed::Payload(Box::new(payload)),
             None => Followed::Parked(ParkReason::NoUrl),
         },

@@ -1,10 +1,12 @@
 //! Archived webhooks through today's code.
 
+use std::future;
+
 use domain::record::Payload;
 use models::headers::TerraHeaders;
 use store::{
     archive::ArchivedWebhook,
-    table::{connections::Aliases, ledger::Outcome, records::Mode},
+    table::{connections::SeenAliases, ledger::Outcome, records::Mode},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -65,5 +67,6 @@ pub async fn replay(
         })
     };
     let plan = read.plan();
-    apply(app, &read, plan, payload_of, &Aliases::new(), mode).await
+    let archived = future::ready(Ok(payload_of));
+    apply(app, &read, plan, archived, &SeenAliases::new(), mode).await
 }

@@ -49,9 +49,9 @@ impl Work {
     }
 
     /// The payload of a ping: a webhook of its own that came with the ping's headers.
-    pub(crate) fn payload(&self, body: Vec<u8>) -> Option<Self> {
+    pub(crate) fn payload(&self, ping: &WebhookId, body: Vec<u8>) -> Option<Self> {
         Some(Self {
-            id: WebhookId::new(&format!("{}~payload", self.id))?,
+            id: WebhookId::new(&format!("{ping}~payload"))?,
             body_hash: xxh3_64(&body),
             body,
             ..self.clone()
@@ -69,6 +69,8 @@ impl Work {
 
 /// A webhook whose envelope has been read.
 pub(crate) struct Read<'a> {
+    /// The name it goes by: its own, unless that was another body's before.
+    pub(crate) id: WebhookId,
     pub(crate) work: &'a Work,
     pub(crate) event: Result<Event<'a>, EventError>,
     pub(crate) terra_user_ids: Vec<TerraUserId>,
@@ -82,10 +84,16 @@ impl<'a> Read<'a> {
         let event = Event::parse(&work.body);
         let terra_user_ids = event.as_ref().map(plan::terra_user_ids).unwrap_or_default();
         Self {
+            id: work.id.clone(),
             work,
             event,
             terra_user_ids,
         }
+    }
+
+    /// The Terra users it names.
+    pub(crate) fn users(&self) -> impl Iterator<Item = &TerraUserId> {
+        self.terra_user_ids.iter()
     }
 
     pub(crate) fn event_type(&self) -> &str {
@@ -111,7 +119,7 @@ impl<'a> Read<'a> {
         let event = self.event.as_ref().ok();
         let user = event.and_then(|event| event.user.as_ref().or(event.new_user.as_ref()));
         WebhookEntry {
-            webhook_id: work.id.clone(),
+            webhook_id: self.id.clone(),
             event_type: self.event_type().to_owned(),
             outcome: applied.outcome,
             records: applied.records,
@@ -135,7 +143,7 @@ impl<'a> Read<'a> {
         match &self.event {
             Ok(event) => {
                 let work = self.work;
-                plan::plan(event, &work.id, &work.headers, work.ordering_ts_ms())
+                plan::plan(event, &self.id, &work.headers, work.ordering_ts_ms())
             }
             Err(error) => {
                 let reason = ParkReason::from(error);
@@ -160,7 +168,7 @@ impl<'a> Read<'a> {
             .collect();
         let received_at = Timestamp::from_millisecond(work.received_at_ms).unwrap_or_default();
         let header = WebhookHeader {
-            webhook_id: work.id.as_str().to_owned(),
+            webhook_id: self.id.as_str().to_owned(),
             event_type: self
                 .event
                 .as_ref()

@@ -50,6 +50,9 @@ pub enum Alias {
 /// Where Terra user ids lead.
 pub type Aliases = BTreeMap<TerraUserId, Alias>;
 
+/// Where the Terra user ids that were looked at led a moment ago; `None`: nowhere.
+pub type SeenAliases = BTreeMap<TerraUserId, Option<Alias>>;
+
 /// What applying a connection's fragment came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedConnection {
@@ -80,12 +83,13 @@ impl Table {
         &self,
         fragment: &Connection,
     ) -> Result<Option<AppliedConnection>, TableError> {
-        self.apply_connection_seen(fragment, &Aliases::new()).await
+        let unseen = SeenAliases::new();
+        self.apply_connection_seen(fragment, &unseen).await
     }
 
-    /// The same, for whoever has just read where its Terra user ids lead: when all of them led to a
-    /// connection, they are not read again. Should one lead elsewhere by now, it shows: the connection
-    /// is gone or has changed, and everything is read anew.
+    /// The same, for whoever has just read where its Terra user ids lead: they are not read again.
+    /// Should one lead elsewhere by now, it shows: the connection is gone or has changed, or the
+    /// alias is taken, and everything is read anew.
     ///
     /// # Errors
     ///
@@ -93,11 +97,11 @@ impl Table {
     pub async fn apply_connection_seen(
         &self,
         fragment: &Connection,
-        seen: &Aliases,
+        seen: &SeenAliases,
     ) -> Result<Option<AppliedConnection>, TableError> {
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
-            let touched = match all_led(fragment, seen) {
+            let touched = match all_seen(fragment, seen) {
                 Some(aliases) if attempt == 0 => self.led_to(aliases).await?,
                 _ => self.touched(fragment).await?,
             };
@@ -468,8 +472,16 @@ impl Table {
     pub async fn aliases_lately(
         &self,
         users: impl IntoIterator<Item = &TerraUserId>,
-    ) -> Result<Aliases, TableError> {
-        self.aliases_as(users, Freshness::Lately).await
+    ) -> Result<SeenAliases, TableError> {
+        let users: BTreeSet<_> = users.into_iter().collect();
+        let mut found = self
+            .aliases_as(users.iter().copied(), Freshness::Lately)
+            .await?;
+        let seen = users.into_iter().map(|user| {
+            let alias = found.remove(user);
+            (user.clone(), alias)
+        });
+        Ok(seen.collect())
     }
 
     /// Where Terra user ids lead.
@@ -638,13 +650,18 @@ impl Table {
     }
 }
 
-/// Where all the Terra user ids of a fragment were seen to lead; `None`: not all to a connection.
-fn all_led(fragment: &Connection, seen: &Aliases) -> Option<Aliases> {
-    let led = |user: &TerraUserId| {
-        let alias = seen.get(user)?;
-        matches!(alias, Alias::Connection(_)).then(|| (user.clone(), alias.clone()))
-    };
-    fragment.members.keys().map(led).collect()
+/// Where the Terra user ids of a fragment were seen to lead; `None`: they were not all looked at, or
+/// one led to somebody who was erased.
+fn all_seen(fragment: &Connection, seen: &SeenAliases) -> Option<Aliases> {
+    let mut aliases = Aliases::new();
+    for user in fragment.members.keys() {
+        match seen.get(user)? {
+            Some(Alias::Erased(_)) => return None,
+            Some(alias) => drop(aliases.insert(user.clone(), alias.clone())),
+            None => {}
+        }
+    }
+    Some(aliases)
 }
 
 impl Touched {

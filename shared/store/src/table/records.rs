@@ -1,6 +1,6 @@
 //! Records in the table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use domain::{
@@ -72,6 +72,10 @@ pub enum Mode {
     DryRun,
 }
 
+/// Records as they were read for whoever is about to join others with them.
+#[derive(Debug, Default)]
+pub struct SeenRecords(HashMap<Key, Option<Item>>);
+
 impl RecordCounts {
     fn add(mut self, change: Change) -> Self {
         match change {
@@ -94,6 +98,22 @@ impl Table {
         incoming: Vec<IncomingRecord>,
         mode: Mode,
     ) -> Result<RecordCounts, TableError> {
+        let unseen = SeenRecords::default();
+        self.apply_records_seen(incoming, unseen, mode).await
+    }
+
+    /// The same, for whoever has just read some of what is stored: that is not read again, unless it
+    /// has changed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::apply_records`].
+    pub async fn apply_records_seen(
+        &self,
+        incoming: Vec<IncomingRecord>,
+        SeenRecords(mut stored): SeenRecords,
+        mode: Mode,
+    ) -> Result<RecordCounts, TableError> {
         let mut by_key = BTreeMap::<Key, IncomingRecord>::new();
         for record in incoming {
             let key = Key::record(&record.owner, record.data_type, &record.key);
@@ -105,11 +125,13 @@ impl Table {
                 None => drop(by_key.insert(key, record)),
             }
         }
-        let mut stored = self.batch_get(by_key.keys().cloned()).await?;
+        let unseen = by_key.keys().filter(|key| !stored.contains_key(key));
+        let unseen = self.see(unseen.cloned()).await?;
+        stored.extend(unseen);
         let work: Vec<_> = by_key
             .into_iter()
             .map(|(key, incoming)| {
-                let item = stored.remove(&key);
+                let item = stored.remove(&key).flatten();
                 (key, incoming, item)
             })
             .collect();
@@ -120,6 +142,35 @@ impl Table {
                 Ok(counts.add(change))
             })
             .await
+    }
+
+    /// Reads what is stored under these keys, for [`Table::apply_records_seen`].
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn see_records<'a>(
+        &self,
+        owner: &RecordOwner,
+        keys: impl IntoIterator<Item = (DataType, &'a NaturalKey)>,
+    ) -> Result<SeenRecords, TableError> {
+        let keys = keys
+            .into_iter()
+            .map(|(data_type, key)| Key::record(owner, data_type, key));
+        self.see(keys).await.map(SeenRecords)
+    }
+
+    async fn see(
+        &self,
+        keys: impl IntoIterator<Item = Key>,
+    ) -> Result<HashMap<Key, Option<Item>>, TableError> {
+        let keys: BTreeSet<Key> = keys.into_iter().collect();
+        let mut found = self.batch_get(keys.iter().cloned()).await?;
+        let seen = keys.into_iter().map(|key| {
+            let item = found.remove(&key);
+            (key, item)
+        });
+        Ok(seen.collect())
     }
 
     async fn apply_record(
