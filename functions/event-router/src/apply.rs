@@ -73,11 +73,10 @@ where
         (true, false) => Outcome::Noted,
     };
     // None of these three rests on another.
-    let (whose, stored, payload_of) = try_join!(
-        whose(app, read, &plan, aliases, mode),
-        see_records(app, &plan, aliases),
-        archived
-    )?;
+    // Boxed: the SDK's futures are deeper than the compiler lays out in one.
+    let whose = Box::pin(whose(app, read, &plan, aliases, mode));
+    let seen = Box::pin(see_records(app, &plan, aliases));
+    let (whose, seen, payload_of) = try_join!(whose, seen, archived)?;
     let mut applied = Applied {
         parked: plan.parked,
         ..Applied::nothing(outcome)
@@ -103,7 +102,7 @@ where
             .into_iter()
             .filter_map(|planned| incoming(read, &owner, planned, &payload_of))
             .collect();
-        let applying = app.table.apply_records_seen(incoming, stored, mode);
+        let applying = app.table.apply_records_seen(incoming, seen, mode);
         applied.records = applying.await?;
     }
     if let (Some(known), Mode::Write) = (&known, mode)

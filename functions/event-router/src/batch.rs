@@ -112,12 +112,12 @@ async fn route(app: &App, messages: Vec<Received<EventMessage>>, now: Timestamp)
         }
     }
     let jobs: Vec<Job> = jobs.into_values().collect();
-    let mut reads: Vec<Read<'_>> = jobs.iter().map(|job| Read::new(&job.work)).collect();
-    let users: BTreeSet<_> = reads.iter().flat_map(Read::users).cloned().collect();
-    let (known, aliases) = join!(known(app, &mut reads), look_up(app, &users));
+    let mut envelopes: Vec<_> = jobs.iter().map(|job| Read::new(&job.work)).collect();
+    let users: BTreeSet<_> = envelopes.iter().flat_map(Read::users).cloned().collect();
+    let (known, aliases) = join!(known(app, &mut envelopes), look_up(app, &users));
 
     let mut going = Vec::with_capacity(jobs.len());
-    for (job, read) in jobs.iter().zip(reads) {
+    for (job, read) in jobs.iter().zip(envelopes) {
         let finished = known.as_ref().map(|known| known.contains_key(&read.id));
         match (finished, &aliases) {
             (Ok(true), _) => {
