@@ -34,6 +34,7 @@ mod world;
 
 use std::sync::Arc;
 
+pub use calendar::Place;
 pub use counters::Snapshot;
 pub use deliver::{DeliverError, Deliverer, DeliverySettings, Outcome};
 pub use events::DataType;

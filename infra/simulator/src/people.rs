@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    calendar::{Zone, instant},
+    calendar::{Place, Zone, instant},
     dice::{Dice, fingerprint},
     events::DataType,
 };
@@ -150,7 +150,7 @@ impl Provider {
     }
 
     /// How times are written: most with offset and six digits, some as bare wall time.
-    fn zone(self, offset_minutes: i32) -> Zone {
+    fn zone(self, place: Place) -> Zone {
         let (offset_written, fraction) = match self {
             Self::Cronometer => (false, ".000000"),
             Self::Inito => (true, ""),
@@ -158,7 +158,7 @@ impl Provider {
             _ => (true, ".000000"),
         };
         Zone {
-            offset_minutes,
+            place,
             offset_written,
             fraction,
         }
@@ -272,7 +272,7 @@ pub(crate) fn connection(
         fitness: body.between(0.2, 0.95),
         cycle_days: body.whole(25, 32),
     };
-    let offset_minutes = body.one_of(&[0, 60, 120, 120, -300, -480, 330, 540]);
+    let minutes_east = body.one_of(&[0, 60, 120, 120, -300, -480, 330, 540]);
 
     let mut own = Dice::of(&[seed, number, 3, fingerprint(provider.as_str().as_bytes())]);
     let age = SignedDuration::from_secs(i64::from(own.whole(3_600, 200 * 86_400)));
@@ -285,7 +285,7 @@ pub(crate) fn connection(
         active: true,
         account: own.number(),
         physique,
-        zone: provider.zone(offset_minutes),
+        zone: provider.zone(Place::At(minutes_east)),
     }
 }
 

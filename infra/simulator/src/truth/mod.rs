@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     Clock, Connection, DataType, Provider, Shape, Size, Webhook, World,
-    calendar::Day,
+    calendar::{Day, Place},
     dice::{Dice, fingerprint},
     events::kind,
     people,
@@ -48,6 +48,9 @@ pub struct TruthSettings {
     pub sync_delay: SignedDuration,
     /// Whether webhooks carry samples.
     pub webhooks_with_samples: bool,
+    /// Where people live, who take turns through the list; of an empty one, somewhere where clocks
+    /// never change.
+    pub places: Vec<Place>,
     /// Whether records are thin, with one sample in two hours: years stay cheap.
     pub sparse: bool,
 }
@@ -67,6 +70,7 @@ impl TruthSettings {
             updates_per_day: 2,
             sync_delay: SignedDuration::from_hours(3),
             webhooks_with_samples: true,
+            places: Vec::new(),
             sparse: true,
         }
     }
@@ -147,8 +151,11 @@ impl Truth {
         let mut members = Members::default();
         for number in 1..=settings.people {
             for provider in providers_of(&settings, number) {
-                let connection =
+                let mut connection =
                     people::connection(settings.seed, number, provider, settings.start);
+                if let Some(place) = place_of(&settings, number) {
+                    connection.zone.place = place;
+                }
                 let mut dice = Dice::of(&[settings.seed, connection.account, 20]);
                 let within = settings.connect_within.as_secs_f64().max(0.0);
                 let after = SignedDuration::from_secs_f64(dice.between(0.0, 1.0) * within);
@@ -689,6 +696,12 @@ fn providers_of(settings: &TruthSettings, number: u64) -> Vec<Provider> {
     let first = first.saturating_mul(each) % all.max(1);
     let rounds = settings.providers.iter().cycle().skip(first);
     rounds.take(each).copied().collect()
+}
+
+fn place_of(settings: &TruthSettings, number: u64) -> Option<Place> {
+    let turn = usize::try_from(number.saturating_sub(1)).unwrap_or(0);
+    let place = turn.checked_rem(settings.places.len())?;
+    settings.places.get(place).copied()
 }
 
 /// Empties every array of samples, as a delivery without samples has them.

@@ -28,7 +28,7 @@ pub(super) struct Sync {
 
 /// Whether the person made anything of this type on the day. The same for every reader.
 pub(super) fn has_data(seed: u64, connection: &Connection, data_type: DataType, day: Day) -> bool {
-    if away(seed, connection, day) {
+    if !day.zone.place.has(day.date) || away(seed, connection, day) {
         return false;
     }
     let account = connection.account;
