@@ -6,7 +6,11 @@ use domain::{
 };
 use store::table::history::{Answer, Applied, Held};
 
-use crate::{config::App, error::HistoryError};
+use crate::{
+    config::App,
+    error::HistoryError,
+    window::{jitter, trusted_from_ms},
+};
 
 /// An answer whose number of webhooks nobody announced is whole after this long without another
 /// one. Terra sends what it has at once; Garmin's comes in several batches (FACTS section 5).
@@ -42,6 +46,17 @@ pub(crate) async fn look(app: &App, held: &mut Held<'_>) -> Result<bool, History
         return Ok(false);
     };
     if is_whole(&request, now_ms) {
+        if !request.has_records
+            && let Some(retry_after_ms) = doubt_ms(app, window, asked_at_ms).await?
+        {
+            let doubted = Event::Doubted {
+                reference: reference.to_owned(),
+                retry_after_ms,
+                jitter: jitter(),
+            };
+            held.apply(&doubted, now_ms).await?;
+            return Ok(true);
+        }
         let answer = answer(app, window, asked_at_ms).await?;
         held.answer(answer, now_ms).await?;
         return Ok(true);
@@ -65,6 +80,19 @@ pub(crate) async fn look(app: &App, held: &mut Held<'_>) -> Result<bool, History
     Ok(
         matches!(applied, Applied::Changed(window) if window.due_ms().is_none_or(|due| due > now_ms)),
     )
+}
+
+/// How long it is until the connection's empty answers are to be believed, if that was not so yet when it
+/// was asked about.
+async fn doubt_ms(
+    app: &App,
+    window: &Window,
+    asked_at_ms: i64,
+) -> Result<Option<i64>, HistoryError> {
+    let connection = app.table.connection(window.connection()).await?;
+    let trusted_from_ms = connection.map(|stored| trusted_from_ms(app, &stored.state));
+    let trusted_from_ms = trusted_from_ms.filter(|&trusted| asked_at_ms < trusted);
+    Ok(trusted_from_ms.map(|trusted| trusted.saturating_sub(app.now_ms()).max(0)))
 }
 
 fn is_whole(request: &Request, now_ms: i64) -> bool {

@@ -1,6 +1,6 @@
 //! One window: taken, paced, asked, answered.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use domain::{
     connection::{Connection, Status},
@@ -43,8 +43,9 @@ const LEASE_MS: i64 = 120_000;
 /// How long an answer by webhook may take to begin. Terra waits for the provider, and a provider
 /// that prepares data takes its time; afterwards the window is asked for again.
 const FIRST_WEBHOOK_MS: i64 = 3_600_000;
-/// A connection that is failing may recover: its windows wait for so long at a time.
-const FAILING_MS: i64 = 3_600_000;
+/// A connection that is failing may recover: its windows wait for a quarter of the time that it has been
+/// failing, within these bounds.
+const FAILING_MS: RangeInclusive<i64> = 3_600_000..=12 * 3_600_000;
 /// For so long altogether. Then they are skipped, so that the backfill ends and says what it lacks;
 /// when the connection works again, they are asked for again.
 const FAILING_AT_MOST_MS: i64 = 14 * DAY_MS;
@@ -103,23 +104,25 @@ async fn step(
         until_ms,
     };
     let current = connection.as_ref().and_then(Connection::current);
-    // Also one that came back begins anew: Terra fetches by itself first.
-    let began_at_ms = connection
-        .as_ref()
-        .and_then(|state| state.connected_at_ms().max(state.status_since_ms()));
-    let (user, provider) = match (&connection, current) {
+    let (user, provider, trusted_from_ms) = match (&connection, current) {
         (Some(connection), Some((user, _))) if connection.status() != Status::Ended => {
             if connection.status() == Status::Failing {
                 let since_ms = connection.status_since_ms().unwrap_or(now_ms);
-                let event = if now_ms.saturating_sub(since_ms) < FAILING_AT_MOST_MS {
-                    put_off(now_ms.saturating_add(FAILING_MS))
+                let failing_ms = now_ms.saturating_sub(since_ms);
+                let event = if failing_ms < FAILING_AT_MOST_MS {
+                    let wait_ms = (failing_ms / 4).clamp(*FAILING_MS.start(), *FAILING_MS.end());
+                    put_off(now_ms.saturating_add(wait_ms))
                 } else {
                     Event::Skip(Skip::ConnectionFailing)
                 };
                 held.apply(&event, now_ms).await?;
                 return Ok(Step::Noted);
             }
-            (user, connection.provider())
+            (
+                user,
+                connection.provider(),
+                trusted_from_ms(app, connection),
+            )
         }
         // Also one that has become another: whoever it is now has a first backfill of its own.
         _ => {
@@ -146,7 +149,7 @@ async fn step(
     let who = Who {
         user,
         provider,
-        began_at_ms: began_at_ms.unwrap_or_default(),
+        trusted_from_ms,
     };
     ask_terra(app, worker, held, who).await
 }
@@ -156,7 +159,18 @@ async fn step(
 struct Who<'a> {
     user: &'a TerraUserId,
     provider: Option<&'a Provider>,
-    began_at_ms: i64,
+    /// When an answer without a record is to be believed.
+    trusted_from_ms: i64,
+}
+
+/// From when on a connection's empty answers are believed: Terra fetches history by itself first. Also
+/// of one that came back.
+pub(crate) fn trusted_from_ms(app: &App, connection: &Connection) -> i64 {
+    let began_at_ms = connection
+        .connected_at_ms()
+        .max(connection.status_since_ms());
+    let began_at_ms = began_at_ms.unwrap_or_default();
+    began_at_ms.saturating_add(ms(app.trust_empty_after))
 }
 
 async fn ask_terra(
@@ -168,7 +182,7 @@ async fn ask_terra(
     let Who {
         user,
         provider,
-        began_at_ms,
+        trusted_from_ms,
     } = who;
     let asked_at_ms = app.now_ms();
     let deadline_ms = asked_at_ms.saturating_add(LEASE_MS);
@@ -196,7 +210,6 @@ async fn ask_terra(
         Ok(DataAnswer::NoData) => true,
         _ => false,
     };
-    let trusted_from_ms = began_at_ms.saturating_add(ms(app.trust_empty_after));
     if nothing && asked_at_ms < trusted_from_ms {
         let wait = Duration::from_millis(u64::try_from(trusted_from_ms - asked_at_ms).unwrap_or(0));
         return apply(app, held, set_back(Reason::Processing, Some(wait))).await;

@@ -262,7 +262,7 @@ fn plan_data(
     let mut plan = Plan {
         connection: Some(Connection::of_member(id.clone(), member)),
         owner: Some(Owner::TerraUser(id.clone())),
-        request: chunk(headers, id, version),
+        request: chunk(event, headers, id, version),
         ..Plan::default()
     };
     if event.unreadable_data {
@@ -440,6 +440,7 @@ fn plan_request(event: &Event<'_>, headers: &TerraHeaders, version: &Version) ->
         request: Request {
             expected_chunks: event.expected_payloads,
             chunks: BTreeSet::new(),
+            has_records: false,
             terra_user_id: user.map(|(id, _)| id.clone()),
             last_seen_ms: version.ordering_ts_ms,
         },
@@ -459,7 +460,12 @@ fn plan_request(event: &Event<'_>, headers: &TerraHeaders, version: &Version) ->
 }
 
 /// The request that a data webhook answers, if it may answer one.
-fn chunk(headers: &TerraHeaders, id: &TerraUserId, version: &Version) -> Option<PlannedRequest> {
+fn chunk(
+    event: &Event<'_>,
+    headers: &TerraHeaders,
+    id: &TerraUserId,
+    version: &Version,
+) -> Option<PlannedRequest> {
     let chunk = headers.chunk()?;
     let name = chunk.number.map_or_else(
         || {
@@ -479,6 +485,7 @@ fn chunk(headers: &TerraHeaders, id: &TerraUserId, version: &Version) -> Option<
             } else {
                 name
             }]),
+            has_records: !event.records.is_empty(),
             terra_user_id: Some(id.clone()),
             last_seen_ms: version.ordering_ts_ms,
         },

@@ -16,6 +16,9 @@ pub struct Request {
     /// The distinct chunks that came: chunk numbers, or hashed webhook ids where none is given.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub chunks: BTreeSet<String>,
+    /// Whether any of its webhooks had a record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_records: bool,
     /// Whose data was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terra_user_id: Option<TerraUserId>,
@@ -58,6 +61,7 @@ impl Join for Request {
         Self {
             expected_chunks: self.expected_chunks.max(other.expected_chunks),
             chunks: self.chunks.into_iter().chain(other.chunks).collect(),
+            has_records: self.has_records || other.has_records,
             terra_user_id: self.terra_user_id.max(other.terra_user_id),
             last_seen_ms: self.last_seen_ms.max(other.last_seen_ms),
         }

@@ -61,6 +61,15 @@ pub enum Event {
         /// Records in it.
         records: u64,
     },
+    /// The whole answer came as webhooks without a record in them, at a time when that may be untrue.
+    Doubted {
+        /// To this request.
+        reference: String,
+        /// When nothing means nothing: in so many milliseconds.
+        retry_after_ms: i64,
+        /// Spreads the retries.
+        jitter: Jitter,
+    },
     /// It did not work. Only the request of its asker can fail.
     SetBack {
         /// Who asked.
@@ -188,6 +197,16 @@ impl Window {
                 at_ms: now_ms,
                 records,
             })),
+            Event::Doubted {
+                reference,
+                retry_after_ms,
+                jitter,
+            } => {
+                if self.reference() != Some(&reference) {
+                    return Err(Refused::NotAsked);
+                }
+                Ok(self.set_back(Reason::Processing, Some(retry_after_ms), jitter, now_ms))
+            }
             Event::SetBack {
                 by,
                 reason,

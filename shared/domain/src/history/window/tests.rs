@@ -163,6 +163,26 @@ fn pieces_count_once_and_only_news_moves_the_deadline() {
 }
 
 #[test]
+fn an_answer_that_is_doubted_is_asked_for_again_and_only_its_own_request() {
+    let accepted = Event::Accepted {
+        by: worker(1),
+        reference: "r".into(),
+        deadline_ms: NOW + 5,
+    };
+    let window = asked(2).apply(accepted, NOW).unwrap();
+    let doubted = |reference: &str| Event::Doubted {
+        reference: reference.into(),
+        retry_after_ms: 2 * MINUTE,
+        jitter: JITTER,
+    };
+    assert_eq!(window.apply(doubted("x"), NOW), Err(Refused::NotAsked));
+    let again = window.apply(doubted("r"), NOW).unwrap();
+    assert_eq!(again.setbacks().last().unwrap().reason, Reason::Processing);
+    assert!(again.due_ms().unwrap() >= NOW + 2 * MINUTE);
+    assert_eq!(again.apply(doubted("r"), NOW), Err(Refused::NotAsked));
+}
+
+#[test]
 fn a_late_answer_ends_a_window_that_waits_to_be_asked_again() {
     let now = NOW + MINUTE;
     let waiting = asked(2)
@@ -247,6 +267,9 @@ fn event(now_ms: i64) -> impl Strategy<Value = Event> {
             },
         ),
         1 => (0_u64..3).prop_map(|records| Event::Answered { records }),
+        1 => (reference(), 0_i64..MINUTE, jitter()).prop_map(|(reference, retry_after_ms, jitter)| {
+            Event::Doubted { reference, retry_after_ms, jitter }
+        }),
         3 => (by(), reason(), prop::option::of(0_i64..MINUTE), jitter()).prop_map(
             |(by, reason, retry_after_ms, jitter)| {
                 Event::SetBack { by, reason, retry_after_ms, jitter }
