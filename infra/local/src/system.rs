@@ -52,8 +52,8 @@ pub const TABLE_NAME: &str = "terrarium";
 const MAX_RECEIVES: u32 = 5;
 /// Messages per batch. Lambda takes 10 without a batching window and up to 10,000 with one.
 const BATCH_SIZE: usize = 50;
-/// Routers at work at once.
-const ROUTERS: usize = 2;
+/// Functions at work on each queue at once, as the template has it.
+const CONCURRENCY: usize = 2;
 const LONG_POLL: Duration = Duration::from_secs(20);
 const TTL_SWEEP: Duration = Duration::from_mins(5);
 
@@ -237,8 +237,7 @@ impl System {
             metrics: Sink::Nowhere,
             observer,
         });
-        let lanes = std::iter::repeat_n(EVENTS_QUEUE, ROUTERS).chain([BACKFILL_EVENTS_QUEUE]);
-        for queue in lanes {
+        for queue in [EVENTS_QUEUE, BACKFILL_EVENTS_QUEUE].repeat(CONCURRENCY) {
             let stopped = workers.stopped();
             let (queues, router) = (queues.clone(), Arc::clone(&router));
             workers.tasks.spawn(route_events(
@@ -391,14 +390,16 @@ fn serve_history(
     history: &HistoryOptions,
     options: &Options,
 ) {
-    let stopped = workers.stopped();
-    workers.tasks.spawn(history::serve_queue(
-        queues.clone(),
-        Arc::clone(app),
-        Arc::clone(&options.clock),
-        options.visibility_timeout,
-        stopped,
-    ));
+    for _ in 0..CONCURRENCY {
+        let stopped = workers.stopped();
+        workers.tasks.spawn(history::serve_queue(
+            queues.clone(),
+            Arc::clone(app),
+            Arc::clone(&options.clock),
+            options.visibility_timeout,
+            stopped,
+        ));
+    }
     let Some(schedule) = history.schedule else {
         return;
     };

@@ -267,9 +267,8 @@ impl Table {
                 Some(announcing) => (announcing, again_ms),
                 None if backfill.done.is_some() => return Ok(Check::Closed(backfill)),
                 None => {
-                    let pause_ms = i64::from(progress.totals.open) * LOOK_PER_WINDOW_MS;
-                    let pause_ms = pause_ms.clamp(LOOK_SOONEST_MS, LOOK_LATEST_MS);
-                    (backfill, now_ms.saturating_add(pause_ms))
+                    let open = progress.totals.open;
+                    (backfill, next_look_ms(open, &windows, now_ms))
                 }
             };
             let item = encode_backfill(&next, Some(look_at_ms));
@@ -400,6 +399,18 @@ fn forget(item: &mut Item, plan: &Plan) {
     if plan.kind == Kind::Gaps {
         expire(item, plan.planned_at_ms, GAPS_KEPT_S);
     }
+}
+
+/// When to look again at a backfill with so many open windows: not while one of them still waits for
+/// its turn.
+fn next_look_ms(open: u32, windows: &[Window], now_ms: i64) -> i64 {
+    let waiting = windows.iter().filter_map(|window| match window.state() {
+        State::Planned { due_ms } => Some(due_ms.saturating_sub(now_ms)),
+        _ => None,
+    });
+    let last_turn_ms = waiting.max().unwrap_or_default();
+    let pause_ms = last_turn_ms.saturating_add(i64::from(open) * LOOK_PER_WINDOW_MS);
+    now_ms.saturating_add(pause_ms.clamp(LOOK_SOONEST_MS, LOOK_LATEST_MS))
 }
 
 /// The attribute by which it is removed.

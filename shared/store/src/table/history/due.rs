@@ -20,17 +20,26 @@ pub enum Due {
 }
 
 impl Table {
-    /// What is due at `now_ms`, the longest due first and of one time the newest days first, at most
-    /// `limit`. It may lag behind and name what somebody else has taken meanwhile.
+    /// What is due at `now_ms`, at most `limit`: the longest due first and of one time the newest days
+    /// first. It may lag behind and name what somebody else has taken meanwhile.
+    ///
+    /// Where there is more than that, it is that of one part of the list, another one each time: workers
+    /// keep out of each other's way, and nobody reads what they will not get to.
     ///
     /// # Errors
     ///
     /// [`TableError`].
     pub async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<Due>, TableError> {
-        let shards = stream::iter(0..DUE_SHARDS)
-            .map(|shard| self.due_in_shard(shard, now_ms, limit))
-            .buffer_unordered(usize::from(DUE_SHARDS));
-        let mut found: Vec<(String, Due)> = shards.try_concat().await?;
+        let first = rand::random_range(0..DUE_SHARDS);
+        let mut found = self.due_in_shard(first, now_ms, limit).await?;
+        if found.len() < limit {
+            let others = (0..DUE_SHARDS).filter(|shard| *shard != first);
+            let others = stream::iter(others)
+                .map(|shard| self.due_in_shard(shard, now_ms, limit))
+                .buffer_unordered(usize::from(DUE_SHARDS));
+            let others: Vec<_> = others.try_concat().await?;
+            found.extend(others);
+        }
         found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         found.truncate(limit);
         Ok(found.into_iter().map(|(_, due)| due).collect())
