@@ -8,6 +8,10 @@
     reason = "helpers of tests"
 )]
 
+/// A third of what these tests do is allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod architecture;
 mod bad_input;
 mod child;

@@ -24,20 +24,24 @@ use domain::{
         window::Window,
     },
     message::HistoryMessage,
+    pacing::{Quota, Quotas},
 };
 use history_fetch::{FetchSettings, FetchVia};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use models::{data::DataType, ids::TerraUserId};
 use simulator::{
-    DataType as Kind, Deliverer, DeliverySettings, Postman, Provider, Truth, TruthSettings,
+    DataType as Kind, Deliverer, DeliverySettings, Posted, Postman, Provider, Truth, TruthSettings,
     api::{ApiSettings, Faults, TerraApi},
 };
-use store::table::connections::{Alias, StoredConnection};
+use store::table::{
+    connections::{Alias, StoredConnection},
+    history::Due,
+};
 use tempfile::TempDir;
 use terra_client::api::Settings;
 use terrarium::{
     history::HistoryOptions,
-    system::{HISTORY_DEAD_LETTERS, System},
+    system::{BACKFILL_EVENTS_QUEUE, EVENTS_QUEUE, HISTORY_DEAD_LETTERS, HISTORY_QUEUE, System},
 };
 use tokio::net::TcpListener;
 
@@ -48,6 +52,11 @@ use crate::{
 
 pub(crate) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// So long nothing becomes of a message only when it failed and is hidden.
+const STUCK_AFTER: Duration = Duration::from_secs(1);
+/// How long a test that lives through days lets pass between two looks at what is due.
+const SOON: SignedDuration = SignedDuration::from_mins(10);
 
 pub(crate) const PROVIDERS: [Provider; 6] = [
     Provider::Core,
@@ -78,6 +87,8 @@ pub(crate) struct Wish {
     pub(crate) via: FetchVia,
     pub(crate) trust_empty_after: Duration,
     pub(crate) max_days: Option<u32>,
+    /// Whether a whole day is answered for the UTC day on which it begins.
+    pub(crate) utc_days: bool,
 }
 
 impl Wish {
@@ -88,6 +99,7 @@ impl Wish {
             via: FetchVia::Answer,
             trust_empty_after: Duration::ZERO,
             max_days: None,
+            utc_days: false,
         }
     }
 }
@@ -100,6 +112,8 @@ pub(crate) struct Past {
     system: Option<System>,
     folder: TempDir,
     history: HistoryOptions,
+    /// The place of the way in which windows are asked for: see [`year::WAYS`].
+    way: usize,
     worker: u64,
 }
 
@@ -114,6 +128,7 @@ impl Past {
         let settings = ApiSettings {
             terra_dir: terra_dir(),
             faults: wish.faults,
+            utc_days: wish.utc_days,
             // Two workers at once.
             crossing: Duration::from_millis(250),
             ..ApiSettings::new(&url, DEV_ID, API_KEY)
@@ -137,6 +152,7 @@ impl Past {
             system: Some(system),
             folder,
             history,
+            way: 0,
             worker: 0,
         }
     }
@@ -154,6 +170,14 @@ impl Past {
         self.clock.fetch_add(ms, Ordering::SeqCst);
     }
 
+    /// From the next start on windows are asked for in another way, and answered at once.
+    pub(crate) fn go_the_way(&mut self, number: usize) {
+        self.way = number % year::WAYS.len();
+        let (via, forms) = year::WAYS[self.way];
+        self.history.fetch.via = via;
+        self.api.set_forms(forms);
+    }
+
     /// Ends the system as a crash does, and starts it anew in the same folder.
     pub(crate) async fn crash(&mut self) {
         drop(self.system.take());
@@ -167,6 +191,7 @@ impl Past {
         let begun = Instant::now();
         let orders = year::Orders {
             api_url: self.history.terra.base_url.to_string(),
+            way: self.way,
             max_days: self.history.fetch.max_days,
             trust_empty_after: self.history.trust_empty_after,
             now_ms: self.now().as_millisecond(),
@@ -218,40 +243,59 @@ impl Past {
     /// Waits until no message is left. One that failed is hidden for half a minute of a clock that
     /// stands still: then it is moved on.
     pub(crate) async fn idle(&self) {
+        let mut left = u64::MAX;
         for _ in 0..100 {
-            let waited = tokio::time::timeout(Duration::from_secs(3), self.system().idle());
+            let waited = tokio::time::timeout(STUCK_AFTER, self.system().idle());
             if let Ok(idle) = waited.await {
                 return idle.unwrap();
             }
-            self.advance(SignedDuration::from_secs(31));
+            let before = left;
+            left = self.messages().await;
+            if left >= before {
+                self.advance(SignedDuration::from_secs(31));
+            }
         }
         panic!("never idle");
     }
 
+    async fn messages(&self) -> u64 {
+        let mut all = 0;
+        for queue in [EVENTS_QUEUE, BACKFILL_EVENTS_QUEUE, HISTORY_QUEUE] {
+            all += self.system().queues.stats(queue).await.unwrap().total();
+        }
+        all
+    }
+
     /// Lets webhooks come and windows be asked until nothing more is due now.
     pub(crate) async fn settle(&mut self) {
+        self.postman.post_until_now().await;
+        self.idle().await;
+        // What the last round has led to may be due since.
+        let mut quiet = false;
         loop {
-            self.postman.post_until_now().await;
-            self.idle().await;
             self.worker += 1;
             let until = self.now() + SignedDuration::from_mins(5);
             // Two at once, as Lambda has it: leases keep them apart.
-            let workers = ["one", "other"].map(|name| {
+            let [one, other] = ["one", "other"].map(|name| {
                 let name = format!("{name}-{}", self.worker);
                 let history = Arc::clone(self.system().history.as_ref().unwrap());
                 tokio::spawn(async move { history_fetch::work(&history, &name, until).await })
             });
-            let [one, other] = workers;
-            let (one, other) = (one.await.unwrap(), other.await.unwrap());
-            self.idle().await;
+            let (posted, one, other) = tokio::join!(self.postman.post_until_now(), one, other);
             // What fails is logged, and due again later.
-            let rounds = [one.unwrap_or_default(), other.unwrap_or_default()];
+            let rounds = [one, other].map(|round| round.unwrap().unwrap_or_default());
             if rounds.iter().any(|round| round.paused.is_some()) {
-                // Twenty calls more.
-                self.advance(SignedDuration::from_secs(2));
-            } else if rounds.iter().all(|round| round.steps == 0) {
+                self.advance(SignedDuration::from_secs(1));
+                quiet = false;
+                continue;
+            }
+            self.idle().await;
+            let nothing =
+                posted == Posted::default() && rounds.iter().all(|round| round.steps == 0);
+            if nothing && quiet {
                 return;
             }
+            quiet = nothing;
         }
     }
 
@@ -264,12 +308,24 @@ impl Past {
             self.job(HistoryMessage::Reconcile).await;
             self.job(HistoryMessage::FindGaps).await;
             self.settle().await;
+            // Until everybody's turn has come: buckets hold few calls at once.
+            while self.has_due(SOON).await && self.now() < end {
+                self.advance(SOON);
+                self.settle().await;
+            }
         }
         // What was begun last is looked at once more.
         for _ in 0..3 {
-            self.advance(SignedDuration::from_mins(20));
+            self.advance(SOON * 2);
             self.settle().await;
         }
+    }
+
+    /// Whether a window is due within this time.
+    async fn has_due(&self, within: SignedDuration) -> bool {
+        let until_ms = (self.now() + within).as_millisecond();
+        let due = self.system().table.due(until_ms, 64).await.unwrap();
+        due.iter().any(|due| matches!(due, Due::Window(_)))
     }
 
     pub(crate) async fn connection(&self, terra_user_id: &str) -> Option<StoredConnection> {
@@ -366,10 +422,16 @@ fn history_options(api_url: &str, via: FetchVia, max_days: Option<u32>) -> Histo
     terra.timeouts.answer = Duration::from_secs(2);
     terra.timeouts.read = Duration::from_secs(2);
     terra.bounds.data_bytes = 4 << 20;
+    terra.retries.first_wait = Duration::from_millis(5);
+    terra.retries.longest_wait = Duration::from_millis(20);
     let fetch = FetchSettings {
         via,
         max_days,
-        ..FetchSettings::default()
+        quotas: Quotas {
+            // Nobody waits for the account, which only costs a test time: Terra has no such limit.
+            account: Quota::rolling_hour(720_000, 200),
+            ..Quotas::default()
+        },
     };
     HistoryOptions {
         schedule: None,

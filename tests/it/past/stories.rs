@@ -11,7 +11,7 @@ use domain::{
 use history_fetch::FetchVia;
 use jiff::Timestamp;
 use models::ids::WebhookId;
-use simulator::{DataType as Kind, TruthSettings, api::Faults};
+use simulator::{DataType as Kind, Place, TruthSettings, api::Faults};
 
 use super::{DAY, HOUR, PROVIDERS, Past, Wish};
 
@@ -234,4 +234,72 @@ async fn answers_that_come_as_webhooks_end_their_windows() {
     past.live(DAY * 12, DAY * 2).await;
     past.assert_complete().await;
     past.assert_well_behaved().await;
+}
+
+/// As far from UTC as clocks go and further, where days are longer and shorter, and under way.
+const PLACES: [Place; 4] = [
+    Place::At(14 * 60),
+    Place::At(-14 * 60),
+    Place::Europe,
+    Place::AcrossTheDateLine,
+];
+
+/// Of everybody at each of the [`PLACES`], no day is missing in the end and none is there twice, those
+/// that were fetched and those that came by themselves, over a change of clocks.
+async fn days_are_days_everywhere(start: &str, utc_days: bool) {
+    let start: Timestamp = start.parse().unwrap();
+    let mut past = Past::start(Wish {
+        max_days: Some(40),
+        utc_days,
+        ..Wish::new(TruthSettings {
+            places: PLACES.to_vec(),
+            start,
+            // Each provider at two of the places.
+            ..people(12, 1, 20)
+        })
+    })
+    .await;
+    past.live(DAY * 5, HOUR * 12).await;
+    past.lose_webhooks().await;
+    past.live(DAY * 2, DAY).await;
+    past.take_webhooks_again().await;
+    past.live(DAY * 14, DAY * 2).await;
+    past.assert_complete().await;
+    past.assert_well_behaved().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_23_hours_is_a_day_and_so_are_those_of_travellers() {
+    days_are_days_everywhere("2026-03-27T09:30:00Z", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_25_hours_is_a_day_also_where_terra_counts_in_utc() {
+    days_are_days_everywhere("2026-10-23T09:30:00Z", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_answer_means_nothing_while_terra_fetches_by_itself_however_it_comes() {
+    for via in [FetchVia::Answer, FetchVia::Webhook, FetchVia::LargeRequest] {
+        let mut past = Past::start(Wish {
+            max_days: Some(60),
+            via,
+            // In the first two hours, as the stand-in has it.
+            faults: Faults {
+                empty: 1.0,
+                ..Faults::none()
+            },
+            trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
+            ..Wish::new(people(1, 1, 40))
+        })
+        .await;
+        past.live(HOUR, HOUR / 2).await;
+        assert!(
+            !past.api.requests().is_empty(),
+            "nothing was asked so early"
+        );
+        past.live(DAY * 12, DAY * 2).await;
+        past.assert_complete().await;
+        past.assert_well_behaved().await;
+    }
 }

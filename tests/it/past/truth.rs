@@ -69,9 +69,11 @@ impl Past {
                             })
                             .collect();
                         panic!(
-                            "{:?} {data_type} {day}: {state:?}, {:?}, {about:#?}",
+                            "{:?} {data_type} {day}: {state:?} at {}, {:?} since {:?}, {about:#?}",
                             connection.provider,
+                            self.now().as_millisecond(),
                             stored.state.status(),
+                            stored.state.status_since_ms(),
                         );
                     }
                 }

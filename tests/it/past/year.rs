@@ -14,26 +14,48 @@ use history_fetch::FetchVia;
 use jiff::Timestamp;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde::{Deserialize, Serialize};
-use simulator::{TruthSettings, api::Faults};
+use simulator::{
+    Provider, TruthSettings,
+    api::{Fault, Faults, Forms, Rule},
+};
 use terrarium::history::HistoryOptions;
 
-use super::{DAY, HOUR, PROVIDERS, Past, Wish, history_options, start};
+use super::{DAY, HOUR, Past, Wish, history_options, start};
 use crate::child;
 
 /// What the test that is killed is called.
 pub(super) const CHILD: &str = "past::year::a_system_that_fetches_until_it_is_killed";
 
+/// Between them all that goes wrong: Garmin prepares first, Fitbit and Withings have limits of their own,
+/// and the others have little, so that many people fit in.
+const PROVIDERS: [Provider; 6] = [
+    Provider::Core,
+    Provider::Cronometer,
+    Provider::Fitbit,
+    Provider::FreestyleLibre,
+    Provider::Garmin,
+    Provider::Withings,
+];
 /// Days before anybody connects; with those that are lived through they are a year.
 const DAYS_OF_PAST: u16 = 335;
 /// Of so many people one comes back under a new id, one vanishes, and one's token dies for a while.
 const OF_MANY: usize = 6;
 /// With fewer people, windows may all be done when a process is killed.
-const ENOUGH_TO_HIT: usize = 24;
+const ENOUGH_TO_HIT: usize = 100;
+
+/// How windows are asked for and answered, in turns.
+pub(super) const WAYS: [(FetchVia, Forms); 3] = [
+    (FetchVia::Answer, Forms::Current),
+    (FetchVia::LargeRequest, Forms::Current),
+    (FetchVia::Webhook, Forms::Former),
+];
 
 /// How the child asks a stand-in Terra.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Orders {
     pub(super) api_url: String,
+    /// The place of a [way](WAYS) whose first half it is.
+    pub(super) way: usize,
     pub(super) max_days: Option<u32>,
     pub(super) trust_empty_after: Duration,
     pub(super) now_ms: i64,
@@ -61,7 +83,7 @@ async fn a_system_that_fetches_until_it_is_killed() {
     let orders = Orders::read(&folder);
     let history = HistoryOptions {
         trust_empty_after: orders.trust_empty_after,
-        ..history_options(&orders.api_url, FetchVia::Answer, orders.max_days)
+        ..history_options(&orders.api_url, WAYS[orders.way].0, orders.max_days)
     };
     let begun = Instant::now();
     let clock = move || {
@@ -92,6 +114,23 @@ fn people() -> u64 {
     told.map_or(200, |told| told.parse().unwrap())
 }
 
+/// All there are: those of chance, and providers that answer no more than a week, or not many bytes.
+fn faults() -> Faults {
+    let beyond_a_week = |provider, fault| Rule {
+        provider: Some(provider),
+        more_than_days: Some(7),
+        times: Some(40),
+        ..Rule::always(fault)
+    };
+    Faults {
+        rules: vec![
+            beyond_a_week(Provider::Withings, Fault::GatewayTimeout),
+            beyond_a_week(Provider::Fitbit, Fault::TooLarge),
+        ],
+        ..Faults::some(11)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "it takes minutes: .ci/run runs it"]
 async fn a_year_with_every_fault_ends_complete_and_true() {
@@ -99,7 +138,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     let start = "2026-03-02T09:30:00Z".parse().unwrap();
     let mut past = Past::start(Wish {
         max_days: Some(365),
-        faults: Faults::some(11),
+        faults: faults(),
         trust_empty_after: history_fetch::TRUST_EMPTY_AFTER,
         ..Wish::new(TruthSettings {
             providers_per_person: 1,
@@ -113,9 +152,10 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     let mut dice = StdRng::seed_from_u64(9);
     let mut life = || Duration::from_millis(dice.random_range(50..1_500));
     let step = HOUR * 8;
-    for _ in 0..4 {
+    for phase in 0..4 {
         past.advance(HOUR * 8);
-        for _ in 0..3 {
+        for turn in 0..3 {
+            past.go_the_way(phase + turn);
             past.work_until_killed(life()).await;
         }
     }
@@ -132,8 +172,10 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     for user in every(2) {
         past.api.kill_token(&user.terra_user_id);
     }
+    past.go_the_way(2);
     past.work_until_killed(life()).await;
     past.live(DAY, step).await;
+    past.go_the_way(1);
     past.crash().await;
     for user in every(2) {
         past.api.revive_token(&user.terra_user_id);
@@ -141,6 +183,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     past.live(DAY, step).await;
     past.lose_webhooks().await;
     past.live(DAY * 3, DAY).await;
+    past.go_the_way(0);
     past.work_until_killed(life()).await;
     past.live(DAY, step).await;
     // What was given up is claimed again after a pause; then the world behaves.
