@@ -1,36 +1,42 @@
 //! What must be true of history in the end, whatever happened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+};
 
 use domain::history::{
     coverage::{DayState, Keyed},
     day,
+    window::Window,
 };
-use futures::{StreamExt as _, stream};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use simulator::{Connection, Truth};
 use store::table::key::RecordOwner;
+use tokio::{runtime::Handle, task::block_in_place};
 
 use super::{Past, TYPES};
 
-/// Connections looked at at once.
-const LOOKS_AT_ONCE: usize = 8;
+/// Threads that compare connections.
+const THREADS: usize = 4;
 
 impl Past {
     /// Nothing that was asked broke a limit or was no call of Terra's, and nothing was asked twice
-    /// without a reason that stands on its window.
-    pub(crate) async fn assert_well_behaved(&self) {
+    /// without a reason that stands on its window. All those windows.
+    pub(crate) async fn assert_well_behaved(&self) -> Vec<Window> {
         // Every limit that was reached is one, and every call before a time that a 429 named.
         let violations = self.api.violations();
         assert!(violations.is_empty(), "{violations:?}");
-        for window in self.windows().await {
+        let windows = self.windows().await;
+        for window in &windows {
             let (asked, reasons) = (window.asked() as usize, window.setbacks().len());
             assert!(
                 asked <= reasons + 1,
                 "asked {asked} times for {reasons} reasons"
             );
         }
+        windows
     }
 
     /// Every settled day of every type is had or confirmed empty, or cannot have anything, and the
@@ -43,11 +49,26 @@ impl Past {
     pub(crate) async fn assert_complete_but(&self, gone: &[&str]) -> (usize, usize) {
         let mut there = self.truth.connections();
         there.retain(|connection| !gone.contains(&connection.terra_user_id.as_str()));
-        let looks = stream::iter(&there).map(|connection| async move {
-            let days = self.assert_all_known(connection).await;
-            (days, self.assert_true(connection).await)
+        let look = async |connections: &[Connection]| {
+            let (mut days, mut records) = (0, 0);
+            for connection in connections {
+                days += self.assert_all_known(connection).await;
+                records += self.assert_true(connection).await;
+            }
+            (days, records)
+        };
+        // On threads of their own: comparing is work for a processor.
+        let runtime = Handle::current();
+        let counts: Vec<(usize, usize)> = block_in_place(|| {
+            thread::scope(|scope| {
+                let parts = there.chunks(there.len().div_ceil(THREADS).max(1));
+                let threads: Vec<_> = parts
+                    .map(|part| scope.spawn(|| runtime.block_on(look(part))))
+                    .collect();
+                let counts = threads.into_iter().map(|thread| thread.join().unwrap());
+                counts.collect()
+            })
         });
-        let counts: Vec<(usize, usize)> = looks.buffer_unordered(LOOKS_AT_ONCE).collect().await;
         let (days, records): (Vec<_>, Vec<_>) = counts.into_iter().unzip();
         (days.into_iter().sum(), records.into_iter().sum())
     }

@@ -143,7 +143,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
         ..Wish::new(TruthSettings {
             providers_per_person: 1,
             history_days: DAYS_OF_PAST,
-            updates_per_day: 0,
+            updates_per_day: 1,
             connect_within: DAY,
             ..TruthSettings::new(3, people(), &PROVIDERS, start)
         })
@@ -196,8 +196,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     }
     let gone: Vec<_> = every(1).map(|user| user.terra_user_id.as_str()).collect();
     let (days, records) = past.assert_complete_but(&gone).await;
-    past.assert_well_behaved().await;
-    let windows = past.windows().await;
+    let windows = past.assert_well_behaved().await;
     let lost = |window: &&Window| {
         let mut setbacks = window.setbacks().iter();
         setbacks.any(|setback| setback.reason == Reason::WorkerLost)
