@@ -37,7 +37,7 @@ async fn whoever_connects_has_all_of_their_past_and_is_done_once() {
     .await;
     past.live(DAY, HOUR * 12).await;
     past.live(DAY * 12, DAY * 2).await;
-    past.assert_complete().await;
+    past.assert_complete();
     past.assert_well_behaved().await;
     assert_eq!(past.dead_letters().await, 0);
     for connection in past.truth.connections() {
@@ -65,7 +65,7 @@ async fn a_terra_that_answers_nobody_for_hours_costs_no_past() {
     past.live(HOUR * 3, HOUR).await;
     past.api.set_faults(Faults::none());
     past.live(DAY * 12, DAY * 2).await;
-    past.assert_complete().await;
+    past.assert_complete();
     past.assert_well_behaved().await;
 }
 
@@ -92,7 +92,7 @@ async fn a_connection_that_fails_for_weeks_has_its_past_when_it_works_again() {
 
     assert!(past.api.set_active(&user.terra_user_id, true));
     past.live(DAY * 12, DAY * 2).await;
-    past.assert_complete().await;
+    past.assert_complete();
     past.assert_well_behaved().await;
 }
 
@@ -104,7 +104,7 @@ async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     })
     .await;
     past.live(DAY * 2, HOUR * 12).await;
-    past.assert_complete().await;
+    past.assert_complete();
     let before = past.now();
     past.api.forget_requests();
     past.lose_webhooks().await;
@@ -115,7 +115,7 @@ async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     past.live(DAY * 2, HOUR * 12).await;
     past.live(DAY * 14, DAY).await;
 
-    past.assert_complete().await;
+    past.assert_complete();
     past.assert_well_behaved().await;
     let outages = past.system().table.outages().await.unwrap();
     assert_eq!(outages.len(), 1);
@@ -165,7 +165,7 @@ async fn an_account_is_imported_by_comparing_and_who_is_gone_is_ended() {
     }
     past.take_webhooks_again().await;
     past.live(DAY * 12, DAY * 2).await;
-    past.assert_complete().await;
+    past.assert_complete();
 
     assert!(past.api.vanish(&users[0].terra_user_id));
     past.advance(HOUR);
@@ -200,7 +200,7 @@ async fn a_year_comes_as_large_requests_that_lose_and_repeat_chunks() {
     past.live(DAY * 4, HOUR * 12).await;
     past.api.set_faults(Faults::none());
     past.live(DAY * 14, DAY * 2).await;
-    past.assert_complete().await;
+    past.assert_complete();
     past.assert_well_behaved().await;
     let large = past
         .api
@@ -232,7 +232,7 @@ async fn answers_that_come_as_webhooks_end_their_windows() {
     past.api.set_faults(Faults::none());
     // What has no record every day is asked for when a week has waited.
     past.live(DAY * 12, DAY * 2).await;
-    past.assert_complete().await;
+    past.assert_complete();
     past.assert_well_behaved().await;
 }
 
@@ -264,7 +264,7 @@ async fn days_are_days_everywhere(start: &str, utc_days: bool) {
     past.live(DAY * 2, DAY).await;
     past.take_webhooks_again().await;
     past.live(DAY * 14, DAY * 2).await;
-    past.assert_complete().await;
+    past.assert_complete();
     past.assert_well_behaved().await;
 }
 
@@ -299,7 +299,7 @@ async fn an_empty_answer_means_nothing_while_terra_fetches_by_itself_however_it_
             "nothing was asked so early"
         );
         past.live(DAY * 12, DAY * 2).await;
-        past.assert_complete().await;
+        past.assert_complete();
         past.assert_well_behaved().await;
     }
 }

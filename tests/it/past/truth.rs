@@ -41,12 +41,12 @@ impl Past {
 
     /// Every settled day of every type is had or confirmed empty, or cannot have anything, and the
     /// table holds what Terra has. How many days and records that were.
-    pub(crate) async fn assert_complete(&self) -> (usize, usize) {
-        self.assert_complete_but(&[]).await
+    pub(crate) fn assert_complete(&self) -> (usize, usize) {
+        self.assert_complete_but(&[])
     }
 
     /// The same but for those who are gone.
-    pub(crate) async fn assert_complete_but(&self, gone: &[&str]) -> (usize, usize) {
+    pub(crate) fn assert_complete_but(&self, gone: &[&str]) -> (usize, usize) {
         let mut there = self.truth.connections();
         there.retain(|connection| !gone.contains(&connection.terra_user_id.as_str()));
         let look = async |connections: &[Connection]| {

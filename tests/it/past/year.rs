@@ -195,7 +195,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
         assert_eq!(vanished.state.status(), Status::Ended);
     }
     let gone: Vec<_> = every(1).map(|user| user.terra_user_id.as_str()).collect();
-    let (days, records) = past.assert_complete_but(&gone).await;
+    let (days, records) = past.assert_complete_but(&gone);
     let windows = past.assert_well_behaved().await;
     let lost = |window: &&Window| {
         let mut setbacks = window.setbacks().iter();
