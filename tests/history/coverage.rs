@@ -171,6 +171,15 @@ async fn connected(table: &Table, user: &str, provider: &str, at_ms: i64) -> Sto
     applied.connection
 }
 
+/// That data came of somebody.
+fn noted(user: &TerraUserId, at_ms: i64) -> Connection {
+    let member = Member {
+        data_at_ms: Some(at_ms),
+        ..Member::default()
+    };
+    Connection::of_member(user.clone(), member)
+}
+
 #[tokio::test]
 async fn an_alias_seen_before_a_merge_or_an_erasure_misleads_nobody() {
     let ledger = Ledger::start().await;
@@ -179,13 +188,6 @@ async fn an_alias_seen_before_a_merge_or_an_erasure_misleads_nobody() {
     let new = connected(table, "b", "GARMIN", NOW).await;
     let (a, b) = ["a", "b"].map(|id| TerraUserId::new(id).unwrap()).into();
     let seen = table.aliases_lately([&a, &b]).await.unwrap();
-    let noted = |user: &TerraUserId, at_ms| {
-        let member = Member {
-            data_at_ms: Some(at_ms),
-            ..Member::default()
-        };
-        Connection::of_member(user.clone(), member)
-    };
     // Where nothing has changed, what was seen is enough.
     let applied = table.apply_connection_seen(&noted(&b, NOW), &seen).await;
     let applied = applied.unwrap().unwrap();
@@ -228,29 +230,22 @@ async fn who_was_seen_to_lead_nowhere_and_got_a_connection_or_was_erased_since_m
         seen,
         [(user.clone(), None), (stranger.clone(), None)].into()
     );
-    let noted = |user: &TerraUserId| {
-        let member = Member {
-            data_at_ms: Some(NOW),
-            ..Member::default()
-        };
-        Connection::of_member(user.clone(), member)
-    };
     let apply = async |fragment: Connection| {
         let applied = table.apply_connection_seen(&fragment, &seen).await;
         applied.unwrap()
     };
     // Where that is still so, what was seen is enough.
-    assert!(apply(noted(&stranger)).await.unwrap().created);
+    assert!(apply(noted(&stranger, NOW)).await.unwrap().created);
 
     let known = connected(table, "a", "GARMIN", NOW).await;
-    let joined = apply(noted(&user)).await.unwrap();
+    let joined = apply(noted(&user, NOW)).await.unwrap();
     assert_eq!((&joined.connection.id, joined.created), (&known.id, false));
     assert_eq!(joined.connection.state.status(), Status::Active);
 
     let erased_at = "2026-07-01T00:00:00Z";
     let erased = table.erase_connection(&joined.connection, erased_at).await;
     erased.unwrap();
-    assert_eq!(apply(noted(&user)).await, None);
+    assert_eq!(apply(noted(&user, NOW)).await, None);
 }
 
 #[tokio::test]
