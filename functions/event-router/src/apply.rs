@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use domain::{
-    connection::Connection,
+    connection::{Connection, ConnectionId},
     message::HistoryMessage,
     plan::{Owner, Parked, Plan, PlannedRecord},
     record::{Delivery, Payload, Record},
@@ -72,8 +72,8 @@ where
         (true, true) => Outcome::Stored,
         (true, false) => Outcome::Noted,
     };
-    // None of these three rests on another.
-    // Boxed: the SDK's futures are deeper than the compiler lays out in one.
+    // At once: none of the three rests on another. Boxed: the SDK's futures are deeper than the compiler
+    // lays out in one.
     let whose = Box::pin(whose(app, read, &plan, aliases, mode));
     let seen = Box::pin(see_records(app, &plan, aliases));
     let (whose, seen, payload_of) = try_join!(whose, seen, archived)?;
@@ -90,11 +90,8 @@ where
             Some(known)
         }
     };
-    let owner = match (&plan.owner, &known) {
-        (Some(Owner::TerraUser(_)), Some(known)) => Some(RecordOwner::Connection(known.id.clone())),
-        (Some(Owner::Person(reference_id)), _) => Some(RecordOwner::Person(reference_id.clone())),
-        _ => None,
-    };
+    let connection = known.as_ref().map(|known| known.id.clone());
+    let owner = record_owner(plan.owner.as_ref(), connection);
     let stores_records = !plan.records.is_empty();
     if let Some(owner) = owner.filter(|_| stores_records) {
         let incoming = plan
@@ -177,17 +174,15 @@ async fn see_records(
     plan: &Plan,
     aliases: &SeenAliases,
 ) -> Result<SeenRecords, RouteError> {
-    let owner = match &plan.owner {
-        Some(Owner::Person(reference_id)) => Some(RecordOwner::Person(reference_id.clone())),
+    let likely = match &plan.owner {
         Some(Owner::TerraUser(user)) => match aliases.get(user) {
             Some(Some(Alias::Connection(id))) => Some(id.clone()),
             Some(None) => plan.connection.as_ref().and_then(Connection::id),
             Some(Some(Alias::Erased(_))) | None => None,
-        }
-        .map(RecordOwner::Connection),
-        None => None,
+        },
+        Some(Owner::Person(_)) | None => None,
     };
-    let Some(owner) = owner else {
+    let Some(owner) = record_owner(plan.owner.as_ref(), likely) else {
         return Ok(SeenRecords::default());
     };
     let keys = plan.records.iter();
@@ -195,6 +190,14 @@ async fn see_records(
         .map(|planned| (planned.data_type, &planned.key))
         .collect();
     Ok(app.table.see_records(&owner, keys).await?)
+}
+
+/// Whose a plan's records are, when its Terra user has this connection.
+fn record_owner(owner: Option<&Owner>, connection: Option<ConnectionId>) -> Option<RecordOwner> {
+    match owner? {
+        Owner::TerraUser(_) => connection.map(RecordOwner::Connection),
+        Owner::Person(reference_id) => Some(RecordOwner::Person(reference_id.clone())),
+    }
 }
 
 /// Whether the person was erased since the first look: of what touches no connection, nothing else

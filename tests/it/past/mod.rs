@@ -112,8 +112,6 @@ pub(crate) struct Past {
     system: Option<System>,
     folder: TempDir,
     history: HistoryOptions,
-    /// The place of the way in which windows are asked for: see [`year::WAYS`].
-    way: usize,
     worker: u64,
 }
 
@@ -152,7 +150,6 @@ impl Past {
             system: Some(system),
             folder,
             history,
-            way: 0,
             worker: 0,
         }
     }
@@ -172,8 +169,7 @@ impl Past {
 
     /// From the next start on windows are asked for in another way, and answered at once.
     pub(crate) fn go_the_way(&mut self, number: usize) {
-        self.way = number % year::WAYS.len();
-        let (via, forms) = year::WAYS[self.way];
+        let (via, forms) = year::WAYS[number % year::WAYS.len()];
         self.history.fetch.via = via;
         self.api.set_forms(forms);
     }
@@ -191,7 +187,7 @@ impl Past {
         let begun = Instant::now();
         let orders = year::Orders {
             api_url: self.history.terra.base_url.to_string(),
-            way: self.way,
+            way: year::place_of(self.history.fetch.via),
             max_days: self.history.fetch.max_days,
             trust_empty_after: self.history.trust_empty_after,
             now_ms: self.now().as_millisecond(),

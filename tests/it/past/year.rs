@@ -50,6 +50,11 @@ pub(super) const WAYS: [(FetchVia, Forms); 3] = [
     (FetchVia::Webhook, Forms::Former),
 ];
 
+/// The place of this way among the [`WAYS`].
+pub(super) fn place_of(via: FetchVia) -> usize {
+    WAYS.iter().position(|(way, _)| *way == via).unwrap()
+}
+
 /// How the child asks a stand-in Terra.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Orders {
