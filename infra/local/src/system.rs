@@ -296,16 +296,23 @@ impl System {
     ///
     /// When a queue cannot be asked.
     pub async fn idle(&self) -> anyhow::Result<()> {
-        loop {
-            let mut waiting = 0;
-            for queue in [EVENTS_QUEUE, BACKFILL_EVENTS_QUEUE, HISTORY_QUEUE] {
-                waiting += self.queues.stats(queue).await?.total();
-            }
-            if waiting == 0 {
-                return Ok(());
-            }
+        while self.messages().await? > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        Ok(())
+    }
+
+    /// How many messages are left in the queues, hidden or not; those that were given up not counted.
+    ///
+    /// # Errors
+    ///
+    /// When a queue cannot be read.
+    pub async fn messages(&self) -> anyhow::Result<u64> {
+        let mut all = 0;
+        for queue in [EVENTS_QUEUE, BACKFILL_EVENTS_QUEUE, HISTORY_QUEUE] {
+            all += self.queues.stats(queue).await?.total();
+        }
+        Ok(all)
     }
 
     /// Stops taking webhooks, lets the batches at work finish, and closes everything.

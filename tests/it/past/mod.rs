@@ -41,7 +41,7 @@ use tempfile::TempDir;
 use terra_client::api::Settings;
 use terrarium::{
     history::HistoryOptions,
-    system::{BACKFILL_EVENTS_QUEUE, EVENTS_QUEUE, HISTORY_DEAD_LETTERS, HISTORY_QUEUE, System},
+    system::{HISTORY_DEAD_LETTERS, System},
 };
 use tokio::net::TcpListener;
 
@@ -246,20 +246,12 @@ impl Past {
                 return idle.unwrap();
             }
             let before = left;
-            left = self.messages().await;
+            left = self.system().messages().await.unwrap();
             if left >= before {
                 self.advance(SignedDuration::from_secs(31));
             }
         }
         panic!("never idle");
-    }
-
-    async fn messages(&self) -> u64 {
-        let mut all = 0;
-        for queue in [EVENTS_QUEUE, BACKFILL_EVENTS_QUEUE, HISTORY_QUEUE] {
-            all += self.system().queues.stats(queue).await.unwrap().total();
-        }
-        all
     }
 
     /// Lets webhooks come and windows be asked until nothing more is due now.
