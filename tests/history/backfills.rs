@@ -196,12 +196,7 @@ async fn a_paused_backfill_asks_nothing_until_it_goes_on() {
     let by = worker("a");
     let order = |order| ledger.table.order_backfill(&plan.id, order, NOW);
     order(Order::Pause).await.unwrap().unwrap().unwrap();
-    let taken = ledger
-        .table
-        .hold(&id)
-        .take(&by, NOW + MINUTE, JITTER, NOW)
-        .await;
-    assert_eq!(taken.unwrap(), None);
+    assert_eq!(ledger.take(&id, &by, NOW + MINUTE, NOW).await, None);
     let later = NOW + 10 * MINUTE;
     assert!(ledger.due_windows(later - 1, 9).await.is_empty());
     assert_eq!(
@@ -251,11 +246,11 @@ async fn a_person_without_a_past_is_not_asked_for_five_years_of_it() {
     let (mut asked, by) = (0, worker("w"));
     for window in &windows {
         let now = NOW + 60 * MINUTE;
-        let mut held = ledger.table.hold(window.id());
-        let taken = held.take(&by, now + MINUTE, JITTER, now).await;
-        if taken.unwrap().is_none() {
+        let taken = ledger.take(window.id(), &by, now + MINUTE, now).await;
+        if taken.is_none() {
             continue;
         }
+        let mut held = ledger.table.hold(window.id());
         held.ask(&by, now + MINUTE, now).await.unwrap();
         let answer = store::table::history::Answer {
             records: 0,

@@ -120,13 +120,21 @@ async fn days_of_records_are_read_from_the_day_before_on() {
 
         let read = ledger
             .table
-            .record_days(&own, data_type, day("2026-06-01"))
+            .record_days(&own, data_type, day("2026-06-01"), None)
             .await;
         assert_eq!(read.unwrap(), days, "{data_type}");
+        // With an end, which is included with all of its day.
+        let until = |to| {
+            let (table, from) = (&ledger.table, day("2026-06-01"));
+            table.record_days(&own, data_type, from, Some(day(to)))
+        };
+        assert_eq!(until("2026-06-30").await.unwrap(), days, "{data_type}");
+        let first = expected(&[&day_before, &boundary]);
+        assert_eq!(until("2026-06-01").await.unwrap(), first, "{data_type}");
     }
     let none = ledger
         .table
-        .record_days(&own, DataType::Athlete, day("2026-06-01"));
+        .record_days(&own, DataType::Athlete, day("2026-06-01"), None);
     assert_eq!(none.await.unwrap(), RecordDays::default());
 }
 
@@ -148,7 +156,7 @@ async fn many_records_are_read_page_by_page() {
     let days = expected(&records.iter().collect::<Vec<_>>());
     let read = ledger
         .table
-        .record_days(&own, DataType::Daily, day("2023-01-01"))
+        .record_days(&own, DataType::Daily, day("2023-01-01"), None)
         .await;
     assert_eq!(read.unwrap(), days);
 }

@@ -69,13 +69,25 @@ impl Ledger {
         plan.windows()
     }
 
+    /// Takes a window, if it is to be had.
+    pub(crate) async fn take(
+        &self,
+        id: &WindowId,
+        by: &WorkerId,
+        until_ms: i64,
+        now_ms: i64,
+    ) -> Option<Window> {
+        let backfill = self.table.backfill(&id.backfill).await.unwrap();
+        let mut held = self.table.hold(id);
+        let taken = held.take(backfill.as_ref(), by, until_ms, JITTER, now_ms);
+        taken.await.unwrap()
+    }
+
     /// Takes a window and says that it is asked.
     pub(crate) async fn ask(&self, id: &WindowId, by: &WorkerId, now_ms: i64) -> Window {
         let until_ms = now_ms + MINUTE;
-        let mut held = self.table.hold(id);
-        let taken = held.take(by, until_ms, JITTER, now_ms).await;
-        taken.unwrap().unwrap();
-        let asked = held.ask(by, until_ms, now_ms).await;
+        self.take(id, by, until_ms, now_ms).await.unwrap();
+        let asked = self.table.hold(id).ask(by, until_ms, now_ms).await;
         asked.unwrap().changed().unwrap()
     }
 

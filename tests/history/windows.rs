@@ -1,12 +1,17 @@
 //! One window and those who want it.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::history::{
     asked::ASKED_MS,
     window::{CLOCK_SKEW_MS, Event, Refused, State, retry::Reason},
 };
 use futures::future::join_all;
 use models::data::DataType;
-use store::table::history::{Answer, Applied};
+use store::table::{
+    TableError,
+    history::{Answer, Applied, Held},
+    key::Key,
+};
 
 use crate::ledger::{JITTER, Ledger, MINUTE, NOW, connection, day, plan, span, worker};
 
@@ -17,17 +22,54 @@ async fn of_many_that_want_a_window_one_gets_it() {
         .id()
         .clone();
     let workers: Vec<_> = (0..8).map(|name| worker(&name.to_string())).collect();
-    let take = async |by| {
-        let mut held = ledger.table.hold(&id);
-        held.take(by, NOW + MINUTE, JITTER, NOW).await
-    };
+    let take = |by| ledger.take(&id, by, NOW + MINUTE, NOW);
     let taken = join_all(workers.iter().map(take)).await;
-    let taken: Vec<_> = taken.into_iter().filter_map(Result::unwrap).collect();
+    let taken: Vec<_> = taken.into_iter().flatten().collect();
     assert_eq!(taken.len(), 1);
     assert_eq!(
         ledger.table.window(&id).await.unwrap().as_ref(),
         taken.first()
     );
+}
+
+/// Of windows that were read at once, whatever became of one meanwhile concerns that one only.
+#[tokio::test]
+async fn a_worker_sees_who_was_faster_and_what_cannot_be_read() {
+    let ledger = Ledger::start().await;
+    let plan = plan("a", "2026-05-01", "2026-07-01");
+    let windows = ledger.planned(&plan).await;
+    let ids: Vec<_> = windows.iter().map(|window| window.id().clone()).collect();
+    assert!(ids.len() >= 4);
+    let damaged = Key::window(&ids[1]).to_string();
+    let (pk, sk) = damaged.split_once('/').unwrap();
+    let put = ledger.client.put_item().table_name(&ledger.table_name);
+    let put = put
+        .item("pk", AttributeValue::S(pk.to_owned()))
+        .item("sk", AttributeValue::S(sk.to_owned()))
+        .item("state", AttributeValue::N("7".to_owned()));
+    put.send().await.unwrap();
+    let backfill = ledger.table.backfill(&plan.id).await.unwrap();
+    let mut held = ledger.table.hold_all(&ids).await.unwrap();
+    let (own, other) = (worker("own"), worker("other"));
+    let until = NOW + MINUTE;
+    ledger.take(&ids[2], &other, until, NOW).await.unwrap();
+
+    let take = async |held: &mut Held<'_>| {
+        let taken = held.take(backfill.as_ref(), &own, until, JITTER, NOW).await;
+        taken.map(|taken| (taken.is_some(), held.is_with_another(&own, NOW)))
+    };
+    assert_eq!(take(&mut held[0]).await.unwrap(), (true, false));
+    assert!(matches!(
+        take(&mut held[1]).await,
+        Err(TableError::Corrupt { .. })
+    ));
+    assert_eq!(take(&mut held[2]).await.unwrap(), (false, true));
+    assert_eq!(take(&mut held[3]).await.unwrap(), (true, false));
+    // The other's time is over: whoever reads it then takes it.
+    let now = until + CLOCK_SKEW_MS;
+    let held = ledger.table.hold_all(&ids[2..3]).await.unwrap();
+    assert!(held[0].is_with_another(&own, NOW));
+    assert!(!held[0].is_with_another(&own, now));
 }
 
 #[tokio::test]
@@ -38,8 +80,7 @@ async fn a_dead_worker_is_taken_over_and_cannot_come_back() {
         .clone();
     let (dead, next) = (worker("dead"), worker("next"));
     let (until, later) = (NOW + MINUTE, NOW + 2 * MINUTE);
-    let taken = ledger.table.hold(&id).take(&dead, until, JITTER, NOW).await;
-    assert!(taken.unwrap().is_some());
+    assert!(ledger.take(&id, &dead, until, NOW).await.is_some());
 
     // Not due, and not to be had, before its lease and the clocks' difference are over.
     assert!(
@@ -48,22 +89,11 @@ async fn a_dead_worker_is_taken_over_and_cannot_come_back() {
             .await
             .is_empty()
     );
-    let early = ledger
-        .table
-        .hold(&id)
-        .take(&next, later, JITTER, until)
-        .await;
-    assert_eq!(early.unwrap(), None);
+    assert_eq!(ledger.take(&id, &next, later, until).await, None);
 
     let now = until + CLOCK_SKEW_MS;
     assert_eq!(ledger.due_windows(now, 9).await, std::slice::from_ref(&id));
-    let taken = ledger
-        .table
-        .hold(&id)
-        .take(&next, later, JITTER, now)
-        .await
-        .unwrap();
-    let taken = taken.unwrap();
+    let taken = ledger.take(&id, &next, later, now).await.unwrap();
     assert_eq!(taken.setbacks().last().unwrap().reason, Reason::WorkerLost);
     let ghost = ledger.table.hold(&id).ask(&dead, later, now).await.unwrap();
     assert_eq!(ghost, Applied::Refused(taken, Refused::NotHolder));
@@ -79,12 +109,8 @@ async fn silence_brings_a_window_back_with_its_reason() {
     assert!(ledger.due_windows(NOW + MINUTE - 1, 9).await.is_empty());
     let now = NOW + MINUTE;
     assert_eq!(ledger.due_windows(now, 9).await, std::slice::from_ref(&id));
-    let taken = ledger
-        .table
-        .hold(&id)
-        .take(&worker("b"), now + MINUTE, JITTER, now)
-        .await;
-    assert_eq!(taken.unwrap(), None);
+    let taken = ledger.take(&id, &worker("b"), now + MINUTE, now).await;
+    assert_eq!(taken, None);
     let window = ledger.table.window(&id).await.unwrap().unwrap();
     assert_eq!(window.setbacks()[0].reason, Reason::NoAnswer);
     let State::Planned { due_ms } = *window.state() else {

@@ -22,7 +22,7 @@ use models::data::DataType;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use store::table::{
     Table,
-    history::{Answer, Applied, Check, Due},
+    history::{Answer, Applied, Check, Due, Held},
 };
 
 use crate::ledger::{Ledger, MINUTE, NOW, connection, killed_after, plan, worker};
@@ -64,33 +64,26 @@ impl Worker {
         Ok(())
     }
 
-    async fn work(&mut self, due: Due) -> Result<(), Killed> {
-        match due {
-            Due::Window(id) => self.window(&id).await,
-            Due::Backfill(id) => {
-                let check = self
-                    .shared
-                    .table
-                    .check_backfill(&id, self.now())
-                    .await
-                    .unwrap();
-                self.may_die()?;
-                if let Check::Announce(_) = check {
-                    self.shared.table.backfill_announced(&id).await.unwrap();
-                    let first = self.shared.announced.lock().unwrap().insert(id);
-                    assert!(first, "said twice");
-                }
-                Ok(())
-            }
+    async fn look(&mut self, id: BackfillId) -> Result<(), Killed> {
+        let table = self.shared.table.clone();
+        let check = table.check_backfill(&id, self.now()).await.unwrap();
+        self.may_die()?;
+        if let Check::Announce(_) = check {
+            table.backfill_announced(&id).await.unwrap();
+            let first = self.shared.announced.lock().unwrap().insert(id);
+            assert!(first, "said twice");
         }
+        Ok(())
     }
 
-    async fn window(&mut self, id: &WindowId) -> Result<(), Killed> {
-        let (now, by) = (self.now(), self.name.clone());
+    async fn window(&mut self, mut held: Held<'_>) -> Result<(), Killed> {
+        let (id, now, by) = (held.id(), self.now(), self.name.clone());
         let until_ms = now + MINUTE;
         let jitter = Jitter(self.dice.random_range(0..=1000));
-        let mut held = self.shared.table.hold(id);
-        let taken = held.take(&by, until_ms, jitter, now).await;
+        let backfill = self.shared.table.backfill(&id.backfill).await.unwrap();
+        let taken = held
+            .take(backfill.as_ref(), &by, until_ms, jitter, now)
+            .await;
         if taken.unwrap().is_none() {
             return Ok(());
         }
@@ -210,8 +203,20 @@ async fn however_often_workers_die_everything_is_asked_answered_and_done_once() 
             };
             let due = due.clone();
             async move {
+                // Read at once: what others do meanwhile is found out by writing.
+                let table = worker.shared.table.clone();
+                let windows = due.iter().filter_map(|due| match due {
+                    Due::Window(id) => Some(id.clone()),
+                    Due::Backfill(_) => None,
+                });
+                let windows: Vec<_> = windows.collect();
+                let mut held = table.hold_all(&windows).await.unwrap().into_iter();
                 for due in due {
-                    if worker.work(due).await.is_err() {
+                    let worked = match due {
+                        Due::Window(_) => worker.window(held.next().unwrap()).await,
+                        Due::Backfill(id) => worker.look(id).await,
+                    };
+                    if worked.is_err() {
                         return;
                     }
                 }
@@ -297,12 +302,7 @@ async fn a_window_survives_death_at_any_step() {
             };
             now = now.max(due_ms);
             let (by, until_ms) = (worker("next"), now + MINUTE);
-            let taken = ledger
-                .table
-                .hold(&id)
-                .take(&by, until_ms, Jitter(0), now)
-                .await;
-            if taken.unwrap().is_none() {
+            if ledger.take(&id, &by, until_ms, now).await.is_none() {
                 continue;
             }
             let asked = ledger

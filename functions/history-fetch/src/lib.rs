@@ -12,6 +12,7 @@
 //! road into the table. A crash at any point leaves a window that says where it stood.
 
 mod answer;
+mod at_hand;
 mod config;
 mod connected;
 mod done;

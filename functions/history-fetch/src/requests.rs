@@ -109,7 +109,12 @@ async fn answer(app: &App, window: &Window, asked_at_ms: i64) -> Result<Answer, 
     let (connection, id) = (window.connection(), window.id());
     let table = &app.table;
     let records = table
-        .record_days(connection, id.data_type, id.span.from())
+        .record_days(
+            connection,
+            id.data_type,
+            id.span.from(),
+            Some(id.span.until()),
+        )
         .await?;
     let days: Vec<_> = records
         .days()

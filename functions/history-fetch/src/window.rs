@@ -3,12 +3,12 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use domain::{
-    connection::{Connection, Status},
+    connection::{Connection, ConnectionId, Status},
     history::{
         cut,
         day::DAY_MS,
         window::{
-            Event, Skip, State, Window, WindowId, WorkerId,
+            Event, Skip, State, Window, WorkerId,
             retry::{Jitter, Reason},
         },
     },
@@ -31,9 +31,10 @@ use tracing::{Instrument as _, info, info_span};
 
 use crate::{
     answer,
+    at_hand::AtHand,
     config::App,
     error::HistoryError,
-    pace::{self, Allowance, Line, ms},
+    pace::{self, Allowance, ms},
     requests,
     work::Step,
 };
@@ -50,16 +51,17 @@ const FAILING_MS: RangeInclusive<i64> = 3_600_000..=12 * 3_600_000;
 /// when the connection works again, they are asked for again.
 const FAILING_AT_MOST_MS: i64 = 14 * DAY_MS;
 
-/// Does what a due window needs. `line`: those of its backfill that wait for an empty bucket.
+/// Does what a due window needs.
 pub(crate) async fn work(
     app: &App,
     worker: &WorkerId,
-    id: &WindowId,
+    held: &mut Held<'_>,
     allowance: &Allowance,
-    line: &mut Line,
+    at_hand: &mut AtHand,
 ) -> Result<Step, HistoryError> {
+    let id = held.id();
     let span = info_span!("window", backfill_id = %id.backfill, data_type = %id.data_type);
-    Box::pin(step(app, worker, id, allowance, line))
+    Box::pin(step(app, worker, held, allowance, at_hand))
         .instrument(span)
         .await
 }
@@ -67,44 +69,54 @@ pub(crate) async fn work(
 async fn step(
     app: &App,
     worker: &WorkerId,
-    id: &WindowId,
+    held: &mut Held<'_>,
     allowance: &Allowance,
-    line: &mut Line,
+    at_hand: &mut AtHand,
 ) -> Result<Step, HistoryError> {
     let now_ms = app.now_ms();
-    let mut held = app.table.hold(id);
-    // An answer that comes as webhooks: what came of it is known to the request.
-    if let Some(window) = held.read().await?
-        && window.reference().is_some()
-        && requests::look(app, &mut held).await?
-    {
+    let comes_as_webhooks = held.window().and_then(Window::reference).is_some();
+    // What webhooks have brought meanwhile is written by others.
+    if comes_as_webhooks || held.window().is_none() {
+        held.read().await?;
+    }
+    // What came of it is known to the request.
+    if comes_as_webhooks && requests::look(app, held).await? {
+        at_hand.forget();
         return Ok(Step::Noted);
     }
     // Nothing is taken that could not be asked.
     if let Some(wait) = allowance.is_used_up() {
         return Ok(Step::Paused(wait));
     }
-    if let Some(turn_ms) = line.next(now_ms) {
-        let waits = |window: &Window| window.due_ms().is_some_and(|due_ms| due_ms > now_ms);
-        if held.window().is_some_and(waits) {
-            return Ok(Step::Nothing);
-        }
-        if held.defer(turn_ms, now_ms).await? {
-            return Ok(Step::Noted);
-        }
+    let is_due = |window: &&Window| window.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
+    if held.window().filter(is_due).is_none() {
+        return Ok(Step::Nothing);
     }
-    let until_ms = now_ms.saturating_add(LEASE_MS);
-    let Some(window) = held.take(worker, until_ms, jitter(), now_ms).await? else {
+    if let Some(turn_ms) = at_hand.line.next(now_ms)
+        && held.defer(turn_ms, now_ms).await?
+    {
+        return Ok(Step::Noted);
+    }
+    let Some(window) = held
+        .window()
+        .filter(|_| !held.is_with_another(worker, now_ms))
+    else {
         return Ok(Step::Nothing);
     };
-    let connection = app.table.connection(window.connection()).await?;
-    let connection = connection.map(|stored| stored.state);
+    let known = at_hand.known(app, window).await?;
+    let until_ms = now_ms.saturating_add(LEASE_MS);
+    let backfill = known.backfill.as_ref();
+    let taken = held.take(backfill, worker, until_ms, jitter(), now_ms);
+    let Some(window) = taken.await? else {
+        return Ok(Step::Nothing);
+    };
+    let connection = known.connection.as_ref();
     let put_off = |until_ms: i64| Event::Postpone {
         by: worker.clone(),
         until_ms,
     };
-    let current = connection.as_ref().and_then(Connection::current);
-    let (user, provider, trusted_from_ms) = match (&connection, current) {
+    let current = connection.and_then(Connection::current);
+    let (user, provider, trusted_from_ms) = match (connection, current) {
         (Some(connection), Some((user, _))) if connection.status() != Status::Ended => {
             if connection.status() == Status::Failing {
                 let since_ms = connection.status_since_ms().unwrap_or(now_ms);
@@ -134,7 +146,7 @@ async fn step(
     let ask = Ask {
         user_id: Some(user),
         provider,
-        data_type: Some(id.data_type),
+        data_type: Some(window.id().data_type),
         days: window.request().length_days(),
     };
     if let Err(wait) = allowance.take() {
@@ -142,7 +154,7 @@ async fn step(
         return Ok(Step::Paused(wait));
     }
     if let Some(empty) = pace::take(app, window.connection(), &ask).await? {
-        let turn_ms = line.join(empty, now_ms);
+        let turn_ms = at_hand.line.join(empty, now_ms);
         held.apply(&put_off(turn_ms), now_ms).await?;
         return Ok(Step::Noted);
     }
@@ -151,7 +163,19 @@ async fn step(
         provider,
         trusted_from_ms,
     };
-    ask_terra(app, worker, held, who).await
+    let asked = ask_terra(app, worker, held, who).await;
+    if asked.is_err() || !held.window().is_some_and(went_well) {
+        at_hand.forget();
+    }
+    asked
+}
+
+/// Whether a window that was asked says nothing of its backfill or its connection.
+fn went_well(window: &Window) -> bool {
+    matches!(
+        window.state(),
+        State::Done { .. } | State::Asked { .. } | State::Receiving { .. }
+    )
 }
 
 /// Whom Terra is asked about.
@@ -176,7 +200,7 @@ pub(crate) fn trusted_from_ms(app: &App, connection: &Connection) -> i64 {
 async fn ask_terra(
     app: &App,
     worker: &WorkerId,
-    mut held: Held<'_>,
+    held: &mut Held<'_>,
     who: Who<'_>,
 ) -> Result<Step, HistoryError> {
     let Who {
@@ -267,7 +291,7 @@ fn via(app: &App, window: &Window) -> Via {
 async fn accepted(
     app: &App,
     worker: &WorkerId,
-    mut held: Held<'_>,
+    held: &mut Held<'_>,
     user: &TerraUserId,
     reference: String,
 ) -> Result<Step, HistoryError> {
@@ -296,7 +320,7 @@ async fn refused(
     app: &App,
     worker: &WorkerId,
     window: &Window,
-    held: Held<'_>,
+    held: &mut Held<'_>,
     user: &TerraUserId,
     error: &TerraError,
 ) -> Result<Step, HistoryError> {
@@ -312,7 +336,7 @@ async fn refused(
             count(app, "credentials_refused");
             return Err(HistoryError::Credentials);
         }
-        TerraError::Gone { what, .. } => gone(app, user, *what).await?,
+        TerraError::Gone { what, .. } => gone(app, window.connection(), user, *what).await?,
         TerraError::NotSupported { .. } => Reason::NotSupported,
         TerraError::NarrowerWindow { why, .. } => {
             let event = Event::Narrow {
@@ -342,7 +366,12 @@ async fn refused(
 
 /// What a 404 means for the connection. One that does not say what was not found may be about the
 /// user or the data: Terra is asked for the user.
-async fn gone(app: &App, user: &TerraUserId, what: Gone) -> Result<Reason, HistoryError> {
+async fn gone(
+    app: &App,
+    connection: &ConnectionId,
+    user: &TerraUserId,
+    what: Gone,
+) -> Result<Reason, HistoryError> {
     let now_ms = app.now_ms();
     let said = match what {
         Gone::NotSaid => {
@@ -361,6 +390,12 @@ async fn gone(app: &App, user: &TerraUserId, what: Gone) -> Result<Reason, Histo
     };
     let fragment = reconcile::with_status(user, status, now_ms);
     app.table.apply_connection(&fragment).await?;
+    // Who has connected anew meanwhile has another user id.
+    let now = app.table.connection(connection).await?;
+    let current = now.as_ref().and_then(|stored| stored.state.current());
+    if current.is_some_and(|(current, _)| current != user) {
+        return Ok(Reason::Unavailable);
+    }
     Ok(reason)
 }
 
@@ -373,7 +408,7 @@ fn set_back(worker: &WorkerId, reason: Reason, wait: Option<Duration>) -> Event 
     }
 }
 
-async fn apply(app: &App, mut held: Held<'_>, event: Event) -> Result<Step, HistoryError> {
+async fn apply(app: &App, held: &mut Held<'_>, event: Event) -> Result<Step, HistoryError> {
     let applied = held.apply(&event, app.now_ms()).await?;
     match applied.changed().as_ref().map(Window::state) {
         Some(State::Failed { reason, .. }) => {

@@ -1,20 +1,25 @@
 //! What is due, one after the other, until nothing is or the time is over.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use domain::history::window::{BackfillId, WindowId, WorkerId};
 use futures::{StreamExt as _, future::BoxFuture, stream};
 use jiff::SignedDuration;
+use rand::seq::SliceRandom as _;
 use runtime::telemetry::Chain;
 use store::table::history::Due;
 use tracing::warn;
 
 use crate::{
+    at_hand::AtHand,
     config::App,
     done,
     error::HistoryError,
     handler::Deadline,
-    pace::{self, Allowance, Line},
+    pace::{self, Allowance},
     window,
 };
 
@@ -23,6 +28,8 @@ const BATCH: usize = 64;
 /// Backfills worked on at once. One worker asks for the windows of one backfill one after the other, so
 /// that it does not ask a person's provider for several things at once; another worker may.
 const CONCURRENT_BACKFILLS: usize = 8;
+/// Windows of a backfill that are read at once: few enough that most are still so when their turn comes.
+const READ_AT_ONCE: usize = 8;
 /// Nothing new is begun so shortly before the end: the longest that one window takes.
 pub(crate) const LAST_START: SignedDuration = SignedDuration::from_secs(100);
 
@@ -46,6 +53,8 @@ pub struct Worked {
 pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, HistoryError> {
     let worker = WorkerId(worker.to_owned());
     let mut all = Worked::default();
+    // Backfills that another worker was met at in the round before.
+    let mut left = BTreeSet::<BackfillId>::new();
     while (app.clock)() + LAST_START < until {
         let due = app.table.due(app.now_ms(), BATCH).await?;
         if due.is_empty() {
@@ -54,25 +63,38 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
         let windows = due.iter().filter(|due| matches!(due, Due::Window(_)));
         let windows = u32::try_from(windows.count()).unwrap_or(u32::MAX);
         let allowance = pace::allowance(app, windows).await?;
-        let (count, mut by_backfill) = (due.len(), BTreeMap::<BackfillId, Vec<Due>>::new());
+        let mut by_backfill = BTreeMap::<BackfillId, Group>::new();
         for due in due {
-            let id = match &due {
-                Due::Window(WindowId { backfill, .. }) | Due::Backfill(backfill) => backfill,
-            };
-            by_backfill.entry(id.clone()).or_default().push(due);
+            match due {
+                Due::Window(id) => {
+                    let group = by_backfill.entry(id.backfill.clone()).or_default();
+                    group.windows.push(id);
+                }
+                Due::Backfill(id) => by_backfill.entry(id).or_default().look = true,
+            }
         }
         let mut groups: Vec<BoxFuture<'_, _>> = Vec::with_capacity(by_backfill.len());
-        for group in by_backfill.into_values() {
-            groups.push(Box::pin(work_on(app, &worker, group, &allowance, until)));
+        by_backfill.retain(|id, _| !left.contains(id));
+        for (id, group) in by_backfill {
+            groups.push(Box::pin(work_on(
+                app, &worker, id, group, &allowance, until,
+            )));
         }
-        let results: Vec<_> = stream::iter(groups)
+        // Workers that read the same list begin at different places.
+        groups.shuffle(&mut rand::rng());
+        let groups: Vec<Done> = stream::iter(groups)
             .buffer_unordered(CONCURRENT_BACKFILLS)
-            .concat()
+            .collect()
             .await;
         pace::give_back(app, allowance).await?;
 
-        let (mut round, mut failed) = (Worked::default(), 0);
-        for result in results {
+        let (mut round, mut failed, mut count) = (Worked::default(), 0, 0);
+        left = groups
+            .iter()
+            .filter_map(|group| group.left.clone())
+            .collect();
+        for result in groups.into_iter().flat_map(|group| group.results) {
+            count += 1;
             match result {
                 Ok(Step::Paused(wait)) => round.paused = round.paused.max(Some(wait)),
                 Ok(step) => {
@@ -118,29 +140,66 @@ pub(crate) enum Step {
     Paused(Duration),
 }
 
+/// What is due of one backfill.
+#[derive(Debug, Default)]
+struct Group {
+    windows: Vec<WindowId>,
+    /// Whether the backfill itself is to be looked at.
+    look: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+struct Done {
+    results: Vec<Result<Step, HistoryError>>,
+    /// Its name, if another worker is at it.
+    left: Option<BackfillId>,
+}
+
 async fn work_on(
     app: &App,
     worker: &WorkerId,
-    group: Vec<Due>,
+    backfill: BackfillId,
+    due: Group,
     allowance: &Allowance,
     until: Deadline,
-) -> Vec<Result<Step, HistoryError>> {
-    let mut results = Vec::with_capacity(group.len());
+) -> Done {
+    let mut done = Done::default();
+    let in_time = || (app.clock)() + LAST_START < until;
     // Anew in each round: whoever's turn has come tries the bucket before others are put off.
-    let mut line = Line::default();
-    for due in group {
-        if (app.clock)() + LAST_START >= until {
-            break;
+    let mut at_hand = AtHand::default();
+    'windows: for ids in due.windows.chunks(READ_AT_ONCE) {
+        if !in_time() {
+            return done;
         }
-        let result = match due {
-            Due::Window(id) => window::work(app, worker, &id, allowance, &mut line).await,
-            Due::Backfill(id) => done::look(app, &id).await,
+        let held = match app.table.hold_all(ids).await {
+            Ok(held) => held,
+            Err(error) => {
+                done.results.push(Err(error.into()));
+                return done;
+            }
         };
-        let stop = matches!(result, Err(HistoryError::Credentials) | Ok(Step::Paused(_)));
-        results.push(result);
-        if stop {
-            break;
+        for mut held in held {
+            if !in_time() {
+                return done;
+            }
+            let step = window::work(app, worker, &mut held, allowance, &mut at_hand).await;
+            let paused = matches!(step, Ok(Step::Paused(_)));
+            let refused = matches!(step, Err(HistoryError::Credentials));
+            done.results.push(step);
+            if refused {
+                return done;
+            }
+            if held.is_with_another(worker, app.now_ms()) {
+                done.left = Some(backfill.clone());
+            }
+            if paused || done.left.is_some() {
+                break 'windows;
+            }
         }
     }
-    results
+    if due.look && in_time() {
+        done.results.push(done::look(app, &backfill).await);
+    }
+    done
 }

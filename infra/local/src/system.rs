@@ -302,6 +302,12 @@ impl System {
         Ok(())
     }
 
+    /// Whether any function has messages in its hands.
+    pub fn is_at_work(&self) -> bool {
+        let queues = if self.history.is_some() { 3 } else { 2 };
+        self.queues.waiting() < queues * CONCURRENCY
+    }
+
     /// How many messages are left in the queues, hidden or not; those that were given up not counted.
     ///
     /// # Errors

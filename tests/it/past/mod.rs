@@ -53,8 +53,8 @@ use crate::{
 pub(crate) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// So long nothing becomes of a message only when it failed and is hidden.
-const STUCK_AFTER: Duration = Duration::from_secs(1);
+/// Nobody has taken a message after so many looks: it failed, and is hidden.
+const LOOKS: u32 = 8;
 /// How long a test that lives through days lets pass between two looks at what is due.
 const SOON: SignedDuration = SignedDuration::from_mins(10);
 
@@ -165,6 +165,9 @@ impl Past {
     pub(crate) fn advance(&self, by: SignedDuration) {
         let ms = i64::try_from(by.as_millis()).unwrap();
         self.clock.fetch_add(ms, Ordering::SeqCst);
+        if let Some(system) = &self.system {
+            system.queues.clock_moved();
+        }
     }
 
     /// From the next start on windows are asked for in another way, and answered at once.
@@ -239,19 +242,21 @@ impl Past {
     /// Waits until no message is left. One that failed is hidden for half a minute of a clock that
     /// stands still: then it is moved on.
     pub(crate) async fn idle(&self) {
-        let mut left = u64::MAX;
-        for _ in 0..100 {
-            let waited = tokio::time::timeout(STUCK_AFTER, self.system().idle());
-            if let Ok(idle) = waited.await {
-                return idle.unwrap();
+        let idle = async {
+            let mut looks = 0;
+            while self.system().messages().await.unwrap() > 0 {
+                looks += 1;
+                if self.system().is_at_work() {
+                    looks = 0;
+                } else if looks > LOOKS {
+                    self.advance(SignedDuration::from_secs(31));
+                    looks = 0;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            let before = left;
-            left = self.system().messages().await.unwrap();
-            if left >= before {
-                self.advance(SignedDuration::from_secs(31));
-            }
-        }
-        panic!("never idle");
+        };
+        let idle = tokio::time::timeout(Duration::from_mins(5), idle).await;
+        idle.expect("never idle");
     }
 
     /// Lets webhooks come and windows be asked until nothing more is due now.
@@ -336,6 +341,12 @@ impl Past {
         found
     }
 
+    /// All windows of a connection.
+    pub(crate) async fn windows_of(&self, id: &ConnectionId) -> Vec<Window> {
+        let backfills = self.backfills(id).await.into_iter();
+        backfills.flat_map(|(_, windows)| windows).collect()
+    }
+
     /// All windows of all connections.
     pub(crate) async fn windows(&self) -> Vec<Window> {
         let mut found = Vec::new();
@@ -343,9 +354,7 @@ impl Past {
             let Some(stored) = self.connection(&connection.terra_user_id).await else {
                 continue;
             };
-            for (_, windows) in self.backfills(&stored.id).await {
-                found.extend(windows);
-            }
+            found.extend(self.windows_of(&stored.id).await);
         }
         found
     }

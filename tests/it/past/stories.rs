@@ -1,8 +1,11 @@
 //! History from end to end: people with a past, and what becomes of it here.
 
+use std::collections::BTreeMap;
+
 use domain::{
     connection::Status,
     history::{
+        coverage::Keyed,
         day::{self, Span},
         window::BackfillId,
     },
@@ -123,8 +126,20 @@ async fn an_outage_of_three_days_is_found_and_only_its_days_are_asked_for() {
     // with a day more on either side.
     let from = day::plus(day::earliest_on_earth(before.as_millisecond()), -3);
     let until = day::plus(day::latest_on_earth(after.as_millisecond()), 3);
-    // Sessions are asked for anyway, sooner or later: there may be any number a day, and only an
-    // answer tells that there are no more. So are days without a record.
+    // Sessions are asked for anyway, each day once: there may be any number a day, and only an answer
+    // tells that there are no more. So are days without a record.
+    for user in past.truth.connections() {
+        let stored = past.connection(&user.terra_user_id).await.unwrap();
+        let mut times = BTreeMap::new();
+        for window in past.windows_of(&stored.id).await {
+            let sessions = Keyed::of(window.id().data_type) == Some(Keyed::Sessions);
+            for day in window.span().days().filter(|_| sessions) {
+                *times.entry((window.id().data_type, day)).or_insert(0) += 1;
+            }
+        }
+        times.retain(|(_, day), times| *times > 1 && !(from..=until).contains(day));
+        assert!(times.is_empty(), "asked for more than once: {times:?}");
+    }
     let mut asked = past.api.requests();
     asked.retain(|asked| !matches!(asked.data_type, Some(Kind::Activity | Kind::Sleep)));
     asked.retain(|asked| asked.days.is_some());

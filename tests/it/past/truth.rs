@@ -82,9 +82,9 @@ impl Past {
                     DayState::Have | DayState::ConfirmedEmpty => days += 1,
                     DayState::Outside(_) => {}
                     state => {
-                        let backfills = self.backfills(&stored.id).await;
-                        let windows = backfills.iter().flat_map(|(_, windows)| windows);
+                        let windows = self.windows_of(&stored.id).await;
                         let about: Vec<_> = windows
+                            .iter()
                             .filter(|window| {
                                 window.id().data_type == data_type && window.span().contains(day)
                             })

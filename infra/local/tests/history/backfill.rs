@@ -7,12 +7,15 @@ use domain::{
     history::{
         backfill::Plan,
         day::{self, Span},
-        window::{Event, Window, WorkerId, retry::Jitter},
+        window::{Event, Window, WindowId, WorkerId, retry::Jitter},
     },
 };
 use models::data::DataType;
 use serde_json::Value;
-use store::table::history::{Answer, Check};
+use store::table::{
+    Table,
+    history::{Answer, Check},
+};
 
 use super::{
     terra::Terra,
@@ -196,16 +199,23 @@ async fn a_backfill_is_started_once_paused_resumed_and_cancelled() {
     assert!(ok(&of_person).contains(id));
 }
 
+/// Takes a window and says that it is asked for.
+async fn ask(table: &Table, id: &WindowId, worker: &WorkerId, now: i64) {
+    let until = now + 60_000;
+    let backfill = table.backfill(&id.backfill).await.unwrap();
+    let mut held = table.hold(id);
+    let taken = held.take(backfill.as_ref(), worker, until, Jitter(500), now);
+    taken.await.unwrap().unwrap();
+    let asked = held.ask(worker, until, now).await;
+    asked.unwrap().changed().unwrap();
+}
+
 /// Asks for a window, and gets so many records for its first day.
 async fn answer(folder: &Folder, window: &Window, records: u64) {
     let worker = WorkerId("w".to_owned());
     let (id, now) = (window.id(), ago_ms(9));
-    let until = now + 60_000;
     let table = &folder.table;
-    let taken = table.hold(id).take(&worker, until, Jitter(500), now).await;
-    taken.unwrap().unwrap();
-    let asked = table.hold(id).ask(&worker, until, now).await;
-    asked.unwrap().changed().unwrap();
+    ask(table, id, &worker, now).await;
     let days = (records > 0).then_some(id.span.from());
     let answer = Answer {
         records,
@@ -289,11 +299,7 @@ async fn what_was_given_up_is_listed_with_its_reason() {
     let worker = WorkerId("w".to_owned());
     let (id, now) = (window.id(), ago_ms(9));
     let table = &folder.table;
-    let mut held = table.hold(id);
-    let taken = held.take(&worker, now + 60_000, Jitter(500), now).await;
-    taken.unwrap().unwrap();
-    let asked = table.hold(id).ask(&worker, now + 60_000, now).await;
-    asked.unwrap().changed().unwrap();
+    ask(table, id, &worker, now).await;
     let refused = Event::SetBack {
         by: worker,
         reason: Reason::NotSupported,

@@ -14,7 +14,10 @@ use std::{
     fmt,
     path::Path,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -68,7 +71,25 @@ struct Inner {
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
     arrivals: Arc<Arrivals>,
+    /// Receivers that wait.
+    waiting: AtomicUsize,
     clock: Clock,
+}
+
+/// A receiver that waits, as long as it exists.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How one queue behaves.
@@ -194,6 +215,7 @@ impl LocalQueues {
             jobs: Some(jobs),
             thread: Some(thread),
             arrivals,
+            waiting: AtomicUsize::new(0),
             clock,
         };
         Ok(Self {
@@ -256,6 +278,11 @@ impl LocalQueues {
         .await
     }
 
+    /// How many receivers wait for messages now.
+    pub fn waiting(&self) -> usize {
+        self.inner.waiting.load(Ordering::Relaxed)
+    }
+
     /// The way to send to a queue.
     pub fn transport(&self, name: &str) -> Arc<dyn Transport> {
         Arc::new(LocalTransport {
@@ -275,6 +302,7 @@ impl LocalQueues {
         max: usize,
         wait: Duration,
     ) -> Result<Vec<LocalMessage>, QueueError> {
+        let _waiting = Waiting::begin(&self.inner.waiting);
         let deadline = Instant::now() + wait;
         let arrival = self.inner.arrivals.of(name);
         loop {

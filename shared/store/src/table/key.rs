@@ -119,6 +119,11 @@ fn after_all(prefix: &str) -> String {
     format!("{prefix}$")
 }
 
+/// Text behind every date and time of a day.
+pub(crate) fn after_day(day: Date) -> String {
+    format!("{day}~")
+}
+
 fn backfill_pk(id: &BackfillId) -> String {
     format!("{BACKFILL}{id}")
 }
@@ -284,17 +289,18 @@ impl Key {
     }
 
     /// Partition of an owner's records of one type, and first and last sort key of those whose key
-    /// is a date from `from` on.
-    pub(crate) fn records_from(
+    /// is a date from `from` on; to the end, or until `to`, which is included.
+    pub(crate) fn records_of_days(
         owner: &RecordOwner,
         data_type: DataType,
         from: Date,
+        to: Option<Date>,
     ) -> (String, String, String) {
-        (
-            owner.pk(),
-            format!("{data_type}#{from}"),
-            after_all(&format!("{data_type}")),
-        )
+        let last = match to {
+            Some(to) => format!("{data_type}#{}", after_day(to)),
+            None => after_all(&format!("{data_type}")),
+        };
+        (owner.pk(), format!("{data_type}#{from}"), last)
     }
 
     /// Partition of a connection's asked days of one type, and first and last sort key of those

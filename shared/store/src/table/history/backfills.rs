@@ -29,6 +29,8 @@ const ENDED: &str = "ended";
 
 /// A backfill is looked at again after this long for each open window. Unit: milliseconds.
 const LOOK_PER_WINDOW_MS: i64 = 2_000;
+/// And after this part of the time that it has taken already: so much later *done* may be said.
+const LOOK_PER_AGE: i64 = 8;
 /// It is looked at no more often than this. Unit: milliseconds.
 const LOOK_SOONEST_MS: i64 = 15_000;
 /// It is looked at no less often than this. Unit: milliseconds.
@@ -268,7 +270,8 @@ impl Table {
                 None if backfill.done.is_some() => return Ok(Check::Closed(backfill)),
                 None => {
                     let open = progress.totals.open;
-                    (backfill, next_look_ms(open, &windows, now_ms))
+                    let look_ms = next_look_ms(&backfill, open, &windows, now_ms);
+                    (backfill, look_ms)
                 }
             };
             let item = encode_backfill(&next, Some(look_at_ms));
@@ -402,14 +405,19 @@ fn forget(item: &mut Item, plan: &Plan) {
 }
 
 /// When to look again at a backfill with so many open windows: not while one of them still waits for
-/// its turn.
-fn next_look_ms(open: u32, windows: &[Window], now_ms: i64) -> i64 {
+/// its turn, and the less often the longer it takes anyhow, unless it was cancelled.
+fn next_look_ms(backfill: &Backfill, open: u32, windows: &[Window], now_ms: i64) -> i64 {
     let waiting = windows.iter().filter_map(|window| match window.state() {
         State::Planned { due_ms } => Some(due_ms.saturating_sub(now_ms)),
         _ => None,
     });
     let last_turn_ms = waiting.max().unwrap_or_default();
     let pause_ms = last_turn_ms.saturating_add(i64::from(open) * LOOK_PER_WINDOW_MS);
+    let age_ms = match backfill.order {
+        Order::Cancel => 0,
+        Order::Run | Order::Pause => now_ms.saturating_sub(backfill.plan.planned_at_ms),
+    };
+    let pause_ms = pause_ms.max(age_ms / LOOK_PER_AGE);
     now_ms.saturating_add(pause_ms.clamp(LOOK_SOONEST_MS, LOOK_LATEST_MS))
 }
 

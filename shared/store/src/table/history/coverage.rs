@@ -81,7 +81,7 @@ impl Table {
             let from = from.map_or(life.first_day, |from| from.max(life.first_day));
             async move {
                 let (records, asked) = try_join(
-                    self.record_days(&connection.id, data_type, from),
+                    self.record_days(&connection.id, data_type, from, None),
                     self.asked_days_from(&connection.id, data_type, from),
                 )
                 .await?;

@@ -14,13 +14,14 @@ use models::data::DataType;
 use crate::table::{
     Table, TableError,
     attribute::Item,
-    key::{BY_TIME, Key, RecordOwner, TIME_SK},
+    key::{BY_TIME, Key, RecordOwner, TIME_SK, after_day},
     records::{ORDERING_TS_MS, RETRACTED, START_TIME},
 };
 
 impl Table {
     /// The days of a connection's records of one type, from the day before `from` on: that one tells
-    /// whether `from` itself was skipped on a journey. Empty for a type that has no coverage.
+    /// whether `from` itself was skipped on a journey. Until `to`, which is included, or the newest.
+    /// Empty for a type that has no coverage.
     ///
     /// A record that the provider took back is none. Sessions come from an index, which lags.
     ///
@@ -32,12 +33,13 @@ impl Table {
         connection: &ConnectionId,
         data_type: DataType,
         from: Date,
+        to: Option<Date>,
     ) -> Result<RecordDays, TableError> {
         let owner = RecordOwner::Connection(connection.clone());
         let from = day::previous(from);
         let items = match Keyed::of(data_type) {
-            Some(Keyed::ByDay) => self.days_of_records(&owner, data_type, from).await?,
-            Some(Keyed::Sessions) => self.days_of_sessions(&owner, data_type, from).await?,
+            Some(Keyed::ByDay) => self.days_of_records(&owner, data_type, from, to).await?,
+            Some(Keyed::Sessions) => self.days_of_sessions(&owner, data_type, from, to).await?,
             None => Vec::new(),
         };
         let mut days = RecordDays::default();
@@ -72,8 +74,9 @@ impl Table {
         owner: &RecordOwner,
         data_type: DataType,
         from: Date,
+        to: Option<Date>,
     ) -> Result<Vec<Item>, TableError> {
-        let (pk, first, last) = Key::records_from(owner, data_type, from);
+        let (pk, first, last) = Key::records_of_days(owner, data_type, from, to);
         let query = self
             .query_between(&pk, &first, &last)
             .projection_expression("pk, sk, ordering_ts_ms, start_time, retracted");
@@ -89,15 +92,18 @@ impl Table {
         owner: &RecordOwner,
         data_type: DataType,
         from: Date,
+        to: Option<Date>,
     ) -> Result<Vec<Item>, TableError> {
+        let to = to.map_or_else(|| "~".to_owned(), after_day);
         let items = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(BY_TIME)
-            .key_condition_expression("time_pk = :pk AND time_sk >= :from")
+            .key_condition_expression("time_pk = :pk AND time_sk BETWEEN :from AND :to")
             .expression_attribute_values(":pk", AttributeValue::S(owner.time_pk(data_type)))
             .expression_attribute_values(":from", AttributeValue::S(from.to_string()))
+            .expression_attribute_values(":to", AttributeValue::S(to))
             .projection_expression("pk, sk, time_sk, ordering_ts_ms, retracted")
             .into_paginator()
             .items()

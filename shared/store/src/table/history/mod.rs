@@ -30,13 +30,16 @@
 //! as answered, **then** close the window: whoever dies on the way leaves an open window, and the
 //! effects may happen twice.
 //!
+//! *A worker* reads some of what is due of a backfill at once. Where it meets another worker, or somebody
+//! wrote before it could, it leaves the backfill to them for a round.
+//!
 //! *A halved window* is written first, its halves after it; they follow from it, so
 //! [`check_backfill`](super::Table::check_backfill) writes what a crash left out.
 //!
-//! *Done*: an open backfill is itself due from time to time. The look at it reads all its windows;
-//! when all are final, it puts the counts on the backfill, on the condition that nobody wrote
-//! meanwhile. Then the event is sent, then the backfill is marked as announced and leaves the index.
-//! A crash in between sends the event again, under the same backfill id.
+//! *Done*: an open backfill is itself due from time to time, the more seldom the longer it takes. The
+//! look at it reads all its windows; when all are final, it puts the counts on the backfill, on the
+//! condition that nobody wrote meanwhile. Then the event is sent, then the backfill is marked as
+//! announced and leaves the index. A crash in between sends the event again, under the same backfill id.
 //!
 //! *Claiming days*: read the month, claim what is free (pure), put it on the same condition. A day is
 //! won by one of any number of claimers.

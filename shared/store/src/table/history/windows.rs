@@ -5,7 +5,7 @@ use domain::{
     connection::ConnectionId,
     history::{
         asked::AskedDays,
-        backfill::Verdict,
+        backfill::{Backfill, Verdict},
         window::{
             BackfillId, Event, Refused, Skip, State, Window, WindowId, WorkerId, retry::Jitter,
         },
@@ -107,7 +107,29 @@ impl Table {
             table: self,
             id,
             seen: None,
+            lost: false,
         }
+    }
+
+    /// Windows in one worker's hands, read at once, in the order of `ids`. One that is not there or cannot
+    /// be read has its place: whatever is done with it says so.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn hold_all<'a>(&'a self, ids: &'a [WindowId]) -> Result<Vec<Held<'a>>, TableError> {
+        let mut items = self.batch_get(ids.iter().map(Key::window)).await?;
+        let held = ids.iter().map(|id| {
+            let item = items.remove(&Key::window(id));
+            let seen = item.and_then(|item| Seen::of(&Key::window(id), item).ok());
+            Held {
+                table: self,
+                id,
+                seen,
+                lost: false,
+            }
+        });
+        Ok(held.collect())
     }
 
     /// The window that a reference (without chunk number) was given for.
@@ -153,6 +175,8 @@ pub struct Held<'a> {
     table: &'a Table,
     id: &'a WindowId,
     seen: Option<Seen>,
+    /// Whether somebody else wrote it before this worker could.
+    lost: bool,
 }
 
 #[derive(Debug)]
@@ -163,7 +187,41 @@ struct Seen {
     expires_at: Option<AttributeValue>,
 }
 
-impl Held<'_> {
+impl Seen {
+    fn of(key: &Key, item: Item) -> Result<Self, TableError> {
+        let expires_at = item.get(EXPIRES_AT).cloned();
+        let Stored { state, revision } = decode(key, item, "state")?;
+        Ok(Self {
+            window: state,
+            revision,
+            expires_at,
+        })
+    }
+}
+
+impl<'a> Held<'a> {
+    /// Its name.
+    pub fn id(&self) -> &'a WindowId {
+        self.id
+    }
+
+    /// Whether another worker has it now, or somebody wrote it before this one could.
+    pub fn is_with_another(&self, worker: &WorkerId, now_ms: i64) -> bool {
+        let is_held = |window: &&Window| window.due_ms().is_some_and(|due_ms| due_ms > now_ms);
+        let holder = match self.window().filter(is_held).map(Window::state) {
+            Some(
+                State::Leased { by, .. }
+                | State::Asked {
+                    by,
+                    reference: None,
+                    ..
+                },
+            ) => Some(by),
+            _ => None,
+        };
+        self.lost || holder.is_some_and(|by| by != worker)
+    }
+
     /// The window as it is now.
     ///
     /// # Errors
@@ -171,18 +229,8 @@ impl Held<'_> {
     /// [`TableError`].
     pub async fn read(&mut self) -> Result<Option<&Window>, TableError> {
         let key = Key::window(self.id);
-        self.seen = match self.table.get(&key).await? {
-            None => None,
-            Some(item) => {
-                let expires_at = item.get(EXPIRES_AT).cloned();
-                let Stored { state, revision } = decode(&key, item, "state")?;
-                Some(Seen {
-                    window: state,
-                    revision,
-                    expires_at,
-                })
-            }
-        };
+        let item = self.table.get(&key).await?;
+        self.seen = item.map(|item| Seen::of(&key, item)).transpose()?;
         Ok(self.window())
     }
 
@@ -196,13 +244,15 @@ impl Held<'_> {
     ///
     /// Everything else that a due window can need is done here: one past its deadline is set back,
     /// one whose backfill was cancelled or stopped going back is skipped, one whose backfill is
-    /// paused is put off. `None` then, and when somebody else has it.
+    /// paused is put off. `None` then, and when somebody else has it. `backfill` is the window's as it
+    /// was known a moment ago; `None` if there is none any more.
     ///
     /// # Errors
     ///
     /// [`TableError`].
     pub async fn take(
         &mut self,
+        backfill: Option<&Backfill>,
         by: &WorkerId,
         until_ms: i64,
         jitter: Jitter,
@@ -221,7 +271,7 @@ impl Held<'_> {
             self.apply(&Event::Silence { jitter }, now_ms).await?;
             return Ok(None);
         }
-        let verdict = match self.table.backfill(&self.id.backfill).await? {
+        let verdict = match backfill {
             Some(backfill) => backfill.verdict(window),
             // Erased with its person.
             None => Verdict::Skip(Skip::ConnectionEnded),
@@ -359,7 +409,9 @@ impl Held<'_> {
             let tried = match self.window() {
                 // A write whose answer got lost was ours all the same.
                 Some(window) if written.as_ref() == Some(window) => {
-                    Tried::Applied(Applied::Changed(window.clone()))
+                    let window = window.clone();
+                    self.lost = false;
+                    Tried::Applied(Applied::Changed(window))
                 }
                 _ => self.try_apply(event, now_ms).await?,
             };
@@ -398,6 +450,7 @@ impl Held<'_> {
             let key = Key::window(self.id);
             let known = Some(seen.revision);
             if !self.table.put_if(&key, item, known).await? {
+                self.lost = true;
                 return Ok(Tried::Lost(next));
             }
             seen.revision = next_revision(known);
