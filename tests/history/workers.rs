@@ -64,6 +64,25 @@ impl Worker {
         Ok(())
     }
 
+    /// Does all that is due, or dies on the way.
+    async fn work(&mut self, due: Vec<Due>) -> Result<(), Killed> {
+        // Read at once: what others do meanwhile is found out by writing.
+        let table = self.shared.table.clone();
+        let windows = due.iter().filter_map(|due| match due {
+            Due::Window(id) => Some(id.clone()),
+            Due::Backfill(_) => None,
+        });
+        let windows: Vec<_> = windows.collect();
+        let mut held = table.hold_all(&windows).await.unwrap().into_iter();
+        for due in due {
+            match due {
+                Due::Window(_) => self.window(held.next().unwrap()).await?,
+                Due::Backfill(id) => self.look(id).await?,
+            }
+        }
+        Ok(())
+    }
+
     async fn look(&mut self, id: BackfillId) -> Result<(), Killed> {
         let table = self.shared.table.clone();
         let check = table.check_backfill(&id, self.now()).await.unwrap();
@@ -202,25 +221,7 @@ async fn however_often_workers_die_everything_is_asked_answered_and_done_once() 
                 dice: StdRng::seed_from_u64(u64::from(rounds * WORKERS + number)),
             };
             let due = due.clone();
-            async move {
-                // Read at once: what others do meanwhile is found out by writing.
-                let table = worker.shared.table.clone();
-                let windows = due.iter().filter_map(|due| match due {
-                    Due::Window(id) => Some(id.clone()),
-                    Due::Backfill(_) => None,
-                });
-                let windows: Vec<_> = windows.collect();
-                let mut held = table.hold_all(&windows).await.unwrap().into_iter();
-                for due in due {
-                    let worked = match due {
-                        Due::Window(_) => worker.window(held.next().unwrap()).await,
-                        Due::Backfill(id) => worker.look(id).await,
-                    };
-                    if worked.is_err() {
-                        return;
-                    }
-                }
-            }
+            async move { drop(worker.work(due).await) }
         });
         join_all(workers.map(tokio::spawn))
             .await

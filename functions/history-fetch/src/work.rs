@@ -1,9 +1,6 @@
 //! What is due, one after the other, until nothing is or the time is over.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::history::window::{BackfillId, WindowId, WorkerId};
 use futures::{StreamExt as _, future::BoxFuture, stream};
@@ -29,7 +26,7 @@ const BATCH: usize = 64;
 /// that it does not ask a person's provider for several things at once; another worker may.
 const CONCURRENT_BACKFILLS: usize = 8;
 /// Windows of a backfill that are read at once: few enough that most are still so when their turn comes.
-const READ_AT_ONCE: usize = 8;
+const READ_AT_ONCE: usize = 16;
 /// Nothing new is begun so shortly before the end: the longest that one window takes.
 pub(crate) const LAST_START: SignedDuration = SignedDuration::from_secs(100);
 
@@ -53,8 +50,6 @@ pub struct Worked {
 pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, HistoryError> {
     let worker = WorkerId(worker.to_owned());
     let mut all = Worked::default();
-    // Backfills that another worker was met at in the round before.
-    let mut left = BTreeSet::<BackfillId>::new();
     while (app.clock)() + LAST_START < until {
         let due = app.table.due(app.now_ms(), BATCH).await?;
         if due.is_empty() {
@@ -74,7 +69,6 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
             }
         }
         let mut groups: Vec<BoxFuture<'_, _>> = Vec::with_capacity(by_backfill.len());
-        by_backfill.retain(|id, _| !left.contains(id));
         for (id, group) in by_backfill {
             groups.push(Box::pin(work_on(
                 app, &worker, id, group, &allowance, until,
@@ -82,19 +76,14 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
         }
         // Workers that read the same list begin at different places.
         groups.shuffle(&mut rand::rng());
-        let groups: Vec<Done> = stream::iter(groups)
+        let results: Vec<_> = stream::iter(groups)
             .buffer_unordered(CONCURRENT_BACKFILLS)
-            .collect()
+            .concat()
             .await;
         pace::give_back(app, allowance).await?;
 
-        let (mut round, mut failed, mut count) = (Worked::default(), 0, 0);
-        left = groups
-            .iter()
-            .filter_map(|group| group.left.clone())
-            .collect();
-        for result in groups.into_iter().flat_map(|group| group.results) {
-            count += 1;
+        let (mut round, mut failed, count) = (Worked::default(), 0, results.len());
+        for result in results {
             match result {
                 Ok(Step::Paused(wait)) => round.paused = round.paused.max(Some(wait)),
                 Ok(step) => {
@@ -148,14 +137,6 @@ struct Group {
     look: bool,
 }
 
-/// What became of it.
-#[derive(Debug, Default)]
-struct Done {
-    results: Vec<Result<Step, HistoryError>>,
-    /// Its name, if another worker is at it.
-    left: Option<BackfillId>,
-}
-
 async fn work_on(
     app: &App,
     worker: &WorkerId,
@@ -163,43 +144,41 @@ async fn work_on(
     due: Group,
     allowance: &Allowance,
     until: Deadline,
-) -> Done {
-    let mut done = Done::default();
+) -> Vec<Result<Step, HistoryError>> {
+    let mut results = Vec::with_capacity(due.windows.len() + 1);
     let in_time = || (app.clock)() + LAST_START < until;
     // Anew in each round: whoever's turn has come tries the bucket before others are put off.
     let mut at_hand = AtHand::default();
     'windows: for ids in due.windows.chunks(READ_AT_ONCE) {
         if !in_time() {
-            return done;
+            return results;
         }
         let held = match app.table.hold_all(ids).await {
             Ok(held) => held,
             Err(error) => {
-                done.results.push(Err(error.into()));
-                return done;
+                results.push(Err(error.into()));
+                return results;
             }
         };
         for mut held in held {
             if !in_time() {
-                return done;
+                return results;
             }
             let step = window::work(app, worker, &mut held, allowance, &mut at_hand).await;
             let paused = matches!(step, Ok(Step::Paused(_)));
             let refused = matches!(step, Err(HistoryError::Credentials));
-            done.results.push(step);
+            results.push(step);
             if refused {
-                return done;
+                return results;
             }
-            if held.is_with_another(worker, app.now_ms()) {
-                done.left = Some(backfill.clone());
-            }
-            if paused || done.left.is_some() {
+            // Two at one backfill only get in each other's way.
+            if paused || held.is_with_another(worker, app.now_ms()) {
                 break 'windows;
             }
         }
     }
     if due.look && in_time() {
-        done.results.push(done::look(app, &backfill).await);
+        results.push(done::look(app, &backfill).await);
     }
-    done
+    results
 }

@@ -31,7 +31,7 @@
 //! effects may happen twice.
 //!
 //! *A worker* reads some of what is due of a backfill at once. Where it meets another worker, or somebody
-//! wrote before it could, it leaves the backfill to them for a round.
+//! wrote before it could, it leaves the rest to them, and looks again in its next round.
 //!
 //! *A halved window* is written first, its halves after it; they follow from it, so
 //! [`check_backfill`](super::Table::check_backfill) writes what a crash left out.
