@@ -23,7 +23,8 @@ use crate::{
 /// What is looked at in one go.
 const BATCH: usize = 64;
 /// Backfills worked on at once. One worker asks for the windows of one backfill one after the other, so
-/// that it does not ask a person's provider for several things at once; another worker may.
+/// that it does not ask a person's provider for several things at once; it leaves a backfill at which it
+/// meets another worker.
 const CONCURRENT_BACKFILLS: usize = 8;
 /// Windows of a backfill that are read at once: few enough that most are still so when their turn comes.
 const READ_AT_ONCE: usize = 16;
