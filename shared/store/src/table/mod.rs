@@ -59,9 +59,13 @@ use aws_sdk_dynamodb::{
     },
     types::{AttributeValue, KeysAndAttributes},
 };
+use models::data::DataType;
 
 pub use self::error::TableError;
-use self::{attribute::Item, key::Key};
+use self::{
+    attribute::Item,
+    key::{BY_TIME, Key, RecordOwner},
+};
 
 /// The attribute that says which write made an item.
 const REVISION: &str = "revision";
@@ -260,6 +264,25 @@ impl Table {
             .consistent_read(true)
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
+            .expression_attribute_values(":last", AttributeValue::S(last.to_owned()))
+    }
+
+    /// The index entries of an owner's records of one type whose start time, as text, lies between these
+    /// two, both included.
+    fn query_by_time(
+        &self,
+        owner: &RecordOwner,
+        data_type: DataType,
+        first: &str,
+        last: &str,
+    ) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .key_condition_expression("time_pk = :pk AND time_sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", AttributeValue::S(owner.time_pk(data_type)))
             .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
             .expression_attribute_values(":last", AttributeValue::S(last.to_owned()))
     }

@@ -20,7 +20,7 @@ use super::{
     MAX_ATTEMPTS, Stored, Table, TableError,
     attribute::{Item, to_attribute, to_json, to_json_map},
     back_off,
-    key::{BY_TIME, Key, RecordOwner, TIME_PK, TIME_SK},
+    key::{Key, RecordOwner, TIME_PK, TIME_SK},
     ledger::RecordCounts,
     revision,
 };
@@ -332,18 +332,8 @@ impl Table {
         from: &str,
         to: &str,
     ) -> Result<Vec<NaturalKey>, TableError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(BY_TIME)
-            .key_condition_expression("time_pk = :pk AND time_sk BETWEEN :from AND :to")
-            .expression_attribute_values(":pk", AttributeValue::S(owner.time_pk(data_type)))
-            .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
-            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
-            .into_paginator()
-            .items()
-            .send();
+        let query = self.query_by_time(owner, data_type, from, to);
+        let mut pages = query.into_paginator().items().send();
         let mut keys = Vec::new();
         while let Some(item) = pages.next().await {
             let item = item.map_err(TableError::unavailable("query", "records by time"))?;

@@ -1,6 +1,5 @@
 //! The days of stored records: as little as coverage needs of them.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     connection::ConnectionId,
     history::{
@@ -14,7 +13,7 @@ use models::data::DataType;
 use crate::table::{
     Table, TableError,
     attribute::Item,
-    key::{BY_TIME, Key, RecordOwner, TIME_SK, after_day},
+    key::{Key, RecordOwner, TIME_SK, after_day},
     records::{ORDERING_TS_MS, RETRACTED, START_TIME},
 };
 
@@ -95,19 +94,10 @@ impl Table {
         to: Option<Date>,
     ) -> Result<Vec<Item>, TableError> {
         let to = to.map_or_else(|| "~".to_owned(), after_day);
-        let items = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(BY_TIME)
-            .key_condition_expression("time_pk = :pk AND time_sk BETWEEN :from AND :to")
-            .expression_attribute_values(":pk", AttributeValue::S(owner.time_pk(data_type)))
-            .expression_attribute_values(":from", AttributeValue::S(from.to_string()))
-            .expression_attribute_values(":to", AttributeValue::S(to))
-            .projection_expression("pk, sk, time_sk, ordering_ts_ms, retracted")
-            .into_paginator()
-            .items()
-            .send();
+        let query = self
+            .query_by_time(owner, data_type, &from.to_string(), &to)
+            .projection_expression("pk, sk, time_sk, ordering_ts_ms, retracted");
+        let items = query.into_paginator().items().send();
         items
             .try_collect()
             .await

@@ -123,10 +123,8 @@ impl Table {
             let item = items.remove(&Key::window(id));
             let seen = item.and_then(|item| Seen::of(&Key::window(id), item).ok());
             Held {
-                table: self,
-                id,
                 seen,
-                lost: false,
+                ..self.hold(id)
             }
         });
         Ok(held.collect())
