@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,11 +14,26 @@ from typing import Callable, TypeVar
 T = TypeVar("T")
 
 
+# Below what Linux (32768) and macOS (49152) give to outgoing connections: a port from there could be
+# a connection's by the time a program listens on it.
+PORTS = range(20_000, 32_000)
+given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of the loopback address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of the loopback address where nobody listens, a different one each time."""
+    for port in random.sample(PORTS, len(PORTS)):
+        if port in given_ports:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        given_ports.add(port)
+        return port
+    raise AssertionError(f"no port is free from {PORTS.start} to {PORTS.stop}")
 
 
 def eventually(what: str, look: Callable[[], T | None], within_s: float) -> T:
