@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use domain::{
     connection::ConnectionId,
     history::{
-        backfill::Plan,
+        backfill::{Backfill, Plan},
         day::Span,
         window::{Event, Window, WindowId, WorkerId, retry::Jitter},
     },
@@ -15,8 +15,8 @@ use jiff::civil::Date;
 use models::{data::DataType, ids::TerraUserId};
 use runtime::queue::local::Outlives;
 use store::table::{
-    Table,
-    history::{Answer, Applied, Due},
+    Table, TableError,
+    history::{Answer, Applied, Due, Held},
 };
 use tempfile::TempDir;
 use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
@@ -79,8 +79,9 @@ impl Ledger {
     ) -> Option<Window> {
         let backfill = self.table.backfill(&id.backfill).await.unwrap();
         let mut held = self.table.hold(id);
-        let taken = held.take(backfill.as_ref(), by, until_ms, JITTER, now_ms);
-        taken.await.unwrap()
+        take(&mut held, backfill.as_ref(), by, until_ms, now_ms)
+            .await
+            .unwrap()
     }
 
     /// Takes a window and says that it is asked.
@@ -117,6 +118,20 @@ impl Ledger {
         });
         windows.collect()
     }
+}
+
+/// Takes a window if it is to be asked now.
+pub(crate) async fn take(
+    held: &mut Held<'_>,
+    backfill: Option<&Backfill>,
+    by: &WorkerId,
+    until_ms: i64,
+    now_ms: i64,
+) -> Result<Option<Window>, TableError> {
+    if !held.is_to_be_asked(backfill, JITTER, now_ms).await? {
+        return Ok(None);
+    }
+    held.lease(by, until_ms, now_ms).await
 }
 
 pub(crate) fn worker(name: &str) -> WorkerId {

@@ -13,7 +13,7 @@ use store::table::{
     key::Key,
 };
 
-use crate::ledger::{JITTER, Ledger, MINUTE, NOW, connection, day, plan, span, worker};
+use crate::ledger::{self, Ledger, MINUTE, NOW, connection, day, plan, span, worker};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_that_want_a_window_one_gets_it() {
@@ -55,7 +55,7 @@ async fn a_worker_sees_who_was_faster_and_what_cannot_be_read() {
     ledger.take(&ids[2], &other, until, NOW).await.unwrap();
 
     let take = async |held: &mut Held<'_>| {
-        let taken = held.take(backfill.as_ref(), &own, until, JITTER, NOW).await;
+        let taken = ledger::take(held, backfill.as_ref(), &own, until, NOW).await;
         taken.map(|taken| (taken.is_some(), held.is_with_another(&own, NOW)))
     };
     assert_eq!(take(&mut held[0]).await.unwrap(), (true, false));

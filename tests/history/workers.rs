@@ -100,10 +100,12 @@ impl Worker {
         let until_ms = now + MINUTE;
         let jitter = Jitter(self.dice.random_range(0..=1000));
         let backfill = self.shared.table.backfill(&id.backfill).await.unwrap();
-        let taken = held
-            .take(backfill.as_ref(), &by, until_ms, jitter, now)
-            .await;
-        if taken.unwrap().is_none() {
+        let ready = held.is_to_be_asked(backfill.as_ref(), jitter, now).await;
+        if !ready.unwrap() {
+            return Ok(());
+        }
+        self.may_die()?;
+        if held.lease(&by, until_ms, now).await.unwrap().is_none() {
             return Ok(());
         }
         self.hold(id, until_ms);

@@ -1,4 +1,4 @@
-//! The backfill that a worker has at hand.
+//! What a worker has at hand of the backfill that it works on.
 
 use std::sync::Arc;
 
@@ -8,7 +8,11 @@ use domain::{
 };
 use futures::future::try_join;
 
-use crate::{config::App, error::HistoryError, pace::Line};
+use crate::{
+    config::App,
+    error::HistoryError,
+    pace::{Line, SeenBuckets},
+};
 
 /// For so long what is known need not be read again: an order given meanwhile is obeyed this much later.
 const KNOWN_FOR_MS: i64 = 10_000;
@@ -18,6 +22,8 @@ const KNOWN_FOR_MS: i64 = 10_000;
 pub(crate) struct AtHand {
     /// Those that wait for an empty bucket.
     pub(crate) line: Line,
+    /// The buckets that its windows draw from.
+    pub(crate) buckets: SeenBuckets,
     known: Option<Arc<Known>>,
 }
 

@@ -1,6 +1,7 @@
 //! How fast Terra is asked, by all workers together: buckets in the table.
 
 use std::{
+    collections::HashMap,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use models::ids::TerraUserId;
-use store::table::key::Paced;
+use store::table::{history::SeenBucket, key::Paced};
 
 use crate::{config::App, error::HistoryError};
 
@@ -76,8 +77,9 @@ async fn change_account<R>(
 ) -> Result<R, HistoryError> {
     let change = |bucket: Option<Bucket>| change(bucket.unwrap_or_default());
     let (table, now_ms) = (&app.table, now.as_millisecond());
+    let seen = &mut SeenBucket::default();
     Ok(table
-        .take_from_bucket("calls", &Paced::Account, now_ms, change)
+        .take_from_bucket("calls", &Paced::Account, now_ms, seen, change)
         .await?)
 }
 
@@ -149,6 +151,9 @@ pub(crate) fn ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Buckets as they were last seen, each by its limit and whose it is.
+pub(crate) type SeenBuckets = HashMap<(&'static str, Paced), SeenBucket<Bucket>>;
+
 /// Takes what a request draws from the buckets of its user and provider. `Some`: not now.
 ///
 /// The buckets are items of their own and are drawn from one after the other, the days, which cost
@@ -157,6 +162,7 @@ pub(crate) async fn take(
     app: &App,
     connection: &ConnectionId,
     ask: &Ask<'_>,
+    seen: &mut SeenBuckets,
 ) -> Result<Option<Empty>, HistoryError> {
     let now = (app.clock)();
     for demand in app.fetch.quotas.demands(ask) {
@@ -179,8 +185,9 @@ pub(crate) async fn take(
                 }
             }
         };
-        let table = &app.table;
-        let refused = table.take_from_bucket(limit, &paced, now.as_millisecond(), take);
+        let (table, now_ms) = (&app.table, now.as_millisecond());
+        let seen = seen.entry((limit, paced.clone())).or_default();
+        let refused = table.take_from_bucket(limit, &paced, now_ms, seen, take);
         if let Some(empty) = refused.await? {
             return Ok(Some(empty));
         }
@@ -201,9 +208,10 @@ pub(crate) async fn close(
         return Ok(());
     };
     let close = |bucket: Option<Bucket>| (bucket.unwrap_or_default().closed_until(until), ());
-    let table = &app.table;
+    let (table, now_ms) = (&app.table, now.as_millisecond());
+    let seen = &mut SeenBucket::default();
     Ok(table
-        .take_from_bucket(limit, &paced, now.as_millisecond(), close)
+        .take_from_bucket(limit, &paced, now_ms, seen, close)
         .await?)
 }
 

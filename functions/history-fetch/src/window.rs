@@ -97,72 +97,44 @@ async fn step(
     {
         return Ok(Step::Noted);
     }
-    let Some(window) = held
-        .window()
-        .filter(|_| !held.is_with_another(worker, now_ms))
-    else {
+    if held.is_with_another(worker, now_ms) {
+        return Ok(Step::Nothing);
+    }
+    let Some(window) = held.window().cloned() else {
         return Ok(Step::Nothing);
     };
-    let known = at_hand.known(app, window).await?;
-    let until_ms = now_ms.saturating_add(LEASE_MS);
+    let known = at_hand.known(app, &window).await?;
     let backfill = known.backfill.as_ref();
-    let taken = held.take(backfill, worker, until_ms, jitter(), now_ms);
-    let Some(window) = taken.await? else {
-        return Ok(Step::Nothing);
+    if !held.is_to_be_asked(backfill, jitter(), now_ms).await? {
+        let changed = held.window() != Some(&window);
+        return Ok(if changed { Step::Noted } else { Step::Nothing });
+    }
+    let noted = |written| if written { Step::Noted } else { Step::Nothing };
+    let who = match whom(app, known.connection.as_ref(), now_ms) {
+        Whom::Ask(who) => who,
+        Whom::Later(until_ms) => return Ok(noted(held.defer(until_ms, now_ms).await?)),
+        Whom::Never(why) => return Ok(noted(held.skip(why, now_ms).await?)),
     };
-    let connection = known.connection.as_ref();
-    let put_off = |until_ms: i64| Event::Postpone {
-        by: worker.clone(),
-        until_ms,
-    };
-    let current = connection.and_then(Connection::current);
-    let (user, provider, trusted_from_ms) = match (connection, current) {
-        (Some(connection), Some((user, _))) if connection.status() != Status::Ended => {
-            if connection.status() == Status::Failing {
-                let since_ms = connection.status_since_ms().unwrap_or(now_ms);
-                let failing_ms = now_ms.saturating_sub(since_ms);
-                let event = if failing_ms < FAILING_AT_MOST_MS {
-                    let wait_ms = (failing_ms / 4).clamp(*FAILING_MS.start(), *FAILING_MS.end());
-                    put_off(now_ms.saturating_add(wait_ms))
-                } else {
-                    Event::Skip(Skip::ConnectionFailing)
-                };
-                held.apply(&event, now_ms).await?;
-                return Ok(Step::Noted);
-            }
-            (
-                user,
-                connection.provider(),
-                trusted_from_ms(app, connection),
-            )
-        }
-        // Also one that has become another: whoever it is now has a first backfill of its own.
-        _ => {
-            let skip = Event::Skip(Skip::ConnectionEnded);
-            held.apply(&skip, now_ms).await?;
-            return Ok(Step::Noted);
-        }
-    };
+    // What is drawn for a window that somebody else then takes is lost, which errs on the side of asking
+    // less; the other way round, each window that has to wait would be taken and put back.
+    if let Err(wait) = allowance.take() {
+        return Ok(Step::Paused(wait));
+    }
     let ask = Ask {
-        user_id: Some(user),
-        provider,
+        user_id: Some(who.user),
+        provider: who.provider,
         data_type: Some(window.id().data_type),
         days: window.request().length_days(),
     };
-    if let Err(wait) = allowance.take() {
-        held.apply(&put_off(now_ms), now_ms).await?;
-        return Ok(Step::Paused(wait));
-    }
-    if let Some(empty) = pace::take(app, window.connection(), &ask).await? {
+    let drawn = pace::take(app, window.connection(), &ask, &mut at_hand.buckets);
+    if let Some(empty) = drawn.await? {
         let turn_ms = at_hand.line.join(empty, now_ms);
-        held.apply(&put_off(turn_ms), now_ms).await?;
-        return Ok(Step::Noted);
+        return Ok(noted(held.defer(turn_ms, now_ms).await?));
     }
-    let who = Who {
-        user,
-        provider,
-        trusted_from_ms,
-    };
+    let until_ms = now_ms.saturating_add(LEASE_MS);
+    if held.lease(worker, until_ms, now_ms).await?.is_none() {
+        return Ok(Step::Nothing);
+    }
     let asked = ask_terra(app, worker, held, who).await;
     if asked.is_err() || !held.window().is_some_and(went_well) {
         at_hand.forget();
@@ -176,6 +148,40 @@ fn went_well(window: &Window) -> bool {
         window.state(),
         State::Done { .. } | State::Asked { .. } | State::Receiving { .. }
     )
+}
+
+/// Whether Terra is asked about a connection.
+enum Whom<'a> {
+    Ask(Who<'a>),
+    /// Not before then. Unit: Unix milliseconds.
+    Later(i64),
+    Never(Skip),
+}
+
+fn whom<'a>(app: &App, connection: Option<&'a Connection>, now_ms: i64) -> Whom<'a> {
+    let current = connection.and_then(Connection::current);
+    // Also of one that has become another: whoever it is now has a first backfill of its own.
+    let (Some(connection), Some((user, _))) = (connection, current) else {
+        return Whom::Never(Skip::ConnectionEnded);
+    };
+    match connection.status() {
+        Status::Ended => Whom::Never(Skip::ConnectionEnded),
+        Status::Failing => {
+            let since_ms = connection.status_since_ms().unwrap_or(now_ms);
+            let failing_ms = now_ms.saturating_sub(since_ms);
+            if failing_ms < FAILING_AT_MOST_MS {
+                let wait_ms = (failing_ms / 4).clamp(*FAILING_MS.start(), *FAILING_MS.end());
+                Whom::Later(now_ms.saturating_add(wait_ms))
+            } else {
+                Whom::Never(Skip::ConnectionFailing)
+            }
+        }
+        Status::Active => Whom::Ask(Who {
+            user,
+            provider: connection.provider(),
+            trusted_from_ms: trusted_from_ms(app, connection),
+        }),
+    }
 }
 
 /// Whom Terra is asked about.

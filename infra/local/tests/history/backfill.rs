@@ -202,10 +202,9 @@ async fn a_backfill_is_started_once_paused_resumed_and_cancelled() {
 /// Takes a window and says that it is asked for.
 async fn ask(table: &Table, id: &WindowId, worker: &WorkerId, now: i64) {
     let until = now + 60_000;
-    let backfill = table.backfill(&id.backfill).await.unwrap();
     let mut held = table.hold(id);
-    let taken = held.take(backfill.as_ref(), worker, until, Jitter(500), now);
-    taken.await.unwrap().unwrap();
+    let leased = held.lease(worker, until, now).await;
+    leased.unwrap().unwrap();
     let asked = held.ask(worker, until, now).await;
     asked.unwrap().changed().unwrap();
 }

@@ -16,15 +16,8 @@ pub enum Event {
         /// Until when the worker has it.
         until_ms: i64,
     },
-    /// The holder puts it back, unasked and without fault: a pacing bucket is empty, the backfill
-    /// is paused, the Lambda is about to end.
-    Postpone {
-        /// Who holds it.
-        by: WorkerId,
-        /// Until when.
-        until_ms: i64,
-    },
-    /// Nobody has taken it, and it is not its turn yet.
+    /// Nobody has it, or not any more, and it is not its turn yet: a pacing bucket is empty, the
+    /// backfill is paused, the connection is failing.
     Defer {
         /// Until when.
         until_ms: i64,
@@ -134,16 +127,17 @@ impl Window {
         }
         match event {
             Event::Lease { by, until_ms } => self.lease(by, until_ms, now_ms),
-            Event::Postpone { by, until_ms } => {
-                self.check_holder(&by, now_ms)?;
-                Ok(self.in_state(State::Planned {
-                    due_ms: until_ms.max(now_ms),
-                }))
-            }
             Event::Defer { until_ms } => match self.state {
                 State::Planned { due_ms } => Ok(self.in_state(State::Planned {
                     due_ms: until_ms.max(due_ms),
                 })),
+                State::Leased { .. } if self.is_due(now_ms) => {
+                    let back = self.worker_lost(now_ms);
+                    if back.is_final() {
+                        return Ok(back);
+                    }
+                    back.apply(Event::Defer { until_ms }, now_ms)
+                }
                 _ => Err(Refused::Held),
             },
             Event::Ask { by, deadline_ms } => {
@@ -230,14 +224,13 @@ impl Window {
 
     fn lease(&self, by: WorkerId, until_ms: i64, now_ms: i64) -> Result<Self, Refused> {
         check_future(until_ms, now_ms)?;
-        let due = self.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
+        let due = self.is_due(now_ms);
         match &self.state {
             State::Planned { .. } if !due => Err(Refused::NotDue),
             State::Planned { .. } => Ok(self.in_state(State::Leased { by, until_ms })),
             State::Leased { .. } if !due => Err(Refused::Held),
-            // Its worker died before it asked, or just after it did without being able to say so.
             State::Leased { .. } => {
-                let back = self.set_back(Reason::WorkerLost, None, Jitter(0), now_ms);
+                let back = self.worker_lost(now_ms);
                 if back.is_final() {
                     return Ok(back);
                 }
@@ -246,6 +239,15 @@ impl Window {
             // A deadline is for `Silence` to deal with.
             _ => Err(Refused::Held),
         }
+    }
+
+    fn is_due(&self, now_ms: i64) -> bool {
+        self.due_ms().is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
+    /// Its worker died before it asked, or just after it did without being able to say so.
+    fn worker_lost(&self, now_ms: i64) -> Self {
+        self.set_back(Reason::WorkerLost, None, Jitter(0), now_ms)
     }
 
     fn progress(

@@ -62,6 +62,28 @@ fn one_worker_has_a_window_until_its_lease_and_the_clocks_difference_are_over() 
 }
 
 #[test]
+fn what_nobody_has_any_more_is_put_off_with_the_reason() {
+    let later = |now_ms| Event::Defer {
+        until_ms: now_ms + 2 * MINUTE,
+    };
+    let off = window(2).apply(later(NOW), NOW).unwrap();
+    assert_eq!(off.due_ms(), Some(NOW + 2 * MINUTE));
+    assert_eq!(off.setbacks(), []);
+    // Never sooner than it was.
+    let sooner = Event::Defer { until_ms: NOW };
+    assert_eq!(off.apply(sooner, NOW).unwrap(), off);
+
+    let leased = window(2).apply(lease(1, NOW), NOW).unwrap();
+    let end = NOW + MINUTE;
+    assert_eq!(leased.apply(later(end), end), Err(Refused::Held));
+    let end = end + CLOCK_SKEW_MS;
+    let off = leased.apply(later(end), end).unwrap();
+    assert_eq!(off.due_ms(), Some(end + 2 * MINUTE));
+    assert_eq!(off.setbacks().last().unwrap().reason, Reason::WorkerLost);
+    assert_eq!(asked(2).apply(later(NOW), NOW), Err(Refused::Held));
+}
+
+#[test]
 fn silence_becomes_a_retry_and_then_a_visible_failure() {
     let mut window = asked(2);
     let mut retries = 0;
@@ -255,8 +277,7 @@ fn event(now_ms: i64) -> impl Strategy<Value = Event> {
     let reference = || (0_u8..2).prop_map(|name| format!("r{name}"));
     prop_oneof![
         6 => (by(), time()).prop_map(|(by, until_ms)| Event::Lease { by, until_ms }),
-        1 => (by(), time()).prop_map(|(by, until_ms)| Event::Postpone { by, until_ms }),
-        1 => time().prop_map(|until_ms| Event::Defer { until_ms }),
+        2 => time().prop_map(|until_ms| Event::Defer { until_ms }),
         8 => (by(), time()).prop_map(|(by, deadline_ms)| Event::Ask { by, deadline_ms }),
         3 => (by(), reference(), time()).prop_map(|(by, reference, deadline_ms)| {
             Event::Accepted { by, reference, deadline_ms }

@@ -13,7 +13,7 @@ use domain::{
 use jiff::civil::Date;
 use models::data::DataType;
 
-use super::{Item, decode};
+use super::{Item, Stored, decode, encode};
 use crate::table::{Table, TableError, key::Key};
 
 /// Named where they cannot be read.
@@ -58,12 +58,23 @@ impl Table {
         data_type: DataType,
         note: AskedDays,
     ) -> Result<(), TableError> {
+        self.note_asked_again(connection, data_type, note, &mut BTreeMap::new())
+            .await
+    }
+
+    /// The same, without reading the months that were `seen`.
+    pub(super) async fn note_asked_again(
+        &self,
+        connection: &ConnectionId,
+        data_type: DataType,
+        note: AskedDays,
+        seen: &mut BTreeMap<Month, Option<Stored<AskedMonth>>>,
+    ) -> Result<(), TableError> {
         for (month, note) in note.into_months() {
             let key = Key::asked_month(connection, data_type, month);
-            self.change_state(&key, ASKED, |known: AskedMonth| {
-                (known.join(note.clone()), ())
-            })
-            .await?;
+            let seen = seen.entry(month).or_default();
+            let join = |known: AskedMonth| (known.join(note.clone()), ());
+            self.change_seen(&key, ASKED, seen, join, encode).await?;
         }
         Ok(())
     }

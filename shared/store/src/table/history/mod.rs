@@ -77,6 +77,7 @@ pub use self::{
     backfills::{Check, ListedBackfill, Planned},
     coverage::KnownDays,
     due::Due,
+    pacing::SeenBucket,
     sweep::Listed,
     windows::{Answer, Applied, Held},
 };
@@ -85,7 +86,7 @@ use super::{
     attribute::{Item, to_attribute, to_json_map},
     back_off,
     key::Key,
-    revision,
+    next_revision, revision,
 };
 
 /// A state as attributes.
@@ -136,13 +137,41 @@ impl Table {
     where
         T: Default + Clone + PartialEq + Serialize + DeserializeOwned,
     {
+        self.change_seen(key, field, &mut None, change, encode)
+            .await
+    }
+
+    /// The same, without reading a state that was `seen`; the write finds out whether it is still so.
+    async fn change_seen<T, R>(
+        &self,
+        key: &Key,
+        field: &'static str,
+        seen: &mut Option<Stored<T>>,
+        change: impl Fn(T) -> (T, R),
+        encode: impl Fn(&T) -> Item,
+    ) -> Result<R, TableError>
+    where
+        T: Default + Clone + PartialEq + DeserializeOwned,
+    {
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
-            let stored = self.stored_state::<T>(key, field).await?;
-            let seen = stored.as_ref().map(|stored| stored.revision);
-            let known = stored.map(|stored| stored.state).unwrap_or_default();
-            let (next, answer) = change(known.clone());
-            if next == known || self.put_if(key, encode(&next), seen).await? {
+            let known = match seen.take() {
+                Some(seen) => Some(seen),
+                None => self.stored_state::<T>(key, field).await?,
+            };
+            let state = known.as_ref().map(|known| known.state.clone());
+            let state = state.unwrap_or_default();
+            let (next, answer) = change(state.clone());
+            if next == state {
+                *seen = known;
+                return Ok(answer);
+            }
+            let revision = known.map(|known| known.revision);
+            if self.put_if(key, encode(&next), revision).await? {
+                *seen = revision.map(|revision| Stored {
+                    state: next,
+                    revision: next_revision(Some(revision)),
+                });
                 return Ok(answer);
             }
         }

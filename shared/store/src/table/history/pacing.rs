@@ -1,11 +1,10 @@
 //! Pacing buckets in the table: one rate for any number of workers, over restarts.
 
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Stored, decode, encode};
+use super::{Stored, encode};
 use crate::table::{
-    MAX_ATTEMPTS, Table, TableError, back_off,
+    Table, TableError,
     key::{Key, Paced},
     ledger::expire,
 };
@@ -13,16 +12,27 @@ use crate::table::{
 /// How long an unused bucket is kept: longer than any quota's period. Unit: seconds.
 const KEPT_S: i64 = 7 * 86_400;
 
-/// A bucket's item: its own attribute keeps its fields apart from the item's.
-#[derive(Serialize, serde::Deserialize)]
+/// A bucket's item: its own attribute keeps its fields apart from the item's. `None`: never used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Bucket<S> {
-    bucket: S,
+    bucket: Option<S>,
+}
+
+/// What a worker last saw of a bucket, if anything: it need not be read again then.
+#[derive(Debug)]
+pub struct SeenBucket<S>(Option<Stored<Bucket<S>>>);
+
+impl<S> Default for SeenBucket<S> {
+    fn default() -> Self {
+        Self(None)
+    }
 }
 
 impl Table {
     /// Takes from a bucket: `take` gets its state (`None`: never used, so full) and gives the next
     /// state and an answer. Only an answer whose state was written is returned, so what several
-    /// workers take at once is never more than there is. `take` may be called several times.
+    /// workers take at once is never more than there is; but an answer that takes nothing may come from
+    /// a state that was `seen` some time ago. `take` may be called several times.
     ///
     /// # Errors
     ///
@@ -32,34 +42,24 @@ impl Table {
         limit: &str,
         paced: &Paced,
         now_ms: i64,
+        seen: &mut SeenBucket<S>,
         take: impl Fn(Option<S>) -> (S, R),
     ) -> Result<R, TableError>
     where
-        S: Serialize + DeserializeOwned + Clone + PartialEq,
+        S: Serialize + DeserializeOwned + Clone + Default + PartialEq,
     {
         let key = Key::pacing(limit, paced);
-        for attempt in 0..MAX_ATTEMPTS {
-            back_off(attempt).await;
-            let item = self.get(&key).await?;
-            let stored: Option<Stored<Bucket<S>>> =
-                item.map(|item| decode(&key, item, "bucket")).transpose()?;
-            let seen = stored.as_ref().map(|stored| stored.revision);
-            let known = stored.map(|stored| stored.state.bucket);
-            let (next, answer) = take(known.clone());
-            // Nothing taken, nothing to write.
-            if known.as_ref() == Some(&next) {
-                return Ok(answer);
-            }
-            let mut item = encode(&json!({ "bucket": next }));
+        let take = |known: Bucket<S>| {
+            let (next, answer) = take(known.bucket);
+            let bucket = Some(next);
+            (Bucket { bucket }, answer)
+        };
+        let encode = |next: &Bucket<S>| {
+            let mut item = encode(next);
             expire(&mut item, now_ms, KEPT_S);
-            if self.put_if(&key, item, seen).await? {
-                return Ok(answer);
-            }
-        }
-        Err(TableError::Contended {
-            operation: "take from",
-            key,
-            attempts: MAX_ATTEMPTS,
-        })
+            item
+        };
+        self.change_seen(&key, "bucket", &mut seen.0, take, encode)
+            .await
     }
 }

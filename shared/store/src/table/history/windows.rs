@@ -1,11 +1,14 @@
 //! Windows in the table: leasing, asking, answering.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     connection::ConnectionId,
     history::{
-        asked::AskedDays,
+        asked::{AskedDays, AskedMonth},
         backfill::{Backfill, Verdict},
+        month::Month,
         window::{
             BackfillId, Event, Refused, Skip, State, Window, WindowId, WorkerId, retry::Jitter,
         },
@@ -108,6 +111,7 @@ impl Table {
             id,
             seen: None,
             lost: false,
+            months: BTreeMap::new(),
         }
     }
 
@@ -175,6 +179,8 @@ pub struct Held<'a> {
     seen: Option<Seen>,
     /// Whether somebody else wrote it before this worker could.
     lost: bool,
+    /// The months of its days as they were last written here: an answer follows soon.
+    months: BTreeMap<Month, Option<Stored<AskedMonth>>>,
 }
 
 #[derive(Debug)]
@@ -237,73 +243,85 @@ impl<'a> Held<'a> {
         self.seen.as_ref().map(|seen| &seen.window)
     }
 
-    /// Takes a due window: the window, when it is now to be asked by `by`, who has it until
-    /// `until_ms`.
+    /// Whether a window is due and to be asked.
     ///
     /// Everything else that a due window can need is done here: one past its deadline is set back,
     /// one whose backfill was cancelled or stopped going back is skipped, one whose backfill is
-    /// paused is put off. `None` then, and when somebody else has it. `backfill` is the window's as it
-    /// was known a moment ago; `None` if there is none any more.
+    /// paused is put off. `backfill` is the window's as it was known a moment ago; `None` if there is
+    /// none any more.
     ///
     /// # Errors
     ///
     /// [`TableError`].
-    pub async fn take(
+    pub async fn is_to_be_asked(
         &mut self,
         backfill: Option<&Backfill>,
-        by: &WorkerId,
-        until_ms: i64,
         jitter: Jitter,
         now_ms: i64,
-    ) -> Result<Option<Window>, TableError> {
+    ) -> Result<bool, TableError> {
         if self.seen.is_none() {
             self.read().await?;
         }
         let Some(window) = self.window() else {
-            return Ok(None);
+            return Ok(false);
         };
         if window.due_ms().is_none_or(|due_ms| due_ms > now_ms) {
-            return Ok(None);
+            return Ok(false);
         }
         if is_asked(window) {
             self.apply(&Event::Silence { jitter }, now_ms).await?;
-            return Ok(None);
+            return Ok(false);
         }
         let verdict = match backfill {
             Some(backfill) => backfill.verdict(window),
             // Erased with its person.
             None => Verdict::Skip(Skip::ConnectionEnded),
         };
-        if let Verdict::Skip(why) = verdict {
-            // Whoever took it meanwhile finds out for themselves.
-            self.try_apply(&Event::Skip(why), now_ms).await?;
-            return Ok(None);
-        }
+        match verdict {
+            Verdict::Ask => return Ok(true),
+            Verdict::Wait => self.defer(now_ms.saturating_add(PAUSED_MS), now_ms).await?,
+            Verdict::Skip(why) => self.skip(why, now_ms).await?,
+        };
+        Ok(false)
+    }
+
+    /// Takes a window that is due: the window, when it is `by`'s until `until_ms`. `None`: it is somebody
+    /// else's, or was given up because too many died of it.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn lease(
+        &mut self,
+        by: &WorkerId,
+        until_ms: i64,
+        now_ms: i64,
+    ) -> Result<Option<Window>, TableError> {
         let lease = Event::Lease {
             by: by.clone(),
             until_ms,
         };
-        let leased = match self.apply(&lease, now_ms).await? {
-            Applied::Changed(window) if !window.is_final() => window,
-            Applied::Changed(_) | Applied::Refused(..) | Applied::Missing => return Ok(None),
-        };
-        if verdict == Verdict::Wait {
-            let until_ms = now_ms.saturating_add(PAUSED_MS);
-            let by = by.clone();
-            self.apply(&Event::Postpone { by, until_ms }, now_ms)
-                .await?;
-            return Ok(None);
-        }
-        Ok(Some(leased))
+        let leased = self.apply(&lease, now_ms).await?.changed();
+        Ok(leased.filter(|window| !window.is_final()))
     }
 
-    /// Puts a window off that was read and that nobody has taken. `false`: somebody has.
+    /// Puts a window off that was read and that nobody has. `false`: somebody has, or wrote it since.
     ///
     /// # Errors
     ///
     /// [`TableError`].
     pub async fn defer(&mut self, until_ms: i64, now_ms: i64) -> Result<bool, TableError> {
         let tried = self.try_apply(&Event::Defer { until_ms }, now_ms).await?;
+        Ok(matches!(tried, Tried::Applied(Applied::Changed(_))))
+    }
+
+    /// Skips a window that was read. `false`: somebody wrote it since.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`].
+    pub async fn skip(&mut self, why: Skip, now_ms: i64) -> Result<bool, TableError> {
+        let tried = self.try_apply(&Event::Skip(why), now_ms).await?;
         Ok(matches!(tried, Tried::Applied(Applied::Changed(_))))
     }
 
@@ -367,7 +385,7 @@ impl<'a> Held<'a> {
         if self.seen.is_none() {
             self.read().await?;
         }
-        let Some(window) = self.window() else {
+        let Some(window) = self.window().cloned() else {
             return Ok(Applied::Missing);
         };
         let Answer {
@@ -470,9 +488,10 @@ impl<'a> Held<'a> {
         }
     }
 
-    async fn note(&self, connection: &ConnectionId, note: AskedDays) -> Result<(), TableError> {
-        self.table
-            .note_asked(connection, self.id.data_type, note)
+    async fn note(&mut self, connection: &ConnectionId, note: AskedDays) -> Result<(), TableError> {
+        let (table, data_type) = (self.table, self.id.data_type);
+        table
+            .note_asked_again(connection, data_type, note, &mut self.months)
             .await
     }
 }
