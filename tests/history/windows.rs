@@ -112,7 +112,7 @@ async fn silence_brings_a_window_back_with_its_reason() {
     let taken = ledger.take(&id, &worker("b"), now + MINUTE, now).await;
     assert_eq!(taken, None);
     let window = ledger.table.window(&id).await.unwrap().unwrap();
-    assert_eq!(window.setbacks()[0].reason, Reason::NoAnswer);
+    assert_eq!(window.setbacks()[0].reason, Reason::WorkerLost);
     let State::Planned { due_ms } = *window.state() else {
         panic!("{:?}", window.state())
     };

@@ -1,7 +1,10 @@
 //! Answers that come as webhooks: the router counts them, here the window learns of it.
 
 use domain::{
-    history::window::{Event, State, Window},
+    history::{
+        cut,
+        window::{Event, State, Window},
+    },
     request::{Request, SILENCE_MS},
 };
 use store::table::history::{Answer, Applied, Held};
@@ -12,8 +15,8 @@ use crate::{
     window::{jitter, trusted_from_ms},
 };
 
-/// An answer whose number of webhooks nobody announced is whole after this long without another
-/// one. Terra sends what it has at once; Garmin's comes in several batches (FACTS section 5).
+/// A small answer, whose number of webhooks nobody tells, is whole after this long without another one.
+/// Terra sends what it has at once; Garmin's comes in several batches (FACTS section 5).
 /// Unit: milliseconds.
 const UNANNOUNCED_SILENCE_MS: i64 = 900_000;
 
@@ -45,7 +48,7 @@ pub(crate) async fn look(app: &App, held: &mut Held<'_>) -> Result<bool, History
     let Some(request) = app.table.request(reference).await? else {
         return Ok(false);
     };
-    if is_whole(&request, now_ms) {
+    if is_whole(window, &request, now_ms) {
         if !request.has_records
             && let Some(retry_after_ms) = doubt_ms(app, window, asked_at_ms).await?
         {
@@ -65,15 +68,16 @@ pub(crate) async fn look(app: &App, held: &mut Held<'_>) -> Result<bool, History
     if received == 0 && request.expected_chunks.is_none() {
         return Ok(false);
     }
-    let patience_ms = match request.expected_chunks {
-        Some(_) => SILENCE_MS,
-        None => UNANNOUNCED_SILENCE_MS,
+    let patience_ms = if is_counted(window, &request) {
+        SILENCE_MS
+    } else {
+        UNANNOUNCED_SILENCE_MS
     };
     let progress = Event::Progress {
         reference: reference.to_owned(),
         received,
         expected: request.expected_chunks,
-        deadline_ms: request.last_seen_ms.max(now_ms).saturating_add(patience_ms),
+        deadline_ms: now_ms.saturating_add(patience_ms),
     };
     let applied = held.apply(&progress, now_ms).await?;
     // Without news the deadline stays, and one that is over is for the worker to deal with.
@@ -95,13 +99,22 @@ async fn doubt_ms(
     Ok(trusted_from_ms.map(|trusted| trusted.saturating_sub(app.now_ms()).max(0)))
 }
 
-fn is_whole(request: &Request, now_ms: i64) -> bool {
-    let received = request.chunks.len() as u64;
-    if let Some(expected) = request.expected_chunks {
-        return received >= expected;
+/// Whether Terra tells of how many webhooks the answer is: of a large request it does, though that may
+/// come late, or get lost (FACTS section 5). One that may be large counts as such: if it was not, it is
+/// asked for once more.
+fn is_counted(window: &Window, request: &Request) -> bool {
+    request.expected_chunks.is_some() || cut::is_large(window.request())
+}
+
+fn is_whole(window: &Window, request: &Request, now_ms: i64) -> bool {
+    let came = request.chunks.len() as u64;
+    if is_counted(window, request) {
+        return request.expected_chunks.is_some_and(|all| came >= all);
     }
-    let silent_ms = now_ms.saturating_sub(request.last_seen_ms);
-    received > 0 && silent_ms >= UNANNOUNCED_SILENCE_MS
+    // Nothing more came since the last one was noted here: webhooks tell when they were made, not when
+    // they got through.
+    matches!(window.state(), State::Receiving { received, deadline_ms, .. }
+        if *received == came && *deadline_ms <= now_ms)
 }
 
 /// What the answer had, read from the table: a webhook is counted after its records are stored.

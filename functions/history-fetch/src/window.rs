@@ -283,10 +283,12 @@ async fn ask_terra(
 
 /// How a window's data are to come. A large request is never answered otherwise than by webhook; and of
 /// one that Terra took and sent nothing for, more than once, the answer itself says that there is nothing.
+/// So it does of one that may be small, whose webhooks nobody counted then.
 fn via(app: &App, window: &Window) -> Via {
-    if cut::is_large(window.request()) {
+    let tries = usize::from(!cut::is_large(window.request()));
+    if cut::is_surely_large(window.request()) {
         Via::Webhook
-    } else if window.silences() > 1 {
+    } else if window.silences() > tries {
         Via::Answer
     } else {
         app.fetch.via.via()

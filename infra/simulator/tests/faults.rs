@@ -214,6 +214,11 @@ async fn a_chunk_may_be_missing_or_repeated_or_early() {
         ["large_request_processing", "large_request_sending"]
     );
     assert_eq!(numbers(&early).len(), expected(&whole));
+
+    let (untold, whole) = chunks(Fault::CountMissing).await;
+    let told = |webhook: &Webhook| webhook.event_type.as_str() == "large_request_sending";
+    assert!(!untold.iter().any(told));
+    assert_eq!(numbers(&untold).len(), expected(&whole));
 }
 
 #[tokio::test]

@@ -202,10 +202,11 @@ async fn a_year_comes_as_large_requests_that_lose_and_repeat_chunks() {
         max_days: Some(400),
         via: FetchVia::LargeRequest,
         faults: Faults {
-            seed: 7,
-            chunk_missing: 0.05,
+            seed: 8,
+            chunk_missing: 0.3,
             chunk_repeated: 0.2,
             chunks_early: 0.3,
+            count_missing: 0.5,
             silence: 0.1,
             ..Faults::none()
         },

@@ -5,12 +5,16 @@ use std::{
     thread,
 };
 
-use domain::history::{
-    coverage::{DayState, Keyed},
-    day,
-    window::Window,
+use domain::{
+    connection::ConnectionId,
+    history::{
+        coverage::{DayState, Keyed},
+        day,
+        window::Window,
+    },
 };
-use jiff::tz::TimeZone;
+use jiff::{civil::Date, tz::TimeZone};
+use models::data::DataType;
 use serde_json::Value;
 use simulator::{Connection, Truth};
 use store::table::key::RecordOwner;
@@ -82,13 +86,7 @@ impl Past {
                     DayState::Have | DayState::ConfirmedEmpty => days += 1,
                     DayState::Outside(_) => {}
                     state => {
-                        let windows = self.windows_of(&stored.id).await;
-                        let about: Vec<_> = windows
-                            .iter()
-                            .filter(|window| {
-                                window.id().data_type == data_type && window.span().contains(day)
-                            })
-                            .collect();
+                        let about = self.windows_about(&stored.id, data_type, day).await;
                         panic!(
                             "{:?} {data_type} {day}: {state:?} at {}, {:?} since {:?}, {about:#?}",
                             connection.provider,
@@ -101,6 +99,18 @@ impl Past {
             }
         }
         days
+    }
+
+    /// The windows of a connection in which a day of a type was asked for.
+    async fn windows_about(
+        &self,
+        id: &ConnectionId,
+        data_type: DataType,
+        day: Date,
+    ) -> Vec<Window> {
+        let mut windows = self.windows_of(id).await;
+        windows.retain(|window| window.id().data_type == data_type && window.span().contains(day));
+        windows
     }
 
     /// Every record of a connection in the table is one of the truth's, byte for byte of meaning,
@@ -145,11 +155,16 @@ impl Past {
                 (found.keys().collect(), expected.keys().collect());
             let missing: Vec<_> = want.difference(&have).take(5).collect();
             let extra: Vec<_> = have.difference(&want).take(5).collect();
-            assert!(
-                missing.is_empty() && extra.is_empty(),
-                "{what}: of {} records {missing:?} are missing, {extra:?} are too many",
-                want.len()
-            );
+            if let Some(first) = missing.first().or(extra.first()) {
+                let about = match first.parse() {
+                    Ok(day) => self.windows_about(&stored.id, data_type, day).await,
+                    Err(_) => Vec::new(),
+                };
+                panic!(
+                    "{what}: of {} records {missing:?} are missing, {extra:?} are too many, {about:#?}",
+                    want.len()
+                );
+            }
             for (key, body) in &found {
                 assert!(expected.get(key) == Some(body), "{what} {key} differs");
             }

@@ -408,9 +408,11 @@ impl TerraApi {
             world.large_request_processing(&connection, reference)
         });
         let expected = u32::try_from(count).unwrap_or(u32::MAX);
-        emit(world, announced + 1, &|world| {
-            world.large_request_sending(&connection, reference, expected)
-        });
+        if !read.fate.has(&Fault::CountMissing) {
+            emit(world, announced + 1, &|world| {
+                world.large_request_sending(&connection, reference, expected)
+            });
+        }
         let missing = chosen(&mut read.fate, count, |fault| match fault {
             Fault::ChunkMissing(number) => Some(*number),
             _ => None,

@@ -50,6 +50,8 @@ pub enum Fault {
     ChunkRepeated(Option<usize>),
     /// All chunks arrive before `large_request_processing` and `…_sending`.
     ChunksEarly,
+    /// `large_request_sending`, which tells the number of chunks, never arrives.
+    CountMissing,
     /// An HTML page with status 200 or 502.
     Html,
     /// The connection closes in the middle of the body.
@@ -169,6 +171,8 @@ pub struct Faults {
     pub chunk_repeated: f64,
     /// [`Fault::ChunksEarly`].
     pub chunks_early: f64,
+    /// [`Fault::CountMissing`].
+    pub count_missing: f64,
     /// [`Fault::Html`].
     pub html: f64,
     /// [`Fault::HalfBody`].
@@ -214,6 +218,7 @@ impl Faults {
             chunk_missing: 0.05,
             chunk_repeated: 0.05,
             chunks_early: 0.1,
+            count_missing: 0.05,
             html: 0.01,
             half_body: 0.01,
             endless_body: 0.001,
@@ -327,6 +332,7 @@ impl Faults {
             (self.chunk_missing, Fault::ChunkMissing(None)),
             (self.chunk_repeated, Fault::ChunkRepeated(None)),
             (self.chunks_early, Fault::ChunksEarly),
+            (self.count_missing, Fault::CountMissing),
         ];
         // Every die is cast for every call, so that one probability does not shift another's.
         let of_answer: Vec<Fault> = of_answer

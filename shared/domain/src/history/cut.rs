@@ -19,10 +19,16 @@ pub const MAX_REQUEST_DAYS: u32 = 28;
 /// again as a whole.
 pub const LARGE_REQUEST_DAYS: u32 = 365;
 
-/// Whether Terra makes a large request of these days, whatever is asked.
+/// Whether Terra makes a large request of these days, whatever is asked, by any account of what is
+/// large (contradiction 6).
 pub fn is_large(request: Span) -> bool {
     let last = day::previous(request.until());
     request.length_days() > MAX_REQUEST_DAYS || Month::of(request.from()) != Month::of(last)
+}
+
+/// The same by every account: more than any month has.
+pub fn is_surely_large(request: Span) -> bool {
+    request.length_days() > 31
 }
 
 /// Windows for a run of days, newest first: neighbouring, without overlap, each small enough for its

@@ -245,7 +245,7 @@ impl Window {
         self.due_ms().is_some_and(|due_ms| due_ms <= now_ms)
     }
 
-    /// Its worker died before it asked, or just after it did without being able to say so.
+    /// Its worker died before it asked.
     fn worker_lost(&self, now_ms: i64) -> Self {
         self.set_back(Reason::WorkerLost, None, Jitter(0), now_ms)
     }
@@ -291,15 +291,30 @@ impl Window {
 
     fn silence(&self, jitter: Jitter, now_ms: i64) -> Result<Self, Refused> {
         let (deadline_ms, reason) = match &self.state {
-            State::Asked { deadline_ms, .. } => (*deadline_ms, Reason::NoAnswer),
+            State::Asked {
+                deadline_ms,
+                reference,
+                ..
+            } => {
+                // A worker that lives says what came.
+                let waits_for_webhooks = reference.is_some();
+                let reason = if waits_for_webhooks {
+                    Reason::NoAnswer
+                } else {
+                    Reason::WorkerLost
+                };
+                (*deadline_ms, reason)
+            }
             State::Receiving { deadline_ms, .. } => (*deadline_ms, Reason::Incomplete),
             _ => return Err(Refused::NotAsked),
         };
         if now_ms < deadline_ms {
             return Err(Refused::NotDue);
         }
-        // Of a large request some may come again and again, and never all of it.
-        if cut::is_large(self.request()) && self.silences() > 0 {
+        // Of a large request some may come again and again, and never all of it. One that may be small
+        // is first asked for as such.
+        let tries = usize::from(!cut::is_surely_large(self.request()));
+        if cut::is_large(self.request()) && self.silences() > tries {
             return Ok(self.narrow(reason, jitter, now_ms));
         }
         Ok(self.set_back(reason, None, jitter, now_ms))

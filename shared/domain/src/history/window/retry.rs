@@ -9,7 +9,7 @@ use crate::history::{asked::ASKED_MS, day::HOUR_MS};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The worker that held it did not come back.
+    /// The worker that held it, or asked, did not say what became of it.
     #[error("its worker did not come back")]
     WorkerLost,
     /// Nothing was heard by the deadline.
@@ -59,8 +59,8 @@ enum Hope {
     /// It takes its time, and asking costs little: preparing, pacing, an outage at Terra or the
     /// provider. Given up after [`MAX_WAITS`].
     Wait,
-    /// Terra took the request and what it promised did not come: each try waits long already. Given
-    /// up after [`MAX_FAILURES`].
+    /// Terra took the request and what it promised did not come, or the worker did not: each try waits
+    /// long already, and what kills a worker must not do so for ever. Given up after [`MAX_FAILURES`].
     Again,
     /// The answer will be the same.
     None,
@@ -92,15 +92,14 @@ impl Reason {
     fn hope(self) -> Hope {
         match self {
             // A person has to put credentials right; whoever is down comes back within hours.
-            Self::WorkerLost
-            | Self::RateLimited
+            Self::RateLimited
             | Self::Processing
             | Self::Credentials
             | Self::Unavailable
             | Self::TimedOut
             | Self::BadAnswer
             | Self::ProviderRefused => Hope::Wait,
-            Self::NoAnswer | Self::Incomplete => Hope::Again,
+            Self::WorkerLost | Self::NoAnswer | Self::Incomplete => Hope::Again,
             Self::TooLarge | Self::BadRequest | Self::UnknownUser | Self::NotSupported => {
                 Hope::None
             }
@@ -135,9 +134,6 @@ pub(super) fn pause_ms(
         return None;
     }
     let part = |whole: i64| whole * i64::from(jitter.0.min(1000)) / 1000;
-    if reason == Reason::WorkerLost {
-        return Some(0);
-    }
     let doubled = FIRST_PAUSE_MS << same.min(16);
     let whole = doubled.min(LONGEST_PAUSE_MS);
     if let Some(told) = retry_after_ms {

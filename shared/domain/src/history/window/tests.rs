@@ -45,6 +45,20 @@ fn asked(days: i64) -> Window {
     window.apply(ask(1, NOW), NOW).unwrap()
 }
 
+/// Asked, and to be answered by webhook.
+fn accepted(days: i64) -> Window {
+    accept(&asked(days), NOW)
+}
+
+fn accept(window: &Window, now_ms: i64) -> Window {
+    let accepted = Event::Accepted {
+        by: worker(1),
+        reference: "r".into(),
+        deadline_ms: now_ms + MINUTE,
+    };
+    window.apply(accepted, now_ms).unwrap()
+}
+
 const JITTER: Jitter = Jitter(500);
 
 #[test]
@@ -85,7 +99,7 @@ fn what_nobody_has_any_more_is_put_off_with_the_reason() {
 
 #[test]
 fn silence_becomes_a_retry_and_then_a_visible_failure() {
-    let mut window = asked(2);
+    let mut window = accepted(2);
     let mut retries = 0;
     let mut now = NOW;
     while !window.is_final() {
@@ -101,7 +115,7 @@ fn silence_becomes_a_retry_and_then_a_visible_failure() {
         if let State::Planned { due_ms } = *window.state() {
             now = due_ms;
             window = window.apply(lease(1, now), now).unwrap();
-            window = window.apply(ask(1, now), now).unwrap();
+            window = accept(&window.apply(ask(1, now), now).unwrap(), now);
             retries += 1;
         }
     }
@@ -111,6 +125,42 @@ fn silence_becomes_a_retry_and_then_a_visible_failure() {
     };
     assert_eq!((window.state(), retries), (&expected, MAX_FAILURES));
     assert_eq!(window.setbacks().len(), retries + 1);
+}
+
+#[test]
+fn whoever_asked_and_never_says_what_came_was_lost() {
+    let end = NOW + MINUTE;
+    let back = asked(2).apply(Event::Silence { jitter: JITTER }, end);
+    let back = back.unwrap();
+    assert_eq!(back.setbacks().last().unwrap().reason, Reason::WorkerLost);
+    // By its own clock, its call may not be over yet.
+    assert!(back.due_ms().unwrap() >= end + CLOCK_SKEW_MS);
+    assert_eq!(back.silences(), 0);
+}
+
+#[test]
+fn a_large_request_that_never_comes_whole_is_halved_and_one_that_may_be_small_a_try_later() {
+    // From 3 May on: by some accounts, what reaches into June is large.
+    for (days, tries) in [(20, MAX_FAILURES), (29, 2), (40, 1)] {
+        let mut window = accepted(days);
+        let mut now = NOW;
+        for _ in 0..tries {
+            now = window.due_ms().unwrap();
+            window = window
+                .apply(Event::Silence { jitter: JITTER }, now)
+                .unwrap();
+            assert!(matches!(window.state(), State::Planned { .. }), "{days}");
+            now = window.due_ms().unwrap();
+            window = window.apply(lease(1, now), now).unwrap();
+            window = accept(&window.apply(ask(1, now), now).unwrap(), now);
+        }
+        now = window.due_ms().unwrap_or(now);
+        window = window
+            .apply(Event::Silence { jitter: JITTER }, now)
+            .unwrap();
+        let halved = window.halves().is_some();
+        assert_eq!(halved, tries < MAX_FAILURES, "{days}");
+    }
 }
 
 #[test]
@@ -152,12 +202,7 @@ fn pieces_count_once_and_only_news_moves_the_deadline() {
         expected,
         deadline_ms,
     };
-    let accepted = Event::Accepted {
-        by: worker(1),
-        reference: "r".into(),
-        deadline_ms: NOW + 5,
-    };
-    let window = asked(2).apply(accepted, NOW).unwrap();
+    let window = accepted(2);
     let window = window.apply(progress(1, None, NOW + 10), NOW).unwrap();
     let window = window.apply(progress(1, Some(3), NOW + 20), NOW).unwrap();
     let window = window.apply(progress(0, None, NOW + 30), NOW).unwrap();
@@ -186,12 +231,7 @@ fn pieces_count_once_and_only_news_moves_the_deadline() {
 
 #[test]
 fn an_answer_that_is_doubted_is_asked_for_again_and_only_its_own_request() {
-    let accepted = Event::Accepted {
-        by: worker(1),
-        reference: "r".into(),
-        deadline_ms: NOW + 5,
-    };
-    let window = asked(2).apply(accepted, NOW).unwrap();
+    let window = accepted(2);
     let doubted = |reference: &str| Event::Doubted {
         reference: reference.into(),
         retry_after_ms: 2 * MINUTE,
@@ -247,12 +287,7 @@ fn a_worker_that_was_given_up_cannot_fail_the_next_ones_request() {
 
 #[test]
 fn a_window_is_read_back_as_it_was_written() {
-    let accepted = Event::Accepted {
-        by: worker(1),
-        reference: "r".into(),
-        deadline_ms: NOW + 5,
-    };
-    for window in [window(9), asked(2), asked(2).apply(accepted, NOW).unwrap()] {
+    for window in [window(9), asked(2), accepted(2)] {
         let text = serde_json::to_string(&window).unwrap();
         assert_eq!(serde_json::from_str::<Window>(&text).unwrap(), window);
     }
