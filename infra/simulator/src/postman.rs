@@ -1,8 +1,12 @@
 //! Terra's side of delivery on the simulated clock: what is due is sent, what failed is repeated,
 //! and after a day of failures nothing is sent any more.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
+use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
@@ -13,6 +17,9 @@ const SWITCHED_OFF_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// Attempts per webhook, the first one included.
 const ATTEMPTS: u32 = 10;
+
+/// Webhooks under way at once.
+const AT_ONCE: usize = 4;
 
 /// Before the second attempt; each further wait is twice as long.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(30);
@@ -33,7 +40,7 @@ pub struct Posted {
     pub withheld: usize,
 }
 
-/// Sends what the truth emits and the API has promised, in order, by a [`Deliverer`] whose
+/// Sends what the truth emits and the API has promised, a few at once, by a [`Deliverer`] whose
 /// settings should allow one attempt: the repetitions are made here, on the simulated clock.
 #[derive(Debug)]
 pub struct Postman {
@@ -71,7 +78,7 @@ impl Postman {
         }
     }
 
-    /// Sends everything that is due at the time the clock tells, one after the other.
+    /// Sends everything that is due at the time the clock tells.
     pub async fn post_until_now(&self) -> Posted {
         let now = self.truth.now();
         let mut state = self.state.lock().await;
@@ -95,19 +102,28 @@ impl Postman {
         due.sort_by_key(|(at, ..)| *at);
 
         let mut posted = Posted::default();
-        for (_, webhook, attempt) in due {
-            if state.switched_off {
-                posted.withheld += 1;
-                continue;
-            }
-            match state.deliverer.deliver(&webhook).await {
-                Outcome::Acknowledged { .. } => {
+        let deliverer = state.deliverer.clone();
+        let switched_off = AtomicBool::new(state.switched_off);
+        let deliver = async |(_, webhook, attempt)| {
+            let outcome = if switched_off.load(Ordering::Relaxed) {
+                None
+            } else {
+                Some(deliverer.deliver(&webhook).await)
+            };
+            (webhook, attempt, outcome)
+        };
+        let mut outcomes = stream::iter(due).map(deliver).buffered(AT_ONCE);
+        while let Some((webhook, attempt, outcome)) = outcomes.next().await {
+            match outcome {
+                None => posted.withheld += 1,
+                Some(Outcome::Acknowledged { .. }) => {
                     state.failing_since = None;
                     posted.acknowledged += 1;
                 }
-                Outcome::GivenUp => {
+                Some(Outcome::GivenUp) => {
                     let since = *state.failing_since.get_or_insert(now);
                     state.switched_off = now.duration_since(since) >= SWITCHED_OFF_AFTER;
+                    switched_off.store(state.switched_off, Ordering::Relaxed);
                     if attempt < ATTEMPTS {
                         posted.failed += 1;
                         state.repeat(now, webhook, attempt);

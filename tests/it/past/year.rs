@@ -160,7 +160,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     for phase in 0..4 {
         past.advance(HOUR * 8);
         for turn in 0..3 {
-            past.go_the_way(phase + turn);
+            past.go_the_way(phase + turn + 1);
             past.work_until_killed(life()).await;
         }
     }
@@ -193,7 +193,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     past.live(DAY, step).await;
     // What was given up is claimed again after a pause; then the world behaves.
     past.api.set_faults(Faults::none());
-    past.live(DAY * 21, DAY * 3).await;
+    past.live(DAY * 20, DAY * 5).await;
 
     for user in every(1) {
         let vanished = past.connection(&user.terra_user_id).await.unwrap();
