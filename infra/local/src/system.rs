@@ -95,7 +95,7 @@ pub struct Options {
     /// Whether expired items are removed, as DynamoDB's TTL does. The database knows the machine's
     /// clock only: not where `clock` tells another time.
     pub removes_expired: bool,
-    /// What its queues and its database outlive.
+    /// What its queues, its database and its archive outlive.
     pub outlives: Outlives,
 }
 
@@ -222,7 +222,11 @@ impl System {
             .create_if_missing()
             .await
             .context("cannot create the table")?;
-        let archive = Archive::folder(data_dir).context("cannot open the archive")?;
+        let archive = match options.outlives {
+            Outlives::PowerLoss => Archive::folder(data_dir),
+            Outlives::Kill => Archive::unsynced_folder(data_dir),
+        };
+        let archive = archive.context("cannot open the archive")?;
 
         let router = Arc::new(event_router::App {
             table: table.clone(),

@@ -359,6 +359,12 @@ impl Past {
         found
     }
 
+    /// The first day that need not be known yet: one of a type without a record every day may wait a week
+    /// for others to be asked with.
+    pub(crate) fn settled_until(&self) -> Date {
+        day::plus(day::earliest_on_earth(self.now().as_millisecond()), -12)
+    }
+
     /// What is known of the days of a connection that are to be known by now, by type, from the first
     /// that can be on.
     pub(crate) async fn coverage(
@@ -369,8 +375,7 @@ impl Past {
         let now_ms = self.now().as_millisecond();
         let known = table.known_days(connection, None, now_ms).await.unwrap();
         let outages = table.outages().await.unwrap();
-        // A day of a type without a record every day may wait a week for others to be asked with.
-        let settled_until = day::plus(day::earliest_on_earth(now_ms), -12);
+        let settled_until = self.settled_until();
         let known = known.into_iter().filter(|(_, days)| !days.refused);
         let covered = known.filter_map(|(data_type, days)| {
             let span = Span::new(days.life.first_day, settled_until).ok()?;

@@ -162,7 +162,20 @@ impl Archive {
     ///
     /// [`ArchiveError::Open`] if it cannot be created or found.
     pub fn folder(directory: impl AsRef<Folder>) -> Result<Self, ArchiveError> {
-        let directory = directory.as_ref();
+        Self::open(directory.as_ref(), true)
+    }
+
+    /// The same without waiting for the disk: it outlives any death of the process, but not of the
+    /// machine. For tests.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Open`] if it cannot be created or found.
+    pub fn unsynced_folder(directory: impl AsRef<Folder>) -> Result<Self, ArchiveError> {
+        Self::open(directory.as_ref(), false)
+    }
+
+    fn open(directory: &Folder, syncs: bool) -> Result<Self, ArchiveError> {
         let place = || directory.display().to_string();
         fs::create_dir_all(directory).map_err(|source| ArchiveError::Open {
             place: place(),
@@ -173,7 +186,7 @@ impl Archive {
                 place: place(),
                 source: source.into(),
             })?
-            .with_fsync(true);
+            .with_fsync(syncs);
         Ok(Self {
             store: Arc::new(store),
             overwrite: Overwrite::OneAtATime(Arc::new(Mutex::new(()))),
