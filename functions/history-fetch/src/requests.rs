@@ -139,3 +139,107 @@ async fn answer(app: &App, window: &Window, asked_at_ms: i64) -> Result<Answer, 
         asked_at_ms,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::{
+        connection::ConnectionId,
+        history::{
+            day::{self, Span},
+            window::{BackfillId, WindowId, WorkerId},
+        },
+    };
+    use jiff::civil::date;
+    use models::{data::DataType, ids::TerraUserId};
+
+    use super::*;
+
+    const NOW: i64 = 1_000_000;
+    const DAYS_LATER_MS: i64 = NOW + 9 * day::DAY_MS;
+
+    /// A window of so many days from the third of May on, whose webhooks Terra promised.
+    fn accepted(days: i64) -> Window {
+        let connection = ConnectionId::of(&TerraUserId::new("u1").unwrap());
+        let from = date(2026, 5, 3);
+        let id = WindowId {
+            backfill: BackfillId::first(&connection),
+            data_type: DataType::Daily,
+            span: Span::new(from, day::plus(from, days)).unwrap(),
+        };
+        let by = || WorkerId("w".to_owned());
+        let later = NOW + 60_000;
+        [
+            Event::Lease {
+                by: by(),
+                until_ms: later,
+            },
+            Event::Ask {
+                by: by(),
+                deadline_ms: later,
+            },
+            Event::Accepted {
+                by: by(),
+                reference: "r".to_owned(),
+                deadline_ms: later,
+            },
+        ]
+        .into_iter()
+        .fold(Window::new(id, connection, 0, NOW), |window, event| {
+            window.apply(event, NOW).unwrap()
+        })
+    }
+
+    fn noted(window: &Window, received: u64) -> Window {
+        let progress = Event::Progress {
+            reference: "r".to_owned(),
+            received,
+            expected: None,
+            deadline_ms: NOW + UNANNOUNCED_SILENCE_MS,
+        };
+        window.apply(progress, NOW).unwrap()
+    }
+
+    /// A request of which these webhooks came, made long before they got through.
+    fn request(chunks: &[&str], expected_chunks: Option<u64>) -> Request {
+        Request {
+            chunks: chunks
+                .iter()
+                .map(|&chunk| chunk.to_owned())
+                .collect::<BTreeSet<_>>(),
+            expected_chunks,
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn a_small_answer_is_whole_when_nothing_more_came_since_it_was_noted() {
+        let (one, later) = (request(&["1"], None), NOW + UNANNOUNCED_SILENCE_MS);
+        assert!(!is_whole(&accepted(9), &one, later));
+        let window = noted(&accepted(9), 1);
+        assert!(!is_whole(&window, &one, later - 1));
+        assert!(is_whole(&window, &one, later));
+        // Another came, and is not noted yet.
+        assert!(!is_whole(&window, &request(&["1", "2"], None), later));
+    }
+
+    #[test]
+    fn a_large_answer_is_whole_when_all_came_that_were_told_of() {
+        // By some accounts a request is large when it reaches into another month.
+        for days in [29, 40] {
+            let window = noted(&accepted(days), 2);
+            assert!(!is_whole(
+                &window,
+                &request(&["1", "2"], None),
+                DAYS_LATER_MS
+            ));
+            assert!(!is_whole(
+                &window,
+                &request(&["1", "2"], Some(3)),
+                DAYS_LATER_MS
+            ));
+            assert!(is_whole(&window, &request(&["1", "2"], Some(2)), NOW));
+        }
+    }
+}

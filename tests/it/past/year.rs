@@ -209,7 +209,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     let lost = windows.iter().filter(lost).count();
     assert!(
         lost > 0 || users.len() < ENOUGH_TO_HIT,
-        "no kill hit a window"
+        "no worker was lost"
     );
     println!(
         "{} people, {} requests in {} windows, {lost} of them taken over, \

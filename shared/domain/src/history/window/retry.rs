@@ -59,8 +59,8 @@ enum Hope {
     /// It takes its time, and asking costs little: preparing, pacing, an outage at Terra or the
     /// provider. Given up after [`MAX_WAITS`].
     Wait,
-    /// Terra took the request and what it promised did not come, or the worker did not: each try waits
-    /// long already, and what kills a worker must not do so for ever. Given up after [`MAX_FAILURES`].
+    /// Terra took the request and what it promised did not come: each try waits long already. Given
+    /// up after [`MAX_FAILURES`].
     Again,
     /// The answer will be the same.
     None,
@@ -91,15 +91,17 @@ pub struct Jitter(pub u16);
 impl Reason {
     fn hope(self) -> Hope {
         match self {
-            // A person has to put credentials right; whoever is down comes back within hours.
-            Self::RateLimited
+            // A person has to put credentials, or a release that fails, right; whoever is down comes back
+            // within hours.
+            Self::WorkerLost
+            | Self::RateLimited
             | Self::Processing
             | Self::Credentials
             | Self::Unavailable
             | Self::TimedOut
             | Self::BadAnswer
             | Self::ProviderRefused => Hope::Wait,
-            Self::WorkerLost | Self::NoAnswer | Self::Incomplete => Hope::Again,
+            Self::NoAnswer | Self::Incomplete => Hope::Again,
             Self::TooLarge | Self::BadRequest | Self::UnknownUser | Self::NotSupported => {
                 Hope::None
             }

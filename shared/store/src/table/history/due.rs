@@ -13,7 +13,8 @@ use crate::table::{
 /// Something that needs a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
-    /// A window: to be asked, taken over, or past its deadline. See [`Held::take`](super::Held::take).
+    /// A window: to be asked, taken over, or past its deadline. See
+    /// [`Held::is_to_be_asked`](super::Held::is_to_be_asked).
     Window(WindowId),
     /// A backfill to look at. See [`Table::check_backfill`].
     Backfill(BackfillId),
