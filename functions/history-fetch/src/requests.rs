@@ -81,9 +81,7 @@ pub(crate) async fn look(app: &App, held: &mut Held<'_>) -> Result<bool, History
     };
     let applied = held.apply(&progress, now_ms).await?;
     // Without news the deadline stays, and one that is over is for the worker to deal with.
-    Ok(
-        matches!(applied, Applied::Changed(window) if window.due_ms().is_none_or(|due| due > now_ms)),
-    )
+    Ok(matches!(applied, Applied::Changed(window) if !window.is_due(now_ms)))
 }
 
 /// How long it is until the connection's empty answers are to be believed, if that was not so yet when it
@@ -142,8 +140,6 @@ async fn answer(app: &App, window: &Window, asked_at_ms: i64) -> Result<Answer, 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use domain::{
         connection::ConnectionId,
         history::{
@@ -204,10 +200,7 @@ mod tests {
     /// A request of which these webhooks came, made long before they got through.
     fn request(chunks: &[&str], expected_chunks: Option<u64>) -> Request {
         Request {
-            chunks: chunks
-                .iter()
-                .map(|&chunk| chunk.to_owned())
-                .collect::<BTreeSet<_>>(),
+            chunks: chunks.iter().map(|&chunk| chunk.to_owned()).collect(),
             expected_chunks,
             ..Request::default()
         }

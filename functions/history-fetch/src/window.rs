@@ -88,8 +88,7 @@ async fn step(
     if let Some(wait) = allowance.is_used_up() {
         return Ok(Step::Paused(wait));
     }
-    let is_due = |window: &Window| window.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
-    if !held.window().is_some_and(is_due) {
+    if !held.window().is_some_and(|window| window.is_due(now_ms)) {
         return Ok(Step::Nothing);
     }
     if let Some(turn_ms) = at_hand.line.next(now_ms)

@@ -160,6 +160,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     for phase in 0..4 {
         past.advance(HOUR * 8);
         for turn in 0..3 {
+            // The last is the default: what is left of the past is asked for in it.
             past.go_the_way(phase + turn + 1);
             past.work_until_killed(life()).await;
         }

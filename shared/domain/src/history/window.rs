@@ -312,6 +312,11 @@ impl Window {
         }
     }
 
+    /// Whether it needs a worker now; see [`due_ms`](Self::due_ms).
+    pub fn is_due(&self, now_ms: i64) -> bool {
+        self.due_ms().is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
     /// Whether nothing more will happen to it.
     pub fn is_final(&self) -> bool {
         self.due_ms().is_none()

@@ -241,10 +241,6 @@ impl Window {
         }
     }
 
-    fn is_due(&self, now_ms: i64) -> bool {
-        self.due_ms().is_some_and(|due_ms| due_ms <= now_ms)
-    }
-
     /// Its worker died before it asked.
     fn worker_lost(&self, now_ms: i64) -> Self {
         self.set_back(Reason::WorkerLost, None, Jitter(0), now_ms)

@@ -265,7 +265,7 @@ impl<'a> Held<'a> {
         let Some(window) = self.window() else {
             return Ok(false);
         };
-        if window.due_ms().is_none_or(|due_ms| due_ms > now_ms) {
+        if !window.is_due(now_ms) {
             return Ok(false);
         }
         if is_asked(window) {
@@ -311,8 +311,7 @@ impl<'a> Held<'a> {
     ///
     /// [`TableError`].
     pub async fn defer(&mut self, until_ms: i64, now_ms: i64) -> Result<bool, TableError> {
-        let tried = self.try_apply(&Event::Defer { until_ms }, now_ms).await?;
-        Ok(matches!(tried, Tried::Applied(Applied::Changed(_))))
+        self.apply_as_read(&Event::Defer { until_ms }, now_ms).await
     }
 
     /// Skips a window that was read. `false`: somebody wrote it since.
@@ -321,8 +320,7 @@ impl<'a> Held<'a> {
     ///
     /// [`TableError`].
     pub async fn skip(&mut self, why: Skip, now_ms: i64) -> Result<bool, TableError> {
-        let tried = self.try_apply(&Event::Skip(why), now_ms).await?;
-        Ok(matches!(tried, Tried::Applied(Applied::Changed(_))))
+        self.apply_as_read(&Event::Skip(why), now_ms).await
     }
 
     /// Says that the holder is about to ask, and notes the days. Send the request only when this
@@ -447,6 +445,12 @@ impl<'a> Held<'a> {
             key: Key::window(self.id),
             attempts: MAX_ATTEMPTS,
         })
+    }
+
+    /// Applies an event to the window as it was read or not at all. `false`: not at all.
+    async fn apply_as_read(&mut self, event: &Event, now_ms: i64) -> Result<bool, TableError> {
+        let tried = self.try_apply(event, now_ms).await?;
+        Ok(matches!(tried, Tried::Applied(Applied::Changed(_))))
     }
 
     /// Applies an event to the window as it was last seen.
