@@ -25,6 +25,10 @@ def run(*command: str) -> str:
     return done.stdout
 
 
+def test_the_deployed_template_is_joined_from_its_parts() -> None:
+    run(sys.executable, str(cfn.FOLDER / "join"), "--check")
+
+
 @pytest.mark.parametrize("path, region", [(cfn.TEMPLATE, "eu-west-1"), (cfn.WAF, "us-east-1")])
 def test_cfn_lint_finds_nothing(path: Path, region: str) -> None:
     assert run(str(TOOLS / "cfn-lint"), "--regions", region, "--template", str(path)) == ""
