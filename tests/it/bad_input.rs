@@ -11,7 +11,7 @@ use runtime::queue::Queue;
 use serde_json::{Value, json};
 use simulator::sign;
 use store::table::ledger::Outcome;
-use terrarium::system::EVENTS_QUEUE;
+use terrarium::system::{EVENTS_QUEUE, PINGS_QUEUE};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -293,6 +293,7 @@ async fn through_gateway(world: &World, body: &str, is_base64: bool, signature: 
         signing_secrets: vec![models::signature::SigningSecret::new("main", SECRET).unwrap()],
         tolerance: Tolerance::default(),
         events: Queue::new(world.system.queues.transport(EVENTS_QUEUE)),
+        pings: Queue::new(world.system.queues.transport(PINGS_QUEUE)),
         archive: world.system.archive.clone(),
         metrics: Sink::Nowhere,
     };

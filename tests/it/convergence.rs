@@ -255,7 +255,13 @@ async fn route(world: &World, messages: &[String]) {
         record.body = Some(message.clone());
         event.records.push(record);
     }
-    let response = event_router::handle(&world.system.router, event, now()).await;
+    let response = event_router::handle(
+        &world.system.router,
+        event,
+        now(),
+        std::time::Duration::from_mins(1),
+    )
+    .await;
     assert!(
         response.batch_item_failures.is_empty(),
         "{:?}",

@@ -653,7 +653,13 @@ async fn what_terra_writes_to_a_queue_of_ours_takes_the_same_road() {
     let event = serde_json::from_value(json!({ "Records": messages })).unwrap();
     // Twice: a queue delivers at least once.
     for _ in 0..2 {
-        let response = event_router::handle(&router, Clone::clone(&event), now()).await;
+        let response = event_router::handle(
+            &router,
+            Clone::clone(&event),
+            now(),
+            std::time::Duration::from_mins(1),
+        )
+        .await;
         let failed = response.batch_item_failures.into_iter();
         let failed: Vec<_> = failed.map(|failure| failure.item_identifier).collect();
         assert_eq!(failed, ["foreign"]);

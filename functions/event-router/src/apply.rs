@@ -121,6 +121,9 @@ where
         let reference = request.reference;
         jobs.push(HistoryMessage::RequestAdvanced { reference });
     }
+    if let Some(lost) = plan.lost {
+        jobs.push(HistoryMessage::PayloadLost(lost));
+    }
     if let Some(history) = &app.history
         && !jobs.is_empty()
     {

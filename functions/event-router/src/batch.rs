@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
@@ -34,6 +35,7 @@ use store::{
         records::Mode,
     },
 };
+use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, field, info, info_span, warn};
 
 use crate::{
@@ -48,16 +50,31 @@ use crate::{
 /// Terra users of one batch whose webhooks are applied at once.
 const CONCURRENT_USERS: usize = 8;
 
-/// Routes a batch. Messages that could not be routed are reported one by one and come back.
-pub async fn handle(app: &App, event: SqsEvent, now: Timestamp) -> SqsBatchResponse {
+/// Time that is left for the answer to Lambda.
+const TO_ANSWER: Duration = Duration::from_secs(1);
+/// Time that a payload, once fetched, needs to be stored: a look at its connection, the segment, the ledger.
+const TO_STORE: Duration = Duration::from_secs(30);
+
+/// Routes a batch. Messages that could not be routed are reported one by one and come back; so do those
+/// that are not done when `within`, the time that is left of the invocation, is nearly over.
+pub async fn handle(
+    app: &App,
+    event: SqsEvent,
+    now: Timestamp,
+    within: Duration,
+) -> SqsBatchResponse {
     let read = |message: &SqsMessage| source::read(app, message, now);
+    let until = Instant::now() + within.saturating_sub(TO_ANSWER);
     batch::run_whole(event, read, |messages| async move {
-        let whole = batch::caught(Box::pin(route(app, messages.clone(), now))).await;
-        let outcomes = match whole {
-            Ok(outcomes) => outcomes,
-            // One of them brought the batch down. Alone, each can only bring down itself.
-            Err(batch::Panicked) => route_each(app, messages, now).await,
-        };
+        let ids: Vec<_> = messages
+            .iter()
+            .map(|message| message.message_id.clone())
+            .collect();
+        let routed = timeout_at(until, route_all(app, messages, now, until)).await;
+        let outcomes = routed.unwrap_or_else(|_| {
+            let too_slow = |id| (id, Err(RouteError::TooSlow));
+            ids.into_iter().map(too_slow).collect()
+        });
         outcomes
             .into_iter()
             .map(|(message_id, result)| MessageOutcome { message_id, result })
@@ -68,11 +85,30 @@ pub async fn handle(app: &App, event: SqsEvent, now: Timestamp) -> SqsBatchRespo
 
 type Results = HashMap<String, Result<(), RouteError>>;
 
-async fn route_each(app: &App, messages: Vec<Received<EventMessage>>, now: Timestamp) -> Results {
+async fn route_all(
+    app: &App,
+    messages: Vec<Received<EventMessage>>,
+    now: Timestamp,
+    until: Instant,
+) -> Results {
+    let whole = batch::caught(Box::pin(route(app, messages.clone(), now, until))).await;
+    match whole {
+        Ok(outcomes) => outcomes,
+        // One of them brought the batch down. Alone, each can only bring down itself.
+        Err(batch::Panicked) => route_each(app, messages, now, until).await,
+    }
+}
+
+async fn route_each(
+    app: &App,
+    messages: Vec<Received<EventMessage>>,
+    now: Timestamp,
+    until: Instant,
+) -> Results {
     let mut results = Results::new();
     for message in messages {
         let message_id = message.message_id.clone();
-        match batch::caught(Box::pin(route(app, vec![message], now))).await {
+        match batch::caught(Box::pin(route(app, vec![message], now, until))).await {
             Ok(outcome) => results.extend(outcome),
             Err(batch::Panicked) => drop(results.insert(message_id, Err(RouteError::Panicked))),
         }
@@ -94,7 +130,12 @@ struct Ready<'a> {
     followed: Option<Followed>,
 }
 
-async fn route(app: &App, messages: Vec<Received<EventMessage>>, now: Timestamp) -> Results {
+async fn route(
+    app: &App,
+    messages: Vec<Received<EventMessage>>,
+    now: Timestamp,
+    until: Instant,
+) -> Results {
     let mut results = Results::new();
     let opened = join_all(messages.into_iter().map(|message| open(app, message))).await;
     let mut jobs = BTreeMap::<String, Job>::new();
@@ -130,7 +171,10 @@ async fn route(app: &App, messages: Vec<Received<EventMessage>>, now: Timestamp)
             }
         }
     }
-    let followed = join_all(going.iter().map(|(_, read)| follow(app, read, now))).await;
+    let within = until
+        .saturating_duration_since(Instant::now())
+        .saturating_sub(TO_STORE);
+    let followed = join_all(going.iter().map(|(_, read)| follow(app, read, now, within))).await;
     let mut ready = Vec::with_capacity(going.len());
     for ((job, read), followed) in going.into_iter().zip(followed) {
         match followed {
@@ -342,7 +386,7 @@ async fn route_job(
     let what = match &ready.followed {
         None => What::Plan(Box::new(ready.read.plan())),
         Some(Followed::Payload(_)) => What::Followed,
-        Some(Followed::Parked(reason)) => What::Plan(Box::new(Plan::parked(*reason))),
+        Some(Followed::Lost(plan)) => What::Plan(plan.clone()),
     };
     route_one(app, &ready.read, what, own.as_ref(), aliases, batch).await
 }
@@ -503,6 +547,13 @@ impl Tally {
         metrics.count("RecordsCreated", entry.records.created as u64);
         metrics.count("RecordsUpdated", entry.records.updated as u64);
         metrics.count("Parked", entry.parked_count as u64);
+        let lost = entry
+            .parked
+            .iter()
+            .any(|parked| parked.reason.is_lost_payload());
+        if lost {
+            metrics.count("LostPayloads", 1);
+        }
     }
 
     fn send(&self, app: &App, now: Timestamp) {

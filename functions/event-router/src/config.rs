@@ -1,6 +1,6 @@
 //! Settings and clients of the router.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
@@ -23,9 +23,9 @@ use terra_client::{HostPattern, PayloadFetcher, PayloadSettings};
 /// |---|---|---|
 /// | `TABLE_NAME` | the table | required |
 /// | `ARCHIVE_BUCKET` | the archive | required |
-/// | `PAYLOAD_HOSTS` | hosts from which payloads of pings are fetched, comma-separated | `*.amazonaws.com,storage.googleapis.com` |
+/// | `PAYLOAD_HOSTS` | hosts from which payloads of pings are fetched, comma-separated; `s3` is every bucket of S3 | `s3,storage.googleapis.com,*.storage.googleapis.com` |
 /// | `PAYLOAD_MAX_BYTES` | largest payload fetched | 67108864 |
-/// | `PAYLOAD_TIMEOUT_SECONDS` | for one fetch | 20 |
+/// | `PAYLOAD_TIMEOUT_SECONDS` | for one payload, with all tries | 20 |
 /// | `PAYLOAD_ALLOW_LOOPBACK_HTTP` | `true` fetches from plain http on this machine too: for tests | false |
 /// | `HISTORY_QUEUE_URL` | where history-fetch is told of new connections and of answers to its requests | none |
 /// | `TERRA_QUEUE_ARN` | the queue to which Terra itself writes (its SQS destination) | none |
@@ -54,7 +54,7 @@ impl Config {
         let defaults = PayloadSettings::default();
         let hosts: Vec<HostPattern> = settings.list(
             "PAYLOAD_HOSTS",
-            "host names, `*.` before one for all below it",
+            "host names, `*.` before one for all below it, or `s3`",
         );
         let payloads = PayloadSettings {
             allowed_hosts: if hosts.is_empty() {
@@ -67,7 +67,8 @@ impl Config {
                 "a number of bytes",
                 defaults.max_bytes,
             ),
-            timeout: settings.seconds("PAYLOAD_TIMEOUT_SECONDS", Duration::from_secs(20)),
+            timeout: settings.seconds("PAYLOAD_TIMEOUT_SECONDS", defaults.timeout),
+            retries: defaults.retries,
             allow_http_loopback: settings.or_default(
                 "PAYLOAD_ALLOW_LOOPBACK_HTTP",
                 "true or false",

@@ -26,6 +26,9 @@ pub enum RouteError {
     /// An archived webhook without an id.
     #[error("the webhook has no usable id")]
     Unidentified,
+    /// The invocation ends before the webhook can be routed.
+    #[error("the time of the invocation is over")]
+    TooSlow,
     /// Routing it panicked.
     #[error("routing panicked")]
     Panicked,

@@ -1,6 +1,6 @@
 //! Event router: queued webhooks into the archive and the table.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use aws_lambda_events::sqs::SqsEvent;
 use event_router::{App, Config, handle};
@@ -18,7 +18,13 @@ async fn main() -> Result<(), Error> {
         #[expect(clippy::disallowed_methods, reason = "the only clock")]
         let now = Timestamp::now();
         // Boxed: the SDK's futures are deeper than the compiler lays out in one.
-        Box::pin(async move { Ok::<_, Error>(handle(&app, event.payload, now).await) })
+        Box::pin(async move {
+            let ends_at = event.context.deadline();
+            let within = ends_at
+                .duration_since(SystemTime::from(now))
+                .unwrap_or_default();
+            Ok::<_, Error>(handle(&app, event.payload, now, within).await)
+        })
     }))
     .await
 }

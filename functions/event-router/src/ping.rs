@@ -1,6 +1,8 @@
 //! Pings: the payload waits under a presigned URL (FACTS section 7, "Ping mode").
 
-use domain::plan::ParkReason;
+use std::time::Duration;
+
+use domain::plan::{self, ParkReason, Plan};
 use jiff::Timestamp;
 use terra_client::FetchError;
 
@@ -10,49 +12,54 @@ use crate::{
     work::{Read, Work},
 };
 
-/// What following a ping came to.
+/// Result of following a ping.
 pub(crate) enum Followed {
     /// The payload, as a webhook of its own.
     Payload(Box<Work>),
-    /// There is none to be had, ever.
-    Parked(ParkReason),
+    /// The payload cannot be had any more: the ping is parked, and its days are asked for again.
+    Lost(Box<Plan>),
 }
 
 /// Fetches the payload if what was read is a ping; `None` if it is none.
 ///
-/// One level deep: what is fetched is not followed again.
+/// A payload that is a ping again is not followed. The fetch and its retries end `within` this time.
 pub(crate) async fn follow(
     app: &App,
     read: &Read<'_>,
     now: Timestamp,
+    within: Duration,
 ) -> Result<Option<Followed>, RouteError> {
     let Some(event) = read.ping() else {
         return Ok(None);
     };
     let work = read.work;
+    let lost = |reason| {
+        let plan = plan::lost_payload(event, reason, work.offered_at_ms());
+        Ok(Some(Followed::Lost(Box::new(plan))))
+    };
     let Some(url) = event.url.as_deref().filter(|url| !url.is_empty()) else {
-        return Ok(Some(Followed::Parked(ParkReason::NoUrl)));
+        return lost(ParkReason::NoUrl);
     };
     if expired(work, event.expires_in_s, now) {
-        return Ok(Some(Followed::Parked(ParkReason::PayloadExpired)));
+        return lost(ParkReason::PayloadExpired);
     }
-    Ok(Some(match app.payloads.fetch(url).await {
+    match app.payloads.fetch(url, within).await {
         Ok(body) => match work.payload(&read.id, body.into()) {
-            Some(payload) => Followed::Payload(Box::new(payload)),
-            None => Followed::Parked(ParkReason::NoUrl),
+            Some(payload) => Ok(Some(Followed::Payload(Box::new(payload)))),
+            None => lost(ParkReason::NoUrl),
         },
-        Err(error) => match &error {
-            FetchError::NotAllowed { .. } => Followed::Parked(ParkReason::HostNotAllowed),
-            FetchError::Refused { .. } => Followed::Parked(ParkReason::PayloadExpired),
-            FetchError::TooLarge { .. } => Followed::Parked(ParkReason::PayloadTooLarge),
-            _ => return Err(RouteError::Payload(error.into())),
-        },
-    }))
+        Err(FetchError::NotAllowed { .. }) => lost(ParkReason::HostNotAllowed),
+        Err(FetchError::Refused { .. }) => lost(ParkReason::PayloadExpired),
+        Err(FetchError::TooLarge { .. }) => lost(ParkReason::PayloadTooLarge),
+        Err(error) => Err(RouteError::Payload(error.into())),
+    }
 }
 
 /// The URL's time runs from when Terra signed the ping; without a signature, from receipt.
 fn expired(work: &Work, expires_in_s: Option<u64>, now: Timestamp) -> bool {
-    let made_at_s = work.signed_at_s.unwrap_or(work.received_at_ms / 1000);
-    let lasts_s = expires_in_s.and_then(|seconds| i64::try_from(seconds).ok());
-    lasts_s.is_some_and(|seconds| now.as_second() > made_at_s.saturating_add(seconds))
+    let lasts_ms = expires_in_s
+        .and_then(|seconds| i64::try_from(seconds).ok())
+        .map(|seconds| seconds.saturating_mul(1000));
+    let over = |lasts_ms| now.as_millisecond() > work.offered_at_ms().saturating_add(lasts_ms);
+    lasts_ms.is_some_and(over)
 }

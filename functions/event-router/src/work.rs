@@ -62,6 +62,12 @@ impl Work {
         format!("{:016x}", self.body_hash)
     }
 
+    /// When Terra made it: as signed, or else as received. Unit: Unix milliseconds.
+    pub(crate) fn offered_at_ms(&self) -> i64 {
+        let signed_at_ms = self.signed_at_s.map(|seconds| seconds.saturating_mul(1000));
+        signed_at_ms.unwrap_or(self.received_at_ms)
+    }
+
     pub(crate) fn ordering_ts_ms(&self) -> i64 {
         ordering_timestamp_ms(&self.headers, self.signed_at_s, self.received_at_ms)
     }

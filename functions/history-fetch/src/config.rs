@@ -27,6 +27,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The names in the secret of Terra's credentials.
 const DEV_ID: &str = "dev_id";
 const API_KEY: &str = "api_key";
+/// The dev id in the secret that the template makes.
+const PLACEHOLDER: &str = "placeholder";
 
 /// What history-fetch is told from outside.
 ///
@@ -93,6 +95,8 @@ pub struct App {
     pub archive: Archive,
     /// Terra's API.
     pub terra: TerraClient,
+    /// Whether nobody has put Terra's credentials in yet. Jobs wait then, because Terra would refuse them.
+    pub lacks_credentials: bool,
     /// Where fetched data go: the events queue's backfill lane.
     pub backfill_events: Queue<EventMessage>,
     /// Our own jobs.
@@ -156,11 +160,13 @@ impl App {
         let dev_id = named(DEV_ID)?.secret.expose_secret().to_owned();
         let mut terra = api::Settings::new(&dev_id, named(API_KEY)?.secret.clone());
         terra.base_url = config.terra_api_url;
+        let lacks_credentials = dev_id == PLACEHOLDER;
         Ok(Self {
             table,
             archive: Archive::s3(&config.archive_bucket, &config.sdk)
                 .context("cannot open the archive")?,
             terra: terra_client(terra).context("cannot make the client of Terra's API")?,
+            lacks_credentials,
             backfill_events: Queue::sqs(sqs, config.backfill_events_queue_url),
             jobs: Queue::new(Arc::new(jobs)),
             fetch: config.fetch,

@@ -33,7 +33,11 @@ pub struct Supported(Mutex<Option<(Timestamp, Types)>>);
 impl Supported {
     /// The types of a provider. One that the catalogue does not list is asked for everything that
     /// can be asked: a refusal tells as well.
-    async fn of(&self, app: &App, provider: &Provider) -> Result<BTreeSet<DataType>, HistoryError> {
+    pub(crate) async fn of(
+        &self,
+        app: &App,
+        provider: &Provider,
+    ) -> Result<BTreeSet<DataType>, HistoryError> {
         let now = (app.clock)();
         if self.is_stale(now) {
             pace::note_call(app).await?;

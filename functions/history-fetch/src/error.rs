@@ -24,6 +24,14 @@ pub enum HistoryError {
     /// Terra refuses our credentials: nothing works until a person has put them right.
     #[error("Terra refuses the credentials: check the dev id and the API key")]
     Credentials,
+    /// Nobody has put our credentials in yet.
+    #[error(
+        "Terra's credentials are not put in yet: put the dev id and the API key into the secret"
+    )]
+    NoCredentials,
+    /// A chain of jobs does not end.
+    #[error("a chain of jobs has more than {} links", domain::message::MAX_STEPS)]
+    Endless,
     /// Some of many could not be done; the log says which.
     #[error("{failed} of {all} {what} could not be done now")]
     Some {
@@ -44,7 +52,8 @@ impl HistoryError {
             Self::Parcel(error) => error.retry(),
             Self::Queue(error) => error.retry(),
             Self::Terra(error) => error.retry(),
-            Self::Credentials | Self::Some { .. } => Retry::Later,
+            Self::Credentials | Self::NoCredentials | Self::Some { .. } => Retry::Later,
+            Self::Endless => Retry::Never,
         }
     }
 }

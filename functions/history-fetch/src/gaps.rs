@@ -55,6 +55,7 @@ pub(crate) async fn find(app: &App) -> Result<(), HistoryError> {
             shard,
             after: None,
             whole,
+            step: 0,
         })
         .collect();
     app.queue(&jobs).await?;
@@ -64,10 +65,10 @@ pub(crate) async fn find(app: &App) -> Result<(), HistoryError> {
     Ok(())
 }
 
-/// Looks at some connections of a shard, and queues a look at the next ones.
+/// Looks at some connections of a shard, and queues a look at the next ones, which is the next step.
 pub(crate) async fn find_in_shard(
     app: &App,
-    shard: u8,
+    (shard, step): (u8, u32),
     after: Option<ConnectionId>,
     whole: bool,
 ) -> Result<(), HistoryError> {
@@ -123,6 +124,7 @@ pub(crate) async fn find_in_shard(
                 shard,
                 after,
                 whole,
+                step: step.saturating_add(1),
             })
             .await?;
     }

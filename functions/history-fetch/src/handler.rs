@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use domain::message::HistoryMessage;
+use domain::message::{HistoryMessage, MAX_STEPS};
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt as _;
-use runtime::batch::{self, Received};
+use runtime::{
+    batch::{self, Received},
+    queue::MAX_DELAY,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use tracing::info;
@@ -15,7 +18,7 @@ use crate::{
     config::App,
     connected,
     error::HistoryError,
-    gaps, pace, reconcile, requests,
+    gaps, lost, pace, reconcile, requests,
     work::{LAST_START, Worked, work},
 };
 
@@ -92,6 +95,12 @@ pub async fn run(
     worker: &str,
     until: Deadline,
 ) -> Result<(), HistoryError> {
+    if job.step() > MAX_STEPS {
+        return Err(HistoryError::Endless);
+    }
+    if app.lacks_credentials {
+        return wait_for_credentials(app, &job).await;
+    }
     match job {
         HistoryMessage::Work => {
             let until = until.min((app.clock)() + LOOK);
@@ -128,20 +137,33 @@ pub async fn run(
             sweep_ms,
             shard,
             after,
-        } => Box::pin(reconcile::end_missing(app, sweep_ms, shard, after)).await,
+            step,
+        } => Box::pin(reconcile::end_missing(app, sweep_ms, shard, after, step)).await,
         HistoryMessage::FindGaps => gaps::find(app).await,
         HistoryMessage::FindGapsOf {
             shard,
             after,
             whole,
-        } => Box::pin(gaps::find_in_shard(app, shard, after, whole)).await,
+            step,
+        } => Box::pin(gaps::find_in_shard(app, (shard, step), after, whole)).await,
         HistoryMessage::Connected { terra_user_id } => {
             Box::pin(connected::first_backfill_of(app, &terra_user_id)).await
         }
         HistoryMessage::RequestAdvanced { reference } => {
             Box::pin(requests::advanced(app, &reference)).await
         }
+        HistoryMessage::PayloadLost(payload) => Box::pin(lost::ask_again(app, &payload)).await,
     }
+}
+
+/// Puts a job off until somebody has put Terra's credentials in. A look for work fails instead: that is an
+/// alarm, and nothing gets lost, because the next look comes by itself.
+async fn wait_for_credentials(app: &App, job: &HistoryMessage) -> Result<(), HistoryError> {
+    if *job == HistoryMessage::Work {
+        return Err(HistoryError::NoCredentials);
+    }
+    info!("a job waits for Terra's credentials");
+    Ok(app.jobs.send_after(job, MAX_DELAY).await?)
 }
 
 #[cfg(test)]
@@ -161,6 +183,25 @@ mod tests {
             serde_json::from_value(json!({ "job": "work" })).unwrap(),
             Trigger::Schedule(HistoryMessage::Work)
         ));
+    }
+
+    #[test]
+    fn a_job_of_a_chain_says_how_long_the_chain_is() {
+        let step = |job: Value| {
+            serde_json::from_value::<HistoryMessage>(job)
+                .unwrap()
+                .step()
+        };
+        assert_eq!(step(json!({ "job": "find_gaps" })), 0);
+        assert_eq!(
+            step(json!({ "job": "reconcile_page", "sweep_ms": 1, "page": 7 })),
+            7
+        );
+        let gaps = json!({ "job": "find_gaps_of", "shard": 1, "after": null, "step": 9 });
+        assert_eq!(step(gaps), 9);
+        // What an operator writes by hand begins a chain.
+        let begun = json!({ "job": "end_missing", "sweep_ms": 1, "shard": 1, "after": null });
+        assert_eq!(step(begun), 0);
     }
 
     #[test]

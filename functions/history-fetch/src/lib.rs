@@ -6,6 +6,7 @@
 //! | [`Reconcile`](domain::message::HistoryMessage::Reconcile) | schedule, operator | our connections against Terra's list |
 //! | [`FindGaps`](domain::message::HistoryMessage::FindGaps) | schedule | days that are missing, connections gone quiet |
 //! | [`Connected`](domain::message::HistoryMessage::Connected) | router, reconcile | the first backfill |
+//! | [`PayloadLost`](domain::message::HistoryMessage::PayloadLost) | router | asks again for the days of a payload that could not be fetched |
 //! | [`RequestAdvanced`](domain::message::HistoryMessage::RequestAdvanced) | router | answers that come as webhooks |
 //!
 //! What is fetched goes to the backfill lane of the events queue exactly as a webhook would: one
@@ -20,6 +21,7 @@ mod error;
 mod fetch;
 mod gaps;
 mod handler;
+mod lost;
 mod pace;
 mod reconcile;
 mod requests;

@@ -60,6 +60,7 @@ pub(crate) async fn page(app: &App, sweep_ms: i64, page: u32) -> Result<(), Hist
                 sweep_ms,
                 shard,
                 after: None,
+                step: 0,
             })
             .collect(),
     };
@@ -98,6 +99,7 @@ pub(crate) async fn end_missing(
     sweep_ms: i64,
     shard: u8,
     after: Option<ConnectionId>,
+    step: u32,
 ) -> Result<(), HistoryError> {
     let listed = app.table.sweep(sweep_ms).await?;
     if listed.unreadable {
@@ -125,6 +127,7 @@ pub(crate) async fn end_missing(
             sweep_ms,
             shard,
             after: ids.last().cloned(),
+            step: step.saturating_add(1),
         };
         app.jobs.send(&next).await?;
     }

@@ -21,7 +21,8 @@ use store::archive::Archive;
 ///
 /// | variable | meaning | default |
 /// |---|---|---|
-/// | `EVENTS_QUEUE_URL` | where accepted webhooks go | required |
+/// | `EVENTS_QUEUE_URL` | queue of accepted webhooks | required |
+/// | `PINGS_QUEUE_URL` | queue of accepted pings | required |
 /// | `ARCHIVE_BUCKET` | whose `inbox/` takes what does not fit a message | required |
 /// | `SIGNING_SECRETS_ARN` or `SIGNING_SECRETS` | `{"name": "secret", …}` | required |
 /// | `SIGNATURE_TOLERANCE_SECONDS` | age up to which a webhook is on time | 300 |
@@ -31,6 +32,7 @@ use store::archive::Archive;
 #[derive(Debug)]
 pub struct Config {
     events_queue_url: String,
+    pings_queue_url: String,
     archive_bucket: String,
     signing_secrets: SecretSource,
     tolerance: Tolerance,
@@ -46,6 +48,7 @@ impl Config {
     /// [`SettingsError`] names each wrong setting and says what would be right.
     pub fn from_settings(mut settings: Settings) -> Result<Self, SettingsError> {
         let events_queue_url = settings.required_url("EVENTS_QUEUE_URL");
+        let pings_queue_url = settings.required_url("PINGS_QUEUE_URL");
         let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
         let signing_secrets = SecretSource::from_settings(&mut settings, "SIGNING_SECRETS");
         let defaults = Tolerance::default();
@@ -66,6 +69,7 @@ impl Config {
         settings.finish(|| {
             Some(Self {
                 events_queue_url: events_queue_url?,
+                pings_queue_url: pings_queue_url?,
                 archive_bucket: archive_bucket?,
                 signing_secrets: signing_secrets?,
                 tolerance,
@@ -83,8 +87,10 @@ pub struct App {
     pub signing_secrets: Vec<SigningSecret>,
     /// How old a signature may be.
     pub tolerance: Tolerance,
-    /// Where accepted webhooks go.
+    /// Queue of accepted webhooks.
     pub events: Queue<EventMessage>,
+    /// Queue of accepted pings, whose URLs run out.
+    pub pings: Queue<EventMessage>,
     /// Whose inbox takes what does not fit a message.
     pub archive: Archive,
     /// Where metrics go.
@@ -98,7 +104,10 @@ impl App {
     ///
     /// When the signing secrets cannot be read, or a client cannot be made.
     pub async fn connect(config: Config) -> anyhow::Result<Self> {
-        let transport = SqsTransport::new(SqsClient::new(&config.sdk), config.events_queue_url);
+        let client = SqsClient::new(&config.sdk);
+        // The connection serves both queues: they have one host.
+        let pings = SqsTransport::new(client.clone(), config.pings_queue_url);
+        let transport = SqsTransport::new(client, config.events_queue_url);
         let (secrets, ()) = tokio::join!(
             config.signing_secrets.load_named(&config.sdk),
             transport.open_connection()
@@ -112,6 +121,7 @@ impl App {
             signing_secrets,
             tolerance: config.tolerance,
             events: Queue::new(Arc::new(transport)),
+            pings: Queue::new(Arc::new(pings)),
             archive: Archive::s3(&config.archive_bucket, &config.sdk)
                 .context("cannot open the archive")?,
             metrics: config.metrics,

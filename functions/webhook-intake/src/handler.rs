@@ -10,6 +10,7 @@ use lambda_http::{
     Body, Request, aws_lambda_events::apigw::ApiGatewayV2httpRequest, request::LambdaRequest,
 };
 use models::{
+    event::may_be_ping,
     headers::{SIGNATURE_NAMES, TerraHeaders},
     ids::WebhookId,
     signature,
@@ -96,6 +97,11 @@ async fn accept(app: &App, request: &Request, now: Timestamp) -> Result<bool, In
     Span::current().record("webhook_id", field::display(&webhook_id));
     Span::current().record("secret", verified.secret_name());
 
+    let lane = if may_be_ping(verified.as_bytes()) {
+        &app.pings
+    } else {
+        &app.events
+    };
     let parcel = parcel::pack(&app.archive, &webhook_id, verified.as_bytes(), now)
         .await
         .map_err(IntakeError::Parcel)?;
@@ -109,10 +115,7 @@ async fn accept(app: &App, request: &Request, now: Timestamp) -> Result<bool, In
         size_bytes: verified.as_bytes().len() as u64,
         body: parcel,
     };
-    app.events
-        .send(&message)
-        .await
-        .map_err(IntakeError::Queue)?;
+    lane.send(&message).await.map_err(IntakeError::Queue)?;
     Ok(verified.is_late())
 }
 

@@ -61,10 +61,15 @@ fn secret() -> SigningSecret {
 }
 
 fn app(queue: &Arc<Kept>, archive: Archive) -> App {
+    app_with_pings(queue, queue, archive)
+}
+
+fn app_with_pings(queue: &Arc<Kept>, pings: &Arc<Kept>, archive: Archive) -> App {
     App {
         signing_secrets: vec![secret()],
         tolerance: Tolerance::default(),
         events: Queue::new(Arc::clone(queue) as Arc<dyn Transport>),
+        pings: Queue::new(Arc::clone(pings) as Arc<dyn Transport>),
         archive,
         metrics: Sink::Nowhere,
     }
@@ -95,6 +100,19 @@ async fn a_signed_webhook_is_in_the_queue_when_it_is_answered() {
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].webhook_id.as_str(), "trace-1");
     assert_eq!(messages[0].signed_at_s, Some(NOW_S));
+}
+
+#[tokio::test]
+async fn a_ping_takes_a_lane_of_its_own() {
+    let (queue, pings) = (Arc::new(Kept::default()), Arc::new(Kept::default()));
+    let app = app_with_pings(&queue, &pings, Archive::memory());
+    for name in ["s3_payload", "s3_upload"] {
+        let ping = format!(r#"{{"type": "{name}", "url": "https://bucket.s3.amazonaws.com/1"}}"#);
+        assert_eq!(status(&app, signed(ping.into_bytes())).await, 200);
+    }
+    assert_eq!((queue.messages().len(), pings.messages().len()), (0, 2));
+    assert_eq!(status(&app, signed(b"{}".to_vec())).await, 200);
+    assert_eq!((queue.messages().len(), pings.messages().len()), (1, 2));
 }
 
 #[tokio::test]
@@ -154,6 +172,7 @@ fn wrong_settings_are_reported_together_and_at_start() {
     let error = Config::from_settings(wrong).unwrap_err().to_string();
     for name in [
         "EVENTS_QUEUE_URL",
+        "PINGS_QUEUE_URL",
         "ARCHIVE_BUCKET",
         "SIGNING_SECRETS",
         "AWS_ACCESS_KEY_ID",

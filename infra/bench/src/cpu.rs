@@ -72,6 +72,7 @@ pub(crate) fn intake(kept: &Arc<Kept>, metrics: Sink) -> anyhow::Result<App> {
         signing_secrets: secrets()?,
         tolerance: Tolerance::default(),
         events: Queue::new(Arc::clone(kept) as Arc<dyn Transport>),
+        pings: Queue::new(Arc::clone(kept) as Arc<dyn Transport>),
         archive: Archive::memory(),
         metrics,
     })

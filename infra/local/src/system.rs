@@ -39,6 +39,8 @@ use crate::{
 pub const EVENTS_QUEUE: &str = "events";
 /// Where messages go that could not be routed.
 pub const EVENTS_DEAD_LETTERS: &str = "events-dead-letters";
+/// The events queue's lane for pings: their URLs run out, so they never wait behind other webhooks.
+pub const PINGS_QUEUE: &str = "pings";
 /// The events queue's lane for what was asked for: it never delays what Terra sends by itself.
 pub const BACKFILL_EVENTS_QUEUE: &str = "backfill-events";
 /// Jobs of history-fetch.
@@ -50,6 +52,10 @@ pub const TABLE_NAME: &str = "terrarium";
 
 /// How often a message is tried before it is put aside.
 const MAX_RECEIVES: u32 = 5;
+/// The same for a ping, which comes back sooner.
+const PING_MAX_RECEIVES: u32 = 25;
+/// Time of one batch of the router, as the template's timeout has it.
+const ROUTER_TIMEOUT: Duration = Duration::from_mins(1);
 /// Messages per batch. Lambda takes 10 without a batching window and up to 10,000 with one.
 const BATCH_SIZE: usize = 50;
 /// Functions at work on each queue at once, as the template has it.
@@ -241,7 +247,7 @@ impl System {
             metrics: Sink::Nowhere,
             observer,
         });
-        for queue in [EVENTS_QUEUE, BACKFILL_EVENTS_QUEUE].repeat(CONCURRENCY) {
+        for queue in [EVENTS_QUEUE, PINGS_QUEUE, BACKFILL_EVENTS_QUEUE].repeat(CONCURRENCY) {
             let stopped = workers.stopped();
             let (queues, router) = (queues.clone(), Arc::clone(&router));
             workers.tasks.spawn(route_events(
@@ -308,7 +314,7 @@ impl System {
 
     /// Whether any function has messages in its hands.
     pub fn is_at_work(&self) -> bool {
-        let queues = if self.history.is_some() { 3 } else { 2 };
+        let queues = if self.history.is_some() { 4 } else { 3 };
         self.queues.waiting() < queues * CONCURRENCY
     }
 
@@ -319,7 +325,12 @@ impl System {
     /// When a queue cannot be read.
     pub async fn messages(&self) -> anyhow::Result<u64> {
         let mut all = 0;
-        for queue in [EVENTS_QUEUE, BACKFILL_EVENTS_QUEUE, HISTORY_QUEUE] {
+        for queue in [
+            EVENTS_QUEUE,
+            PINGS_QUEUE,
+            BACKFILL_EVENTS_QUEUE,
+            HISTORY_QUEUE,
+        ] {
             all += self.queues.stats(queue).await?.total();
         }
         Ok(all)
@@ -335,14 +346,15 @@ impl System {
 }
 
 async fn set_up_queues(queues: &LocalQueues, visibility_timeout: Duration) -> anyhow::Result<()> {
-    for (name, dead_letters) in [
-        (EVENTS_QUEUE, EVENTS_DEAD_LETTERS),
-        (BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS),
-        (HISTORY_QUEUE, HISTORY_DEAD_LETTERS),
+    for (name, dead_letters, max_receives) in [
+        (EVENTS_QUEUE, EVENTS_DEAD_LETTERS, MAX_RECEIVES),
+        (PINGS_QUEUE, EVENTS_DEAD_LETTERS, PING_MAX_RECEIVES),
+        (BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS, MAX_RECEIVES),
+        (HISTORY_QUEUE, HISTORY_DEAD_LETTERS, MAX_RECEIVES),
     ] {
         let settings = QueueSettings {
             visibility_timeout,
-            max_receives: Some(MAX_RECEIVES),
+            max_receives: Some(max_receives),
             dead_letter: Some(dead_letters.to_owned()),
         };
         queues
@@ -370,6 +382,7 @@ fn intake_app(
         signing_secrets,
         tolerance: options.tolerance,
         events: Queue::new(queues.transport(EVENTS_QUEUE)),
+        pings: Queue::new(queues.transport(PINGS_QUEUE)),
         archive: archive.clone(),
         metrics: Sink::Nowhere,
     })
@@ -387,6 +400,7 @@ fn history_app(
         archive: archive.clone(),
         terra: history_fetch::terra_client(options.terra.clone())
             .context("cannot make the client of Terra's API")?,
+        lacks_credentials: false,
         backfill_events: Queue::new(queues.transport(BACKFILL_EVENTS_QUEUE)),
         jobs: Queue::new(queues.transport(HISTORY_QUEUE)),
         fetch: options.fetch.clone(),
@@ -559,7 +573,7 @@ async fn route_events(
             }
         };
         let event = sqs_event(queue, &messages);
-        let work = Box::pin(event_router::handle(&app, event, clock()));
+        let work = Box::pin(event_router::handle(&app, event, clock(), ROUTER_TIMEOUT));
         let response = keeping_hidden(&queues, queue, &messages, visibility_timeout, work).await;
         let done = succeeded(&messages, &response);
         if let Err(error) = queues.delete(queue, &done).await {

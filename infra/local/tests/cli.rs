@@ -36,6 +36,7 @@ fn terrarium() -> Command {
         "TERRA_API_URL",
         "TERRA_WIDGET_URL",
         "EVENTS_QUEUE_URL",
+        "PINGS_QUEUE_URL",
         "BACKFILL_EVENTS_QUEUE_URL",
         "HISTORY_QUEUE_URL",
     ] {

@@ -8,14 +8,20 @@ use std::{
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::{
-    Clock,
+    Clock, DataType, Webhook,
     sign::{hex, hmac_sha256},
 };
 
 /// The oldest payloads are forgotten beyond this many.
 const KEPT: usize = 2_000;
+
+/// Seconds for which an offered payload can be fetched (FACTS section 7, "Ping mode").
+const EXPIRES_IN: i64 = 300;
+/// `type` of a ping by Terra's schema.
+const PING: &str = "s3_payload";
 
 /// How a payload is served, for tests of the side that fetches it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,6 +48,8 @@ struct Shared {
     secret: Vec<u8>,
     clock: Clock,
     kept: Mutex<Kept>,
+    /// Until then every request is answered with 503.
+    down_until: Mutex<Timestamp>,
 }
 
 #[derive(Default)]
@@ -60,6 +68,8 @@ pub(crate) enum Fetched {
     Forbidden,
     /// Right signature, but the payload is gone.
     Gone,
+    /// The storage fails, whatever was asked for.
+    Unavailable,
 }
 
 impl std::fmt::Debug for Payloads {
@@ -76,13 +86,14 @@ impl Payloads {
     /// `secret`. The clock decides what has expired.
     pub fn new(base_url: &str, secret: &[u8], clock: Clock) -> Self {
         let base_url = base_url.trim_end_matches('/').to_owned();
-        let kept = Mutex::default();
+        let (kept, down_until) = (Mutex::default(), Mutex::new(Timestamp::MIN));
         Self {
             shared: Arc::new(Shared {
                 base_url,
                 secret: secret.to_vec(),
                 clock,
                 kept,
+                down_until,
             }),
         }
     }
@@ -125,8 +136,45 @@ impl Payloads {
         )
     }
 
+    /// Puts the body of a webhook up for fetching and returns the ping that offers it, with the headers of
+    /// the webhook. A webhook without a trace id, or that is no data, stays as it is.
+    #[must_use]
+    pub fn offer(&self, webhook: Webhook, now: Timestamp) -> Webhook {
+        let is_data = DataType::of_name(&webhook.event_type).is_some();
+        let Some(id) = webhook.trace_id.clone().filter(|_| is_data) else {
+            return webhook;
+        };
+        let url = self.put(&id, webhook.body, now, EXPIRES_IN);
+        let ping = json!({
+            "type": PING,
+            "status": "success",
+            "url": url,
+            "expires_in": EXPIRES_IN,
+            "payload_reference": id,
+            "user_id": webhook.terra_user_id,
+        });
+        Webhook {
+            body: ping.to_string().into(),
+            event_type: PING.to_owned(),
+            ..webhook
+        }
+    }
+
+    /// Answers every request with 503 until this time.
+    pub fn fail_until(&self, time: Timestamp) {
+        *self.down_until() = time;
+    }
+
+    fn down_until(&self) -> MutexGuard<'_, Timestamp> {
+        let until = self.shared.down_until.lock();
+        until.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Checks a request by its path and query.
     pub(crate) fn fetch(&self, id: &str, query: &str) -> Fetched {
+        if (self.shared.clock)() < *self.down_until() {
+            return Fetched::Unavailable;
+        }
         let parameter = |name: &str| {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|pair| pair.0 == name).map_or("", |pair| pair.1)

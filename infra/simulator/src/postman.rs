@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::{Deliverer, Outcome, Truth, Webhook, api::TerraApi};
+use crate::{Deliverer, Outcome, Payloads, Truth, Webhook, api::TerraApi};
 
 /// A destination that fails for so long is switched off (FACTS section 7).
 const SWITCHED_OFF_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -59,6 +59,8 @@ struct State {
     count: u64,
     failing_since: Option<Timestamp>,
     switched_off: bool,
+    /// Where payloads wait if data are offered by pings.
+    payloads: Option<Payloads>,
 }
 
 impl Postman {
@@ -74,6 +76,7 @@ impl Postman {
                 count: 0,
                 failing_since: None,
                 switched_off: false,
+                payloads: None,
             }),
         }
     }
@@ -89,6 +92,12 @@ impl Postman {
         if let Some(api) = &self.api {
             let promised = api.take_due().into_iter();
             due.extend(promised.map(|emission| (emission.at, emission.webhook, 1)));
+        }
+        // A repetition offers the same URL, which may be over by then.
+        if let Some(payloads) = &state.payloads {
+            for (_, webhook, _) in &mut due {
+                *webhook = payloads.offer(webhook.clone(), now);
+            }
         }
         while let Some(first) = state
             .again
@@ -134,6 +143,11 @@ impl Postman {
             }
         }
         posted
+    }
+
+    /// Offers data by pings from now on: the destination was switched from push to ping.
+    pub async fn offer_by(&self, payloads: Payloads) {
+        self.state.lock().await.payloads = Some(payloads);
     }
 
     /// Delivers by another deliverer from now on: the destination has another address.

@@ -35,6 +35,7 @@ async fn payload(
         Fetched::Payload(body, oddity) => serve(body, oddity).await,
         Fetched::Expired => (StatusCode::BAD_REQUEST, "Request has expired").into_response(),
         Fetched::Forbidden => (StatusCode::FORBIDDEN, "SignatureDoesNotMatch").into_response(),
+        Fetched::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "SlowDown").into_response(),
         Fetched::Gone => (StatusCode::NOT_FOUND, "NoSuchKey").into_response(),
     }
 }

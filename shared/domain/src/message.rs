@@ -2,7 +2,7 @@
 
 use models::{
     headers::TerraHeaders,
-    ids::{TerraUserId, WebhookId},
+    ids::{ReferenceId, TerraUserId, WebhookId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,12 @@ pub enum Body {
     Plain(String),
 }
 
+/// Most jobs that may follow one another in a chain, each queueing the next one of its kind.
+///
+/// Lambda stops a function that feeds its own queue after 16 invocations in one chain, unless it is told not
+/// to. This is the bound in its place: two million users of a list, or connections of a shard.
+pub const MAX_STEPS: u32 = 10_000;
+
 /// A job of history-fetch: what schedules send it, the router, operators, and itself.
 ///
 /// Each may come twice and late: what is to be done is read from the table, not from the message.
@@ -69,6 +75,9 @@ pub enum HistoryMessage {
         shard: u8,
         /// The connection to go on behind.
         after: Option<ConnectionId>,
+        /// Jobs before this one in its chain.
+        #[serde(default)]
+        step: u32,
     },
     /// Look for days that are missing, at all connections.
     FindGaps,
@@ -81,6 +90,9 @@ pub enum HistoryMessage {
         /// Whether to look all the way back.
         #[serde(default)]
         whole: bool,
+        /// Jobs before this one in its chain.
+        #[serde(default)]
+        step: u32,
     },
     /// Somebody connected: fetch their past, once.
     Connected {
@@ -92,4 +104,37 @@ pub enum HistoryMessage {
         /// Terra's reference, without chunk number.
         reference: String,
     },
+    /// The payload of a ping could not be fetched: ask Terra for those days again.
+    PayloadLost(LostPayload),
+}
+
+impl HistoryMessage {
+    /// Returns how many jobs stand before this one in a chain of its kind.
+    pub fn step(&self) -> u32 {
+        match self {
+            Self::ReconcilePage { page, .. } => *page,
+            Self::EndMissing { step, .. } | Self::FindGapsOf { step, .. } => *step,
+            Self::Work
+            | Self::Reconcile
+            | Self::FindGaps
+            | Self::Connected { .. }
+            | Self::RequestAdvanced { .. }
+            | Self::PayloadLost(_) => 0,
+        }
+    }
+}
+
+/// A payload that a ping offered and that cannot be had any more.
+///
+/// A ping tells neither the type nor the days of its payload (FACTS section 7, "Ping mode").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostPayload {
+    /// Terra user that the payload is about, where the ping names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terra_user_id: Option<TerraUserId>,
+    /// Person that the payload is about, where the ping names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_id: Option<ReferenceId>,
+    /// When Terra offered the payload. Unit: Unix milliseconds.
+    pub offered_at_ms: i64,
 }

@@ -21,6 +21,7 @@ use crate::{
     connection::{Connection, Member, Status},
     history::backfill::DONE_EVENT,
     key::{NaturalKey, Unkeyed},
+    message::LostPayload,
     request::Request,
     summary::{Found, summarise},
     version::{Register, Version},
@@ -39,6 +40,8 @@ pub struct Plan {
     pub request: Option<PlannedRequest>,
     /// Who has just connected: their past is to be fetched.
     pub connected: Option<TerraUserId>,
+    /// Payload that could not be fetched: its days are to be asked for again.
+    pub lost: Option<LostPayload>,
     /// What could not be used, and why.
     pub parked: Vec<Parked>,
 }
@@ -162,6 +165,16 @@ pub enum ParkReason {
     NestedPing,
 }
 
+impl ParkReason {
+    /// Returns whether a ping's payload could not be had for this reason.
+    pub fn is_lost_payload(self) -> bool {
+        matches!(
+            self,
+            Self::NoUrl | Self::HostNotAllowed | Self::PayloadExpired | Self::PayloadTooLarge
+        )
+    }
+}
+
 impl From<&EventError> for ParkReason {
     fn from(error: &EventError) -> Self {
         match error {
@@ -195,6 +208,19 @@ impl Plan {
             }],
             ..Self::default()
         }
+    }
+}
+
+/// Decides what a ping changes whose payload cannot be had.
+pub fn lost_payload(event: &Event<'_>, reason: ParkReason, offered_at_ms: i64) -> Plan {
+    let user = event.user.as_ref();
+    Plan {
+        lost: Some(LostPayload {
+            terra_user_id: user.and_then(|user| user.user_id.clone()),
+            reference_id: user.and_then(|user| user.reference_id.clone()),
+            offered_at_ms,
+        }),
+        ..Plan::parked(reason)
     }
 }
 

@@ -210,7 +210,8 @@ pub struct Event<'a> {
     pub event_type: EventType,
     /// `status` in Terra's word: success, warning, processing, error, `not_available`, or others.
     pub status: Option<String>,
-    /// Whose. Absent on healthchecks, pings, cancelled authentications and lab reports.
+    /// Terra user that the event is about. A ping may name one by its ids alone. Absent on healthchecks,
+    /// cancelled authentications and lab reports.
     pub user: Option<TerraUser>,
     /// The replaced side of `user_reauth`; nullable.
     pub old_user: Option<TerraUser>,
@@ -297,6 +298,25 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Longest body that is looked at by [`may_be_ping`]. A presigned URL has one to two kilobytes.
+const MAX_PING_BYTES: usize = 16 * 1024;
+
+/// Returns whether a body looks like a ping, without parsing it.
+///
+/// A guess that only chooses the queue: a body that was guessed wrong is handled all the same, sooner or
+/// later than it might be.
+///
+/// ```
+/// use models::event::may_be_ping;
+///
+/// assert!(may_be_ping(br#"{"type":"s3_payload","url":"https://..."}"#));
+/// assert!(!may_be_ping(br#"{"type":"daily","data":[]}"#));
+/// ```
+pub fn may_be_ping(body: &[u8]) -> bool {
+    let names = |name: &[u8]| body.windows(name.len()).any(|part| part == name);
+    body.len() <= MAX_PING_BYTES && (names(b"\"s3_payload\"") || names(b"\"s3_upload\""))
+}
+
 fn not_json(error: &serde_json::Error) -> EventError {
     EventError::NotJson {
         line: error.line(),
@@ -315,6 +335,8 @@ struct Fields<'a> {
     event_type: Option<&'a RawValue>,
     status: Option<&'a RawValue>,
     user: Option<&'a RawValue>,
+    user_id: Option<&'a RawValue>,
+    reference_id: Option<&'a RawValue>,
     old_user: Option<&'a RawValue>,
     new_user: Option<&'a RawValue>,
     old_user_id: Option<&'a RawValue>,
@@ -412,6 +434,8 @@ impl<'de, D: Deserialize<'de>> Deserialize<'de> for Envelope<'de, D> {
                         "type" => &mut fields.event_type,
                         "status" => &mut fields.status,
                         "user" => &mut fields.user,
+                        "user_id" => &mut fields.user_id,
+                        "reference_id" => &mut fields.reference_id,
                         "old_user" => &mut fields.old_user,
                         "new_user" => &mut fields.new_user,
                         "old_user_id" => &mut fields.old_user_id,
@@ -508,12 +532,20 @@ impl<'a> Split<'a> {
                 }
             })
             .collect();
+        let subject = match event_type {
+            EventType::S3Payload => {
+                user(fields.user, None).or_else(|| named(fields.user_id, fields.reference_id))
+            }
+            _ => user(fields.user, None),
+        };
+        let old_user = user(fields.old_user, fields.old_user_id);
+        let new_user = user(fields.new_user, fields.new_user_id);
         Ok(Event {
             event_type,
             status: text(fields.status),
-            user: user(fields.user, None),
-            old_user: user(fields.old_user, fields.old_user_id),
-            new_user: user(fields.new_user, fields.new_user_id),
+            user: subject,
+            old_user,
+            new_user,
             reference: text(fields.reference).filter(|reference| !reference.is_empty()),
             expected_payloads: number(fields.expected_payloads),
             scopes_added: text(fields.scopes_added).map(|scopes| Scopes::parse(&scopes)),
@@ -525,6 +557,16 @@ impl<'a> Split<'a> {
             unreadable_data,
         })
     }
+}
+
+/// The user of a ping, which names one by ids beside its URL.
+fn named(user_id: Option<&RawValue>, reference_id: Option<&RawValue>) -> Option<TerraUser> {
+    let user = TerraUser {
+        user_id: text(user_id).as_deref().and_then(TerraUserId::new),
+        reference_id: text(reference_id).as_deref().and_then(ReferenceId::new),
+        ..TerraUser::default()
+    };
+    (user != TerraUser::default()).then_some(user)
 }
 
 fn text(raw: Option<&RawValue>) -> Option<String> {
@@ -558,6 +600,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_ping_names_its_user_by_ids_alone() {
+        let ping = br#"{"type":"s3_upload","url":"u","user_id":"one","reference_id":"me"}"#;
+        let user = Event::parse(ping).unwrap().user.unwrap();
+        assert_eq!(user.user_id, TerraUserId::new("one"));
+        assert_eq!(user.reference_id, ReferenceId::new("me"));
+        let nobody = br#"{"type":"s3_payload","url":"u","user_id":"","reference_id":null}"#;
+        assert_eq!(Event::parse(nobody).unwrap().user, None);
+        // Only a ping does: elsewhere the ids may be somebody else's.
+        let data = br#"{"type":"daily","user_id":"one","data":[]}"#;
+        assert_eq!(Event::parse(data).unwrap().user, None);
+    }
+
+    #[test]
+    fn a_large_body_is_no_ping_whatever_it_says() {
+        let mut body = br#"{"type":"s3_payload","pad":""#.to_vec();
+        assert!(may_be_ping(&body));
+        body.resize(MAX_PING_BYTES + 1, b'x');
+        assert!(!may_be_ping(&body));
+    }
 
     #[test]
     fn records_are_the_exact_slices() {

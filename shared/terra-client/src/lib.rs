@@ -7,5 +7,5 @@ mod tls;
 
 pub use payload::{
     CannotSetUp, FetchError, HostPattern, InvalidHostPattern, PayloadFetcher,
-    Settings as PayloadSettings,
+    Retries as PayloadRetries, Settings as PayloadSettings,
 };

@@ -1,6 +1,7 @@
 //! A Terrarium and a stand-in Terra on one simulated clock: people with a past, webhooks, Terra's
 //! API, and everything that goes wrong with them.
 
+mod pings;
 mod stories;
 mod truth;
 mod year;
@@ -30,7 +31,8 @@ use history_fetch::{FetchSettings, FetchVia};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use models::{data::DataType, ids::TerraUserId};
 use simulator::{
-    DataType as Kind, Deliverer, DeliverySettings, Posted, Postman, Provider, Truth, TruthSettings,
+    DataType as Kind, Deliverer, DeliverySettings, Payloads, Posted, Postman, Provider, Truth,
+    TruthSettings,
     api::{ApiSettings, Faults, TerraApi},
 };
 use store::table::{
@@ -89,6 +91,8 @@ pub(crate) struct Wish {
     pub(crate) max_days: Option<u32>,
     /// Whether a whole day is answered for the UTC day on which it begins.
     pub(crate) utc_days: bool,
+    /// Whether data are offered by pings instead of posted.
+    pub(crate) pings: bool,
 }
 
 impl Wish {
@@ -100,6 +104,7 @@ impl Wish {
             trust_empty_after: Duration::ZERO,
             max_days: None,
             utc_days: false,
+            pings: false,
         }
     }
 }
@@ -109,6 +114,8 @@ pub(crate) struct Past {
     pub(crate) truth: Truth,
     pub(crate) api: TerraApi,
     pub(crate) postman: Postman,
+    /// Where the payloads of pings wait.
+    pub(crate) payloads: Payloads,
     system: Option<System>,
     folder: TempDir,
     history: HistoryOptions,
@@ -132,7 +139,11 @@ impl Past {
             ..ApiSettings::new(&url, DEV_ID, API_KEY)
         };
         let api = TerraApi::new(truth.clone(), settings).unwrap();
-        tokio::spawn(axum::serve(listener, api.router()).into_future());
+        let payloads = Payloads::new(&url, b"s3", reading(&clock));
+        let router = api
+            .router()
+            .merge(simulator::server::router(payloads.clone()));
+        tokio::spawn(axum::serve(listener, router).into_future());
 
         let history = HistoryOptions {
             trust_empty_after: wish.trust_empty_after,
@@ -142,11 +153,15 @@ impl Past {
         let system = start(folder.path(), &history, reading(&clock)).await;
         let deliverer = deliverer(&system.webhook_url, &clock);
         let postman = Postman::new(truth.clone(), Some(api.clone()), deliverer, begin);
+        if wish.pings {
+            postman.offer_by(payloads.clone()).await;
+        }
         Self {
             clock,
             truth,
             api,
             postman,
+            payloads,
             system: Some(system),
             folder,
             history,

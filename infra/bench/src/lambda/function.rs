@@ -109,6 +109,10 @@ impl Function {
                 format!("{}/000000000000/events", aws.endpoint),
             )
             .env(
+                "PINGS_QUEUE_URL",
+                format!("{}/000000000000/pings", aws.endpoint),
+            )
+            .env(
                 "HISTORY_QUEUE_URL",
                 format!("{}/000000000000/history", aws.endpoint),
             )

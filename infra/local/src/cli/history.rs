@@ -218,7 +218,7 @@ Examples:
 Nothing is changed; one `healthcheck` per signing secret is posted to the webhook address.
 Settings that are read: TERRA_DEV_ID, TERRA_API_KEY, TERRA_API_URL, TERRARIUM_URL, SIGNING_SECRETS
 and, on AWS, TABLE_NAME, ARCHIVE_BUCKET, SIGNING_SECRETS_ARN, EVENTS_QUEUE_URL,
-BACKFILL_EVENTS_QUEUE_URL, HISTORY_QUEUE_URL.
+PINGS_QUEUE_URL, BACKFILL_EVENTS_QUEUE_URL, HISTORY_QUEUE_URL.
 Exit code 1 when something is wrong.")]
 pub struct DoctorArgs {
     /// The webhook address [default: the running local system]

@@ -23,7 +23,7 @@ use crate::{
     failure,
     history::HistoryOptions,
     output,
-    system::{EVENTS_DEAD_LETTERS, EVENTS_QUEUE, Options, System},
+    system::{EVENTS_DEAD_LETTERS, EVENTS_QUEUE, Options, PINGS_QUEUE, System},
     text,
     view::{
         self,
@@ -179,7 +179,7 @@ impl Dev {
         let queues = &self.system.queues;
         let depth = async |queue| queues.stats(queue).await.map_or(0, |stats| stats.total());
         Gauges {
-            queued: depth(EVENTS_QUEUE).await,
+            queued: depth(EVENTS_QUEUE).await + depth(PINGS_QUEUE).await,
             dead_letters: depth(EVENTS_DEAD_LETTERS).await,
             simulator: self.simulation.as_ref().map(Simulation::snapshot),
         }

@@ -54,6 +54,7 @@ pub(super) async fn run(place: &Place, as_json: bool) -> anyhow::Result<()> {
     access::with(place, async |access: &Access| {
         let jobs = Arc::new(Jobs::default());
         let app = App {
+            lacks_credentials: false,
             table: access.table.clone(),
             archive: access.archive.clone(),
             terra: history_fetch::terra_client(settings)

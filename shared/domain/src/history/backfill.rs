@@ -36,6 +36,13 @@ const STAGGER_MS: i64 = 30_000;
 /// A type that was refused for good is asked for again after this long. Unit: milliseconds.
 const REFUSED_MS: i64 = 14 * day::DAY_MS;
 
+/// Days before a lost payload was offered that may be in it: a watch that was in a drawer for two weeks
+/// brings all of them when it is worn again. Fewer would save no calls, since a request takes 28 days.
+const LOST_DAYS: i64 = 14;
+/// Payloads of one connection that get lost within this time are asked for together, when it is over.
+/// Unit: milliseconds.
+const LOST_TOGETHER_MS: i64 = 15 * 60_000;
+
 /// `type` of the event that says that a backfill is done.
 pub const DONE_EVENT: &str = "terrarium_backfill_done";
 
@@ -123,6 +130,43 @@ impl Plan {
             connection: connection.clone(),
             kind: Kind::Gaps,
             planned_at_ms: now_ms,
+            max_request_days: cut::MAX_REQUEST_DAYS,
+            days,
+        })
+    }
+
+    /// Days that may have been in a payload that nobody could fetch, of every type that can be asked for,
+    /// because a ping tells neither.
+    ///
+    /// Payloads that get lost together give the same plan. It is due when no more can join it, so that
+    /// Terra is asked after the last of them was lost. Returns `None` where nothing can be asked for.
+    pub fn lost(
+        connection: &ConnectionId,
+        history: &ProviderHistory,
+        supported: &BTreeSet<DataType>,
+        (offered_at_ms, connected_at_ms): (i64, i64),
+        now_ms: i64,
+    ) -> Option<Self> {
+        let newest = day::latest_on_earth(offered_at_ms);
+        let oldest = day::plus(day::earliest_on_earth(offered_at_ms), -LOST_DAYS);
+        let from = oldest.max(history.first_day(connected_at_ms));
+        let run = Span::new(from, day::next(newest)).ok()?;
+        let windows = cut::windows_of_gap(run, newest, cut::MAX_REQUEST_DAYS);
+        let askable = supported
+            .iter()
+            .filter(|&&data_type| history.can_be_asked(data_type));
+        let days: BTreeMap<_, _> = askable
+            .map(|&data_type| (data_type, windows.clone()))
+            .collect();
+        let due_ms = now_ms
+            .saturating_sub(now_ms.rem_euclid(LOST_TOGETHER_MS))
+            .saturating_add(LOST_TOGETHER_MS);
+        let name = format!("payloads of {from} to {newest} lost before {due_ms}");
+        (!days.is_empty()).then(|| Self {
+            id: BackfillId::of(connection, &name),
+            connection: connection.clone(),
+            kind: Kind::Gaps,
+            planned_at_ms: due_ms,
             max_request_days: cut::MAX_REQUEST_DAYS,
             days,
         })

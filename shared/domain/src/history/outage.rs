@@ -28,7 +28,37 @@ pub struct OutageLog {
     pub webhook_at_ms: Option<i64>,
 }
 
+/// Losses this close to each other are kept as one. Unit: milliseconds.
+const ONE_LOSS_MS: i64 = 24 * HOUR_MS;
+
 impl OutageLog {
+    /// Takes in that a webhook of an unknown connection got lost between these times. Every connection
+    /// may miss something of those days then.
+    ///
+    /// Unit: Unix milliseconds.
+    #[must_use]
+    pub fn lost(mut self, from_ms: i64, until_ms: i64) -> Self {
+        let until_ms = until_ms.max(from_ms.saturating_add(1));
+        let near = |known: &&mut Outage| {
+            from_ms <= known.until_ms.saturating_add(ONE_LOSS_MS)
+                && until_ms >= known.from_ms.saturating_sub(ONE_LOSS_MS)
+        };
+        match self.outages.iter_mut().find(near) {
+            Some(known) => {
+                known.from_ms = known.from_ms.min(from_ms);
+                known.until_ms = known.until_ms.max(until_ms);
+            }
+            None => self.remember(Outage { from_ms, until_ms }),
+        }
+        self
+    }
+
+    fn remember(&mut self, outage: Outage) {
+        self.outages.push(outage);
+        let forgotten = self.outages.len().saturating_sub(REMEMBERED);
+        self.outages.drain(..forgotten);
+    }
+
     /// Takes in what was heard since the last look: the first webhook after the newest one known,
     /// and the newest of all. Looks are to be closer together than [`OUTAGE_MS`], so that no outage
     /// hides between those two. Times are Unix milliseconds.
@@ -37,9 +67,7 @@ impl OutageLog {
         if let (Some(from_ms), Some(until_ms)) = (self.webhook_at_ms, first_ms)
             && until_ms.saturating_sub(from_ms) >= OUTAGE_MS
         {
-            self.outages.push(Outage { from_ms, until_ms });
-            let forgotten = self.outages.len().saturating_sub(REMEMBERED);
-            self.outages.drain(..forgotten);
+            self.remember(Outage { from_ms, until_ms });
         }
         self.webhook_at_ms = self.webhook_at_ms.max(first_ms).max(newest_ms);
         self.looked_until_ms = self.looked_until_ms.max(Some(now_ms));
@@ -71,6 +99,17 @@ mod tests {
         // The next look begins behind it.
         let next = heard.heard(Some(82 * HOUR), Some(83 * HOUR), 84 * HOUR);
         assert_eq!(next.outages, [outage]);
+    }
+
+    #[test]
+    fn what_gets_lost_of_nobody_known_is_one_outage_a_day() {
+        let log = OutageLog::default()
+            .lost(HOUR, 2 * HOUR)
+            .lost(2 * HOUR, 3 * HOUR)
+            .lost(90 * HOUR, 90 * HOUR);
+        let outage = |from_ms, until_ms| Outage { from_ms, until_ms };
+        let expected = [outage(HOUR, 3 * HOUR), outage(90 * HOUR, 90 * HOUR + 1)];
+        assert_eq!(log.outages, expected);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod tests;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use domain::Retry;
 use http::{StatusCode, header::LOCATION};
 use reqwest::{Client, Response, Url, redirect};
 
@@ -27,8 +28,10 @@ use crate::tls;
 
 /// Terra's chunks are up to 10 MB, single payloads tens of megabytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-const TIMEOUT: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A host that sends nothing for so long is asked anew.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// S3 redirects to a bucket's region while the bucket is new.
 const MAX_REDIRECTS: usize = 3;
 /// What is set aside for a payload before its bytes arrive, whatever its length is said to be.
@@ -41,23 +44,47 @@ pub struct Settings {
     pub allowed_hosts: Vec<HostPattern>,
     /// The largest payload.
     pub max_bytes: usize,
-    /// The longest that one fetch may take, from the name lookup to the last byte.
+    /// The longest that one payload may take with all its tries, from the first name lookup to the last
+    /// byte.
     pub timeout: Duration,
+    /// How often a host that fails is asked again.
+    pub retries: Retries,
     /// Whether this machine itself may be asked too, on any port and without TLS: for the local
     /// system, where the simulator offers the payloads.
     pub allow_http_loopback: bool,
 }
 
+/// Quick tries of one fetch. A URL lasts minutes, and most failures of a storage pass within seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// Tries in all; 0 means the same as 1.
+    pub tries: u32,
+    /// Wait before the second try, doubled for each further one.
+    pub first_wait: Duration,
+}
+
+impl Default for Retries {
+    /// Four tries after 0, 0.5, 1.5 and 3.5 s.
+    fn default() -> Self {
+        Self {
+            tries: 4,
+            first_wait: Duration::from_millis(500),
+        }
+    }
+}
+
 impl Default for Settings {
-    /// `*.amazonaws.com` and `storage.googleapis.com`, 64 MiB, 30 s, TLS only.
+    /// The buckets of S3 and Google, 64 MiB, 20 s, TLS only.
     fn default() -> Self {
         Self {
             allowed_hosts: vec![
-                HostPattern::below("amazonaws.com"),
+                HostPattern::s3(),
                 HostPattern::exactly("storage.googleapis.com"),
+                HostPattern::below("storage.googleapis.com"),
             ],
             max_bytes: MAX_BYTES,
             timeout: TIMEOUT,
+            retries: Retries::default(),
             allow_http_loopback: false,
         }
     }
@@ -85,6 +112,7 @@ impl PayloadFetcher {
             .referer(false)
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .build()
             .map_err(|source| CannotSetUp {
                 source: source.without_url(),
@@ -92,22 +120,38 @@ impl PayloadFetcher {
         Ok(Self { client, settings })
     }
 
-    /// The payload at `url`.
+    /// Fetches the payload at `url`, with a few quick tries, `within` this time and that of the settings.
     ///
     /// # Errors
     ///
     /// [`FetchError::NotAllowed`] before anything is sent, or when a redirect leads elsewhere;
     /// [`FetchError::Refused`] once the URL has expired; [`FetchError::TooLarge`];
-    /// [`FetchError::Unavailable`].
-    pub async fn fetch(&self, url: &str) -> Result<Bytes, FetchError> {
+    /// [`FetchError::Unavailable`] when the last try failed or the time is over.
+    pub async fn fetch(&self, url: &str, within: Duration) -> Result<Bytes, FetchError> {
         let url = Url::parse(url).map_err(|_| FetchError::not_allowed(None, "it is no URL"))?;
         let host = self.check(&url)?;
-        match tokio::time::timeout(self.settings.timeout, self.follow(url, host.clone())).await {
+        let within = within.min(self.settings.timeout);
+        match tokio::time::timeout(within, self.try_often(&url, &host)).await {
             Ok(fetched) => fetched,
             Err(elapsed) => Err(FetchError::Unavailable {
                 host,
                 source: elapsed.into(),
             }),
+        }
+    }
+
+    async fn try_often(&self, url: &Url, host: &str) -> Result<Bytes, FetchError> {
+        let Retries { tries, first_wait } = self.settings.retries;
+        let (mut left, mut wait) = (tries.max(1), first_wait);
+        loop {
+            left -= 1;
+            match self.follow(url.clone(), host.to_owned()).await {
+                Err(error) if left > 0 && error.retry() == Retry::Later => {
+                    tokio::time::sleep(wait).await;
+                    wait = wait.saturating_mul(2);
+                }
+                fetched => return fetched,
+            }
         }
     }
 

@@ -1,10 +1,15 @@
-use std::{error::Error as _, fmt::Write as _, net::SocketAddr};
+use std::{
+    error::Error as _,
+    fmt::Write as _,
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use axum::{
     Router,
     body::Body,
     http::HeaderMap,
-    response::{IntoResponse, Redirect},
+    response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use futures::stream;
@@ -38,6 +43,16 @@ async fn stalled() -> Body {
     Body::from_stream(half.chain(stream::pending()))
 }
 
+/// Works at the third try.
+async fn third() -> Response {
+    static TRIES: AtomicU32 = AtomicU32::new(1);
+    if TRIES.fetch_add(1, Ordering::Relaxed) < 3 {
+        StatusCode::SERVICE_UNAVAILABLE.into_response()
+    } else {
+        "the payload".into_response()
+    }
+}
+
 /// Nothing may tell where the URL was found or who asks.
 async fn headers(headers: HeaderMap) -> String {
     headers
@@ -63,6 +78,7 @@ async fn serve() -> SocketAddr {
         .route("/broken", get(broken))
         .route("/slow", get(slow))
         .route("/stalled", get(stalled))
+        .route("/third", get(third))
         .route("/nowhere", get(|| async { StatusCode::FOUND }))
         .route("/loop", get(|| async { Redirect::temporary("/loop") }));
     for (path, target) in [
@@ -95,6 +111,10 @@ fn local() -> Settings {
     Settings {
         max_bytes: MAX_BYTES,
         allow_http_loopback: true,
+        retries: Retries {
+            tries: 3,
+            first_wait: Duration::from_millis(1),
+        },
         ..Settings::default()
     }
 }
@@ -102,7 +122,7 @@ fn local() -> Settings {
 async fn fetch(settings: &Settings, url: &str) -> Result<Bytes, FetchError> {
     let fetched = PayloadFetcher::new(settings.clone())
         .unwrap()
-        .fetch(url)
+        .fetch(url, Duration::MAX)
         .await;
     if let Err(error) = &fetched {
         let mut shown = format!("{error} {error:?}");
@@ -176,6 +196,38 @@ async fn what_cannot_be_had_says_whether_it_ever_can() {
 }
 
 #[tokio::test]
+async fn a_host_that_fails_is_asked_again_at_once_a_few_times() {
+    let address = serve().await;
+    let third = format!("http://{address}/third?{SECRET}");
+    let twice = Settings {
+        retries: Retries {
+            tries: 2,
+            ..local().retries
+        },
+        ..local()
+    };
+    let error = fetch(&twice, &third).await.unwrap_err();
+    assert_eq!(error.retry(), Retry::Later);
+    assert_eq!(fetch(&local(), &third).await.unwrap(), "the payload");
+}
+
+#[tokio::test]
+async fn tries_end_with_the_time_that_is_left() {
+    let address = serve().await;
+    let settings = Settings {
+        retries: Retries {
+            tries: 3,
+            first_wait: Duration::from_mins(1),
+        },
+        ..local()
+    };
+    let fetcher = PayloadFetcher::new(settings).unwrap();
+    let url = format!("http://{address}/503?{SECRET}");
+    let answer = fetcher.fetch(&url, Duration::from_millis(100)).await;
+    assert!(matches!(answer, Err(FetchError::Unavailable { .. })));
+}
+
+#[tokio::test]
 async fn a_host_that_does_not_answer_in_time_is_left() {
     let address = serve().await;
     let settings = Settings {
@@ -231,6 +283,10 @@ async fn only_known_hosts_are_asked_and_only_over_tls() {
             "https://evil.example#.s3.amazonaws.com/",
             "its host is not on the list",
         ),
+        (
+            "https://somebody-12345.eu-west-2.elb.amazonaws.com/",
+            "its host is not on the list",
+        ),
         ("https://localhost/", "its host is not on the list"),
         ("https://127.0.0.1/", "its host is an address"),
         ("https://2130706433/", "its host is an address"),
@@ -273,7 +329,9 @@ fn presigned_urls_of_both_clouds_pass() {
     for url in [
         "https://bucket.s3.eu-west-2.amazonaws.com/key?X-Amz-Signature=c0ffee",
         "https://BUCKET.S3.amazonaws.com:443/key",
+        "https://s3.eu-west-2.amazonaws.com/bucket/key?X-Amz-Signature=c0ffee",
         "https://storage.googleapis.com/bucket/key?X-Goog-Signature=c0ffee",
+        "https://bucket.storage.googleapis.com/key?X-Goog-Signature=c0ffee",
     ] {
         assert!(fetcher.check(&Url::parse(url).unwrap()).is_ok(), "{url}");
     }

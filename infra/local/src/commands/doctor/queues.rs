@@ -17,21 +17,23 @@ use crate::{
     failure,
     system::{
         BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS, EVENTS_QUEUE, HISTORY_DEAD_LETTERS,
-        HISTORY_QUEUE,
+        HISTORY_QUEUE, PINGS_QUEUE,
     },
     text,
 };
 
 const CHECK: &str = "queues";
 /// The queues that can be named, and the variables that do.
-const VARIABLES: [&str; 3] = [
+const VARIABLES: [&str; 4] = [
     "EVENTS_QUEUE_URL",
+    "PINGS_QUEUE_URL",
     "BACKFILL_EVENTS_QUEUE_URL",
     "HISTORY_QUEUE_URL",
 ];
 /// The local queues, and where their messages go that fail.
-const LOCAL: [(&str, &str); 3] = [
+const LOCAL: [(&str, &str); 4] = [
     (EVENTS_QUEUE, EVENTS_DEAD_LETTERS),
+    (PINGS_QUEUE, EVENTS_DEAD_LETTERS),
     (BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS),
     (HISTORY_QUEUE, HISTORY_DEAD_LETTERS),
 ];
@@ -102,8 +104,8 @@ async fn of_folder(folder: &Path) -> anyhow::Result<Vec<Finding>> {
             queues.queue(name, settings.clone()).await?;
         }
         let (waiting, dead) = (queues.stats(name).await?, queues.stats(dead_letters).await?);
-        // The two lanes of events share what was put aside.
-        let dead = if name == BACKFILL_EVENTS_QUEUE {
+        // The lanes of events share what was put aside.
+        let dead = if [PINGS_QUEUE, BACKFILL_EVENTS_QUEUE].contains(&name) {
             0
         } else {
             dead.total()

@@ -293,3 +293,50 @@ proptest! {
         prop_assert_eq!(sending.announced().announcing(NOW + 99, NOW + 90), None);
     }
 }
+
+#[test]
+fn payloads_that_get_lost_together_are_asked_for_once_and_after_the_last() {
+    let types = BTreeSet::from([DataType::Daily, DataType::Sleep, DataType::Hormone]);
+    let plan_of = |offered_at_ms, now_ms| {
+        let times = (offered_at_ms, NOW - 400 * day::DAY_MS);
+        Plan::lost(&connection(), history("GARMIN"), &types, times, now_ms).unwrap()
+    };
+    let begin = NOW - NOW.rem_euclid(LOST_TOGETHER_MS);
+    let (first, second) = (
+        plan_of(NOW, begin),
+        plan_of(NOW + 1, begin + LOST_TOGETHER_MS - 1),
+    );
+    assert_eq!(first, second);
+    let due = first
+        .windows()
+        .iter()
+        .map(|window| window.due_ms().unwrap())
+        .min();
+    assert_eq!(due, Some(begin + LOST_TOGETHER_MS));
+    // The next one is another backfill: the first may have been asked by then.
+    assert_ne!(first.id, plan_of(NOW, begin + LOST_TOGETHER_MS).id);
+    // Nobody can ask for days of hormones.
+    assert!(first.days.keys().eq([&DataType::Daily, &DataType::Sleep]));
+    let days: BTreeSet<_> = first
+        .days_of(DataType::Daily)
+        .iter()
+        .flat_map(|span| span.days())
+        .collect();
+    let newest = day::latest_on_earth(NOW);
+    assert!(days.contains(&newest) && days.contains(&day::plus(newest, -LOST_DAYS)));
+}
+
+#[test]
+fn what_lies_before_the_reach_is_not_asked_for_again() {
+    let types = BTreeSet::from([DataType::Daily]);
+    // COROS reaches back to the day before somebody connected.
+    let plan = Plan::lost(&connection(), history("COROS"), &types, (NOW, NOW), NOW).unwrap();
+    let days: usize = plan
+        .days_of(DataType::Daily)
+        .iter()
+        .map(|span| span.length_days() as usize)
+        .sum();
+    assert!(days <= 5, "{days}");
+    let apple = Plan::lost(&connection(), history("APPLE"), &types, (NOW, NOW), NOW);
+    assert!(apple.is_none());
+}
