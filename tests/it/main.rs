@@ -16,6 +16,7 @@ mod architecture;
 mod bad_input;
 mod child;
 mod convergence;
+mod deadlines;
 mod fold;
 mod kill;
 mod past;

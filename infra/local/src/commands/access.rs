@@ -204,7 +204,7 @@ impl Access {
             .map_err(|error| failure::input(error.to_string()))?;
         let signing_secrets = secrets::load_of_aws(&config).await?;
         Ok(Self {
-            archive: Archive::s3(&bucket, &config)?,
+            archive: Archive::s3_for_a_person(&bucket, &config)?,
             place: format!("table {table_name} and bucket {bucket} on AWS"),
             table: Table::new(aws_sdk_dynamodb::Client::new(&config), table_name),
             signing_secrets: usable(&signing_secrets),

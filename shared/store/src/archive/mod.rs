@@ -73,11 +73,11 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, ops::Range, path::Path as Folder, sync::Arc};
+use std::{fs, ops::Range, path::Path as Folder, sync::Arc, time::Duration};
 
 use aws_types::SdkConfig;
 use bytes::Bytes;
-use domain::locator::Locator;
+use domain::{Retry, locator::Locator};
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
@@ -104,6 +104,15 @@ pub const MAX_HEADER_BYTES: usize = 1024 * 1024;
 
 /// What is read at once when headers are looked for: a header, and often the next ones too.
 const HOP_BYTES: usize = 16 * 1024;
+
+/// What [`Archive::write_segment`] does, in its errors.
+const WRITE: &str = "write";
+
+/// How often a segment is put, each time with the client's own retries.
+const WRITE_TRIES: usize = 3;
+
+/// The longest that all tries to put a segment may take.
+const WRITE_WITHIN: Duration = Duration::from_secs(15);
 
 /// How often an erasure begins again because the segment changed under it.
 const ERASE_ATTEMPTS: usize = 5;
@@ -193,13 +202,31 @@ impl Archive {
         })
     }
 
-    /// The archive in an S3 bucket, with the region, endpoint and credentials of `config`.
+    /// The archive in an S3 bucket, with the region, endpoint and credentials of `config`, for a function:
+    /// a request that takes longer than a few seconds is given up.
     ///
     /// # Errors
     ///
     /// [`ArchiveError::Open`] if the settings are unusable. The bucket is not asked.
     pub fn s3(bucket: &str, config: &SdkConfig) -> Result<Self, ArchiveError> {
-        let store = s3::connect(bucket, config).map_err(|source| ArchiveError::Open {
+        Self::bucket(bucket, config, s3::FUNCTION)
+    }
+
+    /// The same for a person's commands, whose line may be slow.
+    ///
+    /// # Errors
+    ///
+    /// As [`s3`](Self::s3).
+    pub fn s3_for_a_person(bucket: &str, config: &SdkConfig) -> Result<Self, ArchiveError> {
+        Self::bucket(bucket, config, s3::PERSON)
+    }
+
+    fn bucket(
+        bucket: &str,
+        config: &SdkConfig,
+        patience: s3::Patience,
+    ) -> Result<Self, ArchiveError> {
+        let store = s3::connect(bucket, config, patience).map_err(|source| ArchiveError::Open {
             place: bucket.to_owned(),
             source: source.into(),
         })?;
@@ -225,36 +252,52 @@ impl Archive {
 
     /// Writes a segment that [`SegmentBuilder::finish`] gave; it is durable when this returns.
     ///
-    /// The same bytes may be written again under the same key.
+    /// The same bytes may be written again under the same key. A put whose answer got lost is repeated
+    /// here: it is conditional, so that the client of the store does not dare to.
     ///
     /// # Errors
     ///
     /// [`ArchiveError::Conflict`] if the key is taken by another segment;
-    /// [`ArchiveError::Unavailable`].
+    /// [`ArchiveError::Unavailable`], also when all tries together take too long.
     pub async fn write_segment(
         &self,
         key: SegmentKey,
         bytes: Bytes,
     ) -> Result<SegmentKey, ArchiveError> {
-        const OPERATION: &str = "write";
-        let path = key.path();
-        let payload = PutPayload::from_bytes(bytes.clone());
-        let error = match self
-            .store
-            .put_opts(&path, payload, PutMode::Create.into())
-            .await
-        {
-            Ok(_) => return Ok(key),
-            Err(error) => ArchiveError::of_write(OPERATION, key.as_str(), error),
-        };
-        // Taken: by ourselves, if an earlier answer was lost.
-        if matches!(error, ArchiveError::Conflict { .. })
-            && let Ok((present, _)) = self.read_whole(OPERATION, key.as_str(), &path).await
-            && present == bytes
-        {
-            return Ok(key);
+        match tokio::time::timeout(WRITE_WITHIN, self.try_to_write(&key, &bytes)).await {
+            Ok(written) => written.map(|()| key),
+            Err(elapsed) => Err(ArchiveError::Unavailable {
+                operation: WRITE,
+                key: key.to_string(),
+                source: elapsed.into(),
+            }),
         }
-        Err(error)
+    }
+
+    async fn try_to_write(&self, key: &SegmentKey, bytes: &Bytes) -> Result<(), ArchiveError> {
+        let path = key.path();
+        let mut tries = 0;
+        loop {
+            let payload = PutPayload::from_bytes(bytes.clone());
+            let put = self.store.put_opts(&path, payload, PutMode::Create.into());
+            let Err(error) = put.await else {
+                return Ok(());
+            };
+            let error = ArchiveError::of_write(WRITE, key.as_str(), error);
+            tries += 1;
+            if matches!(error, ArchiveError::Conflict { .. }) {
+                // The key is taken: by ourselves, if an earlier answer was lost.
+                match self.read_whole(WRITE, key.as_str(), &path).await {
+                    Ok((present, _)) if present == *bytes => return Ok(()),
+                    Ok(_) => return Err(error),
+                    // Two puts met, and neither is there; or the store cannot say.
+                    Err(_) => {}
+                }
+            }
+            if tries >= WRITE_TRIES || error.retry() == Retry::Never {
+                return Err(error);
+            }
+        }
     }
 
     /// What the frames at `locator` decompress to: one record, exactly as sent.

@@ -11,13 +11,39 @@ use object_store::{
 };
 use rustls::crypto::{CryptoProvider, ring};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Short: behind us is a queue that brings the work back.
-const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_RETRIES: usize = 3;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_RETRIES: usize = 2;
 
-pub(super) fn connect(bucket: &str, config: &SdkConfig) -> Result<AmazonS3, object_store::Error> {
+/// How long a bucket is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// The longest that one request may take, to the last byte.
+    request: Duration,
+    /// No request is repeated later than this.
+    retry: Duration,
+}
+
+/// Of a function, whose invocation ends soon and whose queue brings the work back. A call takes
+/// `RETRY_TIMEOUT` and `REQUEST_TIMEOUT` together at most. Within the latter a function on AWS moves
+/// hundreds of megabytes.
+pub(super) const FUNCTION: Patience = Patience {
+    request: REQUEST_TIMEOUT,
+    retry: RETRY_TIMEOUT,
+};
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(6);
+const RETRY_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Of a person at the end of a slow line.
+pub(super) const PERSON: Patience = Patience {
+    request: Duration::from_mins(5),
+    retry: Duration::from_secs(30),
+};
+
+pub(super) fn connect(
+    bucket: &str,
+    config: &SdkConfig,
+    patience: Patience,
+) -> Result<AmazonS3, object_store::Error> {
     if CryptoProvider::get_default().is_none() {
         // Fails only when somebody else was faster, which serves as well.
         drop(ring::default_provider().install_default());
@@ -35,12 +61,12 @@ pub(super) fn connect(bucket: &str, config: &SdkConfig) -> Result<AmazonS3, obje
         .with_retry(RetryConfig {
             backoff: BackoffConfig::default(),
             max_retries: MAX_RETRIES,
-            retry_timeout: RETRY_TIMEOUT,
+            retry_timeout: patience.retry,
         })
         .with_client_options(
             ClientOptions::new()
                 .with_connect_timeout(CONNECT_TIMEOUT)
-                .with_timeout(REQUEST_TIMEOUT)
+                .with_timeout(patience.request)
                 .with_allow_http(allow_http),
         );
     if let Some(region) = config.region() {

@@ -1,7 +1,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::Retry;
+use async_trait::async_trait;
 use futures::FutureExt;
+use object_store::{
+    CopyOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions,
+    PutOptions, PutResult,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -102,6 +106,7 @@ async fn put(archive: &Archive, key: &SegmentKey, bytes: Vec<u8>) {
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap()
         .block_on(future)
@@ -422,6 +427,115 @@ async fn a_frame_that_would_swell_beyond_the_limit_is_not_decompressed() {
     put(&archive, &key(1), silent).await;
     let error = archive.read_frames(&locator).await.unwrap_err();
     assert!(matches!(error, ArchiveError::Corrupt { .. }), "{error:?}");
+}
+
+/// A store that fails at the first puts.
+#[derive(Debug, Default)]
+struct Failing {
+    store: InMemory,
+    puts: AtomicUsize,
+    fails: usize,
+    /// Whether a put that fails was done all the same: its answer got lost.
+    after_all: bool,
+}
+
+impl std::fmt::Display for Failing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("failing")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Failing {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        let fails = self.puts.fetch_add(1, Ordering::Relaxed) < self.fails;
+        if !fails || self.after_all {
+            let put = self.store.put_opts(location, payload, options).await;
+            if !fails || put.is_err() {
+                return put;
+            }
+        }
+        Err(object_store::Error::Generic {
+            store: "failing",
+            source: "the connection broke".into(),
+        })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.store.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        self.store.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        self.store.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.store.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.store.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(
+        &self,
+        from: &Path,
+        to: &Path,
+        options: CopyOptions,
+    ) -> object_store::Result<()> {
+        self.store.copy_opts(from, to, options).await
+    }
+}
+
+#[tokio::test]
+async fn a_put_whose_answer_got_lost_is_repeated_and_compared() {
+    for after_all in [false, true] {
+        let failing = |fails| Archive {
+            store: Arc::new(Failing {
+                fails,
+                after_all,
+                ..Failing::default()
+            }),
+            overwrite: Overwrite::IfUnchanged,
+        };
+        let bytes = Bytes::from_static(b"a segment");
+        let archive = failing(1);
+        archive.write_segment(key(1), bytes.clone()).await.unwrap();
+        assert_eq!(whole(&archive, &key(1)).await, bytes);
+        // Somebody else's stays, and is never taken for ours.
+        let other = archive
+            .write_segment(key(1), Bytes::from_static(b"another"))
+            .await;
+        assert!(
+            matches!(other, Err(ArchiveError::Conflict { .. })),
+            "{other:?}"
+        );
+        assert_eq!(whole(&archive, &key(1)).await, bytes);
+
+        // It ends.
+        let written = failing(usize::MAX).write_segment(key(1), bytes).await;
+        assert_eq!(written.is_ok(), after_all);
+    }
 }
 
 #[tokio::test]

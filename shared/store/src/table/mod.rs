@@ -167,6 +167,10 @@ impl Table {
             let mut attempt = 0;
             let mut asked = chunk.iter().map(Key::attributes).collect::<Vec<_>>();
             while !asked.is_empty() {
+                if attempt >= UNPROCESSED_ATTEMPTS {
+                    let left = Unprocessed(asked.len());
+                    return Err(TableError::unavailable("read", "a batch")(left));
+                }
                 back_off(attempt).await;
                 attempt += 1;
                 let request = KeysAndAttributes::builder()
@@ -372,6 +376,15 @@ fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
 
 /// Waits before a repetition: nothing the first time, then a random while of up to 640 ms, so that
 /// those who met once do not meet again.
+/// How often keys are asked for that DynamoDB leaves out of its answers: a partition that is throttled for
+/// so long is left to the queue.
+const UNPROCESSED_ATTEMPTS: u32 = 8;
+
+/// DynamoDB left keys out of every answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} keys were never processed")]
+struct Unprocessed(usize);
+
 async fn back_off(attempt: u32) {
     if attempt > 0 {
         let longest = 10_u64 << attempt.min(6);
