@@ -132,6 +132,7 @@ def test_count(packages, emulator, processes, tmp_path, terra_api) -> None:
         {
             "ARCHIVE_BUCKET": "cost",
             "EVENTS_QUEUE_URL": lane,
+            "PINGS_QUEUE_URL": lane,
             "SIGNING_SECRETS": json.dumps({"terra": SECRET}),
         },
         emulator,

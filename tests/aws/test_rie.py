@@ -48,6 +48,7 @@ def table(emulator):
 def intake(packages, emulator, processes, tmp_path_factory, queue_url, bucket) -> Function:
     settings = {
         "EVENTS_QUEUE_URL": queue_url,
+        "PINGS_QUEUE_URL": queue_url,
         "ARCHIVE_BUCKET": bucket,
         "SIGNING_SECRETS": json.dumps({"old": "another", "terra": SECRET}),
     }

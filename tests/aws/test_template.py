@@ -15,6 +15,12 @@ FOURTEEN_DAYS_S = 14 * 24 * 3600
 # The least that the URL in a ping lasts (FACTS section 14, no. 17).
 PING_LASTS_S = 300
 
+# Lanes of pings: what fails there must come back while the URL lasts.
+PING_LANES = {"PingsQueue", "TerraDestinationQueue"}
+
+# A dashboard with more metrics costs $3 a month.
+FREE_METRICS = 50
+
 # Concurrent executions of all functions together.
 NEW_ACCOUNT_ENVIRONMENTS = 10
 # What the intake answers 100 webhooks a second with, at 20 ms each.
@@ -111,14 +117,16 @@ def test_every_queue_and_schedule_has_dead_letters_of_its_own(
     assert set(queues) == set(working) | set(dead_letters.values())
 
 
-def test_messages_are_received_five_times_and_kept_fourteen_days(
+def test_messages_are_tried_for_twenty_minutes_and_kept_fourteen_days(
     queues: dict[str, dict], working: dict[str, str]
 ) -> None:
     for name, queue in queues.items():
         assert queue["MessageRetentionPeriod"] == FOURTEEN_DAYS_S, name
         assert queue["SqsManagedSseEnabled"] is True, name
     for name in working:
-        assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 5, name
+        receives = queues[name]["RedrivePolicy"]["maxReceiveCount"]
+        assert receives == (25 if name in PING_LANES else 5), name
+        assert (receives - 1) * queues[name]["VisibilityTimeout"] >= 20 * 60, name
 
 
 def test_visibility_is_six_times_the_timeout_and_the_window(
@@ -128,10 +136,31 @@ def test_visibility_is_six_times_the_timeout_and_the_window(
         timeout = functions[name_of(mapping["FunctionName"])]["Timeout"]
         window = mapping["MaximumBatchingWindowInSeconds"]
         queue = queues[name_of(mapping["EventSourceArn"])]
-        assert queue["VisibilityTimeout"] >= 6 * timeout + window, name
-        # Pings are what the router gets; history-fetch has no URL that runs out.
-        if name_of(mapping["FunctionName"]) == "EventRouter":
-            assert queue["VisibilityTimeout"] < PING_LASTS_S, name
+        if name_of(mapping["EventSourceArn"]) in PING_LANES:
+            # A batch that runs into its timeout is over before another one has its messages.
+            assert queue["VisibilityTimeout"] > timeout + window, name
+            # At 0 s, and four times more before the URL is over.
+            assert PING_LASTS_S // queue["VisibilityTimeout"] >= 4, name
+        else:
+            assert queue["VisibilityTimeout"] >= 6 * timeout + window, name
+
+
+def test_pings_wait_behind_nothing_else(template: dict, mappings: dict[str, dict]) -> None:
+    variables = template["Resources"]["WebhookIntake"]["Properties"]["Environment"]["Variables"]
+    assert name_of(variables["PINGS_QUEUE_URL"]) == "PingsQueue"
+    for lane in PING_LANES:
+        [mapping] = [each for each in mappings.values() if name_of(each["EventSourceArn"]) == lane]
+        assert mapping["MaximumBatchingWindowInSeconds"] == 1, lane
+
+
+def test_a_ping_that_waits_or_is_lost_is_an_alarm_at_once(template: dict) -> None:
+    ages = alarms_on(template, "ApproximateAgeOfOldestMessage")
+    for lane in PING_LANES:
+        assert (ages[lane]["Threshold"], ages[lane]["EvaluationPeriods"]) == (60, 1), lane
+    lost = template["Resources"]["LostPayloadsAlarm"]["Properties"]
+    assert (lost["Threshold"], lost["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+    assert (lost["EvaluationPeriods"], lost["Statistic"]) == (1, "Sum")
+    assert lost["Period"] <= 300
 
 
 def test_visibility_of_deliveries_is_six_times_what_one_may_take(
@@ -179,7 +208,9 @@ def test_a_new_account_has_room_for_the_intake(template: dict, mappings: dict) -
         # Off by default; the README says to ask for more environments first.
         if name != "TerraDestinationMapping"
     }
-    assert set(bounds) == {"EventsMapping", "BackfillEventsMapping", "HistoryMapping"}
+    assert set(bounds) == {"EventsMapping", "PingsMapping", "BackfillEventsMapping", "HistoryMapping"}
+    # A destination posts data or offers them by pings: one of the two lanes is all but empty.
+    assert bounds.pop("PingsMapping") == bounds["EventsMapping"]
     # LOOKS_AT_ONCE is for looks that begin every minute.
     assert parameters["WorkEvery"]["Default"] == "rate(1 minute)"
     taken = sum(bounds.values()) + LOOKS_AT_ONCE
@@ -276,18 +307,19 @@ def test_every_alarm_tells_somebody_what_to_do(template: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "queue", "condition"),
+    ("name", "metric", "condition"),
     [
-        ("NoWebhooksAlarm", "EventsQueue", {"Fn::Equals": [{"Ref": "WatchPush"}, "true"]}),
-        ("NoTerraMessagesAlarm", "TerraDestinationQueue", {"Condition": "HasTerraDestination"}),
+        ("NoWebhooksAlarm", "AcceptedWebhooks", {"Fn::Equals": [{"Ref": "WatchPush"}, "true"]}),
+        ("NoTerraMessagesAlarm", "NumberOfMessagesSent", {"Condition": "HasTerraDestination"}),
     ],
 )
-def test_silence_is_an_alarm(template: dict, name: str, queue: str, condition: dict) -> None:
+def test_silence_is_an_alarm(template: dict, name: str, metric: str, condition: dict) -> None:
     watches = template["Conditions"][template["Resources"][name]["Condition"]]
     assert watches == {"Fn::And": [{"Condition": "HasQuietAlarm"}, condition]}
     alarm = template["Resources"][name]["Properties"]
-    [dimension] = alarm["Dimensions"]
-    assert (alarm["MetricName"], name_of(dimension["Value"])) == ("NumberOfMessagesSent", queue)
+    assert alarm["MetricName"] == metric
+    queues = [name_of(dimension["Value"]) for dimension in alarm.get("Dimensions", [])]
+    assert queues == (["TerraDestinationQueue"] if metric == "NumberOfMessagesSent" else [])
     assert alarm["TreatMissingData"] == "breaching"
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     assert (alarm["Statistic"], alarm["Period"]) == ("Sum", 60)
@@ -315,9 +347,20 @@ def test_one_webhook_that_always_fails_is_an_alarm(template: dict) -> None:
     assert 1 < alarm["Threshold"] <= len(within)
 
 
+def test_accepted_webhooks_are_counted_in_the_intakes_log(template: dict) -> None:
+    counted = template["Resources"]["AcceptedWebhooks"]["Properties"]
+    assert name_of(counted["LogGroupName"]) == "WebhookIntakeLogs"
+    [message] = re.findall(r'^\{ \$\.message = "([^"]+)" \}$', counted["FilterPattern"])
+    source = (cfn.FOLDER / "../../functions/webhook-intake/src/handler.rs").read_text()
+    assert source.count(f'"{message}"') == 1
+    [made] = counted["MetricTransformations"]
+    alarm = template["Resources"]["NoWebhooksAlarm"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (made["MetricNamespace"], made["MetricName"])
+
+
 def test_what_the_gateway_refuses_is_counted_in_its_log(template: dict) -> None:
-    [(name, body)] = resources(template, "AWS::Logs::MetricFilter").items()
-    counted = body["Properties"]
+    name = "RefusedByGateway"
+    counted = template["Resources"][name]["Properties"]
     stage = template["Resources"]["WebhookStage"]["Properties"]["AccessLogSettings"]
     assert name_of(counted["LogGroupName"]) == name_of(stage["DestinationArn"])
     # A text, which is why the pattern has quotes.
@@ -430,6 +473,7 @@ ALLOWED = {
     "WebhookIntakeRole": {
         # The attribute is `open_connection`.
         "EventsQueue": ["sqs:GetQueueAttributes", "sqs:SendMessage"],
+        "PingsQueue": ["sqs:GetQueueAttributes", "sqs:SendMessage"],
         INBOX: ["s3:PutObject"],
         "SigningSecrets": ["secretsmanager:GetSecretValue"],
         "WebhookIntakeLogs": LOG,
@@ -437,6 +481,7 @@ ALLOWED = {
     },
     "EventRouterRole": {
         "EventsQueue": TAKE,
+        "PingsQueue": TAKE,
         "BackfillEventsQueue": TAKE,
         "TerraDestinationQueue": TAKE,
         "Table": TABLE,
@@ -459,6 +504,164 @@ ALLOWED = {
         "*": TRACE,
     },
 }
+
+
+def test_the_dashboard_costs_nothing(template: dict) -> None:
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = [metric for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]]
+    assert len(shown) <= FREE_METRICS
+
+
+ROOT = cfn.FOLDER / "../.."
+
+
+def seconds(path: str, name: str) -> int:
+    """A duration that stands in the program."""
+    source = (ROOT / path).read_text()
+    found = re.findall(rf"\bconst {name}: \w+ = \w+::from_(secs|mins)\((\d+)\);", source)
+    [(unit, number)] = found
+    return int(number) * {"secs": 1, "mins": 60}[unit]
+
+
+def test_deadlines_fit_into_each_other(functions: dict[str, dict]) -> None:
+    aws = "shared/runtime/src/aws/mod.rs"
+    table = seconds(aws, "OPERATION_TIMEOUT")  # one call, with its retries
+    assert seconds(aws, "CONNECT_TIMEOUT") < seconds(aws, "ATTEMPT_TIMEOUT") < table
+
+    s3 = "shared/store/src/archive/s3.rs"
+    request = seconds(s3, "REQUEST_TIMEOUT")
+    assert 5 <= request <= 8
+    # The last try begins before the one is over, and takes the other.
+    read = seconds(s3, "RETRY_TIMEOUT") + request
+    write = seconds("shared/store/src/archive/mod.rs", "WRITE_WITHIN")
+    assert write >= 2 * request, "a put that hangs is tried again"
+
+    # The router: of a ping the payload, of a large webhook its body in the inbox.
+    router, batch = functions["EventRouter"]["Timeout"], "functions/event-router/src/batch.rs"
+    answer, store = seconds(batch, "TO_ANSWER"), seconds(batch, "TO_STORE")
+    payload = seconds("shared/terra-client/src/payload/mod.rs", "TIMEOUT")
+    assert store >= table + write + table  # the payload's connection, the segment, the ledger
+    assert table + payload + store + answer <= router
+    assert read + table + store + answer <= router
+
+    # The intake answers by itself before anybody hangs up.
+    durable = seconds("functions/webhook-intake/src/handler.rs", "DURABLE_WITHIN")
+    assert durable < functions["WebhookIntake"]["Timeout"]
+
+    # history-fetch: a window that was begun ends, and nobody else takes it meanwhile.
+    fetch = "functions/history-fetch/src"
+    call, last = seconds(f"{fetch}/config.rs", "CALL_TIMEOUT"), seconds(f"{fetch}/work.rs", "LAST_START")
+    assert call + 3 * table <= last
+    [lease_ms] = re.findall(r"const LEASE_MS: i64 = ([\d_]+);", (ROOT / fetch / "window.rs").read_text())
+    assert last * 1000 < int(lease_ms)
+    assert 60 + last < functions["HistoryFetch"]["Timeout"]
+
+
+# What the default parameters leave out.
+OFF_BY_DEFAULT = {"HasTerraDestination", "WatchesTerraDestination", "HasDomain", "HasAlarmEmail"}
+
+
+def test_the_fixed_cost_is_summed_as_it_is(template: dict) -> None:
+    made = [body["Type"] for body in template["Resources"].values() if body.get("Condition") not in OFF_BY_DEFAULT]
+    _, text = (cfn.FOLDER / "COST.md").read_text().split("### Before the first webhook")
+    rows = re.findall(r"^\| ([a-z][^|]*) \| (\d*) \| ([\d.]*) \| ([\d.]+) \|$", text, re.MULTILINE)
+    table = {name: (number, each, month) for name, number, each, month in rows}
+    for name, kind in [
+        ("alarms", "AWS::CloudWatch::Alarm"),
+        ("secrets", "AWS::SecretsManager::Secret"),
+        ("keys", "AWS::KMS::Key"),
+        ("dashboards of at most 50 metrics", "AWS::CloudWatch::Dashboard"),
+        ("queues that Lambda asks", "AWS::Lambda::EventSourceMapping"),
+    ]:
+        assert int(table[name][0]) == made.count(kind), name
+    _, _, whole = table.pop("all")
+    months = []
+    for name, (number, each, month) in table.items():
+        assert round(int(number) * float(each), 2) == float(month), name
+        months.append(float(month))
+    assert round(sum(months), 2) == float(whole)
+
+
+def test_a_stack_name_may_be_as_long_as_the_page_says(template: dict) -> None:
+    limits = {"AWS::Serverless::Function": ("FunctionName", 64), "AWS::Scheduler::Schedule": ("Name", 64)}
+    limits["AWS::SQS::Queue"] = ("QueueName", 80)
+    left = []
+    for body in template["Resources"].values():
+        if body["Type"] in limits:
+            field, limit = limits[body["Type"]]
+            left.append(limit - len(body["Properties"][field]["Fn::Sub"].removeprefix("${AWS::StackName}")))
+    [told] = re.findall(r"A stack name has at most\s+(\d+) characters", (cfn.FOLDER / "README.md").read_text())
+    assert int(told) == min(left)
+
+
+def test_the_program_knows_a_secret_that_nobody_has_put_in(template: dict) -> None:
+    secret = template["Resources"]["TerraApiKey"]["Properties"]["GenerateSecretString"]
+    source = (cfn.FOLDER / "../../functions/history-fetch/src/config.rs").read_text()
+    [placeholder] = re.findall(r'^const PLACEHOLDER: &str = "(\w+)";$', source, re.MULTILINE)
+    assert json.loads(secret["SecretStringTemplate"]) == {"dev_id": placeholder}
+
+
+# Loops over several functions, each with the reason why a chain in it ends: Lambda counts those too.
+LOOPS_THAT_END = {
+    ("EventRouter", "HistoryFetch"): "the router's jobs plan or note; what they plan is asked by a schedule",
+}
+
+
+def feeds(template: dict, functions: dict[str, dict], mappings: dict[str, dict]) -> dict[str, set[str]]:
+    """For each function the functions that work on a queue it may send to."""
+    worked = {
+        name_of(mapping["EventSourceArn"]): name_of(mapping["FunctionName"])
+        for mapping in mappings.values()
+    }
+    found: dict[str, set[str]] = {name: set() for name in functions}
+    of_role = {name_of(function["Role"]): name for name, function in functions.items()}
+    for role, statement in cfn.statements(template):
+        if role in of_role and "sqs:SendMessage" in listed(statement["Action"]):
+            sent = {resource_of(resource) for resource in listed(statement["Resource"])}
+            found[of_role[role]] |= {worked[queue] for queue in sent if queue in worked}
+    return found
+
+
+def test_a_function_that_feeds_its_own_queue_is_allowed_to_and_watched(
+    template: dict, functions: dict[str, dict], mappings: dict[str, dict]
+) -> None:
+    fed = feeds(template, functions, mappings)
+    loops = {name for name in functions if name in fed[name]}
+    assert "HistoryFetch" in loops
+    # Lambda stops a chain after 16 invocations, and says so in a metric.
+    allowed = {name for name, body in functions.items() if body.get("RecursiveLoop") == "Allow"}
+    assert allowed == loops
+    dropped = alarms_on(template, "RecursiveInvocationsDropped")
+    assert set(dropped) == loops
+    for name, alarm in dropped.items():
+        assert (alarm["Namespace"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Sum", 0), name
+    # In Lambda's place, the program has a bound of its own.
+    source = (cfn.FOLDER / "../../shared/domain/src/message.rs").read_text()
+    assert re.search(r"pub const MAX_STEPS: u32 = [\d_]+;", source)
+
+
+def test_loops_over_several_functions_are_known_to_end(
+    template: dict, functions: dict[str, dict], mappings: dict[str, dict]
+) -> None:
+    fed = feeds(template, functions, mappings)
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        todo = [start]
+        while todo:
+            for name in fed[todo.pop()] - found:
+                found.add(name)
+                todo.append(name)
+        return found
+
+    reach = {name: reached(name) for name in functions}
+    loops = {
+        tuple(sorted((one, other)))
+        for one in functions
+        for other in reach[one]
+        if one != other and one in reach[other]
+    }
+    assert loops == set(LOOPS_THAT_END)
 
 
 def resource_of(value: object) -> str:
@@ -614,7 +817,8 @@ def test_terra_itself_is_asked_by_default(template: dict) -> None:
 
 
 # The policy with its bucket: what stays must not become readable without TLS.
-@pytest.mark.parametrize("name", ["Table", "ArchiveBucket", "ArchiveBucketPolicy"])
+# Without its signing secrets no archived webhook could be verified.
+@pytest.mark.parametrize("name", ["Table", "ArchiveBucket", "ArchiveBucketPolicy", "SigningSecrets"])
 def test_data_outlive_the_stack(template: dict, name: str) -> None:
     resource = template["Resources"][name]
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
@@ -686,7 +890,8 @@ def test_the_table_is_what_the_store_makes(template: dict) -> None:
 def test_the_table_is_protected(template: dict) -> None:
     table = template["Resources"]["Table"]["Properties"]
     assert table["DeletionProtectionEnabled"] is True
-    assert table["SSESpecification"]["SSEEnabled"] is True
+    # DynamoDB encrypts with its own key, for nothing. The managed key would cost a call for each read.
+    assert "SSESpecification" not in table
     recovery = table["PointInTimeRecoverySpecification"]
     assert recovery["PointInTimeRecoveryEnabled"] is True
     # An erased person is gone from the backups within the month that the GDPR allows.
