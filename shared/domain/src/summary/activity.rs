@@ -1,0 +1,144 @@
+//! Summary of one activity.
+
+use models::data::{Activity, enums::UploadType};
+
+use super::table::{blood, code, last, mean, newest, summary, take, text, whole};
+use crate::key::Identity;
+
+summary! {
+    /// What an activity comes to.
+    Activity(ActivitySummary) of record: Activity<'_> {
+        let metadata = take(record.metadata);
+        let heart = take(record.heart_rate_data);
+        let heart_detailed = take(heart.detailed);
+        let heart = take(heart.summary);
+        let durations = take(record.active_durations_data);
+        let calories = take(record.calories_data);
+        let distance = take(take(record.distance_data).summary);
+        let elevation = take(distance.elevation);
+        let swimming = take(distance.swimming);
+        let energy = take(record.energy_data);
+        let met = take(record.met_data);
+        let movement = take(record.movement_data);
+        let oxygen = take(record.oxygen_data);
+        let power = take(record.power_data);
+        let strain = take(record.strain_data);
+        let tss = take(record.tss_data);
+        let work = take(record.work_data);
+        identity = Identity {
+            summary_id: whole(&metadata.summary_id),
+            start_time: whole(&metadata.start_time),
+            end_time: whole(&metadata.end_time),
+            ..Identity::default()
+        };
+        enrichment = record.data_enrichment;
+        retracted = metadata.upload_type.known() == Some(UploadType::Delete);
+    } {
+        /// Start as Terra sent it. From `metadata.start_time`.
+        start_time: String = text(&metadata.start_time),
+        /// End as Terra sent it. From `metadata.end_time`.
+        end_time: String = text(&metadata.end_time),
+        /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
+        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        /// What was done, by Terra's number. From `metadata.type`.
+        kind as "type": f64 = code(&metadata.kind),
+        /// Name. From `metadata.name`.
+        name: String = text(&metadata.name),
+        /// How the record came about, by Terra's number. From `metadata.upload_type`.
+        upload_type: f64 = code(&metadata.upload_type),
+        /// Steps. Unit: count. From `distance_data.summary.steps`.
+        steps: f64 = distance.steps.get(),
+        /// Distance. Unit: m. From `distance_data.summary.distance_meters`.
+        distance_meters: f64 = distance.distance_meters.get(),
+        /// Floors climbed. Unit: count. From `distance_data.summary.floors_climbed`.
+        floors_climbed: f64 = distance.floors_climbed.get(),
+        /// Climb. Unit: m. From `distance_data.summary.elevation.gain_actual_meters`.
+        gain_actual_meters: f64 = elevation.gain_actual_meters.get(),
+        /// Descent. Unit: m. From `distance_data.summary.elevation.loss_actual_meters`.
+        loss_actual_meters: f64 = elevation.loss_actual_meters.get(),
+        /// Greatest height. Unit: m. From `distance_data.summary.elevation.max_meters`.
+        elevation_max_meters: f64 = elevation.max_meters.get(),
+        /// Least height. Unit: m. From `distance_data.summary.elevation.min_meters`.
+        elevation_min_meters: f64 = elevation.min_meters.get(),
+        /// Swimming laps. Unit: count. From `distance_data.summary.swimming.num_laps`.
+        num_laps: f64 = swimming.num_laps.get(),
+        /// Swimming strokes. Unit: count. From `distance_data.summary.swimming.num_strokes`.
+        num_strokes: f64 = swimming.num_strokes.get(),
+        /// Length of the pool. Unit: m. From `distance_data.summary.swimming.pool_length_meters`.
+        pool_length_meters: f64 = swimming.pool_length_meters.get(),
+        /// Energy spent in all. Unit: kcal. From `calories_data.total_burned_calories`.
+        total_burned_calories: f64 = calories.total_burned_calories.get(),
+        /// Energy of activity alone. Unit: kcal. From `calories_data.net_activity_calories`.
+        net_activity_calories: f64 = calories.net_activity_calories.get(),
+        /// Energy eaten. Unit: kcal. From `calories_data.net_intake_calories`.
+        net_intake_calories: f64 = calories.net_intake_calories.get(),
+        /// Energy of the resting body. Unit: kcal. From `calories_data.BMR_calories`.
+        bmr_calories as "BMR_calories": f64 = calories.bmr_calories.get(),
+        /// Average heart rate. Unit: bpm. From `heart_rate_data.summary.avg_hr_bpm`, else the mean
+        /// of `hr_samples`.
+        avg_hr_bpm: f64 = heart.avg_hr_bpm.get()
+            => mean(&heart_detailed.hr_samples, |sample| sample.bpm),
+        /// Highest heart rate. Unit: bpm. From `heart_rate_data.summary.max_hr_bpm`.
+        max_hr_bpm: f64 = heart.max_hr_bpm.get(),
+        /// Lowest heart rate. Unit: bpm. From `heart_rate_data.summary.min_hr_bpm`.
+        min_hr_bpm: f64 = heart.min_hr_bpm.get(),
+        /// Resting heart rate. Unit: bpm. From `heart_rate_data.summary.resting_hr_bpm`.
+        resting_hr_bpm: f64 = heart.resting_hr_bpm.get(),
+        /// Average variability as RMSSD. Unit: ms. From `heart_rate_data.summary.avg_hrv_rmssd`.
+        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get(),
+        /// Average variability as SDNN. Unit: ms. From `heart_rate_data.summary.avg_hrv_sdnn`.
+        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get(),
+        /// Time active. Unit: s. From `active_durations_data.activity_seconds`.
+        activity_seconds: f64 = durations.activity_seconds.get(),
+        /// Time inactive. Unit: s. From `active_durations_data.inactivity_seconds`.
+        inactivity_seconds: f64 = durations.inactivity_seconds.get(),
+        /// Time at rest. Unit: s. From `active_durations_data.rest_seconds`.
+        rest_seconds: f64 = durations.rest_seconds.get(),
+        /// Time at low intensity. Unit: s. From `active_durations_data.low_intensity_seconds`.
+        low_intensity_seconds: f64 = durations.low_intensity_seconds.get(),
+        /// Time at moderate intensity. Unit: s. From
+        /// `active_durations_data.moderate_intensity_seconds`.
+        moderate_intensity_seconds: f64 = durations.moderate_intensity_seconds.get(),
+        /// Time at vigorous intensity. Unit: s. From
+        /// `active_durations_data.vigorous_intensity_seconds`.
+        vigorous_intensity_seconds: f64 = durations.vigorous_intensity_seconds.get(),
+        /// Average power. Unit: W. From `power_data.avg_watts`.
+        avg_watts: f64 = power.avg_watts.get(),
+        /// Highest power. Unit: W. From `power_data.max_watts`.
+        max_watts: f64 = power.max_watts.get(),
+        /// Energy spent. Unit: kJ. From `energy_data.energy_kilojoules`.
+        energy_kilojoules: f64 = energy.energy_kilojoules.get(),
+        /// Work done. Unit: kJ. From `work_data.work_kilojoules`.
+        work_kilojoules: f64 = work.work_kilojoules.get(),
+        /// Average speed. Unit: m/s. From `movement_data.avg_speed_meters_per_second`.
+        avg_speed_meters_per_second: f64 = movement.avg_speed_meters_per_second.get(),
+        /// Highest speed. Unit: m/s. From `movement_data.max_speed_meters_per_second`.
+        max_speed_meters_per_second: f64 = movement.max_speed_meters_per_second.get(),
+        /// Average pace. Unit: min/km. From `movement_data.avg_pace_minutes_per_kilometer`.
+        avg_pace_minutes_per_kilometer: f64 = movement.avg_pace_minutes_per_kilometer.get(),
+        /// Fastest pace. Unit: min/km. From `movement_data.max_pace_minutes_per_kilometer`.
+        max_pace_minutes_per_kilometer: f64 = movement.max_pace_minutes_per_kilometer.get(),
+        /// Average cadence. Unit: rpm. From `movement_data.avg_cadence_rpm`.
+        avg_cadence_rpm: f64 = movement.avg_cadence_rpm.get(),
+        /// Highest cadence. Unit: rpm. From `movement_data.max_cadence_rpm`.
+        max_cadence_rpm: f64 = movement.max_cadence_rpm.get(),
+        /// Training stress score. No unit. From the last of `TSS_data.TSS_samples[].actual`.
+        tss_actual as "TSS_actual": f64 = None => last(&tss.tss_samples, |sample| sample.actual),
+        /// Oxygen saturation. Unit: %. From `oxygen_data.avg_saturation_percentage`, else the mean
+        /// of `saturation_samples`.
+        avg_saturation_percentage: f64 = oxygen.avg_saturation_percentage.get()
+            => mean(&oxygen.saturation_samples, blood),
+        /// Greatest oxygen uptake. Unit: mL/min/kg. From `oxygen_data`, else the newest of its
+        /// `vo2_samples`.
+        vo2max_ml_per_min_per_kg: f64 = oxygen.vo2max_ml_per_min_per_kg
+            .get()
+            .or(oxygen.day_avg_vo2max_ml_per_min_per_kg.get())
+            => newest(&oxygen.vo2_samples.parse(), |sample| {
+                (sample.timestamp.get(), sample.vo2max_ml_per_min_per_kg)
+            }),
+        /// Strain. Vendor's scale. From `strain_data.strain_level`.
+        strain_level: f64 = strain.strain_level.get(),
+        /// Average metabolic equivalent. Unit: MET. From `MET_data.avg_level`.
+        met_avg_level as "MET_avg_level": f64 = met.avg_level.get(),
+    }
+}

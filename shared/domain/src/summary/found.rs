@@ -1,0 +1,49 @@
+//! What one record holds.
+
+use std::collections::BTreeMap;
+
+use models::data::DataType;
+
+use super::Summary;
+use crate::key::Identity;
+
+/// What is found in one record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// What the record says about its own identity.
+    pub identity: Identity,
+    /// The numbers that Terra gave outside samples.
+    pub delivered: Summary,
+    /// What samples give for fields that Terra left absent; `None` if that is nothing.
+    pub from_samples: Option<Summary>,
+    /// The values of `data_enrichment` that are not null, known to Terra's schemas or not.
+    pub enrichment: BTreeMap<String, serde_json::Value>,
+    /// Whether any sample stream of the record holds something.
+    pub has_samples: bool,
+    /// Whether the record takes itself back: an activity or day that the vendor deleted, an
+    /// observation entered in error.
+    pub retracted: bool,
+}
+
+/// Summarises the exact bytes of one record.
+///
+/// The record is parsed once; a sample stream only where a number is missing without it.
+///
+/// ```
+/// use domain::summary::{Value, summarise};
+/// use models::data::DataType;
+///
+/// let record = br#"{"measurements_data": {"measurements": [{"weight_kg": 72.4}]}}"#;
+/// let summaries = summarise(DataType::Body, record)?;
+/// assert_eq!(summaries.delivered.get("weight_kg"), None);
+/// let from_samples = summaries.from_samples.unwrap();
+/// assert_eq!(from_samples.get("weight_kg"), Some(Value::Number(72.4)));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Only for malformed JSON; a value of the wrong type is absent.
+pub fn summarise(data_type: DataType, record: &[u8]) -> Result<Found, serde_json::Error> {
+    Summary::read(data_type, record)
+}

@@ -1,0 +1,51 @@
+//! Summary of one health observation.
+
+use models::data::{HealthObservation, enums::ObservationStatus};
+
+use super::table::{code, summary, take, text, whole};
+use crate::key::Identity;
+
+summary! {
+    /// What an observation comes to.
+    HealthObservation(HealthObservationSummary) of record: HealthObservation<'_> {
+        let metadata = take(record.metadata);
+        let observed = take(record.observation_data);
+        let value = take(observed.value);
+        identity = Identity {
+            summary_id: whole(&metadata.summary_id),
+            start_time: whole(&metadata.start_time),
+            end_time: whole(&metadata.end_time),
+            observation_type: whole(&observed.observation_type),
+            ..Identity::default()
+        };
+        retracted = observed.status.known() == Some(ObservationStatus::EnteredInError);
+    } {
+        /// Start as Terra sent it. From `metadata.start_time`.
+        start_time: String = text(&metadata.start_time),
+        /// End as Terra sent it. Absent: a moment. From `metadata.end_time`.
+        end_time: String = text(&metadata.end_time),
+        /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
+        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        /// What was observed. From `observation_data.observation_type`.
+        observation_type: String = text(&observed.observation_type),
+        /// Kind of observation, by Terra's number. From `observation_data.category`.
+        category: f64 = code(&observed.category),
+        /// How bad, by Terra's number. From `observation_data.severity`.
+        severity: f64 = code(&observed.severity),
+        /// Whether it stands, by Terra's number. From `observation_data.status`.
+        status: f64 = code(&observed.status),
+        /// Which of the next fields holds the value, by Terra's number. From
+        /// `observation_data.value.value_type`.
+        value_type: f64 = code(&value.value_type),
+        /// A quantity, in `unit`. From `observation_data.value.quantity`.
+        quantity: f64 = value.quantity.get(),
+        /// Unit of `quantity`. From `observation_data.value.unit`.
+        unit: String = text(&value.unit),
+        /// Yes or no. From `observation_data.value.boolean`.
+        boolean: bool = value.boolean.get(),
+        /// Text. From `observation_data.value.text`.
+        text: String = text(&value.text),
+        /// A code. From `observation_data.value.code`.
+        code: String = text(&value.code),
+    }
+}

@@ -1,0 +1,53 @@
+//! Summary of one day of a menstrual cycle.
+
+use models::data::Menstruation;
+
+use super::table::{code, summary, take, text, whole};
+use crate::key::Identity;
+
+summary! {
+    /// What a day of a menstrual cycle comes to.
+    Menstruation(MenstruationSummary) of record: Menstruation<'_> {
+        let metadata = take(record.metadata);
+        let cycle = take(record.menstruation_data);
+        identity = Identity {
+            start_time: whole(&metadata.start_time),
+            end_time: whole(&metadata.end_time),
+            ..Identity::default()
+        };
+    } {
+        /// Start of the day as Terra sent it. From `metadata.start_time`.
+        start_time: String = text(&metadata.start_time),
+        /// End of the day as Terra sent it. From `metadata.end_time`.
+        end_time: String = text(&metadata.end_time),
+        /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
+        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        /// Phase on this day, by Terra's number. From `menstruation_data.current_phase`.
+        current_phase: f64 = code(&cycle.current_phase),
+        /// Day within the cycle. Unit: days. From `menstruation_data.day_in_cycle`.
+        day_in_cycle: f64 = cycle.day_in_cycle.get(),
+        /// First day of the cycle. From `menstruation_data.period_start_date`.
+        period_start_date: String = text(&cycle.period_start_date),
+        /// Length of the period. Unit: days. From `menstruation_data.period_length_days`.
+        period_length_days: f64 = cycle.period_length_days.get(),
+        /// Length of the phase. Unit: days. From `menstruation_data.length_of_current_phase_days`.
+        length_of_current_phase_days: f64 = cycle.length_of_current_phase_days.get(),
+        /// Time until the next phase. Unit: days. From `menstruation_data.days_until_next_phase`.
+        days_until_next_phase: f64 = cycle.days_until_next_phase.get(),
+        /// Length of the cycle. Unit: days. From `menstruation_data.cycle_length_days`.
+        cycle_length_days: f64 = cycle.cycle_length_days.get(),
+        /// Predicted length of the cycle. Unit: days. From
+        /// `menstruation_data.predicted_cycle_length_days`.
+        predicted_cycle_length_days: f64 = cycle.predicted_cycle_length_days.get(),
+        /// Whether the cycle is a prediction. From `menstruation_data.is_predicted_cycle`.
+        is_predicted_cycle: bool = cycle.is_predicted_cycle.get(),
+        /// First fertile day. From `menstruation_data.fertility_window_start`.
+        fertility_window_start: String = text(&cycle.fertility_window_start),
+        /// Last fertile day. From `menstruation_data.fertility_window_end`.
+        fertility_window_end: String = text(&cycle.fertility_window_end),
+        /// Day of ovulation. From `menstruation_data.ovulation_day`.
+        ovulation_day: String = text(&cycle.ovulation_day),
+        /// When the vendor last changed this. From `menstruation_data.last_updated_time`.
+        last_updated_time: String = text(&cycle.last_updated_time),
+    }
+}

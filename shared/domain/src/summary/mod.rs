@@ -1,0 +1,757 @@
+//! The numbers of a record that an app lists and plots.
+//!
+//! Items of the table hold summaries, not blobs. A summary is flat, under Terra's own field names:
+//! `day_avg_weight_kg` and a measurement's `weight_kg` are both `weight_kg` here, a name that two
+//! objects share carries its object's name (`score_sleep`, `MET_avg_level`). A field that Terra
+//! left out is absent.
+//!
+//! Nothing is computed but one thing: where a vendor sends samples and no average (CORE's
+//! temperatures, Cronometer's `measurements`), the mean or the newest of them stands in, and stays
+//! apart from what was delivered, because a later delivery without samples must not erase it.
+
+use std::collections::BTreeMap;
+
+use models::{data::DataType, lenient::Number};
+use serde::{Deserialize, Serialize, Serializer};
+
+mod activity;
+mod athlete;
+mod body;
+mod daily;
+mod found;
+mod health_observation;
+mod hormone;
+mod lab_report;
+mod menstruation;
+mod nutrition;
+mod planned_workout;
+mod scores;
+mod sleep;
+mod table;
+
+pub use self::{
+    activity::ActivitySummary,
+    athlete::AthleteSummary,
+    body::BodySummary,
+    daily::DailySummary,
+    found::{Found, summarise},
+    health_observation::HealthObservationSummary,
+    hormone::HormoneSummary,
+    lab_report::LabReportSummary,
+    menstruation::MenstruationSummary,
+    nutrition::NutritionSummary,
+    planned_workout::PlannedWorkoutSummary,
+    sleep::SleepSummary,
+};
+
+/// One field of a summary.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A number; Terra's number where the field is a coded value.
+    Number(f64),
+    /// Text.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+}
+
+/// A plain JSON value; whole numbers without a fraction.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => Number::from(*number).serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+        }
+    }
+}
+
+/// Defines the summary of any data type over those of each.
+macro_rules! summaries {
+    ($($variant:ident($name:ident) = $doc:literal,)*) => {
+        /// The summary of a record of any data type.
+        #[derive(Debug, Clone, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "a few at a time, and written away at once")]
+        pub enum Summary {
+            $(
+                #[doc = $doc]
+                $variant($name),
+            )*
+        }
+
+        impl Summary {
+            fn read(data_type: DataType, record: &[u8]) -> Result<Found, serde_json::Error> {
+                Ok(match data_type {
+                    $(DataType::$variant => $name::read(serde_json::from_slice(record)?),)*
+                })
+            }
+
+            /// A summary with every field absent.
+            pub fn empty(data_type: DataType) -> Self {
+                match data_type {
+                    $(DataType::$variant => Self::$variant($name::default()),)*
+                }
+            }
+
+            /// Reads what [`fields`](Self::fields) gave. What has another name or another type is
+            /// left out.
+            pub fn from_fields<K: AsRef<str>>(
+                data_type: DataType,
+                fields: impl IntoIterator<Item = (K, Value)>,
+            ) -> Self {
+                match data_type {
+                    $(DataType::$variant => Self::$variant($name::from_map(fields)),)*
+                }
+            }
+
+            /// The data type.
+            pub fn data_type(&self) -> DataType {
+                match self {
+                    $(Self::$variant(_) => DataType::$variant,)*
+                }
+            }
+
+            /// The fields that are there, with their names, in the order of their definition.
+            pub fn fields(&self) -> Vec<(&'static str, Value)> {
+                match self {
+                    $(Self::$variant(summary) => summary.fields(),)*
+                }
+            }
+
+            /// The names of all fields that a data type can have.
+            pub fn field_names(data_type: DataType) -> &'static [&'static str] {
+                match data_type {
+                    $(DataType::$variant => $name::FIELDS,)*
+                }
+            }
+
+            /// Fills the fields that are absent from another summary of the same data type; one of
+            /// another data type changes nothing.
+            pub fn filled_from(&mut self, other: &Self) {
+                match (self, other) {
+                    $((Self::$variant(one), Self::$variant(other)) => one.filled_from(other),)*
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
+summaries! {
+    Activity(ActivitySummary) = "What an activity comes to.",
+    Athlete(AthleteSummary) = "What a profile comes to, without anything that names the person.",
+    Body(BodySummary) = "What a day of body measurements comes to.",
+    Daily(DailySummary) = "What a day of movement and strain comes to.",
+    Hormone(HormoneSummary) = "What a hormone test comes to.",
+    Menstruation(MenstruationSummary) = "What a day of a menstrual cycle comes to.",
+    Nutrition(NutritionSummary) = "What a day of food and drink comes to.",
+    Sleep(SleepSummary) = "What a sleep session comes to.",
+    HealthObservation(HealthObservationSummary) = "What an observation comes to.",
+    PlannedWorkout(PlannedWorkoutSummary) = "What a planned workout comes to.",
+    LabReport(LabReportSummary) = "What a laboratory report comes to, or why there is none.",
+}
+
+impl Summary {
+    /// The field of that name.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        let mut fields = self.fields().into_iter();
+        fields.find_map(|(field, value)| (field == name).then_some(value))
+    }
+
+    /// Whether no field is there.
+    pub fn is_empty(&self) -> bool {
+        self.fields().is_empty()
+    }
+
+    /// The fields that are there, by name.
+    pub fn to_map(&self) -> BTreeMap<&'static str, Value> {
+        self.fields().into_iter().collect()
+    }
+}
+
+/// A flat JSON object.
+impl Serialize for Summary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.fields())
+    }
+}
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::key::Identity;
+
+    /// The folder of Terra's samples, or `None` where they are not at hand.
+    ///
+    /// # Panics
+    ///
+    /// On a CI machine without them, so that the tests cannot be skipped there unseen.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only tests read where the samples are"
+    )]
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+    fn samples() -> Option<PathBuf> {
+        let terra = std::env::var_os("TERRARIUM_TERRA_DIR").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/terra"),
+            PathBuf::from,
+        );
+        let samples = terra.join("samples/made");
+        if samples.is_dir() {
+            return Some(samples);
+        }
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "no samples at {}",
+            samples.display()
+        );
+        eprintln!(
+            "skipped: no samples at {}; set TERRARIUM_TERRA_DIR",
+            samples.display()
+        );
+        None
+    }
+
+    /// The summaries of the records of one delivery.
+    fn summaries_of(file: &str) -> Option<Vec<Found>> {
+        #[derive(Deserialize)]
+        struct Event<'a> {
+            #[serde(rename = "type")]
+            kind: DataType,
+            #[serde(borrow)]
+            data: Vec<&'a RawValue>,
+        }
+
+        let event = fs::read_to_string(samples()?.join(file)).unwrap();
+        let event: Event<'_> = serde_json::from_str(&event).unwrap();
+        let summarise = |record: &&RawValue| summarise(event.kind, record.get().as_bytes());
+        Some(
+            event
+                .data
+                .iter()
+                .map(|record| summarise(record).unwrap())
+                .collect(),
+        )
+    }
+
+    /// The first record's summaries, in a form to read.
+    fn shown(file: &str) -> Option<String> {
+        let summaries = summaries_of(file)?;
+        let first = summaries.first().unwrap();
+        let json = |summary| serde_json::to_string_pretty(summary).unwrap();
+        let from_samples = first
+            .from_samples
+            .as_ref()
+            .map_or("nothing".to_owned(), json);
+        let delivered = json(&first.delivered);
+        let flags = format!(
+            "samples: {}, retracted: {}",
+            first.has_samples, first.retracted
+        );
+        Some(format!(
+            "delivered {delivered}\nfrom samples {from_samples}\n{flags}"
+        ))
+    }
+
+    #[test]
+    fn core_with_averages_and_samples() {
+        let Some(shown) = shown("data/body-core-small.json") else {
+            return;
+        };
+        assert_snapshot!(shown, @r#"
+        delivered {
+          "start_time": "2026-07-01T00:00:00.000000+02:00",
+          "end_time": "2026-07-02T00:00:00.000000+02:00",
+          "timestamp_localization": 1,
+          "body_temperature_celsius": 36.942,
+          "skin_temperature_celsius": 33.958,
+          "avg_hr_bpm": 70.2,
+          "max_hr_bpm": 81,
+          "min_hr_bpm": 66
+        }
+        from samples nothing
+        samples: true, retracted: false
+        "#);
+    }
+
+    #[test]
+    fn core_with_averages_alone() {
+        let Some(shown) = shown("data/body-core-summary-only.json") else {
+            return;
+        };
+        assert_snapshot!(shown, @r#"
+        delivered {
+          "start_time": "2026-07-01T00:00:00.000000+02:00",
+          "end_time": "2026-07-02T00:00:00.000000+02:00",
+          "timestamp_localization": 1,
+          "body_temperature_celsius": 36.985,
+          "skin_temperature_celsius": 33.267,
+          "avg_hr_bpm": 77.9,
+          "max_hr_bpm": 148,
+          "min_hr_bpm": 66
+        }
+        from samples nothing
+        samples: false, retracted: false
+        "#);
+    }
+
+    #[test]
+    fn cronometer_sends_measurements_alone() {
+        let Some(shown) = shown("data/body-cronometer-small.json") else {
+            return;
+        };
+        assert_snapshot!(shown, @r#"
+        delivered {
+          "start_time": "2026-07-01T00:00:00.000000-05:00",
+          "end_time": "2026-07-02T00:00:00.000000-05:00",
+          "timestamp_localization": 1
+        }
+        from samples {
+          "weight_kg": 72.4,
+          "height_cm": 178,
+          "bodyfat_percentage": 17.8
+        }
+        samples: true, retracted: false
+        "#);
+    }
+
+    #[test]
+    fn cronometer_nutrition() {
+        let Some(shown) = shown("data/nutrition-cronometer-small.json") else {
+            return;
+        };
+        assert_snapshot!(shown, @r#"
+        delivered {
+          "start_time": "2026-07-01T00:00:00.000000-05:00",
+          "end_time": "2026-07-02T00:00:00.000000-05:00",
+          "timestamp_localization": 1,
+          "meal_count": 2,
+          "water_ml": 1900,
+          "drink_ml": 480,
+          "alcohol_g": 7.3,
+          "calories": 2140.5,
+          "carbohydrates_g": 3.73,
+          "cholesterol_mg": 16.72,
+          "fat_g": 16.73,
+          "fiber_g": 15.03,
+          "net_carbohydrates_g": 3.49,
+          "protein_g": 121.2,
+          "saturated_fat_g": 17.79,
+          "sodium_mg": 0.79,
+          "biotin_mg": 0.6645,
+          "caffeine_mg": 4.8764,
+          "calcium_mg": 3.1627,
+          "chloride_mg": 1.1842,
+          "chromium_mg": 8.2483,
+          "copper_mg": 5.5956,
+          "folate_mg": 2.2304,
+          "folic_acid_mg": 0.1662,
+          "iodine_mg": 2.1889,
+          "iron_mg": 0.7294,
+          "magnesium_mg": 8.5367,
+          "manganese_mg": 7.5986,
+          "molybdenum_mg": 2.0369,
+          "niacin_mg": 4.7166,
+          "pantothenic_acid_mg": 6.9019,
+          "phosphorus_mg": 2.4143,
+          "potassium_mg": 2.2742,
+          "riboflavin_mg": 0.6303,
+          "selenium_mg": 7.1112,
+          "thiamin_mg": 8.9734,
+          "vitamin_A_mg": 5.8596,
+          "vitamin_B12_mg": 4.4359,
+          "vitamin_B6_mg": 1.8848,
+          "vitamin_C_mg": 5.5034,
+          "vitamin_D_mg": 8.2911,
+          "vitamin_D2_mg": 7.1428,
+          "vitamin_D3_mg": 0.24,
+          "vitamin_E_mg": 5.2305,
+          "vitamin_K_mg": 3.8619,
+          "zinc_mg": 6.0114,
+          "cystine_g": 8.0441,
+          "histidine_g": 4.4472,
+          "isoleucine_g": 2.2931,
+          "leucine_g": 4.631,
+          "lysine_g": 4.7285,
+          "methionine_g": 1.2004,
+          "phenylalanine_g": 8.9477,
+          "threonine_g": 7.5331,
+          "tryptophan_g": 8.3156,
+          "tyrosine_g": 4.9039,
+          "valine_g": 3.8203,
+          "monounsaturated_fat_g": 1.5124,
+          "polyunsaturated_fat_g": 3.7274,
+          "omega3_g": 2.3081,
+          "omega6_g": 6.0316,
+          "starch_g": 8.7357
+        }
+        from samples nothing
+        samples: false, retracted: false
+        "#);
+    }
+
+    #[test]
+    fn cronometer_activity() {
+        let Some(shown) = shown("data/activity-cronometer-small.json") else {
+            return;
+        };
+        assert_snapshot!(shown, @r#"
+        delivered {
+          "start_time": "2026-07-01T18:00:00.000000-05:00",
+          "end_time": "2026-07-01T18:45:00.000000-05:00",
+          "timestamp_localization": 1,
+          "type": 1,
+          "name": "Cycling, leisure",
+          "upload_type": 2,
+          "net_activity_calories": 310,
+          "activity_seconds": 2700
+        }
+        from samples nothing
+        samples: false, retracted: false
+        "#);
+    }
+
+    #[test]
+    fn oura_sleep() {
+        let Some(shown) = shown("data/sleep-oura-small.json") else {
+            return;
+        };
+        assert_snapshot!(shown, @r#"
+        delivered {
+          "start_time": "2026-06-30T23:12:00.000000+03:00",
+          "end_time": "2026-06-30T23:32:00.000000+03:00",
+          "timestamp_localization": 1,
+          "is_nap": false,
+          "upload_type": 2,
+          "duration_in_bed_seconds": 1200,
+          "duration_asleep_state_seconds": 1080,
+          "duration_deep_sleep_state_seconds": 240,
+          "duration_light_sleep_state_seconds": 576,
+          "duration_REM_sleep_state_seconds": 264,
+          "duration_awake_state_seconds": 120,
+          "sleep_efficiency": 0.91,
+          "sleep_latency_seconds": 510,
+          "num_wakeup_events": 3,
+          "num_out_of_bed_events": 1,
+          "num_REM_events": 4,
+          "avg_hr_bpm": 52.1,
+          "max_hr_bpm": 66,
+          "min_hr_bpm": 46,
+          "resting_hr_bpm": 48,
+          "avg_hrv_rmssd": 61,
+          "avg_breaths_per_min": 14.2,
+          "max_breaths_per_min": 17,
+          "min_breaths_per_min": 11.5,
+          "avg_saturation_percentage": 96.8,
+          "temperature_delta": -0.12,
+          "readiness": 79,
+          "recovery_level": 5,
+          "score_sleep": 81
+        }
+        from samples nothing
+        samples: true, retracted: false
+        "#);
+    }
+
+    #[test]
+    fn libre_glucose() {
+        let Some(shown) = shown("data/body-freestylelibre-small.json") else {
+            return;
+        };
+        assert_snapshot!(shown, @r#"
+        delivered {
+          "start_time": "2026-07-01T00:00:00.000000+02:00",
+          "end_time": "2026-07-02T00:00:00.000000+02:00",
+          "timestamp_localization": 1,
+          "blood_glucose_mg_per_dL": 123.25,
+          "gmi": 6.26,
+          "time_in_range": 0.94,
+          "sensor_usage": 4
+        }
+        from samples nothing
+        samples: true, retracted: false
+        "#);
+    }
+
+    #[test]
+    fn every_field_of_the_schema_finds_its_place() {
+        let files = [
+            "activity",
+            "body",
+            "daily",
+            "health-observation",
+            "hormone",
+            "menstruation",
+            "nutrition",
+            "planned-workout",
+            "sleep",
+        ];
+        for file in files {
+            let Some(records) = summaries_of(&format!("every-field/{file}.json")) else {
+                return;
+            };
+            let Found {
+                mut delivered,
+                from_samples,
+                ..
+            } = records.first().unwrap().clone();
+            if let Some(from_samples) = from_samples {
+                delivered.filled_from(&from_samples);
+            }
+            let found: Vec<_> = delivered
+                .fields()
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect();
+            assert_eq!(found, Summary::field_names(delivered.data_type()), "{file}");
+        }
+    }
+
+    #[test]
+    fn the_newest_measurement_that_has_the_value_counts() {
+        let record = br#"{"measurements_data":{"measurements":[
+            {"measurement_time":"2026-07-01T20:00:00","weight_kg":73},
+            {"measurement_time":"2026-07-01T21:00:00","height_cm":178},
+            {"measurement_time":"2026-07-01T07:00:00","weight_kg":72},
+            {"weight_kg":71}]}}"#;
+        let summaries = summarise(DataType::Body, record).unwrap();
+        let from_samples = summaries.from_samples.unwrap();
+        assert_eq!(from_samples.get("weight_kg"), Some(Value::Number(73.0)));
+        assert_eq!(from_samples.get("height_cm"), Some(Value::Number(178.0)));
+        assert!(summaries.delivered.is_empty());
+    }
+
+    #[test]
+    fn samples_yield_to_what_terra_averaged() {
+        let record = br#"{"temperature_data":{"day_avg_body_temperature_celsius":37,
+            "body_temperature_samples":[{"temperature_celsius":36}],
+            "skin_temperature_samples":[
+                {"temperature_celsius":33},{"temperature_celsius":"34"}]}}"#;
+        let Found {
+            mut delivered,
+            from_samples,
+            ..
+        } = summarise(DataType::Body, record).unwrap();
+        let from_samples = from_samples.unwrap();
+        assert_eq!(from_samples.get("body_temperature_celsius"), None);
+        assert_eq!(
+            from_samples.get("skin_temperature_celsius"),
+            Some(Value::Number(33.5))
+        );
+        delivered.filled_from(&from_samples);
+        assert_eq!(
+            delivered.get("body_temperature_celsius"),
+            Some(Value::Number(37.0))
+        );
+        assert_eq!(
+            delivered.get("skin_temperature_celsius"),
+            Some(Value::Number(33.5))
+        );
+    }
+
+    #[test]
+    fn saturation_of_muscle_is_left_out() {
+        let record = br#"{"oxygen_data":{"saturation_samples":[
+            {"percentage":98,"type":0},{"percentage":60,"type":1},{"percentage":96}]}}"#;
+        let summaries = summarise(DataType::Daily, record).unwrap();
+        let mean = summaries
+            .from_samples
+            .unwrap()
+            .get("avg_saturation_percentage");
+        assert_eq!(mean, Some(Value::Number(97.0)));
+    }
+
+    #[test]
+    fn a_heart_rate_of_255_stays() {
+        let record = br#"{"heart_rate_data":{"summary":{"resting_hr_bpm":255}}}"#;
+        let summaries = summarise(DataType::Sleep, record).unwrap();
+        assert_eq!(
+            summaries.delivered.get("resting_hr_bpm"),
+            Some(Value::Number(255.0))
+        );
+    }
+
+    #[test]
+    fn deletions_and_errors_retract() {
+        let retracted =
+            |data_type, record: &str| summarise(data_type, record.as_bytes()).unwrap().retracted;
+        for data_type in [DataType::Activity, DataType::Daily] {
+            assert!(retracted(data_type, r#"{"metadata":{"upload_type":4}}"#));
+            assert!(retracted(
+                data_type,
+                r#"{"metadata":{"upload_type":"DELETE"}}"#
+            ));
+            assert!(!retracted(data_type, r#"{"metadata":{"upload_type":3}}"#));
+            assert!(!retracted(data_type, "{}"));
+        }
+        assert!(!retracted(
+            DataType::Sleep,
+            r#"{"metadata":{"upload_type":4}}"#
+        ));
+        let observation = |status: &str| {
+            let record = format!(r#"{{"observation_data":{{"status":{status}}}}}"#);
+            retracted(DataType::HealthObservation, &record)
+        };
+        assert!(observation("3"));
+        assert!(!observation("2"));
+        assert!(!observation("null"));
+    }
+
+    #[test]
+    fn a_profile_keeps_no_name() {
+        let record = br#"{"first_name":"Ada","last_name":"L","email":"a@example.org","age":36,
+            "date_of_birth":"1990-01-01","sex":"female","country":"CH","city":"Bern"}"#;
+        let summaries = summarise(DataType::Athlete, record).unwrap();
+        let json = serde_json::to_string(&summaries.delivered).unwrap();
+        assert_snapshot!(json, @r#"{"age":36,"sex":"female","country":"CH"}"#);
+    }
+
+    #[test]
+    fn a_failed_laboratory_report_says_why() {
+        let record = br#"{"session_id":"1","error":{"code":"file_unreadable","retriable":false}}"#;
+        let summaries = summarise(DataType::LabReport, record).unwrap();
+        let json = serde_json::to_string(&summaries.delivered).unwrap();
+        assert_snapshot!(json, @r#"{"error_code":"file_unreadable","retriable":false}"#);
+    }
+
+    #[test]
+    fn scores_are_kept_whether_known_or_not() {
+        let record = br#"{"data_enrichment":{"sleep_score":80,"readiness_score":null,"new":{}}}"#;
+        let found = summarise(DataType::Sleep, record).unwrap();
+        let names: Vec<_> = found.enrichment.keys().collect();
+        assert_eq!(names, ["new", "sleep_score"]);
+        let absent = summarise(DataType::Sleep, br#"{"data_enrichment":null}"#).unwrap();
+        assert!(absent.enrichment.is_empty());
+    }
+
+    #[test]
+    fn a_record_tells_what_identifies_it() {
+        let identity =
+            |data_type, record: &str| summarise(data_type, record.as_bytes()).unwrap().identity;
+        let activity =
+            r#"{"metadata":{"summary_id":"","start_time":"2026-07-01","end_time":null}}"#;
+        let expected = Identity {
+            start_time: Some("2026-07-01".into()),
+            ..Identity::default()
+        };
+        assert_eq!(identity(DataType::Activity, activity), expected);
+
+        let best_first = [
+            (r#"{"planned_workout_id":1,"provider_workout_id":"2"}"#, "1"),
+            (
+                r#"{"planned_workout_id":"","provider_workout_id":"2"}"#,
+                "2",
+            ),
+            (
+                r#"{"details":{"metadata":{"id":"3"}},"metadata":{"id":"4"}}"#,
+                "3",
+            ),
+            (
+                r#"{"details":{"metadata":{"name":"a"}},"metadata":{"id":"4"}}"#,
+                "4",
+            ),
+            (r#"{"metadata":{"summary_id":"5"}}"#, "5"),
+        ];
+        for (record, id) in best_first {
+            let found = identity(DataType::PlannedWorkout, record).planned_workout_id;
+            assert_eq!(found.as_deref(), Some(id), "{record}");
+        }
+    }
+
+    #[test]
+    fn malformed_json_is_an_error() {
+        for data_type in DataType::ALL {
+            assert!(summarise(data_type, b"{\"metadata\":{").is_err());
+        }
+    }
+
+    /// Any JSON, with Terra's own keys among the keys. Numbers are short decimals, which JSON
+    /// carries exactly.
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let keys = prop_oneof![
+            "[a-z_]{0,8}",
+            prop::sample::select(vec![
+                "metadata",
+                "start_time",
+                "type",
+                "upload_type",
+                "heart_rate_data",
+                "summary",
+                "detailed",
+                "hr_samples",
+                "bpm",
+                "avg_hr_bpm",
+                "heart_data",
+                "measurements_data",
+                "measurements",
+                "weight_kg",
+                "measurement_time",
+                "distance_data",
+                "steps",
+                "is_nap",
+                "details",
+                "observation_data",
+                "value",
+                "text",
+                "boolean",
+                "status",
+                "meals",
+                "macros",
+                "micros",
+                "age",
+                "sex",
+                "error",
+                "retriable",
+                "timestamp",
+                "temperature_data",
+                "body_temperature_samples",
+                "temperature_celsius",
+            ])
+            .prop_map(str::to_owned),
+        ];
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(serde_json::Value::from),
+            any::<i32>().prop_map(|number| (f64::from(number) / 8.0).into()),
+            any::<String>().prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(6, 64, 8, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(serde_json::Value::from),
+                prop::collection::hash_map(keys.clone(), inner, 0..8)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_is_summarised_and_summaries_read_back_the_same(record in any_json()) {
+            let record = record.to_string();
+            for data_type in DataType::ALL {
+                let summaries = summarise(data_type, record.as_bytes()).unwrap();
+                prop_assert!(summaries.from_samples.is_none() || summaries.has_samples);
+                let delivered = summaries.delivered;
+                let fields = delivered.fields();
+                prop_assert_eq!(&Summary::from_fields(data_type, fields), &delivered);
+
+                let json = serde_json::to_string(&delivered).unwrap();
+                let fields: BTreeMap<String, Value> = serde_json::from_str(&json).unwrap();
+                prop_assert_eq!(&Summary::from_fields(data_type, fields), &delivered);
+
+                let mut filled = Summary::empty(data_type);
+                filled.filled_from(&delivered);
+                prop_assert_eq!(filled, delivered);
+            }
+        }
+    }
+}

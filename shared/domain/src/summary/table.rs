@@ -1,0 +1,241 @@
+//! What the tables of all data types are made with.
+
+use models::{
+    data::{enums::OxygenSaturationType, shared::OxygenSaturationSample},
+    lenient::{Code, List, Number, Object, TerraEnum, Text},
+};
+use serde::Deserialize;
+
+use super::Value;
+
+/// A type that a field of a summary can have.
+pub(super) trait Scalar: Sized {
+    fn to_value(&self) -> Value;
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+macro_rules! scalars {
+    ($($kind:ty => $variant:ident),*) => { $(
+        impl Scalar for $kind {
+            fn to_value(&self) -> Value {
+                Value::$variant(self.clone())
+            }
+
+            fn from_value(value: Value) -> Option<Self> {
+                match value {
+                    Value::$variant(scalar) => Some(scalar),
+                    _ => None,
+                }
+            }
+        }
+    )* };
+}
+scalars! { f64 => Number, String => Text, bool => Flag }
+
+/// The object, or one with everything absent.
+pub(super) fn take<T: Default>(object: Object<T>) -> T {
+    object.into_inner().unwrap_or_default()
+}
+
+/// The longest text of a summary; the archive keeps all of it. Unit: characters.
+const MAX_TEXT_CHARS: usize = 256;
+
+/// Text as sent, unless it is empty.
+pub(super) fn whole(text: &Text<'_>) -> Option<String> {
+    text.non_empty().map(str::to_owned)
+}
+
+/// Text to show, unless it is empty.
+pub(super) fn text(text: &Text<'_>) -> Option<String> {
+    text.non_empty()
+        .map(|text| text.chars().take(MAX_TEXT_CHARS).collect())
+}
+
+/// Terra's number, known to its schema or not.
+pub(super) fn code<E: TerraEnum>(code: &Code<E>) -> Option<f64> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "codes are small, and were doubles in JSON"
+    )]
+    code.number().map(|number| number as f64)
+}
+
+/// The number of elements of a list that is there.
+pub(super) fn count<T>(list: &List<'_, T>) -> Option<f64> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a list in memory is far shorter than 2^53"
+    )]
+    list.raw().map(|_| list.count() as f64)
+}
+
+/// Saturation, if it is of blood: averaging muscle in would mean nothing.
+pub(super) fn blood(sample: &OxygenSaturationSample<'_>) -> Number {
+    match sample.kind.known() {
+        Some(OxygenSaturationType::Muscle) => Number::default(),
+        Some(OxygenSaturationType::Blood) | None => sample.percentage,
+    }
+}
+
+/// The mean of the samples that have the value.
+pub(super) fn mean<'a, T>(samples: &List<'a, T>, value: impl Fn(&T) -> Number) -> Option<f64>
+where
+    T: Deserialize<'a> + Default,
+{
+    let samples = samples.parse();
+    let values = samples.iter().filter_map(|sample| value(sample).get());
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    Some(sum / count).filter(|mean: &f64| mean.is_finite())
+}
+
+/// The value of the newest sample that has it, by the text of its time; of equal times, the last.
+pub(super) fn newest<T>(samples: &[T], read: impl Fn(&T) -> (Option<&str>, Number)) -> Option<f64> {
+    let values = samples.iter().filter_map(|sample| {
+        let (time, value) = read(sample);
+        Some((time, value.get()?))
+    });
+    values.max_by_key(|(time, _)| *time).map(|(_, value)| value)
+}
+
+/// The value of the last sample that has it, where samples have no time.
+pub(super) fn last<'a, T>(samples: &List<'a, T>, value: impl Fn(&T) -> Number) -> Option<f64>
+where
+    T: Deserialize<'a> + Default,
+{
+    samples
+        .parse()
+        .iter()
+        .rev()
+        .find_map(|sample| value(sample).get())
+}
+
+/// The name of a field: its own, or the one after `as`.
+macro_rules! key {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident as $key:literal) => {
+        $key
+    };
+}
+
+/// What samples give for a field, asked only if Terra left it absent.
+macro_rules! derived {
+    ($delivered:expr) => {
+        None
+    };
+    ($delivered:expr, $derived:expr) => {
+        if $delivered.is_none() { $derived } else { None }
+    };
+}
+
+/// What a data type says, or what holds where it says nothing.
+macro_rules! or {
+    ($default:expr) => {
+        $default
+    };
+    ($default:expr, $said:expr) => {
+        $said
+    };
+}
+
+pub(super) use {derived, key, or};
+
+/// Defines the summary of one data type: its fields and where each comes from.
+///
+/// `field as "name": type = delivered => from samples`; without `as` the name is the field's own.
+/// The first block opens the objects of the record that the fields are read from, and says what
+/// identifies the record, which scores it has and whether it takes itself back.
+macro_rules! summary {
+    (
+        $(#[$meta:meta])*
+        $variant:ident($name:ident) of $record:ident: $source:ty {
+            $(let $object:ident = $opened:expr;)*
+            identity = $identity:expr;
+            $(enrichment = $enrichment:expr;)?
+            $(retracted = $retracted:expr;)?
+        } {
+            $(
+                $(#[$field_meta:meta])*
+                $field:ident $(as $key:literal)?: $kind:ty = $delivered:expr $(=> $derived:expr)?,
+            )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct $name {
+            $(
+                $(#[$field_meta])*
+                pub $field: Option<$kind>,
+            )*
+        }
+
+        impl $name {
+            /// The names of all fields, as they are written.
+            pub const FIELDS: &[&str] = &[$(crate::summary::table::key!($field $(as $key)?)),*];
+
+            /// The fields that are there, under their names.
+            pub fn to_map(&self) -> std::collections::BTreeMap<&'static str, crate::summary::Value> {
+                self.fields().into_iter().collect()
+            }
+
+            /// Reads what [`to_map`](Self::to_map) wrote. What has another name or another
+            /// type is left out.
+            pub fn from_map<K: AsRef<str>>(map: impl IntoIterator<Item = (K, crate::summary::Value)>) -> Self {
+                let mut summary = Self::default();
+                for (name, value) in map {
+                    summary.set(name.as_ref(), value);
+                }
+                summary
+            }
+
+            /// Fills the fields that are absent from another summary.
+            pub fn filled_from(&mut self, other: &Self) {
+                $(
+                    if self.$field.is_none() {
+                        self.$field.clone_from(&other.$field);
+                    }
+                )*
+            }
+
+            pub(super) fn fields(&self) -> Vec<(&'static str, crate::summary::Value)> {
+                let fields = [$(
+                    (crate::summary::table::key!($field $(as $key)?), self.$field.as_ref().map(crate::summary::table::Scalar::to_value)),
+                )*];
+                let present = |(name, value): (_, Option<_>)| Some((name, value?));
+                fields.into_iter().filter_map(present).collect()
+            }
+
+            fn set(&mut self, name: &str, value: crate::summary::Value) {
+                match name {
+                    $(crate::summary::table::key!($field $(as $key)?) => self.$field = crate::summary::table::Scalar::from_value(value),)*
+                    _ => {}
+                }
+            }
+
+            pub(super) fn read($record: $source) -> crate::summary::Found {
+                let has_samples = $record.has_samples();
+                $(let $object = $opened;)*
+                let delivered = Self { $($field: $delivered,)* };
+                let derived = Self { $($field: crate::summary::table::derived!(delivered.$field $(, $derived)?),)* };
+                crate::summary::Found {
+                    identity: $identity,
+                    from_samples: (derived != Self::default())
+                        .then_some(crate::summary::Summary::$variant(derived)),
+                    delivered: crate::summary::Summary::$variant(delivered),
+                    enrichment: crate::summary::scores::scores(crate::summary::table::or!(None $(, $enrichment.raw())?)),
+                    has_samples,
+                    retracted: crate::summary::table::or!(false $(, $retracted)?),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.fields())
+            }
+        }
+    };
+}
+
+pub(super) use summary;
