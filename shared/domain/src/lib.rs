@@ -6,8 +6,10 @@
 //! and grouping, and joining a state with itself changes nothing. That one property is why webhooks
 //! may arrive twice, late, out of order or after a crash and still end in the same table.
 
+pub mod compose;
 pub mod connection;
 pub mod history;
+mod json;
 pub mod key;
 pub mod locator;
 pub mod message;
@@ -16,6 +18,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod record;
 pub mod request;
+pub mod streams;
 pub mod summary;
 pub mod version;
 
