@@ -29,6 +29,9 @@ pub enum HistoryError {
         "Terra's credentials are not put in yet: put the dev id and the API key into the secret"
     )]
     NoCredentials,
+    /// The invocation ends before the job is done.
+    #[error("the time of the invocation is over")]
+    TooSlow,
     /// A chain of jobs does not end.
     #[error("a chain of jobs has more than {} links", domain::message::MAX_STEPS)]
     Endless,
@@ -52,7 +55,9 @@ impl HistoryError {
             Self::Parcel(error) => error.retry(),
             Self::Queue(error) => error.retry(),
             Self::Terra(error) => error.retry(),
-            Self::Credentials | Self::NoCredentials | Self::Some { .. } => Retry::Later,
+            Self::Credentials | Self::NoCredentials | Self::TooSlow | Self::Some { .. } => {
+                Retry::Later
+            }
             Self::Endless => Retry::Never,
         }
     }

@@ -29,6 +29,9 @@ const CONCURRENT_JOBS: usize = 2;
 /// of them overlap and no more, whatever there is to do.
 const LOOK: SignedDuration = SignedDuration::from_secs(60).saturating_add(LAST_START);
 
+/// Time that is left for the answer to Lambda.
+const TO_ANSWER: SignedDuration = SignedDuration::from_secs(1);
+
 /// When the invocation ends at the latest.
 pub type Deadline = Timestamp;
 
@@ -77,7 +80,11 @@ pub async fn handle(
             CONCURRENT_JOBS,
             |received: Received<HistoryMessage>| async move {
                 let worker = format!("{worker}-{}", received.message_id);
-                run(app, received.message, &worker, until).await
+                let left = until.duration_since((app.clock)()) - TO_ANSWER;
+                let left = Duration::try_from(left).unwrap_or_default();
+                let done = run(app, received.message, &worker, until);
+                let done = tokio::time::timeout(left, Box::pin(done)).await;
+                done.unwrap_or(Err(HistoryError::TooSlow))
             },
         )
         .await),
