@@ -159,7 +159,7 @@ def test_a_retry_changes_nothing(stack, table) -> None:
 
 @pytest.fixture
 def hasty_queue(stack):
-    """The events queue brings back at once what failed: five real receives take 23 minutes."""
+    """The events queue brings back at once what failed: five real receives take half an hour."""
     sqs, url = stack.client("sqs"), stack.outputs["EventsQueueUrl"]
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "3"})
@@ -305,7 +305,8 @@ def test_an_operator_looks_verifies_replays_and_erases(stack, table, tmp_path) -
 
 def test_nothing_but_the_poison_failed(stack, simulated) -> None:
     """Runs after all that was sent above: no webhook went back to its queue for good."""
-    for output in ("EventsQueueUrl", "BackfillEventsQueueUrl", "TerraDestinationQueueUrl"):
+    queues = ("EventsQueueUrl", "PingsQueueUrl", "BackfillEventsQueueUrl", "TerraDestinationQueueUrl")
+    for output in queues:
         queue_is_empty(stack, output)
 
 
