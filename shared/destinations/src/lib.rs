@@ -23,7 +23,11 @@ pub mod envelope;
 pub mod id;
 pub mod kind;
 pub mod net;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sign;
+#[cfg(feature = "sql")]
+pub mod sql;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 

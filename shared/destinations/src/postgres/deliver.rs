@@ -1,0 +1,396 @@
+//! Writing, deleting and counting rows.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use models::data::DataType;
+use secrecy::ExposeSecret as _;
+use tokio::{sync::MutexGuard, time::timeout};
+use tokio_postgres::{Client, config::SslMode, types::Type};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    Postgres, STATEMENT_TIMEOUT, TIMEOUT,
+    faults::{Doing, fault, is_shape},
+    schema::{Usable, type_name},
+};
+use crate::{
+    change::{Change, Total},
+    id::{OwnerId, RecordId},
+    kind::{Fault, Outcome, Unreachable},
+    net::CONNECT_TIMEOUT,
+    sql::{Column, Row, Table, repair, row},
+};
+
+/// One connection, with what is known of the tables.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) client: Client,
+    tables: BTreeMap<Table, Arc<Usable>>,
+}
+
+/// Changes of one table.
+#[derive(Default)]
+struct Part {
+    upserts: Vec<(usize, RecordId, Row)>,
+    deletes: Vec<(usize, RecordId, u64)>,
+    force: bool,
+}
+
+impl Postgres {
+    /// Takes the open connection, or opens one. A caller puts it back with [`keep`](Self::keep) after
+    /// success only: a connection that failed is thrown away.
+    pub(super) async fn session(&self) -> Result<Session, Fault> {
+        let kept = self.session.lock().await.take();
+        match kept {
+            Some(session) if !session.client.is_closed() => Ok(session),
+            _ => self.connect().await,
+        }
+    }
+
+    pub(super) async fn keep(&self, session: Session) {
+        let mut kept: MutexGuard<'_, Option<Session>> = self.session.lock().await;
+        *kept = Some(session);
+    }
+
+    async fn connect(&self) -> Result<Session, Fault> {
+        let settings = &self.settings;
+        let addresses = self.guard.addresses(&settings.host).await?;
+        let mut config = tokio_postgres::Config::new();
+        config
+            .user(&settings.user)
+            .password(settings.password.expose_secret())
+            .dbname(&settings.database)
+            .application_name("terrarium")
+            .connect_timeout(CONNECT_TIMEOUT);
+        if !settings.pooler {
+            config.options(format!(
+                "-c statement_timeout={} -c lock_timeout=5000 -c timezone=UTC",
+                STATEMENT_TIMEOUT.as_millis()
+            ));
+        }
+        for address in addresses {
+            // The name is verified, the address that was checked is connected to.
+            config
+                .host(&settings.host)
+                .hostaddr(address)
+                .port(settings.port);
+        }
+        let opened = timeout(TIMEOUT, async {
+            // The connection ends when its client is dropped.
+            if let Some(tls) = &self.tls {
+                config.ssl_mode(SslMode::Require);
+                let connect = MakeRustlsConnect::new(tls.clone());
+                let (client, connection) = config.connect(connect).await?;
+                drop(tokio::spawn(connection));
+                return Ok(client);
+            }
+            config.ssl_mode(SslMode::Disable);
+            let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+            drop(tokio::spawn(connection));
+            Ok(client)
+        });
+        let opened: Result<Client, tokio_postgres::Error> = opened
+            .await
+            .map_err(|_| Fault::unreachable(Unreachable::Timeout))?;
+        let client = opened.map_err(|error| match fault(&error, Doing::Connect) {
+            // The server speaks, and offers no TLS.
+            Fault::Unreachable {
+                part: Unreachable::Network,
+                ..
+            } if error.to_string().contains("TLS") => {
+                Fault::misconfigured("the server offers no TLS")
+            }
+            fault => fault,
+        })?;
+        Ok(Session {
+            client,
+            tables: BTreeMap::new(),
+        })
+    }
+
+    /// The columns of a table that can be written; makes the table if it is missing.
+    pub(super) async fn usable(
+        &self,
+        session: &mut Session,
+        table: Table,
+    ) -> Result<Arc<Usable>, Fault> {
+        if let Some(known) = session.tables.get(&table) {
+            return Ok(Arc::clone(known));
+        }
+        let usable = Arc::new(self.ensure(&session.client, table).await?);
+        session.tables.insert(table, Arc::clone(&usable));
+        Ok(usable)
+    }
+
+    fn name(&self, table: Table) -> String {
+        format!("{}.{}", self.settings.schema, table.name())
+    }
+
+    pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let mut outcomes = vec![Outcome::Stale; changes.len()];
+        let mut parts: BTreeMap<(Table, bool), Part> = BTreeMap::new();
+        for (index, change) in changes.iter().enumerate() {
+            let Some(collection) = change.collection() else {
+                set(&mut outcomes, index, Outcome::APPLIED);
+                continue;
+            };
+            let table = Table::of(change.data_type());
+            debug_assert_eq!(table.name(), collection);
+            let part = parts.entry((table, change.force)).or_default();
+            part.force = change.force;
+            if change.is_deletion() {
+                part.deletes
+                    .push((index, change.record_id.clone(), change.revision));
+                set(&mut outcomes, index, Outcome::APPLIED);
+                continue;
+            }
+            match row(change) {
+                Ok(Some((_, row))) => part.upserts.push((index, change.record_id.clone(), row)),
+                Ok(None) => set(&mut outcomes, index, Outcome::APPLIED),
+                Err(fault) => set(&mut outcomes, index, fault.into_outcome()),
+            }
+        }
+        if parts.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut session = self.session().await?;
+        for ((table, _), mut part) in parts {
+            // One order for every writer: no two wait for each other.
+            part.upserts
+                .sort_by(|(_, one, _), (_, other, _)| one.cmp(other));
+            let first = self
+                .write_part(&mut session, table, &part, &mut outcomes)
+                .await;
+            if let Err(fault) = first {
+                if !is_shape(&fault) {
+                    return Err(fault);
+                }
+                // Somebody removed a table or a column: made anew, once.
+                session.tables.remove(&table);
+                self.write_part(&mut session, table, &part, &mut outcomes)
+                    .await?;
+            }
+        }
+        self.keep(session).await;
+        Ok(outcomes)
+    }
+
+    async fn write_part(
+        &self,
+        session: &mut Session,
+        table: Table,
+        part: &Part,
+        outcomes: &mut [Outcome],
+    ) -> Result<(), Fault> {
+        let usable = self.usable(session, table).await?;
+        let name = self.name(table);
+        if !part.upserts.is_empty() {
+            let (rows, repaired) = rows(&part.upserts, &usable.columns);
+            let statement = upsert(&name, &usable.columns, part.force);
+            let written = session
+                .client
+                .query_typed(&statement, &[(&rows, Type::TEXT)])
+                .await;
+            let written = written.map_err(|error| fault(&error, Doing::Write(&name)))?;
+            let mut applied = Vec::with_capacity(written.len());
+            for row in &written {
+                let id: String = row
+                    .try_get(0)
+                    .map_err(|error| fault(&error, Doing::Write(&name)))?;
+                applied.push(id);
+            }
+            applied.sort_unstable();
+            for ((index, id, _), repaired) in part.upserts.iter().zip(repaired) {
+                let is_applied = applied
+                    .binary_search_by(|other| other.as_str().cmp(id.as_str()))
+                    .is_ok();
+                let outcome = if is_applied {
+                    Outcome::Applied { repaired }
+                } else {
+                    Outcome::Stale
+                };
+                set(outcomes, *index, outcome);
+            }
+        }
+        if !part.deletes.is_empty() {
+            let rows: Vec<_> = part
+                .deletes
+                .iter()
+                .map(|(_, id, revision)| serde_json::json!({"record_id": id, "revision": revision}))
+                .collect();
+            let rows = serde_json::Value::from(rows).to_string();
+            let statement = format!(
+                "DELETE FROM {name} t USING jsonb_to_recordset($1::text::jsonb) \
+                 AS d(record_id text, revision bigint) \
+                 WHERE t.record_id = d.record_id AND t.revision <= d.revision"
+            );
+            let deleted = session
+                .client
+                .execute_typed(&statement, &[(&rows, Type::TEXT)])
+                .await;
+            deleted.map_err(|error| fault(&error, Doing::Delete(&name)))?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_owners(&self, owners: &[OwnerId]) -> Result<u64, Fault> {
+        let owners: Vec<_> = owners.iter().map(OwnerId::as_str).collect();
+        let session = self.session().await?;
+        let mut count = 0;
+        for table in self.tables_there(&session).await? {
+            let name = self.name(table);
+            let statement = format!("DELETE FROM {name} WHERE connection_id = ANY($1)");
+            let deleted = session
+                .client
+                .execute_typed(&statement, &[(&owners, Type::TEXT_ARRAY)])
+                .await;
+            count += deleted.map_err(|error| fault(&error, Doing::Delete(&name)))?;
+        }
+        self.keep(session).await;
+        Ok(count)
+    }
+
+    pub(super) async fn count(&self, owners: &[OwnerId]) -> Result<Vec<Total>, Fault> {
+        let texts: Vec<_> = owners.iter().map(OwnerId::as_str).collect();
+        let session = self.session().await?;
+        let mut totals = Vec::new();
+        for table in self.tables_there(&session).await? {
+            let name = self.name(table);
+            let statement = format!(
+                "SELECT connection_id, count(*), sum(checksum)::bigint FROM {name} \
+                 WHERE connection_id = ANY($1) GROUP BY connection_id"
+            );
+            let failed = |error| fault(&error, Doing::Read(&name));
+            let rows = session
+                .client
+                .query_typed(&statement, &[(&texts, Type::TEXT_ARRAY)])
+                .await;
+            for row in rows.map_err(failed)? {
+                let owner: String = row.try_get(0).map_err(failed)?;
+                let count: i64 = row.try_get(1).map_err(failed)?;
+                let sum: i64 = row.try_get(2).map_err(failed)?;
+                let Some(owner) = owners.iter().find(|known| known.as_str() == owner) else {
+                    continue;
+                };
+                totals.push(Total {
+                    owner: owner.clone(),
+                    data_type: table.data_type(),
+                    count: count.unsigned_abs(),
+                    sum: sum.unsigned_abs(),
+                });
+            }
+        }
+        self.keep(session).await;
+        Ok(totals)
+    }
+
+    pub(super) async fn list(
+        &self,
+        owner: &OwnerId,
+        data_type: Option<DataType>,
+    ) -> Result<Vec<(RecordId, u64)>, Fault> {
+        let table = Table::of(data_type);
+        let name = self.name(table);
+        let session = self.session().await?;
+        if !self.tables_there(&session).await?.contains(&table) {
+            self.keep(session).await;
+            return Ok(Vec::new());
+        }
+        let statement = format!("SELECT record_id, revision FROM {name} WHERE connection_id = $1");
+        let failed = |error| fault(&error, Doing::Read(&name));
+        let rows = session
+            .client
+            .query_typed(&statement, &[(&owner.as_str(), Type::TEXT)])
+            .await;
+        let mut revisions = Vec::new();
+        for row in rows.map_err(failed)? {
+            let id: String = row.try_get(0).map_err(failed)?;
+            let revision: i64 = row.try_get(1).map_err(failed)?;
+            // A row that somebody else put there has another kind of id.
+            if let Ok(id) = id.parse() {
+                revisions.push((id, revision.unsigned_abs()));
+            }
+        }
+        self.keep(session).await;
+        Ok(revisions)
+    }
+
+    /// Our tables that exist.
+    async fn tables_there(&self, session: &Session) -> Result<Vec<Table>, Fault> {
+        let failed = |error| fault(&error, Doing::Read("pg_class"));
+        let rows = session
+            .client
+            .query_typed(
+                "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')",
+                &[(&self.settings.schema, Type::TEXT)],
+            )
+            .await
+            .map_err(failed)?;
+        let mut names = Vec::new();
+        for row in rows {
+            let name: String = row.try_get(0).map_err(failed)?;
+            names.push(name);
+        }
+        let tables = Table::all().into_iter();
+        Ok(tables
+            .filter(|table| names.iter().any(|name| name == table.name()))
+            .collect())
+    }
+}
+
+fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
+    if let Some(place) = outcomes.get_mut(index) {
+        *place = outcome;
+    }
+}
+
+/// The rows as one JSON array, with the number of characters replaced in each.
+fn rows(upserts: &[(usize, RecordId, Row)], columns: &[Column]) -> (String, Vec<u32>) {
+    let mut text = String::from("[");
+    let mut repaired = Vec::with_capacity(upserts.len());
+    for (_, _, row) in upserts {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        let row: BTreeMap<_, _> = columns
+            .iter()
+            .filter_map(|column| row.get_key_value(&column.name))
+            .collect();
+        let json = serde_json::to_string(&row).unwrap_or_default();
+        let (json, count) = repair(&json);
+        text.push_str(&json);
+        repaired.push(count);
+    }
+    text.push(']');
+    (text, repaired)
+}
+
+/// The statement that writes rows over lower revisions.
+pub(crate) fn upsert(table: &str, columns: &[Column], force: bool) -> String {
+    let names: Vec<_> = columns
+        .iter()
+        .map(|column| format!("\"{}\"", column.name))
+        .collect();
+    let values: Vec<_> = names.iter().map(|name| format!("r.{name}")).collect();
+    let types: Vec<_> = columns
+        .iter()
+        .map(|column| format!("\"{}\" {}", column.name, type_name(column.column_type)))
+        .collect();
+    let sets: Vec<_> = names
+        .iter()
+        .filter(|name| *name != "\"record_id\"")
+        .map(|name| format!("{name} = EXCLUDED.{name}"))
+        .collect();
+    let compare = if force { "<=" } else { "<" };
+    format!(
+        "INSERT INTO {table} AS t ({}) SELECT DISTINCT ON (r.record_id) {} \
+         FROM jsonb_to_recordset($1::text::jsonb) AS r({}) ORDER BY r.record_id, r.revision DESC \
+         ON CONFLICT (record_id) DO UPDATE SET {}, delivered_at = now() \
+         WHERE t.revision {compare} EXCLUDED.revision RETURNING t.record_id",
+        names.join(", "),
+        values.join(", "),
+        types.join(", "),
+        sets.join(", "),
+    )
+}
