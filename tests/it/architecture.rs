@@ -161,10 +161,10 @@ fn each_protocol_is_spoken_in_one_place() {
             .map(|package| package.name.as_str())
             .collect::<Vec<_>>()
     };
-    assert_eq!(speakers("object_store"), ["store"]);
+    assert_eq!(speakers("object_store"), ["destinations", "store"]);
     for (protocol, allowed) in [
         ("aws-sdk-dynamodb", &["store"][..]),
-        ("aws-sdk-sqs", &["runtime"]),
+        ("aws-sdk-sqs", &["destinations", "runtime"]),
         ("aws-sdk-secretsmanager", &["runtime"]),
         // The store's is the client of its object storage.
         (

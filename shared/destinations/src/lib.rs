@@ -17,19 +17,27 @@
 //!   deletions that the store announces for each record;
 //! - [`kind::Kind::prepare`] returns findings, because a column of another type is no fault.
 
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "bucket")]
+mod bucket;
 pub mod change;
 pub mod config;
 pub mod envelope;
+#[cfg(feature = "folder")]
+mod folder;
 pub mod id;
 pub mod kind;
 pub mod net;
 #[cfg(feature = "postgres")]
-pub mod postgres;
+mod postgres;
+#[cfg(feature = "s3")]
+mod s3;
 pub mod sign;
 #[cfg(feature = "sql")]
-pub mod sql;
+mod sql;
 #[cfg(feature = "webhook")]
-pub mod webhook;
+mod webhook;
 
 #[cfg(test)]
 mod samples;

@@ -375,7 +375,7 @@ pub(crate) fn upsert(table: &str, columns: &[Column], force: bool) -> String {
     let values: Vec<_> = names.iter().map(|name| format!("r.{name}")).collect();
     let types: Vec<_> = columns
         .iter()
-        .map(|column| format!("\"{}\" {}", column.name, type_name(column.column_type)))
+        .map(|column| format!("\"{}\" {}", column.name, type_name(column.holds)))
         .collect();
     let sets: Vec<_> = names
         .iter()

@@ -32,7 +32,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A PostgreSQL destination.
 #[derive(Debug)]
-pub struct Postgres {
+pub(crate) struct Postgres {
     settings: Settings,
     guard: Guard,
     tls: Option<ClientConfig>,
@@ -60,7 +60,7 @@ impl Postgres {
     /// # Errors
     ///
     /// [`Refused`] with everything that is wrong.
-    pub fn open(fields: Fields<'_>, context: Context) -> Result<Self, Refused> {
+    pub(crate) fn open(fields: Fields<'_>, context: Context) -> Result<Self, Refused> {
         config::read(fields, context)
     }
 }

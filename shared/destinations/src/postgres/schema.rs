@@ -29,8 +29,8 @@ pub(crate) fn type_name(column_type: ColumnType) -> &'static str {
 
 fn definition(column: &Column) -> String {
     let name = &column.name;
-    let sql_type = type_name(column.column_type);
-    match column.column_type {
+    let sql_type = type_name(column.holds);
+    match column.holds {
         ColumnType::RecordId => format!("\"{name}\" text COLLATE \"C\" PRIMARY KEY"),
         _ if column.required => format!("\"{name}\" {sql_type} NOT NULL"),
         _ => format!("\"{name}\" {sql_type}"),
@@ -121,7 +121,7 @@ impl Postgres {
         let mut usable = Usable::default();
         for column in columns(table) {
             match there.get(&column.name).map(String::as_str) {
-                Some(found) if found == type_name(column.column_type) => {
+                Some(found) if found == type_name(column.holds) => {
                     usable.columns.push(column);
                 }
                 _ => usable.altered.push(column.name),
@@ -196,7 +196,7 @@ impl Postgres {
         if exists {
             for column in missing {
                 // A column that is added is empty in the rows that are there.
-                let sql_type = type_name(column.column_type);
+                let sql_type = type_name(column.holds);
                 statements.push(format!(
                     "ALTER TABLE {name} ADD COLUMN IF NOT EXISTS \"{}\" {sql_type}",
                     column.name

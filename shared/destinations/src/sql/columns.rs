@@ -5,7 +5,7 @@ use models::data::DataType;
 
 /// A table of a SQL destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Table {
+pub(crate) enum Table {
     /// Records of one data type.
     Records(DataType),
     /// The connections themselves.
@@ -14,13 +14,13 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let records = DataType::ALL.into_iter().map(Self::Records);
         records.chain([Self::Connections]).collect()
     }
 
     /// Name of the table, without schema or prefix.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Records(data_type) => data_type.as_str(),
             Self::Connections => "connections",
@@ -28,12 +28,12 @@ impl Table {
     }
 
     /// The table of a data type; that of connections for none.
-    pub fn of(data_type: Option<DataType>) -> Self {
+    pub(crate) fn of(data_type: Option<DataType>) -> Self {
         data_type.map_or(Self::Connections, Self::Records)
     }
 
     /// The data type; none for connections.
-    pub fn data_type(self) -> Option<DataType> {
+    pub(crate) fn data_type(self) -> Option<DataType> {
         match self {
             Self::Records(data_type) => Some(data_type),
             Self::Connections => None,
@@ -43,7 +43,7 @@ impl Table {
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ColumnType {
+pub(crate) enum ColumnType {
     /// The record id: 32 hexadecimal digits, the primary key.
     RecordId,
     /// Id of a connection or a person: at most 39 characters.
@@ -66,21 +66,21 @@ pub enum ColumnType {
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Column {
+pub(crate) struct Column {
     /// Name, in lower case.
     pub name: String,
     /// What it holds.
-    pub column_type: ColumnType,
+    pub holds: ColumnType,
     /// Whether every row has a value.
     pub required: bool,
 }
 
 /// The columns that we write, in their order. Every table also has `delivered_at`.
-pub fn columns(table: Table) -> Vec<Column> {
+pub(crate) fn columns(table: Table) -> Vec<Column> {
     use ColumnType::{Day, Flag, Instant, Integer, Json, Owner, RecordId, Text};
-    let column = |(name, column_type, required): (&str, ColumnType, bool)| Column {
+    let column = |(name, holds, required): (&str, ColumnType, bool)| Column {
         name: name.to_owned(),
-        column_type,
+        holds,
         required,
     };
     let state = [
@@ -130,7 +130,7 @@ fn summary_columns(data_type: DataType) -> impl Iterator<Item = Column> {
     Summary::field_names(data_type).iter().map(move |name| {
         // The type of a field is the one of the values that it takes.
         let takes = |value| !Summary::from_fields(data_type, [(*name, value)]).is_empty();
-        let column_type = if takes(Value::Number(1.0)) {
+        let holds = if takes(Value::Number(1.0)) {
             ColumnType::Number
         } else if takes(Value::Flag(true)) {
             ColumnType::Flag
@@ -139,7 +139,7 @@ fn summary_columns(data_type: DataType) -> impl Iterator<Item = Column> {
         };
         Column {
             name: name.to_ascii_lowercase(),
-            column_type,
+            holds,
             required: false,
         }
     })
@@ -172,7 +172,7 @@ mod tests {
                 .iter()
                 .find(|column| column.name == name)
                 .unwrap()
-                .column_type
+                .holds
         };
         assert_eq!(of("steps"), ColumnType::Number);
         assert_eq!(of("start_time"), ColumnType::Text);

@@ -3,5 +3,5 @@
 mod columns;
 mod row;
 
-pub use columns::{Column, ColumnType, Table, columns};
-pub use row::{Row, repair, row};
+pub(crate) use columns::{Column, ColumnType, Table, columns};
+pub(crate) use row::{Row, repair, row};

@@ -13,14 +13,14 @@ use crate::{
 };
 
 /// Values of one row by column. What is absent is null.
-pub type Row = BTreeMap<String, Box<RawValue>>;
+pub(crate) type Row = BTreeMap<String, Box<RawValue>>;
 
 /// The row of a change; `None` for a deletion or an event.
 ///
 /// # Errors
 ///
 /// [`Fault::Rejected`] if the composed record is no JSON.
-pub fn row(change: &Change) -> Result<Option<(Table, Row)>, Fault> {
+pub(crate) fn row(change: &Change) -> Result<Option<(Table, Row)>, Fault> {
     let mut row = Row::new();
     let mut set = |name: &str, value: Value| {
         if !value.is_null()
@@ -84,7 +84,7 @@ fn raw(bytes: &[u8]) -> Result<Box<RawValue>, Fault> {
 
 /// Replaces what databases refuse in JSON with U+FFFD: the escape of NUL and halves of surrogate
 /// pairs. Returns the text and the number of replacements.
-pub fn repair(json: &str) -> (Cow<'_, str>, u32) {
+pub(crate) fn repair(json: &str) -> (Cow<'_, str>, u32) {
     if !json.contains(r"\u") {
         return (Cow::Borrowed(json), 0);
     }

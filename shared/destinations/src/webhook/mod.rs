@@ -26,7 +26,7 @@ use crate::{
 
 /// A webhook destination.
 #[derive(Debug)]
-pub struct Webhook {
+pub(crate) struct Webhook {
     destination_id: String,
     url: Url,
     http: Client,
@@ -68,7 +68,7 @@ impl Webhook {
     /// # Errors
     ///
     /// [`Refused`] with everything that is wrong.
-    pub fn open(fields: Fields<'_>, context: Context) -> Result<Self, Refused> {
+    pub(crate) fn open(fields: Fields<'_>, context: Context) -> Result<Self, Refused> {
         config::read(fields, context)
     }
 }

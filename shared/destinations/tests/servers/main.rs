@@ -10,6 +10,7 @@
 
 use destinations::{change, id};
 
+mod buckets;
 mod postgres;
 mod proxy;
 #[path = "../../src/samples.rs"]

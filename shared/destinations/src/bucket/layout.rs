@@ -1,0 +1,189 @@
+//! Names of objects.
+
+use jiff::tz::TimeZone;
+
+use super::Settings;
+use crate::{
+    change::{Body, Change, PassedWebhook},
+    envelope::{TERRA_VERSION, instant},
+    id::RecordId,
+    kind::Erasure,
+};
+
+/// How objects are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// `<data type>/<connection id>/<record id>.json`: one object per record.
+    ///
+    /// No month in the name: a record whose start moves to another month would leave an object
+    /// behind, and a deletion does not know the month.
+    Record,
+    /// `2022-03-16/<data type>/<user id>-<start time>.json`, as Terra names them.
+    Terra,
+    /// `<data type>/<connection id>/<record id>/<revision>.json`: every state that was delivered.
+    Revisions,
+}
+
+/// The characters of a name that every store and file system takes.
+fn plain(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:+".contains(c);
+    text.chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .collect()
+}
+
+fn folder(settings: &Settings, change: &Change) -> String {
+    let collection = change.collection().unwrap_or("events");
+    format!("{}{collection}/{}/", settings.prefix, change.source.owner)
+}
+
+/// The object of a record's current state.
+pub(super) fn state_key(settings: &Settings, change: &Change, extension: &str) -> String {
+    match (&change.body, settings.layout) {
+        (Body::Record(state), Layout::Terra) => {
+            let start = state
+                .text("start_time")
+                .unwrap_or_else(|| state.key.clone());
+            format!(
+                "{}{}.{extension}",
+                terra_prefix(settings, change),
+                plain(&start)
+            )
+        }
+        _ => format!(
+            "{}{}.{extension}",
+            folder(settings, change),
+            change.record_id
+        ),
+    }
+}
+
+/// The object of one state.
+pub(super) fn revision_key(settings: &Settings, change: &Change, extension: &str) -> String {
+    format!(
+        "{}{}/{:016x}.{extension}",
+        folder(settings, change),
+        change.record_id,
+        change.revision
+    )
+}
+
+/// What the names of a Terra user's objects of one data type begin with.
+pub(super) fn terra_prefix(settings: &Settings, change: &Change) -> String {
+    let collection = change.collection().unwrap_or("events");
+    let user = match &change.source.terra_user_id {
+        Some(id) => plain(id.as_str()),
+        None => change.source.owner.to_string(),
+    };
+    format!("{}{TERRA_VERSION}/{collection}/{user}-", settings.prefix)
+}
+
+/// The name of a second record that begins at the same time.
+pub(super) fn suffixed(key: &str, record_id: &RecordId) -> String {
+    let suffix: String = record_id.as_str().chars().take(8).collect();
+    let suffix = format!("-{suffix}");
+    match key.rsplit_once('.') {
+        Some((stem, _)) if stem.ends_with(&suffix) => key.to_owned(),
+        Some((stem, extension)) => format!("{stem}{suffix}.{extension}"),
+        None => format!("{key}{suffix}"),
+    }
+}
+
+/// The object of one of Terra's webhooks.
+pub(super) fn webhook_key(settings: &Settings, webhook: &PassedWebhook) -> String {
+    let received = instant(webhook.received_at_ms).to_zoned(TimeZone::UTC);
+    format!(
+        "{}webhooks/{}/{}.json",
+        settings.prefix,
+        received.strftime("%Y/%m/%d"),
+        plain(&webhook.webhook_id)
+    )
+}
+
+/// What the names of a person's objects begin with.
+pub(super) fn prefixes_of(settings: &Settings, person: &Erasure) -> Vec<String> {
+    let types = models::data::DataType::ALL.map(models::data::DataType::as_str);
+    match settings.layout {
+        Layout::Terra => {
+            let users = person.terra_user_ids.iter();
+            let prefix = |user: &models::ids::TerraUserId| {
+                let prefix = |data_type: &str| {
+                    format!(
+                        "{}{TERRA_VERSION}/{data_type}/{}-",
+                        settings.prefix,
+                        plain(user.as_str())
+                    )
+                };
+                types.map(prefix)
+            };
+            users.flat_map(prefix).collect()
+        }
+        Layout::Record | Layout::Revisions => {
+            let prefix = |owner: &crate::id::OwnerId| {
+                let prefix = |collection: &str| format!("{}{collection}/{owner}/", settings.prefix);
+                types
+                    .into_iter()
+                    .chain(["connections"])
+                    .map(prefix)
+                    .collect::<Vec<_>>()
+            };
+            person.owners.iter().flat_map(prefix).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use models::data::DataType;
+
+    use super::*;
+    use crate::{config::Format, samples};
+
+    fn settings(layout: Layout) -> Settings {
+        Settings {
+            prefix: "p/".to_owned(),
+            layout,
+            format: Format::Record,
+            write_only: false,
+        }
+    }
+
+    #[test]
+    fn a_record_has_one_name_per_layout() {
+        let change = samples::daily(1, "2026-11-20", 5, 255);
+        let (owner, id) = (&change.source.owner, &change.record_id);
+        assert_eq!(
+            state_key(&settings(Layout::Record), &change, "json"),
+            format!("p/daily/{owner}/{id}.json")
+        );
+        assert_eq!(
+            state_key(&settings(Layout::Terra), &change, "json"),
+            "p/2022-03-16/daily/user-1-2026-11-20T00:00:00+00:00.json"
+        );
+        assert_eq!(
+            revision_key(&settings(Layout::Revisions), &change, "json"),
+            format!("p/daily/{owner}/{id}/00000000000000ff.json")
+        );
+        let deleted = samples::deleted(DataType::Daily, "2026-11-20", 300);
+        assert_eq!(
+            state_key(&settings(Layout::Record), &deleted, "json"),
+            state_key(&settings(Layout::Record), &change, "json")
+        );
+    }
+
+    #[test]
+    fn no_name_leaves_its_folder() {
+        let record = r#"{"metadata":{"start_time":"../../etc/passwd\u0000"}}"#;
+        let change = samples::record(DataType::Sleep, "a", record, 1);
+        let key = state_key(&settings(Layout::Terra), &change, "json");
+        assert_eq!(key, "p/2022-03-16/sleep/user-1-.._.._etc_passwd_.json");
+    }
+
+    #[test]
+    fn a_suffix_is_added_once() {
+        let id = samples::daily(1, "2026-11-20", 5, 1).record_id;
+        let once = suffixed("a/b.json", &id);
+        assert_eq!(once, format!("a/b-{}.json", id.as_str().split_at(8).0));
+        assert_eq!(suffixed(&once, &id), once);
+    }
+}

@@ -1,0 +1,345 @@
+//! What all buckets have in common: names of objects, and how a state is written only over an older
+//! one.
+//!
+//! A record has one object, named by its record id. Its revision stands in the object's metadata; it
+//! is read first and written on the condition that nobody wrote meanwhile.
+
+mod layout;
+mod objects;
+mod probe;
+#[cfg(any(feature = "s3", feature = "azure"))]
+pub(crate) mod store;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use futures::{
+    FutureExt as _,
+    stream::{self, StreamExt as _, TryStreamExt as _},
+};
+use models::data::DataType;
+
+use crate::{
+    change::{Body, Change, Total},
+    config::{Fields, Format},
+    envelope,
+    id::{OwnerId, RecordId, checksum},
+    kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome},
+};
+pub(crate) use layout::Layout;
+pub(crate) use objects::{Condition, Doing, Head, Object, Objects, Put};
+
+/// Objects that are written at once.
+const PARALLEL: usize = 16;
+/// Attempts to write over what another writer just wrote.
+const ROUNDS: usize = 3;
+
+/// A bucket of any kind.
+#[derive(Debug)]
+pub(crate) struct Bucket<O> {
+    pub(crate) objects: O,
+    pub(crate) settings: Settings,
+}
+
+/// What is written into a bucket.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) prefix: String,
+    pub(crate) layout: Layout,
+    pub(crate) format: Format,
+    /// Whether we may only write: states are then written without looking.
+    pub(crate) write_only: bool,
+}
+
+impl Settings {
+    /// Reads the settings that all buckets have.
+    pub(crate) fn read(fields: &mut Fields<'_>) -> Self {
+        let prefix = fields.text("prefix").unwrap_or_default();
+        if prefix.starts_with('/')
+            || prefix.contains("//")
+            || prefix.split('/').any(|part| part == "..")
+        {
+            fields.refuse("prefix", "has to be a relative path such as `terrarium/`");
+        }
+        let prefix = match prefix.trim_end_matches('/') {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        };
+        let layouts = [
+            ("record", Layout::Record),
+            ("terra", Layout::Terra),
+            ("revisions", Layout::Revisions),
+        ];
+        let layout = fields.choice("layout", &layouts, Layout::Record);
+        let format = match layout {
+            Layout::Terra => Format::Terra,
+            _ => fields.format(),
+        };
+        let write_only = fields.flag("write_only", false);
+        Self {
+            prefix,
+            layout,
+            format,
+            write_only,
+        }
+    }
+}
+
+impl<O: Objects> Bucket<O> {
+    async fn deliver_one(&self, change: &Change) -> Result<Outcome, Fault> {
+        match &change.body {
+            Body::Test | Body::Totals(_) => Ok(Outcome::APPLIED),
+            Body::Webhook(webhook) => {
+                let key = layout::webhook_key(&self.settings, webhook);
+                self.put_once(&key, change).await
+            }
+            // Terra has no file for a connection's state.
+            Body::Connection { .. } | Body::ConnectionDeleted
+                if self.settings.layout == Layout::Terra =>
+            {
+                Ok(Outcome::APPLIED)
+            }
+            Body::Deleted { .. } | Body::ConnectionDeleted => self.delete(change).await,
+            Body::Record(_) | Body::Connection { .. } => match self.settings.layout {
+                Layout::Revisions => {
+                    let key = layout::revision_key(&self.settings, change, "json");
+                    self.put_once(&key, change).await
+                }
+                Layout::Record | Layout::Terra => self.put_state(change).await,
+            },
+        }
+    }
+
+    /// Writes an object that never changes.
+    async fn put_once(&self, key: &str, change: &Change) -> Result<Outcome, Fault> {
+        let payload = match envelope::payload(change, self.settings.format) {
+            Ok(payload) => payload,
+            Err(fault) => return Ok(fault.into_outcome()),
+        };
+        let object = Object::of(change, &payload);
+        Ok(
+            match self.objects.put(key, object, Condition::Missing).await? {
+                Put::Done => Outcome::APPLIED,
+                Put::Lost => Outcome::Stale,
+            },
+        )
+    }
+
+    /// Writes a state over an older one.
+    async fn put_state(&self, change: &Change) -> Result<Outcome, Fault> {
+        let payload = match envelope::payload(change, self.settings.format) {
+            Ok(payload) => payload,
+            Err(fault) => return Ok(fault.into_outcome()),
+        };
+        let mut key = layout::state_key(&self.settings, change, payload.extension);
+        if self.settings.write_only {
+            self.objects
+                .put(&key, Object::of(change, &payload), Condition::Any)
+                .await?;
+            return Ok(Outcome::APPLIED);
+        }
+        for _ in 0..ROUNDS {
+            let head = self.objects.head(&key).await?;
+            if let Some(head) = &head {
+                let is_anothers = head
+                    .record
+                    .as_deref()
+                    .is_some_and(|id| id != change.record_id.as_str());
+                if is_anothers {
+                    // Terra names objects by start: two sessions can begin at once.
+                    let own = layout::suffixed(&key, &change.record_id);
+                    if own == key {
+                        return Err(Fault::misconfigured(
+                            "an object has the id of another record",
+                        ));
+                    }
+                    key = own;
+                    continue;
+                }
+                let stale = |held: u64| {
+                    held > change.revision || (held == change.revision && !change.force)
+                };
+                if head.revision.is_some_and(stale) {
+                    return Ok(Outcome::Stale);
+                }
+            }
+            let condition = match &head {
+                None => Condition::Missing,
+                Some(head) => Condition::Unchanged(&head.stamp),
+            };
+            if let Put::Done = self
+                .objects
+                .put(&key, Object::of(change, &payload), condition)
+                .await?
+            {
+                return Ok(Outcome::APPLIED);
+            }
+        }
+        Ok(Outcome::Retry(Fault::Conflict { code: None }))
+    }
+
+    async fn delete(&self, change: &Change) -> Result<Outcome, Fault> {
+        let keys = match self.settings.layout {
+            Layout::Record => vec![layout::state_key(&self.settings, change, "json")],
+            Layout::Revisions => {
+                let key = layout::revision_key(&self.settings, change, "deleted");
+                return self.put_once(&key, change).await;
+            }
+            // The name holds the start, which a deleted record no longer has.
+            Layout::Terra => {
+                self.objects
+                    .list(&layout::terra_prefix(&self.settings, change))
+                    .await?
+            }
+        };
+        for key in keys {
+            for round in 0..ROUNDS {
+                let Some(head) = self.objects.head(&key).await? else {
+                    break;
+                };
+                let is_ours = head.record.as_deref() == Some(change.record_id.as_str());
+                if !is_ours || head.revision.is_none_or(|held| held > change.revision) {
+                    break;
+                }
+                if self.objects.delete(&key, Some(&head.stamp)).await? {
+                    break;
+                }
+                if round + 1 == ROUNDS {
+                    return Ok(Outcome::Retry(Fault::Conflict { code: None }));
+                }
+            }
+        }
+        Ok(Outcome::APPLIED)
+    }
+
+    /// The records below a prefix, with their revisions.
+    async fn records(&self, prefix: &str) -> Result<Vec<(RecordId, u64)>, Fault> {
+        let keys = self.objects.list(prefix).await?;
+        let heads = stream::iter(keys).map(|key| async move { self.objects.head(&key).await });
+        let heads: Vec<_> = heads.buffer_unordered(PARALLEL).try_collect().await?;
+        let record = |head: Head| Some((head.record?.parse().ok()?, head.revision?));
+        Ok(heads.into_iter().flatten().filter_map(record).collect())
+    }
+}
+
+#[async_trait]
+impl<O: Objects> Kind for Bucket<O> {
+    fn limits(&self) -> Limits {
+        Limits {
+            changes: 100,
+            bytes: 32 * 1024 * 1024,
+            timeout: Duration::from_secs(30),
+            concurrency: 4,
+            keeps: match self.settings.layout {
+                Layout::Record | Layout::Terra => Keeps::State,
+                Layout::Revisions => Keeps::Log,
+            },
+        }
+    }
+
+    async fn probe(&self) -> Vec<Finding> {
+        self.try_steps().await
+    }
+
+    async fn deliver(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let outcomes: Vec<_> = changes
+            .iter()
+            .map(|change| self.deliver_one(change).boxed())
+            .collect();
+        let outcomes: Vec<_> = stream::iter(outcomes).buffered(PARALLEL).collect().await;
+        let arrived = outcomes
+            .iter()
+            .any(|outcome| outcome.as_ref().is_ok_and(Outcome::is_settled));
+        let mut settled = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            match outcome {
+                Ok(outcome) => settled.push(outcome),
+                Err(Fault::Rejected { reason, code }) => {
+                    settled.push(Fault::Rejected { reason, code }.into_outcome());
+                }
+                Err(fault) if arrived => settled.push(Outcome::Retry(fault)),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(settled)
+    }
+
+    async fn erase(&self, person: &Erasure) -> Result<Erased, Fault> {
+        if self.settings.write_only {
+            return Ok(Erased::Manual(self.what_to_remove(person)));
+        }
+        let mut count = 0;
+        for prefix in layout::prefixes_of(&self.settings, person) {
+            let keys = match self.objects.list(&prefix).await {
+                Ok(keys) => keys,
+                Err(Fault::Misconfigured { .. }) => {
+                    return Ok(Erased::Manual(self.what_to_remove(person)));
+                }
+                Err(fault) => return Err(fault),
+            };
+            for key in keys {
+                match self.objects.delete(&key, None).await {
+                    Ok(_) => count += 1,
+                    Err(Fault::Misconfigured { .. }) => {
+                        return Ok(Erased::Manual(self.what_to_remove(person)));
+                    }
+                    Err(fault) => return Err(fault),
+                }
+            }
+        }
+        Ok(Erased::Done(count))
+    }
+
+    async fn totals(&self, owners: &[OwnerId]) -> Result<Option<Vec<Total>>, Fault> {
+        if self.settings.write_only || self.settings.layout != Layout::Record {
+            return Ok(None);
+        }
+        let mut totals = Vec::new();
+        let types = DataType::ALL.into_iter().map(Some).chain([None]);
+        let types: Vec<_> = types.collect();
+        for owner in owners {
+            for data_type in &types {
+                let records = self.revisions(owner, *data_type).await?;
+                if records.is_empty() {
+                    continue;
+                }
+                let sums = records
+                    .iter()
+                    .map(|(id, revision)| u64::from(checksum(id, *revision)));
+                totals.push(Total {
+                    owner: owner.clone(),
+                    data_type: *data_type,
+                    count: records.len() as u64,
+                    sum: sums.sum(),
+                });
+            }
+        }
+        Ok(Some(totals))
+    }
+
+    async fn revisions(
+        &self,
+        owner: &OwnerId,
+        data_type: Option<DataType>,
+    ) -> Result<Vec<(RecordId, u64)>, Fault> {
+        if self.settings.layout != Layout::Record {
+            return Ok(Vec::new());
+        }
+        let collection = data_type.map_or("connections", DataType::as_str);
+        let prefix = format!("{}{collection}/{owner}/", self.settings.prefix);
+        // One record has one object; a map guards against a bucket that lists one twice.
+        let records: BTreeMap<_, _> = self.records(&prefix).await?.into_iter().collect();
+        Ok(records.into_iter().collect())
+    }
+}
+
+impl<O: Objects> Bucket<O> {
+    fn what_to_remove(&self, person: &Erasure) -> String {
+        let prefixes = layout::prefixes_of(&self.settings, person);
+        format!(
+            "we may not list or delete in {}; remove everything below {}",
+            self.objects.place(),
+            prefixes.join(", ")
+        )
+    }
+}

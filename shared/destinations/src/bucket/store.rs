@@ -1,0 +1,230 @@
+//! The stores that `object_store` speaks to.
+
+use std::{error::Error as _, sync::Arc};
+
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use object_store::{
+    Attribute, Attributes, ClientOptions, Error, GetOptions, ObjectStore, ObjectStoreExt as _,
+    PutMode, PutOptions, UpdateVersion,
+    client::{HttpClient, HttpConnector},
+    path::Path,
+};
+
+use super::objects::{Condition, Doing, Head, Object, Objects, Put, RECORD, REVISION};
+use crate::{
+    config::Fields,
+    kind::{Fault, Unreachable},
+    net::{Guard, fault_of},
+};
+
+/// A store of `object_store`, with the names of its rights.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) client: Arc<dyn ObjectStore>,
+    pub(crate) place: String,
+    /// Rights to head, put, delete and list.
+    pub(crate) rights: [String; 4],
+    /// What an error's text means, by the store's own codes.
+    pub(crate) codes: fn(&str) -> Option<Fault>,
+}
+
+/// A code of a store's and what it means.
+pub(crate) type Code = (&'static str, fn() -> Fault);
+
+/// The fault of the first code that stands in an error's text.
+pub(crate) fn first_of(codes: &[Code], text: &str) -> Option<Fault> {
+    let found = codes.iter().find(|(code, _)| text.contains(code));
+    found.map(|(code, fault)| fault().with_code(code))
+}
+
+/// Reads where the store is, if it is not where its maker runs it.
+pub(crate) fn endpoint(fields: &mut Fields<'_>, guard: &Guard) -> Option<String> {
+    let endpoint = fields.text("endpoint")?;
+    match endpoint
+        .parse::<reqwest::Url>()
+        .map(|url| guard.check_url(&url))
+    {
+        Ok(Ok(())) => {}
+        Ok(Err(blocked)) => fields.refuse("endpoint", format!("is not allowed: {blocked}")),
+        Err(_) => fields.refuse("endpoint", "is no URL"),
+    }
+    Some(endpoint)
+}
+
+/// Hands the one HTTP client to `object_store`.
+#[derive(Debug, Clone)]
+pub(crate) struct Connector(pub(crate) reqwest::Client);
+
+impl HttpConnector for Connector {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(self.0.clone()))
+    }
+}
+
+impl Store {
+    fn fault(&self, error: &Error, doing: Doing) -> Fault {
+        match error {
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+                let known = (self.codes)(&text_of(error));
+                known.unwrap_or_else(|| {
+                    Fault::missing("the store refuses us", self.right(doing)).with_code(403)
+                })
+            }
+            Error::NotFound { .. } => {
+                Fault::misconfigured(format!("there is no {}", self.place)).with_code(404)
+            }
+            Error::AlreadyExists { .. } | Error::Precondition { .. } => {
+                Fault::Conflict { code: None }
+            }
+            error => {
+                let text = text_of(error);
+                if let Some(fault) = (self.codes)(&text) {
+                    return fault;
+                }
+                match status_of(&text) {
+                    Some(status @ (429 | 503)) => Fault::Throttled {
+                        after: None,
+                        code: None,
+                    }
+                    .with_code(status),
+                    Some(409) => Fault::Conflict { code: None }.with_code(409),
+                    Some(status @ (400 | 413)) => Fault::Rejected {
+                        reason: "the store refuses the object".to_owned(),
+                        code: Some(status.to_string()),
+                    },
+                    Some(status) if status >= 500 => {
+                        Fault::unreachable(Unreachable::Server).with_code(status)
+                    }
+                    Some(status) => {
+                        Fault::misconfigured("the store refuses the request").with_code(status)
+                    }
+                    None => fault_of(error),
+                }
+            }
+        }
+    }
+}
+
+/// The text of an error and of its causes. It is only searched for codes, never kept.
+fn text_of(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+fn status_of(text: &str) -> Option<u16> {
+    let (_, rest) = text.split_once("status code: ")?;
+    rest.get(..3)?.parse().ok()
+}
+
+#[async_trait]
+impl Objects for Store {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn right(&self, doing: Doing) -> String {
+        let [head, put, delete, list] = &self.rights;
+        match doing {
+            Doing::Head => head,
+            Doing::Put => put,
+            Doing::Delete => delete,
+            Doing::List => list,
+        }
+        .clone()
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Head>, Fault> {
+        let options = GetOptions {
+            head: true,
+            ..GetOptions::default()
+        };
+        match self.client.get_opts(&Path::from(key), options).await {
+            Ok(found) => {
+                let metadata = |name: &'static str| {
+                    let value = found.attributes.get(&Attribute::Metadata(name.into()));
+                    value.map(|value| value.as_ref().to_owned())
+                };
+                Ok(Some(Head {
+                    stamp: found.meta.e_tag.clone().unwrap_or_default(),
+                    revision: metadata(REVISION).and_then(|text| text.parse().ok()),
+                    record: metadata(RECORD),
+                }))
+            }
+            // A missing object; or a missing bucket, which the write that follows tells.
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.fault(&error, Doing::Head)),
+        }
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        object: Object<'_>,
+        condition: Condition<'_>,
+    ) -> Result<Put, Fault> {
+        let mut attributes = Attributes::new();
+        attributes.insert(Attribute::ContentType, object.content_type.into());
+        attributes.insert(
+            Attribute::Metadata(REVISION.into()),
+            object.revision.to_string().into(),
+        );
+        attributes.insert(
+            Attribute::Metadata(RECORD.into()),
+            object.record.to_owned().into(),
+        );
+        let mode = match condition {
+            Condition::Any => PutMode::Overwrite,
+            Condition::Missing => PutMode::Create,
+            Condition::Unchanged(stamp) => PutMode::Update(UpdateVersion {
+                e_tag: Some(stamp.to_owned()),
+                version: None,
+            }),
+        };
+        let options = PutOptions {
+            mode,
+            attributes,
+            ..PutOptions::default()
+        };
+        match self
+            .client
+            .put_opts(&Path::from(key), object.bytes.into(), options)
+            .await
+        {
+            Ok(_) => Ok(Put::Done),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::Lost),
+            // The object was deleted between head and put.
+            Err(Error::NotFound { .. }) if matches!(condition, Condition::Unchanged(_)) => {
+                Ok(Put::Lost)
+            }
+            Err(error) => match self.fault(&error, Doing::Put) {
+                Fault::Conflict { .. } => Ok(Put::Lost),
+                fault => Err(fault),
+            },
+        }
+    }
+
+    async fn delete(&self, key: &str, _stamp: Option<&str>) -> Result<bool, Fault> {
+        match self.client.delete(&Path::from(key)).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(true),
+            Err(error) => Err(self.fault(&error, Doing::Delete)),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        // `object_store` lists whole folders: the rest of the prefix is compared here.
+        let folder = prefix
+            .rsplit_once('/')
+            .map(|(folder, _)| Path::from(folder));
+        let listed: Result<Vec<_>, _> = self.client.list(folder.as_ref()).try_collect().await;
+        let listed = listed.map_err(|error| self.fault(&error, Doing::List))?;
+        let keys = listed.into_iter().map(|meta| meta.location.to_string());
+        let begin = Path::from(prefix).to_string();
+        Ok(keys.filter(|key| key.starts_with(&begin)).collect())
+    }
+}

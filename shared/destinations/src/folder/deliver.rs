@@ -1,0 +1,195 @@
+//! Writing files.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{Files, faults::fault};
+use crate::{
+    bucket::{Condition, Doing, Head, Object, Objects, Put},
+    kind::{Fault, Unreachable},
+};
+
+/// Folder of what is ours and no content.
+const OURS: &str = ".terrarium";
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Metadata {
+    revision: u64,
+    record: String,
+    /// Counts the writes of this file.
+    stamp: u64,
+}
+
+impl Files {
+    /// Does work on the file system aside, alone among all who write to the folder.
+    async fn alone<T: Send + 'static>(
+        &self,
+        doing: Doing,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let root = self.root.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            fs::create_dir_all(root.join(OURS))?;
+            let lock = File::create(root.join(OURS).join("lock"))?;
+            lock.lock()?;
+            work(&root)
+        });
+        let done = done
+            .await
+            .map_err(|_| Fault::unreachable(Unreachable::Server))?;
+        done.map_err(|error| fault(&error, self.right(doing)))
+    }
+}
+
+fn metadata_path(root: &Path, key: &str) -> PathBuf {
+    root.join(OURS).join("metadata").join(format!("{key}.json"))
+}
+
+fn metadata(root: &Path, key: &str) -> io::Result<Option<Metadata>> {
+    match fs::read(metadata_path(root, key)) {
+        // Half a file cannot be: it is written aside. One that somebody altered counts as none.
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a whole file or none.
+fn write(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let aside = root.join(OURS).join("aside");
+    let mut file = File::create(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(aside, path)
+}
+
+#[async_trait]
+impl Objects for Files {
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn right(&self, doing: Doing) -> String {
+        let right = match doing {
+            Doing::Head | Doing::List => "reading",
+            Doing::Put | Doing::Delete => "writing",
+        };
+        format!("{right} of {}", self.place())
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Head>, Fault> {
+        let key = key.to_owned();
+        self.alone(Doing::Head, move |root| {
+            if !root.join(&key).try_exists()? {
+                return Ok(None);
+            }
+            let metadata = metadata(root, &key)?;
+            Ok(Some(Head {
+                stamp: metadata
+                    .as_ref()
+                    .map_or(0, |metadata| metadata.stamp)
+                    .to_string(),
+                revision: metadata.as_ref().map(|metadata| metadata.revision),
+                record: metadata.map(|metadata| metadata.record),
+            }))
+        })
+        .await
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        object: Object<'_>,
+        condition: Condition<'_>,
+    ) -> Result<Put, Fault> {
+        let key = key.to_owned();
+        let (bytes, revision, record) = (object.bytes, object.revision, object.record.to_owned());
+        let expected = match condition {
+            Condition::Any => None,
+            Condition::Missing => Some(None),
+            Condition::Unchanged(stamp) => Some(Some(stamp.to_owned())),
+        };
+        self.alone(Doing::Put, move |root| {
+            let path = root.join(&key);
+            let there = path.try_exists()?;
+            let stamp = metadata(root, &key)?.map_or(0, |metadata| metadata.stamp);
+            let holds = match expected {
+                None => true,
+                Some(None) => !there,
+                Some(Some(expected)) => there && expected == stamp.to_string(),
+            };
+            if !holds {
+                return Ok(Put::Lost);
+            }
+            write(root, &path, &bytes)?;
+            let metadata = Metadata {
+                revision,
+                record,
+                stamp: stamp.wrapping_add(1),
+            };
+            write(
+                root,
+                &metadata_path(root, &key),
+                &serde_json::to_vec(&metadata)?,
+            )?;
+            Ok(Put::Done)
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str, stamp: Option<&str>) -> Result<bool, Fault> {
+        let (key, expected) = (key.to_owned(), stamp.map(str::to_owned));
+        self.alone(Doing::Delete, move |root| {
+            let stamp = metadata(root, &key)?.map_or(0, |metadata| metadata.stamp);
+            if expected.is_some_and(|expected| expected != stamp.to_string()) {
+                return Ok(false);
+            }
+            for path in [root.join(&key), metadata_path(root, &key)] {
+                match fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let prefix = prefix.to_owned();
+        self.alone(Doing::List, move |root| {
+            let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let mut keys = Vec::new();
+            let mut folders = vec![root.join(folder)];
+            while let Some(folder) = folders.pop() {
+                let entries = match fs::read_dir(&folder) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    entries => entries?,
+                };
+                for entry in entries {
+                    let entry = entry?;
+                    let path = entry.path();
+                    if entry.file_type()?.is_dir() {
+                        if entry.file_name() != OURS {
+                            folders.push(path);
+                        }
+                    } else if let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str) {
+                        keys.push(key.to_owned());
+                    }
+                }
+            }
+            keys.retain(|key| key.starts_with(&prefix));
+            Ok(keys)
+        })
+        .await
+    }
+}

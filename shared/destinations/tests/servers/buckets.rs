@@ -1,0 +1,108 @@
+//! S3 (ministack: `TERRARIUM_TEST_AWS`), Azure Blob Storage (Azurite: `TERRARIUM_TEST_AZURE`) and the
+//! folder, which needs no server.
+
+use destinations::{
+    config::{Clock, Context, KindName, Secrets, open},
+    kind::Kind,
+    net::Network,
+};
+use object_store::{ObjectStoreExt as _, azure::MicrosoftAzureBuilder};
+use serde_json::{Value, json};
+
+use crate::{proxy::Proxy, samples, server, suite};
+
+/// The account of every Azurite.
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+fn destination(kind: KindName, config: &Value, secrets: &Value) -> Box<dyn Kind> {
+    let secrets = Secrets::new(secrets.as_object().unwrap().clone());
+    let context = Context::new(
+        samples::DESTINATION,
+        Network::Local,
+        Clock::new(samples::now),
+    );
+    open(kind, config.as_object().unwrap(), &secrets, context).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn s3_ends_equal_to_the_store_whatever_happens() {
+    let port: u16 = server("TERRARIUM_TEST_AWS").parse().unwrap();
+    // Whoever may create a bucket may create it without a signature here.
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    http.put(format!("http://127.0.0.1:{port}/equal"))
+        .send()
+        .await
+        .unwrap();
+    let line = Proxy::to(port).await;
+    let config = json!({
+        "bucket": "equal", "region": "us-east-1", "prefix": "out",
+        "endpoint": format!("http://127.0.0.1:{}", line.port),
+    });
+    let secrets = json!({"access_key_id": "test", "secret_access_key": "test"});
+    let one = destination(KindName::S3, &config, &secrets);
+    let other = destination(KindName::S3, &config, &secrets);
+    suite::state_kind(&*one, &*other, Some(&line), (2, 9), true).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn a_bucket_that_is_not_there_is_named() {
+    let port = server("TERRARIUM_TEST_AWS");
+    let config = json!({
+        "bucket": "nowhere", "region": "us-east-1", "endpoint": format!("http://127.0.0.1:{port}"),
+    });
+    let secrets = json!({"access_key_id": "test", "secret_access_key": "test"});
+    let bucket = destination(KindName::S3, &config, &secrets);
+    let fault = bucket
+        .deliver(&[samples::daily(1, "2026-11-20", 1, 1)])
+        .await
+        .unwrap_err();
+    assert_eq!(fault.name(), "misconfigured", "{fault}");
+}
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn azure_ends_equal_to_the_store_whatever_happens() {
+    let port: u16 = server("TERRARIUM_TEST_AZURE").parse().unwrap();
+    create_container(port).await;
+    let line = Proxy::to(port).await;
+    let config = json!({
+        "account": ACCOUNT, "container": "equal",
+        "endpoint": format!("http://127.0.0.1:{}/{ACCOUNT}", line.port),
+    });
+    let secrets = json!({"account_key": KEY});
+    let one = destination(KindName::Azure, &config, &secrets);
+    let other = destination(KindName::Azure, &config, &secrets);
+    suite::state_kind(&*one, &*other, Some(&line), (2, 9), true).await;
+}
+
+/// `object_store` makes no containers, but signs a request for the path of one.
+async fn create_container(port: u16) {
+    let python = server("TERRARIUM_TEST_PYTHON");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/azure.py");
+    let made = std::process::Command::new(python)
+        .args([script, &port.to_string(), "equal"])
+        .status();
+    assert!(made.unwrap().success());
+    let store = MicrosoftAzureBuilder::new()
+        .with_account(ACCOUNT)
+        .with_access_key(KEY)
+        .with_container_name("equal")
+        .with_allow_http(true)
+        .with_endpoint(format!("http://127.0.0.1:{port}/{ACCOUNT}"))
+        .build()
+        .unwrap();
+    store.put(&"begun".into(), "x".into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_ends_equal_to_the_store() {
+    let root = tempfile::tempdir().unwrap();
+    let config = json!({"path": root.path()});
+    let one = destination(KindName::Folder, &config, &json!({}));
+    let other = destination(KindName::Folder, &config, &json!({}));
+    suite::state_kind(&*one, &*other, None, (2, 9), true).await;
+}
