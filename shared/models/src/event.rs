@@ -3,17 +3,19 @@
 //! The body is scanned once and never turned into a tree: each element of `data` is available as
 //! the exact slice of text it was.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, ops::Range};
+use std::{collections::BTreeSet, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     data::DataType,
     ids::{Provider, ReferenceId, TerraUserId},
+    lenient::Lossy,
+    mend::mended,
 };
 
 /// The discriminator of an event (FACTS section 8). An open set.
@@ -233,6 +235,8 @@ pub struct Event<'a> {
     pub occurred_at: Option<String>,
     /// The records, in the order of the array.
     pub records: Vec<RecordSlice<'a>>,
+    /// Whether the event has `data`, or `athlete` in an event of that type; null counts.
+    pub has_data: bool,
     /// `data` was there but was neither an array nor an object nor null.
     pub unreadable_data: bool,
 }
@@ -425,7 +429,7 @@ impl<'de, D: Deserialize<'de>> Deserialize<'de> for Envelope<'de, D> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Fields::default();
                 let mut data = None;
-                while let Some(Key(key)) = map.next_key()? {
+                while let Some(Lossy(key)) = map.next_key()? {
                     let slot = match &*key {
                         "data" => {
                             data = Some(map.next_value()?);
@@ -462,44 +466,22 @@ impl<'de, D: Deserialize<'de>> Deserialize<'de> for Envelope<'de, D> {
     }
 }
 
-/// A key, borrowed where it has no escapes.
-struct Key<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
-
 /// An envelope whose `data` has been taken apart.
 struct Split<'a> {
     fields: Fields<'a>,
     records: Vec<&'a RawValue>,
+    has_data: bool,
     unreadable_data: bool,
 }
 
 impl<'a, D: Data<'a>> Envelope<'a, D> {
     fn into_records(self) -> Split<'a> {
+        let has_data = self.data.is_some();
         let (records, unreadable_data) = self.data.map(D::into_records).unwrap_or_default();
         Split {
             fields: self.fields,
             records,
+            has_data,
             unreadable_data,
         }
     }
@@ -510,17 +492,21 @@ impl<'a> Split<'a> {
         let Self {
             fields,
             mut records,
-            unreadable_data,
+            mut has_data,
+            mut unreadable_data,
         } = self;
         let event_type = text(fields.event_type).ok_or(EventError::NoType)?;
         let event_type = EventType::parse(&event_type);
-        if event_type == EventType::Data(DataType::Athlete) {
-            records.extend(
-                fields
-                    .athlete
-                    .filter(|athlete| athlete.get().starts_with('{')),
-            );
+        if event_type == EventType::Data(DataType::Athlete)
+            && let Some(athlete) = fields.athlete
+        {
+            let (profiles, unreadable) = WholeData(athlete).into_records();
+            records.extend(profiles);
+            has_data = true;
+            unreadable_data |= unreadable;
         }
+        // The archive cuts a body from its start to its end, and `athlete` may stand before `data`.
+        records.sort_by_key(|raw| raw.get().as_ptr().addr());
         let records = records
             .into_iter()
             .map(|raw| {
@@ -554,6 +540,7 @@ impl<'a> Split<'a> {
             expires_in_s: number(fields.expires_in),
             occurred_at: text(fields.occurred_at),
             records,
+            has_data,
             unreadable_data,
         })
     }
@@ -570,7 +557,7 @@ fn named(user_id: Option<&RawValue>, reference_id: Option<&RawValue>) -> Option<
 }
 
 fn text(raw: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(raw?.get()).ok()
+    serde_json::from_str(&mended(raw?.get())).ok()
 }
 
 /// A count: an integer, a float without fraction, or either as a string.
@@ -588,7 +575,8 @@ fn number(raw: Option<&RawValue>) -> Option<u64> {
 }
 
 fn user(raw: Option<&RawValue>, id: Option<&RawValue>) -> Option<TerraUser> {
-    let object = raw.and_then(|raw| serde_json::from_str::<Map<String, Value>>(raw.get()).ok());
+    let object =
+        raw.and_then(|raw| serde_json::from_str::<Map<String, Value>>(&mended(raw.get())).ok());
     match object {
         Some(map) => Some(TerraUser::from_map(&map)),
         None => text(id).map(|id| TerraUser::with_id(&id)),
@@ -652,6 +640,49 @@ mod tests {
         assert_eq!(parse("null"), (0, false));
         assert_eq!(parse("[]"), (0, false));
         assert_eq!(parse("7"), (0, true));
+    }
+
+    #[test]
+    fn profiles_come_before_data_after_it_or_as_an_array() {
+        let records = |body: &str| -> Vec<String> {
+            let event = Event::parse(body.as_bytes()).unwrap();
+            let texts = event.records.iter().map(|record| {
+                assert_eq!(&body[record.range.clone()], record.json);
+                record.json.to_owned()
+            });
+            texts.collect()
+        };
+        let first = r#"{"type":"athlete","athlete":{"age":1},"data":[{"age":2}]}"#;
+        assert_eq!(records(first), [r#"{"age":1}"#, r#"{"age":2}"#]);
+        let last = r#"{"type":"athlete","data":{"age":2},"athlete":{"age":1}}"#;
+        assert_eq!(records(last), [r#"{"age":2}"#, r#"{"age":1}"#]);
+        let array = r#"{"type":"athlete","athlete":[{"age":1},{"age":2}]}"#;
+        assert_eq!(records(array), [r#"{"age":1}"#, r#"{"age":2}"#]);
+        let nonsense = Event::parse(br#"{"type":"athlete","athlete":7}"#).unwrap();
+        assert!(nonsense.records.is_empty() && nonsense.unreadable_data);
+    }
+
+    #[test]
+    fn half_an_emoji_costs_its_own_text_only() {
+        let body = br#"{"\ud83d":1,"type":"activity","status":"\ud83d","user":{"user_id":"u",
+            "provider":"STRAVA","reference_id":"runner \ud83d","odd":1e999},"data":[{"x":"\ud83d"}]}"#;
+        let event = Event::parse(body).unwrap();
+        assert_eq!(event.records.len(), 1);
+        assert_eq!(event.status.as_deref(), Some("\u{fffd}"));
+        let user = event.user.unwrap();
+        assert_eq!(user.user_id.unwrap().as_str(), "u");
+        assert_eq!(user.provider.unwrap().as_str(), "STRAVA");
+        assert_eq!(user.reference_id.unwrap().as_str(), "runner \u{fffd}");
+    }
+
+    #[test]
+    fn absent_data_are_told_from_empty_data() {
+        let has_data = |body: &str| Event::parse(body.as_bytes()).unwrap().has_data;
+        assert!(!has_data(r#"{"type":"daily"}"#));
+        assert!(has_data(r#"{"type":"daily","data":[]}"#));
+        assert!(has_data(r#"{"type":"daily","data":null}"#));
+        assert!(has_data(r#"{"type":"athlete","athlete":{}}"#));
+        assert!(!has_data(r#"{"type":"daily","athlete":{}}"#));
     }
 
     #[test]

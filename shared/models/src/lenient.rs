@@ -4,8 +4,8 @@
 //! words. So leniency lives in the type of each field: a value of the wrong type is *absent*, never
 //! an error, and only malformed JSON stops a parse. Scalars and arrays are cut out of the input
 //! unparsed first, which also lets through what `serde_json` itself refuses in them: numbers too
-//! large for a double and broken surrogates. One gap is left: such a number in the place of an
-//! object is still `serde_json`'s error.
+//! large for a double and broken surrogates. One gap is left: such a value in the place of an
+//! object is still `serde_json`'s error, which [`mended`](crate::mend::mended) text has not.
 //!
 //! Everything borrows from the input, so these types read from a `&str` or `&[u8]`
 //! (`serde_json::from_str`, `from_slice`), not from a reader or a `serde_json::Value`.

@@ -9,4 +9,5 @@ pub mod event;
 pub mod headers;
 pub mod ids;
 pub mod lenient;
+pub mod mend;
 pub mod signature;
