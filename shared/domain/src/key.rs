@@ -2,18 +2,21 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::civil::Date;
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+};
 use models::{data::DataType, ids::hex};
 use sha2::{Digest, Sha256};
 
 /// What a record says about its own identity, as delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// `metadata.summary_id`; empty counts as absent.
+    /// `metadata.summary_id`; absent where it is empty or a placeholder such as `0`.
     pub summary_id: Option<String>,
-    /// `metadata.start_time`.
+    /// `metadata.start_time`; absent where it is empty or stands for no time.
     pub start_time: Option<String>,
-    /// `metadata.end_time`.
+    /// `metadata.end_time`; absent where it is empty or stands for no time.
     pub end_time: Option<String>,
     /// `timestamp` of a hormone sample.
     pub timestamp: Option<String>,
@@ -38,7 +41,8 @@ pub enum NaturalKey {
     Id(String),
     /// The wearer's own calendar day.
     Day(CalendarDate),
-    /// A fallback of the record's own texts, each part as delivered.
+    /// A fallback of the record's own texts. A time with an offset is written as the instant in UTC,
+    /// so that every spelling of one instant is one key.
     Parts(Vec<String>),
     /// One per connection.
     Profile,
@@ -82,18 +86,18 @@ impl NaturalKey {
         match data_type {
             DataType::Activity => match (&identity.summary_id, start, &identity.end_time) {
                 (Some(id), _, _) => Ok(Self::id(id)),
-                (None, Some(start), Some(end)) => Ok(Self::parts(&[start, end])),
+                (None, Some(start), Some(end)) => Ok(Self::parts(&[&moment(start), &moment(end)])),
                 _ => Err(Unkeyed::NoSummaryId),
             },
             DataType::Sleep => match (&identity.summary_id, start) {
                 (Some(id), _) => Ok(Self::id(id)),
-                (None, Some(start)) => Ok(Self::parts(&[start])),
+                (None, Some(start)) => Ok(Self::parts(&[&moment(start)])),
                 (None, None) => Err(Unkeyed::NoStartTime),
             },
             DataType::HealthObservation => {
                 match (&identity.summary_id, start, &identity.observation_type) {
                     (Some(id), _, _) => Ok(Self::id(id)),
-                    (None, Some(start), Some(kind)) => Ok(Self::parts(&[start, kind])),
+                    (None, Some(start), Some(kind)) => Ok(Self::parts(&[&moment(start), kind])),
                     _ => Err(Unkeyed::NoSummaryId),
                 }
             }
@@ -105,7 +109,7 @@ impl NaturalKey {
             }
             DataType::Hormone => {
                 let timestamp = identity.timestamp.as_deref().ok_or(Unkeyed::NoTimestamp)?;
-                Ok(Self::id(timestamp))
+                Ok(Self::parts(&[&moment(timestamp)]))
             }
             DataType::Athlete => Ok(Self::Profile),
             DataType::PlannedWorkout => Ok(match &identity.planned_workout_id {
@@ -136,6 +140,55 @@ impl NaturalKey {
             Self::Hash(hex(&Sha256::digest(key.to_string())))
         }
     }
+}
+
+/// Words that vendors' programs write where they have no id.
+const NO_ID: [&str; 8] = [
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "nan",
+    "n/a",
+    "(null)",
+    "-1",
+];
+
+/// Whether a text stands in the place of an id without being one: blank, a zero of any length such
+/// as `0` or the nil UUID, or a word such as `null`.
+pub(crate) fn is_placeholder(id: &str) -> bool {
+    let id = id.trim();
+    let zero = |byte| matches!(byte, b'0' | b'-' | b'.' | b'{' | b'}');
+    id.bytes().all(zero) || NO_ID.iter().any(|word| id.eq_ignore_ascii_case(word))
+}
+
+/// Whether a text stands in the place of a time without being one: the zero of a calendar (the
+/// years before 1900, the first of January 1900, the Unix epoch) or a placeholder.
+pub(crate) fn is_zero_time(time: &str) -> bool {
+    let time = time.trim();
+    let zero_day = |day: CalendarDate| {
+        let first = day.0.month() == 1 && day.0.day() == 1;
+        day.0.year() < 1900 || (first && matches!(day.0.year(), 1900 | 1970))
+    };
+    is_placeholder(time)
+        || CalendarDate::cut_from(time).is_ok_and(zero_day)
+        || instant(time).is_some_and(|at| at.as_second() == 0)
+}
+
+/// The instant of a time with an offset.
+pub(crate) fn instant(time: &str) -> Option<Timestamp> {
+    time.trim().parse().ok()
+}
+
+/// One spelling for each time: an instant in UTC where the time has an offset, else the wearer's
+/// wall time. What is no time stays as delivered.
+fn moment(time: &str) -> String {
+    let time = time.trim();
+    if let Some(instant) = instant(time) {
+        return instant.to_string();
+    }
+    time.parse::<DateTime>()
+        .map_or_else(|_| time.to_owned(), |wall| wall.to_string())
 }
 
 const PROFILE: &str = "@profile";
@@ -275,6 +328,96 @@ mod tests {
                 .unwrap()
                 .starts_with("@sha256~")
         );
+    }
+
+    #[test]
+    fn one_instant_is_one_key_however_it_is_spelled() {
+        let key = |data_type, time: &str| {
+            let identity = Identity {
+                start_time: Some(time.into()),
+                end_time: Some(time.into()),
+                timestamp: Some(time.into()),
+                observation_type: Some("cough".into()),
+                ..Identity::default()
+            };
+            NaturalKey::of(data_type, &identity, "{}").unwrap()
+        };
+        for data_type in [
+            DataType::Sleep,
+            DataType::Activity,
+            DataType::Hormone,
+            DataType::HealthObservation,
+        ] {
+            let one = key(data_type, "2026-09-02T23:30:00.000000+02:00");
+            for spelling in [
+                "2026-09-02T23:30:00.000+02:00",
+                "2026-09-02T23:30:00+02:00",
+                "2026-09-02T23:30:00+0200",
+                " 2026-09-02 23:30:00+02",
+                "2026-09-02T21:30:00Z",
+                "2026-09-02T21:30:00+00:00",
+                "2026-09-02T21:30:00.000000Z",
+            ] {
+                assert_eq!(key(data_type, spelling), one, "{data_type} {spelling}");
+            }
+            for other in [
+                "2026-09-02T23:30:00",
+                "2026-09-02T21:30:00",
+                "2026-09-02T21:30:00.001Z",
+                "some time",
+            ] {
+                assert_ne!(key(data_type, other), one, "{data_type} {other}");
+            }
+            assert_eq!(
+                key(data_type, "2026-09-02T23:30:00.000"),
+                key(data_type, "2026-09-02T23:30:00")
+            );
+        }
+    }
+
+    #[test]
+    fn placeholders_are_no_ids() {
+        for id in [
+            "",
+            " ",
+            "0",
+            "0.0",
+            "null",
+            "None",
+            "undefined",
+            "-1",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
+            assert!(is_placeholder(id), "{id}");
+        }
+        for id in [
+            "1",
+            "10",
+            "00000000-0000-4000-8000-000000000900",
+            "nullable",
+        ] {
+            assert!(!is_placeholder(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn zeros_of_calendars_are_no_times() {
+        for time in [
+            "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+02:00",
+            "1900-01-01T00:00:00",
+            "1899-12-30T00:00:00Z",
+            "1970-01-01T00:00:00.000000+00:00",
+            "1970-01-01",
+            "1969-12-31T19:00:00-05:00",
+            "0",
+            "null",
+        ] {
+            assert!(is_zero_time(time), "{time}");
+        }
+        for time in ["2026-01-01T00:00:00Z", "1970-01-02T00:00:00Z", "yesterday"] {
+            assert!(!is_zero_time(time), "{time}");
+        }
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use models::data::{Activity, enums::UploadType};
 
-use super::table::{blood, code, last, mean, newest, summary, take, text, whole};
+use super::table::{blood, code, id, last, mean, newest, summary, take, text, time};
 use crate::key::Identity;
 
 summary! {
@@ -26,9 +26,9 @@ summary! {
         let tss = take(record.tss_data);
         let work = take(record.work_data);
         identity = Identity {
-            summary_id: whole(&metadata.summary_id),
-            start_time: whole(&metadata.start_time),
-            end_time: whole(&metadata.end_time),
+            summary_id: id(&metadata.summary_id),
+            start_time: time(&metadata.start_time),
+            end_time: time(&metadata.end_time),
             ..Identity::default()
         };
         enrichment = record.data_enrichment;

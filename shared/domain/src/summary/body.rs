@@ -4,7 +4,7 @@ use std::cell::LazyCell;
 
 use models::data::Body;
 
-use super::table::{blood, code, mean, newest, summary, take, text, whole};
+use super::table::{blood, code, mean, newest, summary, take, text, time};
 use crate::key::Identity;
 
 summary! {
@@ -24,8 +24,8 @@ summary! {
         let temperature = take(record.temperature_data);
         let glucose = take(record.glucose_data);
         identity = Identity {
-            start_time: whole(&metadata.start_time),
-            end_time: whole(&metadata.end_time),
+            start_time: time(&metadata.start_time),
+            end_time: time(&metadata.end_time),
             ..Identity::default()
         };
     } {

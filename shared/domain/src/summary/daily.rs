@@ -2,7 +2,7 @@
 
 use models::data::{Daily, enums::UploadType};
 
-use super::table::{blood, code, mean, newest, summary, take, text, whole};
+use super::table::{blood, code, mean, newest, summary, take, text, time};
 use crate::key::Identity;
 
 summary! {
@@ -22,8 +22,8 @@ summary! {
         let strain = take(record.strain_data);
         let stress = take(record.stress_data);
         identity = Identity {
-            start_time: whole(&metadata.start_time),
-            end_time: whole(&metadata.end_time),
+            start_time: time(&metadata.start_time),
+            end_time: time(&metadata.end_time),
             ..Identity::default()
         };
         enrichment = record.data_enrichment;

@@ -2,7 +2,7 @@
 
 use models::data::{HealthObservation, enums::ObservationStatus};
 
-use super::table::{code, summary, take, text, whole};
+use super::table::{code, id, summary, take, text, time, whole};
 use crate::key::Identity;
 
 summary! {
@@ -12,9 +12,9 @@ summary! {
         let observed = take(record.observation_data);
         let value = take(observed.value);
         identity = Identity {
-            summary_id: whole(&metadata.summary_id),
-            start_time: whole(&metadata.start_time),
-            end_time: whole(&metadata.end_time),
+            summary_id: id(&metadata.summary_id),
+            start_time: time(&metadata.start_time),
+            end_time: time(&metadata.end_time),
             observation_type: whole(&observed.observation_type),
             ..Identity::default()
         };

@@ -2,13 +2,13 @@
 
 use models::data::HormoneSample;
 
-use super::table::{summary, text, whole};
+use super::table::{summary, text, time};
 use crate::key::Identity;
 
 summary! {
     /// What a hormone test comes to.
     Hormone(HormoneSummary) of record: HormoneSample<'_> {
-        identity = Identity { timestamp: whole(&record.timestamp), ..Identity::default() };
+        identity = Identity { timestamp: time(&record.timestamp), ..Identity::default() };
     } {
         /// When the test was made, as Terra sent it. From `timestamp`.
         timestamp: String = text(&record.timestamp),

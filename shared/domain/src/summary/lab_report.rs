@@ -2,7 +2,7 @@
 
 use models::data::LabReport;
 
-use super::table::{summary, take, text, whole};
+use super::table::{id, summary, take, text, whole};
 use crate::key::Identity;
 
 summary! {
@@ -10,7 +10,7 @@ summary! {
     LabReport(LabReportSummary) of record: LabReport<'_> {
         let error = take(record.error);
         identity = Identity {
-            session_id: whole(&record.session_id),
+            session_id: id(&record.session_id),
             reference_id: whole(&record.reference_id),
             ..Identity::default()
         };

@@ -2,7 +2,7 @@
 
 use models::data::Menstruation;
 
-use super::table::{code, summary, take, text, whole};
+use super::table::{code, summary, take, text, time};
 use crate::key::Identity;
 
 summary! {
@@ -11,8 +11,8 @@ summary! {
         let metadata = take(record.metadata);
         let cycle = take(record.menstruation_data);
         identity = Identity {
-            start_time: whole(&metadata.start_time),
-            end_time: whole(&metadata.end_time),
+            start_time: time(&metadata.start_time),
+            end_time: time(&metadata.end_time),
             ..Identity::default()
         };
     } {

@@ -2,7 +2,7 @@
 
 use models::data::Nutrition;
 
-use super::table::{code, count, summary, take, text, whole};
+use super::table::{code, count, summary, take, text, time};
 use crate::key::Identity;
 
 summary! {
@@ -14,8 +14,8 @@ summary! {
         let summary_macros = take(summary.macros);
         let summary_micros = take(summary.micros);
         identity = Identity {
-            start_time: whole(&metadata.start_time),
-            end_time: whole(&metadata.end_time),
+            start_time: time(&metadata.start_time),
+            end_time: time(&metadata.end_time),
             ..Identity::default()
         };
     } {

@@ -2,7 +2,7 @@
 
 use models::data::PlannedWorkout;
 
-use super::table::{summary, take, text};
+use super::table::{id, summary, take, text};
 use crate::key::Identity;
 
 summary! {
@@ -20,7 +20,7 @@ summary! {
                 &former.summary_id,
             ]
             .into_iter()
-            .find_map(text),
+            .find_map(id),
             ..Identity::default()
         };
     } {

@@ -2,7 +2,7 @@
 
 use models::data::Sleep;
 
-use super::table::{blood, code, mean, summary, take, text, whole};
+use super::table::{blood, code, id, mean, summary, take, text, time};
 use crate::key::Identity;
 
 summary! {
@@ -24,9 +24,9 @@ summary! {
         let other = take(durations.other);
         let temperature = take(record.temperature_data);
         identity = Identity {
-            summary_id: whole(&metadata.summary_id),
-            start_time: whole(&metadata.start_time),
-            end_time: whole(&metadata.end_time),
+            summary_id: id(&metadata.summary_id),
+            start_time: time(&metadata.start_time),
+            end_time: time(&metadata.end_time),
             ..Identity::default()
         };
         enrichment = record.data_enrichment;

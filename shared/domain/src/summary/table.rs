@@ -7,6 +7,7 @@ use models::{
 use serde::Deserialize;
 
 use super::Value;
+use crate::key::{instant, is_placeholder, is_zero_time};
 
 /// A type that a field of a summary can have.
 pub(super) trait Scalar: Sized {
@@ -43,6 +44,16 @@ const MAX_TEXT_CHARS: usize = 256;
 /// Text as sent, unless it is empty.
 pub(super) fn whole(text: &Text<'_>) -> Option<String> {
     text.non_empty().map(str::to_owned)
+}
+
+/// An id as sent, unless it is a placeholder.
+pub(super) fn id(text: &Text<'_>) -> Option<String> {
+    whole(text).filter(|id| !is_placeholder(id))
+}
+
+/// A time as sent, unless it stands for no time.
+pub(super) fn time(text: &Text<'_>) -> Option<String> {
+    whole(text).filter(|time| !is_zero_time(time))
 }
 
 /// Text to show, unless it is empty.
@@ -88,13 +99,19 @@ where
     Some(sum / count).filter(|mean: &f64| mean.is_finite())
 }
 
-/// The value of the newest sample that has it, by the text of its time; of equal times, the last.
+/// The value of the newest sample that has it; of equal times, the last.
+///
+/// Times are compared as instants, one without offset as UTC. A sample without a readable time is
+/// older than any other.
 pub(super) fn newest<T>(samples: &[T], read: impl Fn(&T) -> (Option<&str>, Number)) -> Option<f64> {
     let values = samples.iter().filter_map(|sample| {
         let (time, value) = read(sample);
         Some((time, value.get()?))
     });
-    values.max_by_key(|(time, _)| *time).map(|(_, value)| value)
+    let instant = |time: &str| instant(time).or_else(|| instant(&format!("{}Z", time.trim())));
+    values
+        .max_by_key(|(time, _)| time.and_then(instant))
+        .map(|(_, value)| value)
 }
 
 /// The value of the last sample that has it, where samples have no time.
