@@ -5,7 +5,8 @@
 //! - a score of `data_enrichment` is replaced by a newer value, never by null or absence, also when
 //!   a stale delivery is the one that brings a value where there was none;
 //! - samples are not erased by a newer delivery made without them;
-//! - a retraction is a delivery like any other: the newest of them decides.
+//! - a retraction is a delivery like any other: the newest of them decides;
+//! - a failed reading of a lab report replaces no report, but only an older failure.
 //!
 //! Each rule is a maximum by [`Version`], so the state is a [`Join`].
 
@@ -140,8 +141,9 @@ impl Join for Record {
 }
 
 impl Delivery {
-    fn precedence(&self) -> Precedence<'_> {
-        (&self.version, Reverse(&self.payload.locator))
+    fn precedence(&self) -> (bool, Precedence<'_>) {
+        let precedence = (&self.version, Reverse(&self.payload.locator));
+        (!self.summary.is_failure(), precedence)
     }
 
     fn into_kept_samples(self) -> Option<KeptSamples> {
@@ -232,6 +234,62 @@ mod tests {
             delivery,
             BTreeMap::from([("strain_index".to_owned(), json!(score))]),
         )
+    }
+
+    /// One delivery at a time, from a webhook of that name.
+    fn delivered(data_type: DataType, ts: i64, json: &str) -> Record {
+        let found = summarise(data_type, json.as_bytes()).unwrap();
+        let mut record = record((ts, u8::try_from(ts).unwrap(), 0, None, false, false));
+        record.newest.summary = found.delivered;
+        Record::new(record.newest, found.enrichment)
+    }
+
+    fn in_both_orders(one: &Record, other: &Record) -> Record {
+        let joined = one.clone().join(other.clone());
+        assert_eq!(other.clone().join(one.clone()), joined);
+        joined
+    }
+
+    #[test]
+    fn a_contributor_is_erased_by_no_set_without_it() {
+        let sets = [
+            r#"{"data_enrichment":{"sleep_score":70,"sleep_contributors":{"deep":1,"rem":1}}}"#,
+            r#"{"data_enrichment":{"sleep_contributors":{"deep":null,"rem":2}}}"#,
+            r#"{"data_enrichment":{"sleep_score":null,"sleep_contributors":{}}}"#,
+        ];
+        let [first, second, third] = [1, 2, 3]
+            .map(|ts| delivered(DataType::Sleep, ts, sets[usize::try_from(ts).unwrap() - 1]));
+        let joined = in_both_orders(&in_both_orders(&third, &first), &second);
+        let values: Vec<_> = joined
+            .enrichment
+            .iter()
+            .map(|(path, score)| (path.as_str(), score.value.clone()))
+            .collect();
+        assert_eq!(
+            values,
+            [
+                ("sleep_contributors.deep", json!(1)),
+                ("sleep_contributors.rem", json!(2)),
+                ("sleep_score", json!(70))
+            ]
+        );
+    }
+
+    #[test]
+    fn a_failed_reading_of_a_lab_report_replaces_no_report() {
+        let report = r#"{"session_id":"1","results_count":3}"#;
+        let failure = r#"{"session_id":"1","error":{"code":"file_unreadable"}}"#;
+        let of = |ts, json| delivered(DataType::LabReport, ts, json);
+        let kept = in_both_orders(&of(1, report), &of(2, failure));
+        assert_eq!(kept, of(1, report));
+        assert_eq!(
+            in_both_orders(&of(2, report), &of(1, failure)),
+            of(2, report)
+        );
+        assert_eq!(
+            in_both_orders(&of(2, failure), &of(1, failure)),
+            of(2, failure)
+        );
     }
 
     fn fold(arrivals: &[Arrival]) -> Record {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use models::data::DataType;
+use models::{data::DataType, mend::mended};
 
 use super::Summary;
 use crate::key::Identity;
@@ -16,7 +16,8 @@ pub struct Found {
     pub delivered: Summary,
     /// What samples give for fields that Terra left absent; `None` if that is nothing.
     pub from_samples: Option<Summary>,
-    /// The values of `data_enrichment` that are not null, known to Terra's schemas or not.
+    /// The leaves of `data_enrichment` under their paths, known to Terra's schemas or not. A set of
+    /// contributors is taken apart: `sleep_contributors.deep`.
     pub enrichment: BTreeMap<String, serde_json::Value>,
     /// Whether any sample stream of the record holds something.
     pub has_samples: bool,
@@ -31,7 +32,7 @@ pub struct Found {
 ///
 /// ```
 /// use domain::summary::{Value, summarise};
-/// use models::data::DataType;
+/// use models::{data::DataType, mend::mended};
 ///
 /// let record = br#"{"measurements_data": {"measurements": [{"weight_kg": 72.4}]}}"#;
 /// let summaries = summarise(DataType::Body, record)?;
@@ -43,7 +44,11 @@ pub struct Found {
 ///
 /// # Errors
 ///
-/// Only for malformed JSON; a value of the wrong type is absent.
+/// Malformed JSON. A value of the wrong type, half an emoji, a number too large for a double and
+/// nesting beyond reading each cost no more than their own field.
 pub fn summarise(data_type: DataType, record: &[u8]) -> Result<Found, serde_json::Error> {
-    Summary::read(data_type, record)
+    Summary::read(data_type, record).or_else(|error| {
+        let text = str::from_utf8(record).map_err(|_| error)?;
+        Summary::read(data_type, mended(text).as_bytes())
+    })
 }

@@ -41,6 +41,7 @@ pub use self::{
     menstruation::MenstruationSummary,
     nutrition::NutritionSummary,
     planned_workout::PlannedWorkoutSummary,
+    scores::{is_mark, score_path},
     sleep::SleepSummary,
 };
 
@@ -157,6 +158,11 @@ impl Summary {
     pub fn get(&self, name: &str) -> Option<Value> {
         let mut fields = self.fields().into_iter();
         fields.find_map(|(field, value)| (field == name).then_some(value))
+    }
+
+    /// Whether the record says why there is none: a laboratory report that could not be read.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::LabReport(report) if report.error_code.is_some())
     }
 
     /// Whether no field is there.
@@ -559,6 +565,18 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_measurement_is_the_latest_instant_not_the_latest_text() {
+        let record = br#"{"measurements_data":{"measurements":[
+            {"measurement_time":"2026-07-01T21:00:00-05:00","weight_kg":73},
+            {"measurement_time":"2026-07-01T23:00:00+02:00","weight_kg":72},
+            {"measurement_time":"2026-07-02T01:59:59","weight_kg":71},
+            {"measurement_time":"later","weight_kg":70}]}}"#;
+        let found = summarise(DataType::Body, record).unwrap();
+        let weight = found.from_samples.unwrap().get("weight_kg");
+        assert_eq!(weight, Some(Value::Number(73.0)));
+    }
+
+    #[test]
     fn saturation_of_muscle_is_left_out() {
         let record = br#"{"oxygen_data":{"saturation_samples":[
             {"percentage":98,"type":0},{"percentage":60,"type":1},{"percentage":96}]}}"#;
@@ -625,10 +643,11 @@ mod tests {
 
     #[test]
     fn scores_are_kept_whether_known_or_not() {
-        let record = br#"{"data_enrichment":{"sleep_score":80,"readiness_score":null,"new":{}}}"#;
+        let record =
+            br#"{"data_enrichment":{"sleep_score":80,"readiness_score":null,"new":{"a":1}}}"#;
         let found = summarise(DataType::Sleep, record).unwrap();
         let names: Vec<_> = found.enrichment.keys().collect();
-        assert_eq!(names, ["new", "sleep_score"]);
+        assert_eq!(names, ["new.a", "sleep_score"]);
         let absent = summarise(DataType::Sleep, br#"{"data_enrichment":null}"#).unwrap();
         assert!(absent.enrichment.is_empty());
     }
