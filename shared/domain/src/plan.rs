@@ -129,9 +129,15 @@ pub enum ParkReason {
     /// `data` is neither array, object nor null.
     #[error("data is neither an array nor an object")]
     UnreadableData,
+    /// A data event has neither `data` nor `athlete`.
+    #[error("the event has no data")]
+    NoData,
     /// A record is no object, or nested beyond reading.
     #[error("the record is not a readable object")]
     UnreadableRecord,
+    /// A lab report of another person than the first report of the same event.
+    #[error("the event holds reports of several people")]
+    SeveralPeople,
     /// A record has no `start_time`.
     #[error("the record has no start_time")]
     NoStartTime,
@@ -290,12 +296,7 @@ fn plan_data(
         request: chunk(event, headers, id, version),
         ..Plan::default()
     };
-    if event.unreadable_data {
-        plan.parked.push(Parked {
-            index: None,
-            reason: ParkReason::UnreadableData,
-        });
-    }
+    plan.parked.extend(unusable_data(event));
     for (index, record) in event.records.iter().enumerate() {
         match plan_record(data_type, index, record, version) {
             Ok(record) => plan.records.push(record),
@@ -329,7 +330,7 @@ fn plan_record(
     })
 }
 
-/// Lab reports have no user: they belong to a person. Of two deliveries of one session the newer
+/// Lab reports have no user: they belong to a person, all of one event to the same. Of two deliveries of one session the newer
 /// `occurred_at` wins (FACTS section 11).
 fn plan_lab_report(event: &Event<'_>, version: &Version) -> Plan {
     let occurred_at = event
@@ -343,21 +344,43 @@ fn plan_lab_report(event: &Event<'_>, version: &Version) -> Plan {
         ..version.clone()
     };
     let mut plan = Plan::default();
-    let Some(report) = event.records.first() else {
+    plan.parked.extend(unusable_data(event));
+    if event.records.is_empty() && plan.parked.is_empty() {
         return Plan::parked(ParkReason::NoSessionId);
-    };
-    match plan_record(DataType::LabReport, 0, report, &version) {
-        Ok(record) => {
-            let reference_id = record.found.identity.reference_id.as_deref();
-            plan.owner = Some(Owner::Person(reference_id.and_then(ReferenceId::new)));
-            plan.records.push(record);
+    }
+    for (index, report) in event.records.iter().enumerate() {
+        let planned =
+            plan_record(DataType::LabReport, index, report, &version).and_then(|record| {
+                let reference_id = record.found.identity.reference_id.as_deref();
+                let owner = Owner::Person(reference_id.and_then(ReferenceId::new));
+                if *plan.owner.get_or_insert_with(|| owner.clone()) == owner {
+                    Ok(record)
+                } else {
+                    Err(ParkReason::SeveralPeople)
+                }
+            });
+        match planned {
+            Ok(record) => plan.records.push(record),
+            Err(reason) => plan.parked.push(Parked {
+                index: Some(index),
+                reason,
+            }),
         }
-        Err(reason) => plan.parked.push(Parked {
-            index: Some(0),
-            reason,
-        }),
     }
     plan
+}
+
+/// Why `data` as a whole brings no records.
+fn unusable_data(event: &Event<'_>) -> Option<Parked> {
+    let reason = match (event.has_data, event.unreadable_data) {
+        (_, true) => ParkReason::UnreadableData,
+        (false, false) => ParkReason::NoData,
+        (true, false) => return None,
+    };
+    Some(Parked {
+        index: None,
+        reason,
+    })
 }
 
 fn plan_life(event: &Event<'_>, status: Status, version: &Version) -> Plan {
@@ -553,5 +576,120 @@ pub(crate) fn attributes(user: &TerraUser, version: &Version) -> Member {
             .as_ref()
             .map(|scopes| Connection::scopes_register(scopes, &version())),
         ..Member::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plans the event of a body.
+    fn planned(body: &str) -> Plan {
+        let event = Event::parse(body.as_bytes()).unwrap();
+        let webhook_id = WebhookId::new("webhook").unwrap();
+        let headers = TerraHeaders::from_pairs(std::iter::empty::<(&str, &[u8])>());
+        plan(&event, &webhook_id, &headers, 1)
+    }
+
+    fn keys(plan: &Plan) -> BTreeSet<String> {
+        plan.records
+            .iter()
+            .map(|record| record.key.to_string())
+            .collect()
+    }
+
+    fn reasons(plan: &Plan) -> Vec<(Option<usize>, ParkReason)> {
+        plan.parked
+            .iter()
+            .map(|parked| (parked.index, parked.reason))
+            .collect()
+    }
+
+    /// An event of one user with these records.
+    fn event(data_type: DataType, data: &str) -> String {
+        format!(
+            r#"{{"type":"{data_type}","user":{{"user_id":"u","provider":"SUUNTO"}},"data":{data}}}"#
+        )
+    }
+
+    #[test]
+    fn workouts_with_placeholder_ids_are_told_apart_by_their_times() {
+        let ids = ["0", "\"0\"", "\"\"", "\" \"", "\"None\""];
+        let workouts: Vec<_> = ids
+            .iter()
+            .enumerate()
+            .map(|(day, id)| {
+                format!(
+                    r#"{{"metadata":{{"summary_id":{id},"start_time":"2026-09-0{n}T06:42:14.550Z","end_time":"2026-09-0{n}T07:39:20.630Z"}}}}"#,
+                    n = day + 1
+                )
+            })
+            .collect();
+        let plan = planned(&event(
+            DataType::Activity,
+            &format!("[{}]", workouts.join(",")),
+        ));
+        assert_eq!(keys(&plan).len(), ids.len());
+        assert_eq!(plan.parked, []);
+    }
+
+    #[test]
+    fn records_of_the_zero_time_are_parked_like_those_without_time() {
+        let zero = r#"[{"metadata":{"start_time":"0001-01-01T00:00:00Z","end_time":"0001-01-01T00:00:00Z"}},
+            {"metadata":{"start_time":"1970-01-01T00:00:00Z","end_time":"1970-01-01T00:00:00Z"}}]"#;
+        for (data_type, reason) in [
+            (DataType::Body, ParkReason::NoStartTime),
+            (DataType::Sleep, ParkReason::NoStartTime),
+            (DataType::Activity, ParkReason::NoSummaryId),
+        ] {
+            let plan = planned(&event(data_type, zero));
+            assert_eq!(plan.records, []);
+            assert_eq!(reasons(&plan), [(Some(0), reason), (Some(1), reason)]);
+        }
+    }
+
+    #[test]
+    fn half_an_emoji_costs_neither_user_nor_record() {
+        let body = r#"{"type":"activity","user":{"user_id":"u","provider":"STRAVA","reference_id":"runner \ud83d"},
+            "data":[{"metadata":{"summary_id":"em-2","name":"run \ud83d"},"distance_data":"n/a \ud83d",
+            "energy_data":1e999,"calories_data":{"total_burned_calories":321}}]}"#;
+        let plan = planned(body);
+        assert_eq!(plan.parked, []);
+        let found = &plan.records[0].found.delivered;
+        let burned = found.get("total_burned_calories");
+        assert_eq!(burned, Some(crate::summary::Value::Number(321.0)));
+        assert_eq!(
+            plan.owner,
+            Some(Owner::TerraUser(TerraUserId::new("u").unwrap()))
+        );
+    }
+
+    #[test]
+    fn a_data_event_without_data_is_parked_and_one_with_none_is_not() {
+        let none = r#"{"type":"daily","user":{"user_id":"u","provider":"CORE"}}"#;
+        assert_eq!(reasons(&planned(none)), [(None, ParkReason::NoData)]);
+        let report = r#"{"type":"lab_report.completed","event_id":"e"}"#;
+        assert_eq!(reasons(&planned(report)), [(None, ParkReason::NoData)]);
+        assert_eq!(reasons(&planned(&event(DataType::Daily, "[]"))), []);
+        let empty = r#"{"type":"lab_report.completed","data":[]}"#;
+        assert_eq!(reasons(&planned(empty)), [(None, ParkReason::NoSessionId)]);
+    }
+
+    #[test]
+    fn every_lab_report_of_an_event_is_stored_or_parked() {
+        let body = r#"{"type":"lab_report.completed","data":[{"session_id":"1","reference_id":"a"},
+            {"session_id":"2","reference_id":"a"},{"session_id":"3","reference_id":"b"},{"session_id":"0"}]}"#;
+        let plan = planned(body);
+        assert_eq!(
+            keys(&plan),
+            BTreeSet::from(["1".to_owned(), "2".to_owned()])
+        );
+        assert_eq!(
+            reasons(&plan),
+            [
+                (Some(2), ParkReason::SeveralPeople),
+                (Some(3), ParkReason::NoSessionId)
+            ]
+        );
     }
 }
