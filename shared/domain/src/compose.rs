@@ -8,6 +8,7 @@ use crate::{
     json::{self, Patch},
     record::Score,
     streams::{Stream, arrays, filled_streams},
+    summary::score_tree,
 };
 
 /// Name of the object that holds Terra's scores.
@@ -66,8 +67,9 @@ pub fn compose(
         return newest.to_vec();
     }
     let mut patch = Patch::Members(BTreeMap::new());
-    for (name, score) in enrichment {
-        *patch.member(ENRICHMENT).member(name) = Patch::Fill(&score.value);
+    let scores = score_tree(enrichment.iter().map(|(path, score)| (path, &score.value)));
+    for (name, score) in &scores {
+        *patch.member(ENRICHMENT).member(name) = Patch::Fill(score);
     }
     let filled = if with_samples && !sampled.is_empty() {
         filled_streams(data_type, newest)
@@ -238,7 +240,7 @@ mod tests {
     #[test]
     fn scores_fill_what_is_absent_null_or_unreadable() {
         let enrichment = scores(
-            json!({"sleep_score": 77, "readiness_score": 5, "contributors": {"deep": 4, "rem": 3}, "bad": 6}),
+            json!({"sleep_score": 77, "readiness_score": 5, "contributors.deep": 4, "contributors.rem": 3, "bad": 6, "large": {"archived_bytes": 5000}}),
         );
         let composed = |newest: &str| {
             text(compose(

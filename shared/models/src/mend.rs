@@ -171,8 +171,8 @@ mod tests {
 
         #[test]
         fn any_string_of_any_escapes_is_readable(units in prop::collection::vec(any::<u16>(), 0..20)) {
-            let escapes: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
-            let json = format!("\"{escapes}\"");
+            let escapes: Vec<_> = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let json = format!("\"{}\"", escapes.concat());
             let text: String = serde_json::from_str(&mended(&json)).unwrap();
             prop_assert_eq!(text, String::from_utf16_lossy(&units));
         }

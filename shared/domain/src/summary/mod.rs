@@ -41,7 +41,7 @@ pub use self::{
     menstruation::MenstruationSummary,
     nutrition::NutritionSummary,
     planned_workout::PlannedWorkoutSummary,
-    scores::{is_mark, score_path},
+    scores::{is_mark, score_tree},
     sleep::SleepSummary,
 };
 

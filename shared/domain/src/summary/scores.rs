@@ -53,19 +53,33 @@ pub(super) fn scores(enrichment: Option<&str>) -> BTreeMap<String, Value> {
     kept
 }
 
-/// Splits the path of a score into the names that lead to it below `data_enrichment`.
+/// Builds the members of `data_enrichment` from leaves under their paths. Marks are left out.
 ///
 /// ```
-/// let path = "sleep_contributors.REM 1%2E5";
-/// assert_eq!(domain::summary::score_path(path), ["sleep_contributors", "REM 1.5"]);
+/// use domain::summary::score_tree;
+/// use serde_json::json;
+///
+/// let leaves = [("sleep_contributors.REM 1%2E5", &json!(3)), ("sleep_score", &json!(70))];
+/// let scores = score_tree(leaves);
+/// assert_eq!(json!(scores), json!({"sleep_contributors": {"REM 1.5": 3}, "sleep_score": 70}));
 /// ```
-pub fn score_path(path: &str) -> Vec<String> {
-    path.split('.')
-        .map(|name| match name {
-            "%" => String::new(),
-            name => name.replace("%2E", ".").replace("%25", "%"),
-        })
-        .collect()
+pub fn score_tree<'a, P: AsRef<str>>(
+    leaves: impl IntoIterator<Item = (P, &'a Value)>,
+) -> Map<String, Value> {
+    let mut tree = Map::new();
+    for (path, leaf) in leaves.into_iter().filter(|(_, leaf)| !is_mark(leaf)) {
+        let mut names: Vec<_> = path.as_ref().split('.').map(name).collect();
+        let Some(last) = names.pop() else { continue };
+        let members = names.into_iter().try_fold(&mut tree, |members, name| {
+            let member = members.entry(name).or_insert_with(|| Map::new().into());
+            member.as_object_mut()
+        });
+        // A value that stands where older deliveries had a set stays the value.
+        if let Some(members) = members {
+            members.entry(last).or_insert_with(|| leaf.clone());
+        }
+    }
+    tree
 }
 
 /// Whether a score is only a mark of a value that the archive has.
@@ -82,6 +96,14 @@ fn segment(name: &str) -> String {
     match name {
         "" => "%".to_owned(),
         name => name.replace('%', "%25").replace('.', "%2E"),
+    }
+}
+
+/// The name that one part of a path stands for.
+fn name(segment: &str) -> String {
+    match segment {
+        "%" => String::new(),
+        segment => segment.replace("%2E", ".").replace("%25", "%"),
     }
 }
 
@@ -212,10 +234,10 @@ mod tests {
         let expected = json!({"sleep_score": 77, "sleep_contributors.REM \u{fffd}": 3,
             "sleep_contributors.deep": 4, "sleep_contributors.a%2Eb.%25": [1, null]});
         assert_eq!(found, expected);
-        assert_eq!(
-            score_path("sleep_contributors.a%2Eb.%25"),
-            ["sleep_contributors", "a.b", "%"]
-        );
+        let leaves = found.as_object().unwrap();
+        let tree = json!(score_tree(leaves));
+        assert_eq!(tree["sleep_contributors"]["a.b"]["%"], json!([1, null]));
+        assert_eq!(tree["sleep_contributors"]["deep"], 4);
     }
 
     #[test]
