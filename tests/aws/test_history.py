@@ -162,6 +162,39 @@ def test_a_look_for_gaps_asks_for_no_day_that_is_known(backfill, stack, table, j
             assert "body" not in found["plan"]["M"]["days"]["M"]
 
 
+def test_the_days_of_a_ping_that_expired_are_asked_for_by_itself(
+    backfill, connected, stack, table, jobs
+) -> None:
+    before = {found["pk"]["S"] for found in backfills(*table.place())}
+    ping = {
+        "type": "s3_payload",
+        "status": "success",
+        "url": "https://bucket.s3.eu-west-1.amazonaws.com/payload",
+        "expires_in": 0,
+        "user_id": connected,
+    }
+    body = json.dumps(ping).encode()
+    headers = terra.headers(SECRET, body)
+    assert post(stack, body, headers) == 200
+    assert table.routed(headers["x-terra-trace-id"])["outcome"]["S"] == "parked"
+
+    def planned() -> list[dict]:
+        return [found for found in backfills(*table.place()) if found["pk"]["S"] not in before]
+
+    [lost] = eventually("its days are planned", planned, within_s=60)
+    assert set(lost["plan"]["M"]["days"]["M"]) == {"body"}
+
+    def answered() -> bool:
+        hurry(*table.place())
+        jobs.run("history-work")
+        of_lost = [found for found in windows(*table.place()) if found["pk"] == lost["pk"]]
+        return bool(of_lost) and all(found["state"]["S"] in ("done", "empty") for found in of_lost)
+
+    eventually("its days are answered", answered, within_s=120)
+    queue_is_empty(stack, "PingsQueueUrl")
+    queue_is_empty(stack, "BackfillEventsQueueUrl")
+
+
 def test_terra_was_asked_as_its_description_says(backfill, terra_api) -> None:
     with urllib.request.urlopen(terra_api["violations_url"], timeout=10) as answer:
         assert json.load(answer) == []
