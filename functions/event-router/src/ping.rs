@@ -34,7 +34,7 @@ pub(crate) async fn follow(
     };
     let work = read.work;
     let lost = |reason| {
-        let plan = plan::lost_payload(event, reason, work.offered_at_ms());
+        let plan = plan::lost_payload(event, &work.headers, reason, work.offered_at_ms());
         Ok(Some(Followed::Lost(Box::new(plan))))
     };
     let Some(url) = event.url.as_deref().filter(|url| !url.is_empty()) else {

@@ -13,6 +13,9 @@ use crate::{config::App, error::HistoryError};
 /// Plans to ask for what may have been in a lost payload. A payload of an unknown connection counts as a
 /// short outage: the search for missing days then asks for those of every connection.
 pub(crate) async fn ask_again(app: &App, lost: &LostPayload) -> Result<(), HistoryError> {
+    if let Some(plan) = lost_answer(app, lost).await? {
+        return write(app, &plan).await;
+    }
     let Some(connections) = connections(app, lost).await? else {
         let (offered_at_ms, now_ms) = (lost.offered_at_ms, app.now_ms());
         app.table
@@ -21,9 +24,22 @@ pub(crate) async fn ask_again(app: &App, lost: &LostPayload) -> Result<(), Histo
         return Ok(());
     };
     for connection in &connections {
-        plan(app, connection, lost.offered_at_ms).await?;
+        plan_recent(app, connection, lost.offered_at_ms).await?;
     }
     Ok(())
+}
+
+/// The plan for a payload that answers a request of ours: its window alone is asked again.
+async fn lost_answer(app: &App, lost: &LostPayload) -> Result<Option<Plan>, HistoryError> {
+    let Some(reference) = &lost.reference else {
+        return Ok(None);
+    };
+    let Some(window) = app.table.window_of_request(reference).await? else {
+        return Ok(None);
+    };
+    let backfill = app.table.backfill(&window.backfill).await?;
+    let connection = backfill.map(|backfill| backfill.plan.connection);
+    Ok(connection.map(|connection| Plan::lost_answer(&connection, &window, app.now_ms())))
 }
 
 /// Connections that the payload may be of; `None` where the ping names nobody.
@@ -47,7 +63,7 @@ async fn connections(
     }
 }
 
-async fn plan(
+async fn plan_recent(
     app: &App,
     connection: &StoredConnection,
     offered_at_ms: i64,
@@ -67,11 +83,15 @@ async fn plan(
         (offered_at_ms, connected_at_ms),
         now_ms,
     );
-    let Some(plan) = plan else {
-        return Ok(());
-    };
-    if app.table.plan_backfill(&plan).await?.new {
-        info!(backfill_id = %plan.id, connection_id = %connection.id, "a lost payload is asked for again");
+    match plan {
+        Some(plan) => write(app, &plan).await,
+        None => Ok(()),
+    }
+}
+
+async fn write(app: &App, plan: &Plan) -> Result<(), HistoryError> {
+    if app.table.plan_backfill(plan).await?.new {
+        info!(backfill_id = %plan.id, connection_id = %plan.connection, "a lost payload is asked for again");
     }
     Ok(())
 }

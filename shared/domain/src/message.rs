@@ -126,7 +126,7 @@ impl HistoryMessage {
 
 /// A payload that a ping offered and that cannot be had any more.
 ///
-/// A ping tells neither the type nor the days of its payload (FACTS section 7, "Ping mode").
+/// A ping itself tells neither the type nor the days of its payload (FACTS section 7, "Ping mode").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostPayload {
     /// Terra user that the payload is about, where the ping names one.
@@ -135,6 +135,9 @@ pub struct LostPayload {
     /// Person that the payload is about, where the ping names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_id: Option<ReferenceId>,
+    /// Request of ours that the payload answers, where it is one: its window says type and days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// When Terra offered the payload. Unit: Unix milliseconds.
     pub offered_at_ms: i64,
 }

@@ -217,12 +217,18 @@ impl Plan {
 }
 
 /// Decides what a ping changes whose payload cannot be had.
-pub fn lost_payload(event: &Event<'_>, reason: ParkReason, offered_at_ms: i64) -> Plan {
+pub fn lost_payload(
+    event: &Event<'_>,
+    headers: &TerraHeaders,
+    reason: ParkReason,
+    offered_at_ms: i64,
+) -> Plan {
     let user = event.user.as_ref();
     Plan {
         lost: Some(LostPayload {
             terra_user_id: user.and_then(|user| user.user_id.clone()),
             reference_id: user.and_then(|user| user.reference_id.clone()),
+            reference: headers.chunk().map(|chunk| request_name(chunk.request)),
             offered_at_ms,
         }),
         ..Plan::parked(reason)

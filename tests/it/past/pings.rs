@@ -7,6 +7,7 @@ use domain::{
     message::{HistoryMessage, LostPayload},
     plan::{self, ParkReason},
 };
+use history_fetch::FetchVia;
 use jiff::{SignedDuration, Timestamp};
 use models::{event::Event, headers::TerraHeaders, ids::WebhookId};
 use runtime::{
@@ -100,6 +101,47 @@ async fn a_router_that_is_down_for_ten_minutes_asks_again_for_what_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_history_that_was_offered_and_expired_the_very_windows_are_asked_for_again() {
+    let mut past = Past::start(Wish {
+        via: FetchVia::Webhook,
+        ..wish()
+    })
+    .await;
+    past.advance(HOUR);
+    past.payloads.fail_until(past.now() + HOUR);
+    past.settle().await;
+    let windows = past.windows().await.into_iter();
+    let asked: BTreeSet<_> = windows
+        .filter(|window| window.reference().is_some())
+        .map(|window| (window.id().data_type, window.span().from()))
+        .collect();
+    assert!(!asked.is_empty(), "no history was under way");
+
+    past.advance(SOON);
+    past.settle().await;
+    let mut again = BTreeSet::new();
+    for connection in past.truth.connections() {
+        let stored = past.connection(&connection.terra_user_id).await.unwrap();
+        for (backfill, _) in past.backfills(&stored.id).await {
+            // What was not asked for has the days of two weeks instead, of all types.
+            if backfill.plan.kind == BackfillKind::Gaps && backfill.plan.days.len() == 1 {
+                let spans = backfill.plan.days.into_iter();
+                again.extend(spans.flat_map(|(data_type, spans)| {
+                    spans.into_iter().map(move |span| (data_type, span.from()))
+                }));
+            }
+        }
+    }
+    assert!(!again.is_empty(), "nothing expired");
+    assert!(again.is_subset(&asked), "{again:?} {asked:?}");
+
+    past.payloads.fail_until(past.now());
+    past.live(DAY * 4, DAY).await;
+    past.assert_complete();
+    assert_eq!(past.dead_letters().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_payload_of_somebody_unknown_is_asked_for_at_everybody() {
     let mut past = Past::start(wish()).await;
     past.live(DAY, HOUR * 12).await;
@@ -107,6 +149,7 @@ async fn a_lost_payload_of_somebody_unknown_is_asked_for_at_everybody() {
     let nobody = LostPayload {
         terra_user_id: None,
         reference_id: None,
+        reference: None,
         offered_at_ms,
     };
     past.job(HistoryMessage::PayloadLost(nobody.clone())).await;

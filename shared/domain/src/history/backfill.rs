@@ -158,18 +158,35 @@ impl Plan {
         let days: BTreeMap<_, _> = askable
             .map(|&data_type| (data_type, windows.clone()))
             .collect();
+        let name = format!("payloads of {from} to {newest}");
+        (!days.is_empty()).then(|| Self::lost_days(connection, &name, days, now_ms))
+    }
+
+    /// Days of a window whose answer was lost, or a part of it. As [`lost`](Self::lost), but the window says
+    /// which type and days those are.
+    pub fn lost_answer(connection: &ConnectionId, window: &WindowId, now_ms: i64) -> Self {
+        let name = format!("answer for {} {}", window.data_type, window.span.from());
+        let days = BTreeMap::from([(window.data_type, vec![window.span])]);
+        Self::lost_days(connection, &name, days, now_ms)
+    }
+
+    fn lost_days(
+        connection: &ConnectionId,
+        name: &str,
+        days: BTreeMap<DataType, Vec<Span>>,
+        now_ms: i64,
+    ) -> Self {
         let due_ms = now_ms
             .saturating_sub(now_ms.rem_euclid(LOST_TOGETHER_MS))
             .saturating_add(LOST_TOGETHER_MS);
-        let name = format!("payloads of {from} to {newest} lost before {due_ms}");
-        (!days.is_empty()).then(|| Self {
-            id: BackfillId::of(connection, &name),
+        Self {
+            id: BackfillId::of(connection, &format!("{name} lost before {due_ms}")),
             connection: connection.clone(),
             kind: Kind::Gaps,
             planned_at_ms: due_ms,
             max_request_days: cut::MAX_REQUEST_DAYS,
             days,
-        })
+        }
     }
 
     /// What a person asked for: these runs of days. The same wish at the same time is the same backfill.

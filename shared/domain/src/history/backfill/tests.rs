@@ -327,6 +327,16 @@ fn payloads_that_get_lost_together_are_asked_for_once_and_after_the_last() {
 }
 
 #[test]
+fn of_an_answer_that_got_lost_its_very_days_are_asked_for() {
+    let first = plan("GARMIN");
+    let window = first.windows().pop().unwrap();
+    let lost = Plan::lost_answer(&connection(), window.id(), NOW);
+    let days = BTreeMap::from([(window.id().data_type, vec![window.span()])]);
+    assert_eq!((lost.kind, lost.days), (Kind::Gaps, days));
+    assert!(lost.planned_at_ms > NOW);
+}
+
+#[test]
 fn what_lies_before_the_reach_is_not_asked_for_again() {
     let types = BTreeSet::from([DataType::Daily]);
     // COROS reaches back to the day before somebody connected.
