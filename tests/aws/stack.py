@@ -39,9 +39,9 @@ class Stack:
 def deploy(
     emulator: Emulator, packages: Path, folder: Path, *, name: str = STACK, terra: dict = NOWHERE
 ) -> Stack:
-    """What `sam build && sam deploy` does, with the zips that infra/aws/package made.
+    """Does what `sam build && sam deploy` does, with the zips that infra/aws/package made.
 
-    `terra` is whom history-fetch asks. By default that is nobody, and never Terra itself.
+    history-fetch asks the API at `terra`: by default an address where nobody answers, never Terra itself.
     """
     source = cfn.TEMPLATE.read_text()
     built, functions = CODE.subn(rf"\g<1>{packages}/\g<2>.zip", source)

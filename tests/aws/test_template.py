@@ -1,4 +1,4 @@
-"""The rules of the template that are numbers, and those that are easily forgotten."""
+"""Rules of the template: relations between its numbers, and what is easily forgotten."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_ping_that_waits_or_is_lost_is_an_alarm_at_once(template: dict) -> Non
 def test_visibility_of_deliveries_is_six_times_what_one_may_take(
     queues: dict[str, dict], working: dict[str, str], mappings: dict[str, dict]
 ) -> None:
-    # Nobody works there yet. Once somebody does, the test above holds it to the function's timeout.
+    # No function works on it yet. Once one does, the test above compares it with the function's timeout.
     worked = {name_of(mapping["EventSourceArn"]) for mapping in mappings.values()}
     assert set(working) - worked == {"DeliveriesQueue"}
     assert queues["DeliveriesQueue"]["VisibilityTimeout"] >= 6 * DELIVERY_S
@@ -456,8 +456,8 @@ def test_every_function_has_a_role_and_a_log_of_its_own(
         assert log["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
 
 
-# What the functions' code calls, by role and resource. Less, and a function fails on AWS alone: the
-# emulator lets everything through.
+# Calls of the functions' code, by role and resource. With fewer permissions a function would fail on AWS
+# alone, because the emulator allows everything.
 TAKE = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]  # Lambda, for a mapping
 LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
 TRACE = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]

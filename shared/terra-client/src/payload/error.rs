@@ -12,13 +12,13 @@ pub struct CannotSetUp {
     pub(super) source: reqwest::Error,
 }
 
-/// A payload was not fetched.
+/// Failed fetch of a payload.
 ///
-/// The URL is in none of it, neither in the message nor in the cause: only its host.
+/// Neither the message nor the cause holds the URL, because it is a secret; they name its host.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// We do not ask there.
+    /// The URL breaks one of our rules, so that nothing was sent.
     #[error("payload at {host} may not be fetched: {why}")]
     NotAllowed {
         /// The URL's host.
@@ -26,39 +26,39 @@ pub enum FetchError {
         /// Which rule it breaks.
         why: &'static str,
     },
-    /// The host will not give it: as a rule, because the URL has expired (400 or 403).
+    /// The host refuses the payload, mostly because the URL has expired (400 or 403).
     #[error("payload at {host} was refused with {status}")]
     Refused {
         /// The URL's host.
         host: String,
-        /// What it answered.
+        /// Status of its answer.
         status: StatusCode,
     },
-    /// The payload is larger than we take.
+    /// The payload is larger than the settings allow.
     #[error("payload at {host} is larger than {limit_bytes} bytes")]
     TooLarge {
         /// The URL's host.
         host: String,
-        /// What is allowed.
+        /// Largest payload that is allowed.
         limit_bytes: usize,
     },
-    /// The host did not answer, not in time, not to the end, or with a failure of its own.
+    /// The host did not answer at all, in time or to the end, or it failed itself.
     #[error("cannot fetch the payload at {host}")]
     Unavailable {
         /// The URL's host.
         host: String,
-        /// What went wrong.
+        /// Cause of the failure.
         source: Box<dyn Error + Send + Sync>,
     },
 }
 
-/// The host says that it is its own failure.
+/// Status by which a host says that it failed itself.
 #[derive(Debug, thiserror::Error)]
 #[error("the host answered {0}")]
 struct Failed(StatusCode);
 
 impl FetchError {
-    /// Whether the queue should bring the work back.
+    /// Returns whether the same fetch may succeed later.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unavailable { .. } => Retry::Later,
