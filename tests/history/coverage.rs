@@ -14,7 +14,7 @@ use domain::{
     },
     key::{Identity, NaturalKey},
     locator::Locator,
-    record::{Delivery, Payload, Record},
+    record::{Arrival, Payload, Record},
     summary::{Summary, Value},
     version::{Register, Version},
 };
@@ -58,7 +58,7 @@ fn record(
         offset_bytes: 0,
         length_bytes: 1,
     };
-    let delivery = Delivery {
+    let arrival = Arrival {
         version: version(delivered_at_ms),
         payload: Payload {
             locator,
@@ -67,7 +67,7 @@ fn record(
         },
         summary: Summary::from_fields(data_type, Vec::<(&str, Value)>::new()),
         from_samples: None,
-        has_samples: false,
+        streams: BTreeSet::new(),
         start_time: Some(start_time.to_owned()),
         retracted: false,
     };
@@ -75,7 +75,7 @@ fn record(
         owner: RecordOwner::Connection(of.clone()),
         data_type,
         key: NaturalKey::of(data_type, &identity, "").unwrap(),
-        record: Record::new(delivery, BTreeMap::new()),
+        record: Record::new(arrival, BTreeMap::new()),
     }
 }
 

@@ -238,7 +238,8 @@ async fn message(world: &World, (webhook, signed_at_s): &Signed) -> String {
             .unwrap(),
         webhook_id,
         headers,
-        received_at_ms: now().as_millisecond(),
+        // Without a stamp the time of receipt orders: here the signed second, as in the fold.
+        received_at_ms: signed_at_s.saturating_mul(1000),
         signed_at_s: Some(*signed_at_s),
         secret_name: None,
         late: false,

@@ -9,7 +9,7 @@ use domain::{
     key::NaturalKey,
     locator::Locator,
     plan::{Owner, plan},
-    record::{Delivery, Payload, Record},
+    record::{Arrival, Payload, Record},
     request::Request,
     version::ordering_timestamp_ms,
 };
@@ -83,7 +83,7 @@ pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + 
             };
             let found = planned.found;
             let size_bytes = event.records[planned.index].range.len() as u64;
-            let delivery = Delivery {
+            let arrival = Arrival {
                 version: planned.version,
                 payload: Payload {
                     locator: nowhere(),
@@ -92,11 +92,16 @@ pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + 
                 },
                 summary: found.delivered,
                 from_samples: found.from_samples,
-                has_samples: found.has_samples,
+                streams: found.streams,
                 start_time: found.identity.start_time.or(found.identity.timestamp),
                 retracted: found.retracted,
             };
-            let record = Record::new(delivery, found.enrichment);
+            let record = Record::new(arrival, found.enrichment);
+            let record = if planned.shadowed {
+                record.shadowed()
+            } else {
+                record
+            };
             records.push((owner, planned.data_type, planned.key, record));
         }
     }
@@ -195,8 +200,11 @@ fn nowhere() -> Locator {
 fn anywhere(mut record: Record) -> Record {
     record.newest.payload.locator = nowhere();
     record.newest.payload.inline = None;
-    if let Some(sampled) = &mut record.sampled {
+    for sampled in record.sampled.values_mut() {
         sampled.payload.locator = nowhere();
+    }
+    for shadowed in record.shadowed.values_mut() {
+        *shadowed = nowhere();
     }
     record
 }

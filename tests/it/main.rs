@@ -20,6 +20,7 @@ mod deadlines;
 mod fold;
 mod kill;
 mod past;
+mod records;
 mod samples;
 mod signatures;
 mod stories;

@@ -106,6 +106,7 @@ fn is_ours(field: &str) -> bool {
             "created",
             "updated",
             "unchanged",
+            "shadowed",
             "parked",
             "timestamp",
             "message_id",

@@ -6,7 +6,7 @@ use domain::{
     connection::{Connection, ConnectionId},
     message::HistoryMessage,
     plan::{Owner, Parked, Plan, PlannedRecord},
-    record::{Delivery, Payload, Record},
+    record::{Arrival, Payload, Record},
 };
 use futures::try_join;
 use store::table::{
@@ -25,14 +25,14 @@ pub(crate) const MAX_INLINE_BYTES: u64 = 2048;
 /// Longest start time kept in an item: twice what Terra's form takes.
 const MAX_TIME_CHARS: usize = 64;
 
-/// What applying a plan came to.
+/// Result of applying a plan to the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// In one word.
+    /// Outcome of the webhook in one word.
     pub outcome: Outcome,
-    /// What became of its records.
+    /// Numbers of its records by what became of them.
     pub records: RecordCounts,
-    /// What could not be used.
+    /// Parts of the webhook that could not be used.
     pub parked: Vec<Parked>,
     /// Whether the connection's state changed.
     pub connection_changed: bool,
@@ -74,17 +74,17 @@ where
     };
     // At once: none of the three rests on another. Boxed: the SDK's futures are deeper than the compiler
     // lays out in one.
-    let whose = Box::pin(whose(app, read, &plan, aliases, mode));
+    let attribution = Box::pin(attribute(app, read, &plan, aliases, mode));
     let seen = Box::pin(see_records(app, &plan, aliases));
-    let (whose, seen, payload_of) = try_join!(whose, seen, archived)?;
+    let (attribution, seen, payload_of) = try_join!(attribution, seen, archived)?;
     let mut applied = Applied {
         parked: plan.parked,
         ..Applied::nothing(outcome)
     };
-    let known = match whose {
-        Whose::Erased => return Ok(Applied::nothing(Outcome::Erased)),
-        Whose::Nobodys => None,
-        Whose::Of { known, changed } => {
+    let known = match attribution {
+        Attribution::Erased => return Ok(Applied::nothing(Outcome::Erased)),
+        Attribution::Unowned => None,
+        Attribution::Connection { known, changed } => {
             Span::current().record("connection_id", field::display(&known.id));
             applied.connection_changed = changed;
             Some(known)
@@ -93,6 +93,8 @@ where
     let connection = known.as_ref().map(|known| known.id.clone());
     let owner = record_owner(plan.owner.as_ref(), connection);
     let stores_records = !plan.records.is_empty();
+    let shadowed = plan.records.iter().filter(|planned| planned.shadowed);
+    let shadowed = shadowed.count();
     if let Some(owner) = owner.filter(|_| stores_records) {
         let incoming = plan
             .records
@@ -100,7 +102,10 @@ where
             .filter_map(|planned| incoming(read, &owner, planned, &payload_of))
             .collect();
         let applying = app.table.apply_records_seen(incoming, seen, mode);
-        applied.records = applying.await?;
+        applied.records = RecordCounts {
+            shadowed,
+            ..applying.await?
+        };
     }
     if let (Some(known), Mode::Write) = (&known, mode)
         && (stores_records || known.had_other_ids())
@@ -132,42 +137,44 @@ where
     Ok(applied)
 }
 
-/// Whose a webhook is.
-enum Whose {
-    /// Somebody's who was erased.
+/// Connection that a webhook belongs to.
+enum Attribution {
+    /// The person was erased.
     Erased,
-    /// Nobody's that has a connection.
-    Nobodys,
-    /// This connection's, which it may have changed.
-    Of {
+    /// The webhook names no connection.
+    Unowned,
+    /// The webhook belongs to this connection, and may have changed it.
+    Connection {
         known: StoredConnection,
         changed: bool,
     },
 }
 
-async fn whose(
+async fn attribute(
     app: &App,
     read: &Read<'_>,
     plan: &Plan,
     aliases: &SeenAliases,
     mode: Mode,
-) -> Result<Whose, RouteError> {
+) -> Result<Attribution, RouteError> {
     let Some(fragment) = &plan.connection else {
         let erased = mode == Mode::Write && is_erased(app, read).await?;
         return Ok(if erased {
-            Whose::Erased
+            Attribution::Erased
         } else {
-            Whose::Nobodys
+            Attribution::Unowned
         });
     };
     let applied = match mode {
         Mode::Write => app.table.apply_connection_seen(fragment, aliases).await?,
         Mode::DryRun => app.table.preview_connection(fragment).await?,
     };
-    Ok(applied.map_or(Whose::Erased, |applied| Whose::Of {
-        known: applied.connection,
-        changed: applied.changed,
-    }))
+    Ok(
+        applied.map_or(Attribution::Erased, |applied| Attribution::Connection {
+            known: applied.connection,
+            changed: applied.changed,
+        }),
+    )
 }
 
 /// The records of a plan as stored under whoever they will most likely be of. Should they be somebody
@@ -195,7 +202,7 @@ async fn see_records(
     Ok(app.table.see_records(&owner, keys).await?)
 }
 
-/// Whose a plan's records are, when its Terra user has this connection.
+/// Owner of a plan's records, when its Terra user has this connection.
 fn record_owner(owner: Option<&Owner>, connection: Option<ConnectionId>) -> Option<RecordOwner> {
     match owner? {
         Owner::TerraUser(_) => connection.map(RecordOwner::Connection),
@@ -225,19 +232,21 @@ fn incoming(
         key,
         version,
         found,
+        shadowed,
     } = planned;
     let slice = read.event.as_ref().ok()?.records.get(index)?;
     let start_time = found.identity.start_time.or(found.identity.timestamp);
-    let delivery = Delivery {
+    let arrival = Arrival {
         version,
         payload: payload_of(&slice.range)?,
         summary: found.delivered,
         from_samples: found.from_samples,
-        has_samples: found.has_samples,
+        streams: found.streams,
         start_time: start_time.map(|time| time.chars().take(MAX_TIME_CHARS).collect()),
         retracted: found.retracted,
     };
-    let record = Record::new(delivery, found.enrichment);
+    let record = Record::new(arrival, found.enrichment);
+    let record = if shadowed { record.shadowed() } else { record };
     Some(IncomingRecord {
         owner: owner.clone(),
         data_type,

@@ -521,6 +521,7 @@ fn tell(app: &App, entry: &WebhookEntry, tally: &Tally) {
         created = some(entry.records.created),
         updated = some(entry.records.updated),
         unchanged = some(entry.records.unchanged),
+        shadowed = some(entry.records.shadowed),
         parked = some(entry.parked_count),
         waited_ms = entry.routed_at_ms.saturating_sub(entry.received_at_ms),
         "webhook routed"
@@ -546,6 +547,9 @@ impl Tally {
         metrics.count("RoutedWebhooks", 1);
         metrics.count("RecordsCreated", entry.records.created as u64);
         metrics.count("RecordsUpdated", entry.records.updated as u64);
+        if entry.records.shadowed > 0 {
+            metrics.count("RecordsShadowed", entry.records.shadowed as u64);
+        }
         metrics.count("Parked", entry.parked_count as u64);
         let lost = entry
             .parked

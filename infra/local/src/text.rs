@@ -112,17 +112,23 @@ pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
     }
 }
 
-/// `+1 ~0 =2`: created, updated, unchanged; empty when there are none.
+/// Counts of records as `+1 ~0 =2`: created, updated, unchanged, and shadowed ones where there are
+/// any. Empty when there are no records.
 pub(crate) fn counts(records: &RecordCounts) -> String {
     let RecordCounts {
         created,
         updated,
         unchanged,
+        shadowed,
     } = records;
     if created + updated + unchanged == 0 {
         return String::new();
     }
-    format!("+{created} ~{updated} ={unchanged}")
+    let shadowed = match shadowed {
+        0 => String::new(),
+        count => format!(", {count} shadowed"),
+    };
+    format!("+{created} ~{updated} ={unchanged}{shadowed}")
 }
 
 /// Why something of a webhook could not be used, the first reason.

@@ -67,6 +67,8 @@ pub struct PlannedRecord {
     pub version: Version,
     /// Its numbers.
     pub found: Found,
+    /// Whether a later record of the same delivery has the same key and other content.
+    pub shadowed: bool,
 }
 
 /// Progress of a large request.
@@ -312,7 +314,18 @@ fn plan_data(
             }),
         }
     }
+    mark_shadowed(&mut plan.records, event);
     plan
+}
+
+/// Marks records that a later record of the delivery replaces: same key, other content.
+fn mark_shadowed(records: &mut [PlannedRecord], event: &Event<'_>) {
+    let mut last = BTreeMap::new();
+    for record in records.iter_mut().rev() {
+        let json = event.records.get(record.index).map(|slice| slice.json);
+        let winner = *last.entry(record.key.clone()).or_insert(json);
+        record.shadowed = winner != json;
+    }
 }
 
 fn plan_record(
@@ -333,6 +346,7 @@ fn plan_record(
         key,
         version: version.at(index),
         found,
+        shadowed: false,
     })
 }
 

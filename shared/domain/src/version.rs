@@ -55,21 +55,21 @@ impl Version {
 
 /// The ordering timestamp of a webhook. Unit: Unix milliseconds.
 ///
-/// `X-Terra-Ordering-Timestamp`, never later than the end of the signed second: the header is not
-/// signed, and a captured request must not be able to move data back by claiming to be new. Without
-/// the header the signed second itself counts ("treat as newest", FACTS section 7), and without a
-/// signature the time of receipt.
+/// The header `X-Terra-Ordering-Timestamp`, never later than the end of the signed second: the
+/// header is not signed, and a captured request must not move data back by claiming to be new.
+/// Without the header the time of receipt counts (FACTS section 7), to the millisecond. The end of
+/// the signed second would place a delivery after another one of the same second that came later.
 pub fn ordering_timestamp_ms(
     headers: &TerraHeaders,
     signed_at_s: Option<i64>,
     received_at_ms: i64,
 ) -> i64 {
-    let cap = signed_at_s.map_or(received_at_ms, |seconds| {
-        seconds.saturating_mul(1000).saturating_add(999)
-    });
-    headers
-        .ordering_timestamp_ms()
-        .map_or(cap, |claimed| claimed.min(cap))
+    let end_of_second = |seconds: i64| seconds.saturating_mul(1000).saturating_add(999);
+    let latest = signed_at_s.map_or(received_at_ms, end_of_second);
+    match headers.ordering_timestamp_ms() {
+        Some(claimed) => claimed.min(latest),
+        None => received_at_ms,
+    }
 }
 
 /// A value together with the version that set it: the newest wins, the greater value on a tie.
@@ -131,10 +131,18 @@ mod tests {
             ordering_timestamp_ms(&headers("9999999"), Some(1000), 0),
             1_000_999
         );
-        assert_eq!(
-            ordering_timestamp_ms(&TerraHeaders::default(), Some(1000), 7),
-            1_000_999
-        );
-        assert_eq!(ordering_timestamp_ms(&TerraHeaders::default(), None, 7), 7);
+    }
+
+    #[test]
+    fn without_the_header_the_time_of_receipt_orders_to_the_millisecond() {
+        let none = TerraHeaders::default();
+        let first = ordering_timestamp_ms(&none, Some(1000), 1_000_300);
+        let second = ordering_timestamp_ms(&none, Some(1000), 1_000_500);
+        assert_eq!((first, second), (1_000_300, 1_000_500));
+        let headers =
+            TerraHeaders::from_pairs([("x-terra-ordering-timestamp", b"1000400".as_slice())]);
+        let with_header = ordering_timestamp_ms(&headers, Some(1000), 1_000_450);
+        assert!(first < with_header && with_header < second);
+        assert_eq!(ordering_timestamp_ms(&none, None, 7), 7);
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use domain::{
+    compose::{Sampled, compose},
     connection::ConnectionId,
     history::{
         coverage::{DayState, Keyed},
@@ -17,7 +18,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use models::data::DataType;
 use serde_json::Value;
 use simulator::{Connection, Truth};
-use store::table::key::RecordOwner;
+use store::table::{key::RecordOwner, records::FoundRecord};
 use tokio::{runtime::Handle, task::block_in_place};
 
 use super::{Past, TYPES};
@@ -113,6 +114,24 @@ impl Past {
         windows
     }
 
+    /// The record as it would be shown, with the samples of older deliveries.
+    async fn composed(&self, found: &FoundRecord) -> Vec<u8> {
+        let archive = &self.system().archive;
+        let newest = &found.record.newest.payload.locator;
+        let newest = archive.read_frames(newest).await.unwrap();
+        let mut older = Vec::new();
+        for (payload, streams) in found.record.sampled_arrivals() {
+            let bytes = archive.read_frames(&payload.locator).await.unwrap();
+            older.push((bytes, streams));
+        }
+        let sampled: Vec<_> = older
+            .iter()
+            .map(|(record, streams)| Sampled { record, streams })
+            .collect();
+        let none = BTreeMap::new();
+        compose(found.data_type, &newest, &sampled, &none, true)
+    }
+
     /// Every record of a connection in the table is one of the truth's, byte for byte of meaning,
     /// and the other way round, up to days that are settled.
     async fn assert_true(&self, connection: &Connection) -> usize {
@@ -141,12 +160,7 @@ impl Past {
                 if day.is_none_or(|day| day >= settled) {
                     continue;
                 }
-                let payload = match &record.record.sampled {
-                    Some(sampled) => &sampled.payload,
-                    None => &newest.payload,
-                };
-                let archive = &self.system().archive;
-                let bytes = archive.read_frames(&payload.locator).await.unwrap();
+                let bytes = self.composed(&record).await;
                 let body: Value = serde_json::from_slice(&bytes).unwrap();
                 found.insert(record.key.to_string(), body);
             }

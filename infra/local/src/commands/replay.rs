@@ -53,8 +53,11 @@ async fn replay(access: &Access, args: &ReplayArgs) -> anyhow::Result<()> {
     let (first, last) = days(args)?;
     let segments: Vec<_> = access.archive.segments(first, last).try_collect().await?;
     let bar = send::progress(segments.len());
-    for segment in segments {
-        for (locator, header) in access.archive.webhooks_in(&segment.key).await? {
+    // The newest first: what an older version read wrongly out of a newer delivery no longer hides
+    // what an older delivery has, when that one's turn comes.
+    for segment in segments.into_iter().rev() {
+        let webhooks = access.archive.webhooks_in(&segment.key).await?;
+        for (locator, header) in webhooks.into_iter().rev() {
             if !wanted.matches(&header) {
                 continue;
             }

@@ -1,8 +1,12 @@
 //! `terrarium show`: what is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{key::NaturalKey, record::Payload};
+use domain::{
+    key::NaturalKey,
+    record::{Payload, Record},
+    streams::Stream,
+};
 use jiff::{civil::Date, tz::TimeZone};
 use models::{data::DataType, ids::ReferenceId};
 use serde_json::{Value, json};
@@ -311,11 +315,6 @@ fn show_record(
         return output::json(&record_json(found));
     }
     let newest = &found.record.newest;
-    let samples = match (&found.record.sampled, newest.has_samples) {
-        (_, true) => "with the newest delivery".to_owned(),
-        (Some(kept), false) => format!("of an older delivery, at {}", kept.payload.locator),
-        (None, false) => "none".to_owned(),
-    };
     output::line(output::facts([
         ("record", format!("{} {}", found.data_type, found.key)),
         (
@@ -336,7 +335,8 @@ fn show_record(
         ),
         ("webhook", newest.version.webhook_id.clone()),
         ("payload", payload_text(&newest.payload)),
-        ("samples", samples),
+        ("samples", samples_text(&found.record)),
+        ("shadowed", shadowed_text(&found.record)),
     ]))?;
     let summary = found.record.summary();
     if !summary.is_empty() {
@@ -361,6 +361,34 @@ fn show_record(
     Ok(())
 }
 
+/// Where the samples of a record are, stream by stream.
+fn samples_text(record: &Record) -> String {
+    let names = |streams: &BTreeSet<Stream>| {
+        let names: Vec<_> = streams.iter().map(|stream| stream.as_str()).collect();
+        names.join(", ")
+    };
+    let mut places = Vec::new();
+    if !record.newest.streams.is_empty() {
+        places.push(format!("{} in the payload", names(&record.newest.streams)));
+    }
+    for (payload, streams) in record.sampled_arrivals() {
+        places.push(format!("{} at {}", names(&streams), payload.locator));
+    }
+    if places.is_empty() {
+        return "none".to_owned();
+    }
+    places.join("; ")
+}
+
+/// The frames of records that a later one of the same delivery replaced.
+fn shadowed_text(record: &Record) -> String {
+    if record.shadowed.is_empty() {
+        return "none".to_owned();
+    }
+    let places = record.shadowed.values().map(ToString::to_string);
+    places.collect::<Vec<_>>().join("; ")
+}
+
 fn payload_text(payload: &Payload) -> String {
     let inline = match &payload.inline {
         Some(frame) => format!(", and inline in {} bytes", frame.len()),
@@ -381,6 +409,13 @@ fn record_json(found: &FoundRecord) -> Value {
         .iter()
         .map(|(name, score)| (name, &score.value))
         .collect();
+    let sampled = found.record.sampled_arrivals().into_iter();
+    let sampled: Vec<_> = sampled
+        .map(|(payload, streams)| {
+            let streams: Vec<_> = streams.iter().map(|stream| stream.as_str()).collect();
+            json!({"streams": streams, "payload": payload.locator})
+        })
+        .collect();
     json!({
         "type": found.data_type,
         "key": found.key.to_string(),
@@ -393,7 +428,9 @@ fn record_json(found: &FoundRecord) -> Value {
         "payload": newest.payload.locator,
         "size_bytes": newest.payload.size_bytes,
         "inline": newest.payload.inline.is_some(),
-        "samples_payload": found.record.sampled.as_ref().map(|kept| &kept.payload.locator),
+        "streams": newest.streams.iter().map(|stream| stream.as_str()).collect::<Vec<_>>(),
+        "sampled": sampled,
+        "shadowed": found.record.shadowed.values().collect::<Vec<_>>(),
     })
 }
 

@@ -157,6 +157,7 @@ fn add(to: &mut RecordCounts, from: RecordCounts) {
     to.created += from.created;
     to.updated += from.updated;
     to.unchanged += from.unchanged;
+    to.shadowed += from.shadowed;
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! A data folder with people in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     connection::{Connection, Member, Status},
     history::day,
     key::{Identity, NaturalKey},
     locator::Locator,
-    record::{Delivery, Payload, Record},
+    record::{Arrival, Payload, Record},
     summary::{Summary, Value},
     version::{Register, Version},
 };
@@ -116,7 +116,7 @@ impl Folder {
             start_time: Some(start_time.clone()),
             ..Identity::default()
         };
-        let delivery = Delivery {
+        let arrival = Arrival {
             version: version(day::over_ms(day)),
             payload: Payload {
                 locator: Locator {
@@ -129,7 +129,7 @@ impl Folder {
             },
             summary: Summary::from_fields(data_type, Vec::<(&str, Value)>::new()),
             from_samples: None,
-            has_samples: false,
+            streams: BTreeSet::new(),
             start_time: Some(start_time),
             retracted: false,
         };
@@ -137,7 +137,7 @@ impl Folder {
             owner: RecordOwner::Connection(of.id.clone()),
             data_type,
             key: NaturalKey::of(data_type, &identity, "").unwrap(),
-            record: Record::new(delivery, BTreeMap::new()),
+            record: Record::new(arrival, BTreeMap::new()),
         };
         let written = self.table.apply_records(vec![record], Mode::Write).await;
         assert_eq!(written.unwrap().created, 1);

@@ -33,6 +33,7 @@ use crate::{
     dice::{Dice, fingerprint},
     people::{Connection, Provider},
     shape::Shape,
+    truth::with_some_samples,
 };
 
 /// A body is not stretched over more days than these, five years.
@@ -172,6 +173,27 @@ impl World {
         } else {
             self.records(connection, data_type, shape)
         };
+        self.data_of(connection, data_type, &records)
+    }
+
+    /// One delivery in which every second sample stream is empty and all else is there.
+    pub fn data_with_some_samples(
+        &mut self,
+        connection: &Connection,
+        data_type: DataType,
+        shape: &Shape,
+    ) -> Webhook {
+        let records: Vec<String> = self
+            .records(connection, data_type, shape)
+            .into_iter()
+            .map(|record| match serde_json::from_str(&record) {
+                Ok(mut body) => {
+                    with_some_samples(&mut body);
+                    body.to_string()
+                }
+                Err(_) => record,
+            })
+            .collect();
         self.data_of(connection, data_type, &records)
     }
 

@@ -52,7 +52,7 @@ pub fn scores_nulled(
         .collect()
 }
 
-/// A day with samples, then the same without: the samples must stay.
+/// A day with samples, then the same with some of them and with none: the samples must stay.
 pub fn samples_left_out(
     world: &mut World,
     connection: &Connection,
@@ -61,6 +61,7 @@ pub fn samples_left_out(
     let shape = Shape::on(Some(connection.zone.date(world.now())));
     vec![
         world.data(connection, data_type, &shape),
+        world.data_with_some_samples(connection, data_type, &shape),
         world.data(
             connection,
             data_type,

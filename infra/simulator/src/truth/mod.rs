@@ -706,13 +706,35 @@ fn place_of(settings: &TruthSettings, number: u64) -> Option<Place> {
 
 /// Empties every array of samples, as a delivery without samples has them.
 pub(crate) fn without_samples(record: &mut Value) {
+    empty_samples(record, &mut || true);
+}
+
+/// Empties every second array of samples, as a delivery does that has only some.
+pub(crate) fn with_some_samples(record: &mut Value) {
+    let mut leaves_out = false;
+    empty_samples(record, &mut || {
+        leaves_out = !leaves_out;
+        leaves_out
+    });
+}
+
+/// Empties the arrays of samples that are to be left out.
+fn empty_samples(record: &mut Value, leaves_out: &mut dyn FnMut() -> bool) {
     match record {
-        Value::Array(items) => items.iter_mut().for_each(without_samples),
+        Value::Array(items) => {
+            for item in items {
+                empty_samples(item, leaves_out);
+            }
+        }
         Value::Object(fields) => {
             for (name, field) in fields {
                 match field {
-                    Value::Array(samples) if is_sampled(name) => samples.clear(),
-                    _ => without_samples(field),
+                    Value::Array(samples) if is_sampled(name) => {
+                        if !samples.is_empty() && leaves_out() {
+                            samples.clear();
+                        }
+                    }
+                    _ => empty_samples(field, leaves_out),
                 }
             }
         }
@@ -721,10 +743,10 @@ pub(crate) fn without_samples(record: &mut Value) {
 }
 
 /// Terra publishes no list of what `with_samples=false` empties (FACTS section 17). A food diary's
-/// drinks are no samples in this sense.
+/// drinks are no samples in this sense, and the readings of an ECG stay without their signal.
 fn is_sampled(name: &str) -> bool {
     let named = name.ends_with("_samples") || name.starts_with("hrv_samples_");
-    (named || name == "samples" || name == "ecg_signal") && name != "drink_samples"
+    (named || name == "samples" || name == "raw_signal") && name != "drink_samples"
 }
 
 /// The day after.

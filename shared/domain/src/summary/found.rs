@@ -1,11 +1,14 @@
 //! What one record holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use models::{data::DataType, mend::mended};
 
 use super::Summary;
-use crate::key::Identity;
+use crate::{
+    key::Identity,
+    streams::{Stream, filled_streams},
+};
 
 /// What is found in one record.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +22,8 @@ pub struct Found {
     /// The leaves of `data_enrichment` under their paths, known to Terra's schemas or not. A set of
     /// contributors is taken apart: `sleep_contributors.deep`.
     pub enrichment: BTreeMap<String, serde_json::Value>,
-    /// Whether any sample stream of the record holds something.
-    pub has_samples: bool,
+    /// Sample streams that hold at least one sample.
+    pub streams: BTreeSet<Stream>,
     /// Whether the record takes itself back: an activity or day that the vendor deleted, an
     /// observation entered in error.
     pub retracted: bool,
@@ -47,8 +50,10 @@ pub struct Found {
 /// Malformed JSON. A value of the wrong type, half an emoji, a number too large for a double and
 /// nesting beyond reading each cost no more than their own field.
 pub fn summarise(data_type: DataType, record: &[u8]) -> Result<Found, serde_json::Error> {
-    Summary::read(data_type, record).or_else(|error| {
+    let mut found = Summary::read(data_type, record).or_else(|error| {
         let text = str::from_utf8(record).map_err(|_| error)?;
         Summary::read(data_type, mended(text).as_bytes())
-    })
+    })?;
+    found.streams = filled_streams(data_type, record);
+    Ok(found)
 }

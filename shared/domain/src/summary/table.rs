@@ -231,7 +231,6 @@ macro_rules! summary {
             }
 
             pub(super) fn read($record: $source) -> crate::summary::Found {
-                let has_samples = $record.has_samples();
                 $(let $object = $opened;)*
                 let delivered = Self { $($field: $delivered,)* };
                 let derived = Self { $($field: crate::summary::table::derived!(delivered.$field $(, $derived)?),)* };
@@ -241,7 +240,7 @@ macro_rules! summary {
                         .then_some(crate::summary::Summary::$variant(derived)),
                     delivered: crate::summary::Summary::$variant(delivered),
                     enrichment: crate::summary::scores::scores(crate::summary::table::or!(None $(, $enrichment.raw())?)),
-                    has_samples,
+                    streams: std::collections::BTreeSet::new(),
                     retracted: crate::summary::table::or!(false $(, $retracted)?),
                 }
             }

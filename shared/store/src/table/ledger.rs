@@ -61,6 +61,17 @@ pub struct RecordCounts {
     pub updated: usize,
     /// Known, and not changed: stale or repeated.
     pub unchanged: usize,
+    /// Replaced by a later record of the same key in the same webhook, and reachable from it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shadowed: usize,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A webhook's line in the ledger.

@@ -7,7 +7,8 @@ use domain::{
     Join as _,
     key::NaturalKey,
     locator::Locator,
-    record::{Delivery, KeptSamples, Payload, Record, Score},
+    record::{Arrival, KeptSamples, Payload, Record, Score},
+    streams::Stream,
     summary::Summary,
     version::Version,
 };
@@ -360,26 +361,35 @@ impl Table {
     }
 }
 
-/// What an item says of a delivery besides its summary.
+/// Attributes of an arrival besides its summary.
 #[derive(Serialize, Deserialize)]
-struct DeliveryAttributes {
+struct ArrivalAttributes {
     ordering_ts_ms: i64,
     webhook_id: String,
     index: u32,
     payload: Locator,
     size_bytes: u64,
+    /// Names of the sample streams that the arrival has, or that it is kept for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    streams: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from_samples: Option<Map<String, Value>>,
 }
 
-impl DeliveryAttributes {
-    fn new(version: &Version, payload: &Payload, from_samples: Option<&Summary>) -> Self {
+impl ArrivalAttributes {
+    fn new<'a>(
+        version: &Version,
+        payload: &Payload,
+        streams: impl IntoIterator<Item = &'a Stream>,
+        from_samples: Option<&Summary>,
+    ) -> Self {
         Self {
             ordering_ts_ms: version.ordering_ts_ms,
             webhook_id: version.webhook_id.clone(),
             index: version.index,
             payload: payload.locator.clone(),
             size_bytes: payload.size_bytes,
+            streams: streams.into_iter().map(ToString::to_string).collect(),
             from_samples: from_samples.map(summary_map),
         }
     }
@@ -398,6 +408,14 @@ impl DeliveryAttributes {
         }
     }
 
+    /// The streams that today's code knows.
+    fn streams(&self, data_type: DataType) -> BTreeSet<Stream> {
+        let names = self.streams.iter();
+        names
+            .filter_map(|name| Stream::named(data_type, name))
+            .collect()
+    }
+
     fn payload(&self, inline: Option<Vec<u8>>) -> Payload {
         Payload {
             locator: self.payload.clone(),
@@ -408,7 +426,7 @@ impl DeliveryAttributes {
 }
 
 const INLINE: &str = "inline";
-/// One of [`DeliveryAttributes`].
+/// One of [`ArrivalAttributes`].
 pub(super) const ORDERING_TS_MS: &str = "ordering_ts_ms";
 const SUMMARY: &str = "summary";
 /// Names of the summary's fields that come from samples and not from Terra's own numbers.
@@ -417,7 +435,9 @@ const ENRICHMENT: &str = "enrichment";
 /// Versions of those scores that the newest delivery did not bring.
 const ENRICHED_BY: &str = "enriched_by";
 const SAMPLES: &str = "samples";
+/// Whether there are samples of the record anywhere, for lists that read no more.
 const HAS_SAMPLES: &str = "has_samples";
+const SHADOWED: &str = "shadowed";
 pub(super) const RETRACTED: &str = "retracted";
 pub(super) const START_TIME: &str = "start_time";
 
@@ -456,16 +476,23 @@ fn encode(owner: &RecordOwner, data_type: DataType, key: &NaturalKey, record: &R
         .iter()
         .map(|(name, score)| (name.clone(), score.value.clone()))
         .collect();
-    let samples = record.sampled.as_ref().map(|kept| {
-        DeliveryAttributes::new(&kept.version, &kept.payload, kept.from_samples.as_ref())
-    });
-    let delivery = DeliveryAttributes::new(
+    let samples: Vec<_> = record
+        .sampled
+        .iter()
+        .map(|(stream, kept)| {
+            let from_samples = kept.from_samples.as_ref();
+            ArrivalAttributes::new(&kept.version, &kept.payload, [stream], from_samples)
+        })
+        .collect();
+    let shadowed: Vec<_> = record.shadowed.iter().collect();
+    let arrival = ArrivalAttributes::new(
         &newest.version,
         &newest.payload,
+        &newest.streams,
         newest.from_samples.as_ref(),
     );
 
-    let mut attributes = match json!(delivery) {
+    let mut attributes = match json!(arrival) {
         Value::Object(map) => map,
         _ => Map::new(),
     };
@@ -474,7 +501,7 @@ fn encode(owner: &RecordOwner, data_type: DataType, key: &NaturalKey, record: &R
             attributes.insert(name.to_owned(), value);
         }
     };
-    set(HAS_SAMPLES, json!(true), newest.has_samples);
+    set(HAS_SAMPLES, json!(true), record.has_samples());
     set(RETRACTED, json!(true), newest.retracted);
     set(
         START_TIME,
@@ -493,7 +520,8 @@ fn encode(owner: &RecordOwner, data_type: DataType, key: &NaturalKey, record: &R
         Value::Object(enrichment.clone()),
         !enrichment.is_empty(),
     );
-    set(SAMPLES, json!(samples), samples.is_some());
+    set(SAMPLES, json!(samples), !samples.is_empty());
+    set(SHADOWED, json!(shadowed), !shadowed.is_empty());
 
     let mut item: Item = attributes
         .into_iter()
@@ -534,16 +562,19 @@ fn decode(key: &Key, data_type: DataType, mut item: Item) -> Result<Stored<Recor
     let derived: Vec<String> = read(take(DERIVED)).unwrap_or_default();
     let enrichment = object(take(ENRICHMENT)).unwrap_or_default();
     let mut enriched_by: HashMap<String, Version> = read(take(ENRICHED_BY)).unwrap_or_default();
-    let has_samples = take(HAS_SAMPLES).is_some();
+    take(HAS_SAMPLES);
     let retracted = take(RETRACTED).is_some();
     let start_time = read(take(START_TIME));
-    let samples: Option<DeliveryAttributes> = match take(SAMPLES) {
-        None => None,
-        some => Some(read(some).ok_or_else(|| corrupt(SAMPLES))?),
+    let kept_arrivals: Vec<ArrivalAttributes> = match take(SAMPLES) {
+        None => Vec::new(),
+        some => read(some).ok_or_else(|| corrupt(SAMPLES))?,
+    };
+    let shadowed: Vec<(Version, Locator)> = match take(SHADOWED) {
+        None => Vec::new(),
+        some => read(some).ok_or_else(|| corrupt(SHADOWED))?,
     };
     let rest = Value::Object(to_json_map(item));
-    let newest: DeliveryAttributes =
-        serde_json::from_value(rest).map_err(|_| corrupt("payload"))?;
+    let newest: ArrivalAttributes = serde_json::from_value(rest).map_err(|_| corrupt("payload"))?;
 
     summary.retain(|name, _| !derived.contains(name));
     let of_map = |map| summary_of(data_type, map);
@@ -555,24 +586,29 @@ fn decode(key: &Key, data_type: DataType, mut item: Item) -> Result<Stored<Recor
             (name, Score { value, version })
         })
         .collect();
-    let kept_samples = samples.map(|kept| KeptSamples {
-        version: kept.version(),
-        payload: kept.payload(None),
-        from_samples: kept.from_samples.clone().map(of_map),
+    let sampled = kept_arrivals.into_iter().flat_map(|kept| {
+        let state = KeptSamples {
+            version: kept.version(),
+            payload: kept.payload(None),
+            from_samples: kept.from_samples.clone().map(of_map),
+        };
+        let streams = kept.streams(data_type).into_iter();
+        streams.map(move |stream| (stream, state.clone()))
     });
-    let newest = Delivery {
+    let newest = Arrival {
+        streams: newest.streams(data_type),
         payload: newest.payload(inline),
         summary: of_map(summary),
         from_samples: newest.from_samples.clone().map(of_map),
         version,
-        has_samples,
         retracted,
         start_time,
     };
     let state = Record {
         newest,
-        sampled: kept_samples,
+        sampled: sampled.collect(),
         enrichment,
+        shadowed: shadowed.into_iter().collect(),
     };
     Ok(Stored { state, revision })
 }
