@@ -260,7 +260,8 @@ pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// Terra's schemas and samples. `None`, with a message, when they are not there; in CI they are.
+/// Folder of Terra's own schemas and payloads, which are not part of the repository. `None`, with a message, without
+/// it; in CI it is there.
 pub(crate) fn terra_dir() -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "the one setting of the tests")]
     let (told, ci) = (
@@ -269,12 +270,12 @@ pub(crate) fn terra_dir() -> Option<PathBuf> {
     );
     let near = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/terra");
     let dir = told.map_or(near, PathBuf::from);
-    if dir.join("FACTS.md").is_file() {
+    if dir.join("openapi").is_dir() {
         return Some(dir);
     }
     assert!(
         ci.is_none(),
-        "set TERRARIUM_TERRA_DIR: Terra's schemas and samples are not at {}",
+        "set TERRARIUM_TERRA_DIR: Terra's schemas and payloads are not at {}",
         dir.display()
     );
     println!(

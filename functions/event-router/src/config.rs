@@ -17,20 +17,7 @@ use store::{
 };
 use terra_client::{HostPattern, PayloadFetcher, PayloadSettings};
 
-/// What the router is told from outside.
-///
-/// | variable | meaning | default |
-/// |---|---|---|
-/// | `TABLE_NAME` | the table | required |
-/// | `ARCHIVE_BUCKET` | the archive | required |
-/// | `PAYLOAD_HOSTS` | hosts from which payloads of pings are fetched, comma-separated; `s3` is every bucket of S3 | `s3,storage.googleapis.com,*.storage.googleapis.com` |
-/// | `PAYLOAD_MAX_BYTES` | largest payload fetched | 67108864 |
-/// | `PAYLOAD_TIMEOUT_SECONDS` | for one payload, with all tries | 20 |
-/// | `PAYLOAD_ALLOW_LOOPBACK_HTTP` | `true` fetches from plain http on this machine too: for tests | false |
-/// | `HISTORY_QUEUE_URL` | where history-fetch is told of new connections and of answers to its requests | none |
-/// | `TERRA_QUEUE_ARN` | the queue to which Terra itself writes (its SQS destination) | none |
-///
-/// and those of [`Sink::from_settings`] and [`runtime::aws::sdk_config`].
+/// Settings of the router; [the crate's page](crate#settings) lists them.
 #[derive(Debug)]
 pub struct Config {
     table_name: String,

@@ -1,7 +1,4 @@
-//! Routes queued webhooks: archive, decide, write, and the ledger last.
-//!
-//! A crash at any point brings the message back, and every step may run twice: the archive gains a
-//! second copy that nothing points to, the table does not change.
+#![doc = include_str!("../README.md")]
 
 mod apply;
 mod batch;

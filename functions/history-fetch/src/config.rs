@@ -30,18 +30,7 @@ const API_KEY: &str = "api_key";
 /// The dev id in the secret that the template makes.
 const PLACEHOLDER: &str = "placeholder";
 
-/// What history-fetch is told from outside.
-///
-/// | variable | meaning | default |
-/// |---|---|---|
-/// | `TABLE_NAME` | the table | required |
-/// | `ARCHIVE_BUCKET` | whose `inbox/` takes what does not fit a message | required |
-/// | `BACKFILL_EVENTS_QUEUE_URL` | where fetched data go | required |
-/// | `HISTORY_QUEUE_URL` | our own jobs | required |
-/// | `TERRA_CREDENTIALS_ARN` or `TERRA_CREDENTIALS` | `{"dev_id": "…", "api_key": "…"}` | required |
-/// | `TERRA_API_URL` | Terra's API | Terra's own |
-///
-/// and those of [`FetchSettings::from_settings`], [`Sink::from_settings`] and [`runtime::aws::sdk_config`].
+/// Settings of history-fetch; [the crate's page](crate#settings) lists them.
 #[derive(Debug)]
 pub struct Config {
     table_name: String,

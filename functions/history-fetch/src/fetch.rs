@@ -80,13 +80,8 @@ pub struct FetchSettings {
 }
 
 impl FetchSettings {
-    /// | variable | meaning | default |
-    /// |---|---|---|
-    /// | `FETCH_VIA` | `answer`, `webhook` or `large_request`: see [`FetchVia`] | `answer` |
-    /// | `HISTORY_MAX_DAYS` | how far back a first backfill goes at most | the provider's reach |
-    /// | `PROVIDER_CALLS_PER_HOUR` | `{"FITBIT": 3000}`: the most that all users of a provider are asked for together | no limit |
-    ///
-    /// What is wrong is noted in `settings`.
+    /// Reads `FETCH_VIA`, `HISTORY_MAX_DAYS` and `PROVIDER_CALLS_PER_HOUR`, and notes what is wrong with
+    /// them in `settings`.
     pub fn from_settings(settings: &mut Settings) -> Self {
         let ways = "answer, webhook or large_request";
         let calls = "numbers by provider, like {\"FITBIT\": 3000}";

@@ -17,18 +17,7 @@ use runtime::{
 use secrecy::ExposeSecret as _;
 use store::archive::Archive;
 
-/// What the intake is told from outside.
-///
-/// | variable | meaning | default |
-/// |---|---|---|
-/// | `EVENTS_QUEUE_URL` | queue of accepted webhooks | required |
-/// | `PINGS_QUEUE_URL` | queue of accepted pings | required |
-/// | `ARCHIVE_BUCKET` | whose `inbox/` takes what does not fit a message | required |
-/// | `SIGNING_SECRETS_ARN` or `SIGNING_SECRETS` | `{"name": "secret", …}` | required |
-/// | `SIGNATURE_TOLERANCE_SECONDS` | age up to which a webhook is on time | 300 |
-/// | `SIGNATURE_LATE_SECONDS` | age up to which it is accepted as late | 259200 |
-///
-/// and those of [`Sink::from_settings`] and [`runtime::aws::sdk_config`].
+/// Settings of the intake; [the crate's page](crate#settings) lists them.
 #[derive(Debug)]
 pub struct Config {
     events_queue_url: String,

@@ -1,4 +1,4 @@
-//! What a webhook costs: CPU, memory, throughput, bytes and write units.
+#![doc = include_str!("../README.md")]
 
 mod child;
 mod client;
@@ -33,9 +33,6 @@ use crate::report::Report;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where Terra's samples are; its `samples/made/INDEX.json` lists them.
-    #[arg(long, env = "TERRARIUM_TERRA_DIR", global = true)]
-    terra_dir: Option<PathBuf>,
     #[command(subcommand)]
     section: Option<Section>,
 }
@@ -96,8 +93,7 @@ fn main() -> anyhow::Result<()> {
         throughput::run(&mut report, now)?;
     }
     if all || matches!(section, Section::Units) {
-        let folder = units::folder(arguments.terra_dir.as_deref());
-        units::run(&mut report, &folder, now)?;
+        units::run(&mut report, now)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -47,10 +47,10 @@ struct Measured {
     units: usize,
 }
 
-/// The samples, below `folder`.
-fn samples(folder: &Path, now: Timestamp) -> anyhow::Result<Vec<(String, Signed)>> {
-    let folder = folder.join("samples");
-    let index: Value = serde_json::from_slice(&fs::read(folder.join("made/INDEX.json"))?)?;
+/// The samples of `models`, without pings.
+fn samples(now: Timestamp) -> anyhow::Result<Vec<(String, Signed)>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/models/samples");
+    let index: Value = serde_json::from_slice(&fs::read(folder.join("INDEX.json"))?)?;
     let mut samples = Vec::new();
     for delivery in index
         .get("deliveries")
@@ -79,20 +79,10 @@ fn samples(folder: &Path, now: Timestamp) -> anyhow::Result<Vec<(String, Signed)
     Ok(samples)
 }
 
-/// Where the samples are: a setting, else beside the sources.
-pub(crate) fn folder(setting: Option<&Path>) -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/terra");
-    setting.map_or_else(beside, Path::to_owned)
-}
-
 /// Prints the tables of units.
-pub(crate) fn run(report: &mut Report, folder: &Path, now: Timestamp) -> anyhow::Result<()> {
+pub(crate) fn run(report: &mut Report, now: Timestamp) -> anyhow::Result<()> {
     report.line("## Bytes and write units per webhook")?;
-    if !folder.join("samples/made/INDEX.json").is_file() {
-        report.line("Skipped: there are no samples; TERRARIUM_TERRA_DIR says where they are.")?;
-        return Ok(());
-    }
-    let samples = samples(folder, now)?;
+    let samples = samples(now)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -106,7 +96,7 @@ pub(crate) fn run(report: &mut Report, folder: &Path, now: Timestamp) -> anyhow:
     let mut groups = BTreeMap::<&str, Vec<&Measured>>::new();
     for sample in &measured {
         groups
-            .entry(sample.name.split('/').nth(1).unwrap_or_default())
+            .entry(sample.name.split('/').next().unwrap_or_default())
             .or_default()
             .push(sample);
     }
@@ -130,10 +120,7 @@ pub(crate) fn run(report: &mut Report, folder: &Path, now: Timestamp) -> anyhow:
     let rows: Vec<_> = measured
         .iter()
         .map(|sample| {
-            let name = sample
-                .name
-                .trim_start_matches("made/")
-                .trim_end_matches(".json");
+            let name = sample.name.trim_end_matches(".json");
             let numbers = [
                 sample.body_bytes.to_string(),
                 sample.message_bytes.to_string(),

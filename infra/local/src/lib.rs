@@ -1,7 +1,4 @@
-//! The whole system on one machine, and the operator's tool.
-//!
-//! What runs here is the functions' own code over the AWS SDK; only the ends are local: an embedded
-//! DynamoDB-compatible database, durable queues in a file, and a folder for the archive.
+#![doc = include_str!("../README.md")]
 
 pub mod cli;
 pub mod commands;

@@ -1,18 +1,4 @@
-//! A stand-in Terra: it makes webhooks, signs them, delivers them with retries, and misbehaves on
-//! request.
-//!
-//! - [`World`] holds people and their connections and makes every event Terra is known to send.
-//! - [`scenario`] strings events together: short named stories for tests, and [`scenario::Lively`],
-//!   an endless mix for a demonstration.
-//! - [`Deliverer`] posts webhooks as Terra does: timeout, doubling waits, a fresh signature per attempt.
-//! - [`Mischief`] makes the delivery worse than Terra ever was.
-//! - [`Payloads`] and [`server`] serve the payloads that pings point to.
-//! - [`Truth`] says for every connection, type and day which records there are, and makes the
-//!   webhooks of any span of time from them; [`api`] answers Terra's HTTP API from the same truth,
-//!   with its limits and its misbehaviour; [`Postman`] sends both on a simulated clock.
-//!
-//! The same seed and start time give the same bytes. Nothing here reads a clock, the environment or
-//! the machine's randomness: each is an argument.
+#![doc = include_str!("../README.md")]
 
 pub mod api;
 mod calendar;

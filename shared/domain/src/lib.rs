@@ -1,10 +1,4 @@
-//! What Terrarium decides: natural keys, merge, plans, the life of connections.
-//!
-//! Pure: no async, no AWS, no clock, no randomness, no environment. `now` is an argument.
-//!
-//! Every state that is stored forms a *join*: [`Join::join`] of two states is the same in any order
-//! and grouping, and joining a state with itself changes nothing. That one property is why webhooks
-//! may arrive twice, late, out of order or after a crash and still end in the same table.
+#![doc = include_str!("../README.md")]
 
 pub mod compose;
 pub mod connection;

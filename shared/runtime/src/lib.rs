@@ -1,7 +1,4 @@
-//! What every function needs around its own work: settings, secrets, the AWS SDK set up lean,
-//! logs, metrics, HTTP problems, the batch driver, and the queues.
-//!
-//! Only this crate speaks SQS, and only [`settings`] reads the process environment.
+#![doc = include_str!("../README.md")]
 
 pub mod aws;
 pub mod batch;

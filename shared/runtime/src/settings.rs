@@ -87,7 +87,8 @@ impl Settings {
         Self::from_lookup(move |name| values.get(name).cloned().ok_or(VarError::NotPresent))
     }
 
-    fn from_lookup(lookup: impl Fn(&str) -> Result<String, VarError> + Send + 'static) -> Self {
+    /// Settings that a function answers, by the name of the variable.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Result<String, VarError> + Send + 'static) -> Self {
         Self {
             lookup: Box::new(lookup),
             problems: Vec::new(),

@@ -1,4 +1,4 @@
-//! What Terrarium remembers: the table (DynamoDB) and the archive (object storage).
+#![doc = include_str!("../README.md")]
 
 pub mod archive;
 pub mod parcel;

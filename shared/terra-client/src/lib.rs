@@ -1,4 +1,4 @@
-//! What we ask Terra over HTTP: the payloads behind its pings and, with the feature `api`, its API.
+#![doc = include_str!("../README.md")]
 
 #[cfg(feature = "api")]
 pub mod api;

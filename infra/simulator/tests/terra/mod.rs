@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The directory with Terra's schemas and vectors, or `None` with a message when it is absent.
+/// The directory with Terra's schemas, or `None` with a message when it is absent.
 ///
 /// On a build server it must be there: a check that is skipped in silence is no check.
 #[expect(clippy::disallowed_methods, reason = "a test's own setting")]

@@ -1,7 +1,7 @@
 //! A run of days cut into requests that stay small.
 //!
 //! Beyond a month, or over a month's boundary, Terra makes a *large request* of whatever is asked
-//! (FACTS section 4 and 5, contradiction 6). So, unless that is wanted, a request lies within one
+//! (FACTS sections 4, 5 and 14, row 6). So, unless that is wanted, a request lies within one
 //! month and covers at most 28 days; a month of more is asked for in halves. `end_date` is exclusive, and daily records may
 //! stand under the neighbouring day of UTC: a request takes one day more on either side, as far as
 //! the month goes, and what comes twice has the same key. Across the boundary, the neighbouring
@@ -20,7 +20,7 @@ pub const MAX_REQUEST_DAYS: u32 = 28;
 pub const LARGE_REQUEST_DAYS: u32 = 365;
 
 /// Whether Terra makes a large request of these days, whatever is asked, by any account of what is
-/// large (contradiction 6).
+/// large (FACTS section 14, row 6).
 pub fn is_large(request: Span) -> bool {
     let last = day::previous(request.until());
     request.length_days() > MAX_REQUEST_DAYS || Month::of(request.from()) != Month::of(last)

@@ -156,8 +156,6 @@ static HISTORIES: LazyLock<(BTreeMap<String, ProviderHistory>, ProviderHistory)>
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
     use jiff::civil::date;
 
     use super::*;
@@ -191,35 +189,9 @@ mod tests {
         assert_eq!(provider("DEXCOM").rhythm(DataType::Body), Rhythm::EveryDay);
     }
 
-    /// FACTS.md of Terra's folder; `None`, with a message, where it is not at hand.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "only tests read where the facts are"
-    )]
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-    fn facts() -> Option<String> {
-        let terra = std::env::var_os("TERRARIUM_TERRA_DIR").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/terra"),
-            PathBuf::from,
-        );
-        let facts = std::fs::read_to_string(terra.join("FACTS.md")).ok();
-        assert!(
-            facts.is_some() || std::env::var_os("CI").is_none(),
-            "no FACTS.md in {}",
-            terra.display()
-        );
-        if facts.is_none() {
-            eprintln!(
-                "skipped: no FACTS.md in {}; set TERRARIUM_TERRA_DIR",
-                terra.display()
-            );
-        }
-        facts
-    }
-
     #[test]
     fn every_provider_of_facts_section_13_is_in_the_file() {
-        let Some(facts) = facts() else { return };
+        let facts = include_str!("../../../models/FACTS.md");
         let section = facts.split("## 13. Providers").nth(1).unwrap();
         let section = section.split("\n## ").next().unwrap();
         let is_provider = |name: &&str| {

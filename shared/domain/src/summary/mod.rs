@@ -196,39 +196,13 @@ mod tests {
     use super::*;
     use crate::key::Identity;
 
-    /// The folder of Terra's samples, or `None` where they are not at hand.
-    ///
-    /// # Panics
-    ///
-    /// On a CI machine without them, so that the tests cannot be skipped there unseen.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "only tests read where the samples are"
-    )]
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-    fn samples() -> Option<PathBuf> {
-        let terra = std::env::var_os("TERRARIUM_TERRA_DIR").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/terra"),
-            PathBuf::from,
-        );
-        let samples = terra.join("samples/made");
-        if samples.is_dir() {
-            return Some(samples);
-        }
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "no samples at {}",
-            samples.display()
-        );
-        eprintln!(
-            "skipped: no samples at {}; set TERRARIUM_TERRA_DIR",
-            samples.display()
-        );
-        None
+    /// Path of the samples' folder.
+    fn samples() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/samples")
     }
 
     /// The summaries of the records of one delivery.
-    fn summaries_of(file: &str) -> Option<Vec<Found>> {
+    fn summaries_of(file: &str) -> Vec<Found> {
         #[derive(Deserialize)]
         struct Event<'a> {
             #[serde(rename = "type")]
@@ -237,21 +211,19 @@ mod tests {
             data: Vec<&'a RawValue>,
         }
 
-        let event = fs::read_to_string(samples()?.join(file)).unwrap();
+        let event = fs::read_to_string(samples().join(file)).unwrap();
         let event: Event<'_> = serde_json::from_str(&event).unwrap();
         let summarise = |record: &&RawValue| summarise(event.kind, record.get().as_bytes());
-        Some(
-            event
-                .data
-                .iter()
-                .map(|record| summarise(record).unwrap())
-                .collect(),
-        )
+        event
+            .data
+            .iter()
+            .map(|record| summarise(record).unwrap())
+            .collect()
     }
 
     /// The first record's summaries, in a form to read.
-    fn shown(file: &str) -> Option<String> {
-        let summaries = summaries_of(file)?;
+    fn shown(file: &str) -> String {
+        let summaries = summaries_of(file);
         let first = summaries.first().unwrap();
         let json = |summary| serde_json::to_string_pretty(summary).unwrap();
         let from_samples = first
@@ -264,16 +236,12 @@ mod tests {
             !first.streams.is_empty(),
             first.retracted
         );
-        Some(format!(
-            "delivered {delivered}\nfrom samples {from_samples}\n{flags}"
-        ))
+        format!("delivered {delivered}\nfrom samples {from_samples}\n{flags}")
     }
 
     #[test]
     fn core_with_averages_and_samples() {
-        let Some(shown) = shown("data/body-core-small.json") else {
-            return;
-        };
+        let shown = shown("data/body-core-small.json");
         assert_snapshot!(shown, @r#"
         delivered {
           "start_time": "2026-07-01T00:00:00.000000+02:00",
@@ -292,9 +260,7 @@ mod tests {
 
     #[test]
     fn core_with_averages_alone() {
-        let Some(shown) = shown("data/body-core-summary-only.json") else {
-            return;
-        };
+        let shown = shown("data/body-core-summary-only.json");
         assert_snapshot!(shown, @r#"
         delivered {
           "start_time": "2026-07-01T00:00:00.000000+02:00",
@@ -313,9 +279,7 @@ mod tests {
 
     #[test]
     fn cronometer_sends_measurements_alone() {
-        let Some(shown) = shown("data/body-cronometer-small.json") else {
-            return;
-        };
+        let shown = shown("data/body-cronometer-small.json");
         assert_snapshot!(shown, @r#"
         delivered {
           "start_time": "2026-07-01T00:00:00.000000-05:00",
@@ -333,9 +297,7 @@ mod tests {
 
     #[test]
     fn cronometer_nutrition() {
-        let Some(shown) = shown("data/nutrition-cronometer-small.json") else {
-            return;
-        };
+        let shown = shown("data/nutrition-cronometer-small.json");
         assert_snapshot!(shown, @r#"
         delivered {
           "start_time": "2026-07-01T00:00:00.000000-05:00",
@@ -408,9 +370,7 @@ mod tests {
 
     #[test]
     fn cronometer_activity() {
-        let Some(shown) = shown("data/activity-cronometer-small.json") else {
-            return;
-        };
+        let shown = shown("data/activity-cronometer-small.json");
         assert_snapshot!(shown, @r#"
         delivered {
           "start_time": "2026-07-01T18:00:00.000000-05:00",
@@ -429,9 +389,7 @@ mod tests {
 
     #[test]
     fn oura_sleep() {
-        let Some(shown) = shown("data/sleep-oura-small.json") else {
-            return;
-        };
+        let shown = shown("data/sleep-oura-small.json");
         assert_snapshot!(shown, @r#"
         delivered {
           "start_time": "2026-06-30T23:12:00.000000+03:00",
@@ -471,9 +429,7 @@ mod tests {
 
     #[test]
     fn libre_glucose() {
-        let Some(shown) = shown("data/body-freestylelibre-small.json") else {
-            return;
-        };
+        let shown = shown("data/body-freestylelibre-small.json");
         assert_snapshot!(shown, @r#"
         delivered {
           "start_time": "2026-07-01T00:00:00.000000+02:00",
@@ -503,9 +459,7 @@ mod tests {
             "sleep",
         ];
         for file in files {
-            let Some(records) = summaries_of(&format!("every-field/{file}.json")) else {
-                return;
-            };
+            let records = summaries_of(&format!("every-field/{file}.json"));
             let Found {
                 mut delivered,
                 from_samples,

@@ -132,35 +132,9 @@ mod tests {
     use super::*;
     use crate::lenient::{Any, List};
 
-    /// The folder of Terra's samples, or `None` where they are not at hand.
-    ///
-    /// # Panics
-    ///
-    /// On a CI machine without them, so that the tests cannot be skipped there unseen.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "only tests read where the samples are"
-    )]
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-    fn samples() -> Option<PathBuf> {
-        let terra = std::env::var_os("TERRARIUM_TERRA_DIR").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/terra"),
-            PathBuf::from,
-        );
-        let samples = terra.join("samples/made");
-        if samples.is_dir() {
-            return Some(samples);
-        }
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "no samples at {}",
-            samples.display()
-        );
-        eprintln!(
-            "skipped: no samples at {}; set TERRARIUM_TERRA_DIR",
-            samples.display()
-        );
-        None
+    /// The folder of the samples.
+    fn samples() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("samples")
     }
 
     /// The records of an event, as JSON text, with the event's data type.
@@ -216,7 +190,7 @@ mod tests {
     }
 
     fn rewritten_as_sent(folder: &str) {
-        let Some(samples) = samples() else { return };
+        let samples = samples();
         for entry in fs::read_dir(samples.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let (data_type, records) = records(&path);
@@ -240,10 +214,10 @@ mod tests {
         rewritten_as_sent("all-null");
     }
 
-    /// The record of `every-field`, or `None` where the samples are not at hand.
-    fn every_field(file: &str) -> Option<String> {
-        let path = samples()?.join("every-field").join(file);
-        records(&path).1.into_iter().next()
+    /// The record of a file in `every-field`.
+    fn every_field(file: &str) -> String {
+        let path = samples().join("every-field").join(file);
+        records(&path).1.into_iter().next().unwrap()
     }
 
     /// Every element of the array is written as it was sent.
@@ -273,19 +247,13 @@ mod tests {
 
     #[test]
     fn every_field_of_enrichment_is_known() {
-        let Some(record) = every_field("activity.json") else {
-            return;
-        };
+        let record = every_field("activity.json");
         let activity: Activity<'_> = serde_json::from_str(&record).unwrap();
         object_rewritten_as_sent::<activity::ActivityDataEnrichment<'_>>(activity.data_enrichment);
-        let Some(record) = every_field("daily.json") else {
-            return;
-        };
+        let record = every_field("daily.json");
         let daily: Daily<'_> = serde_json::from_str(&record).unwrap();
         object_rewritten_as_sent::<daily::DailyDataEnrichment<'_>>(daily.data_enrichment);
-        let Some(record) = every_field("sleep.json") else {
-            return;
-        };
+        let record = every_field("sleep.json");
         let sleep: Sleep<'_> = serde_json::from_str(&record).unwrap();
         object_rewritten_as_sent::<sleep::SleepDataEnrichment<'_>>(sleep.data_enrichment);
     }
@@ -299,9 +267,7 @@ mod tests {
 
     #[test]
     fn every_field_of_activity_samples_is_known() {
-        let Some(record) = every_field("activity.json") else {
-            return;
-        };
+        let record = every_field("activity.json");
         let activity: Activity<'_> = serde_json::from_str(&record).unwrap();
         check!(open!(activity.active_durations_data).activity_levels_samples);
         check!(open!(activity.calories_data).calorie_samples);
@@ -333,9 +299,7 @@ mod tests {
 
     #[test]
     fn every_field_of_body_samples_is_known() {
-        let Some(record) = every_field("body.json") else {
-            return;
-        };
+        let record = every_field("body.json");
         let body: Body<'_> = serde_json::from_str(&record).unwrap();
         check!(open!(body.blood_pressure_data).blood_pressure_samples);
         let glucose = open!(body.glucose_data);
@@ -352,9 +316,7 @@ mod tests {
 
     #[test]
     fn every_field_of_daily_and_sleep_samples_is_known() {
-        let Some(record) = every_field("daily.json") else {
-            return;
-        };
+        let record = every_field("daily.json");
         let daily: Daily<'_> = serde_json::from_str(&record).unwrap();
         let stress = open!(daily.stress_data);
         check!(
@@ -363,9 +325,7 @@ mod tests {
             open!(daily.tag_data).tags
         );
 
-        let Some(record) = every_field("sleep.json") else {
-            return;
-        };
+        let record = every_field("sleep.json");
         let sleep: Sleep<'_> = serde_json::from_str(&record).unwrap();
         check!(open!(sleep.respiration_data.breaths_data).samples);
         check!(open!(sleep.respiration_data.oxygen_saturation_data).samples);
@@ -375,37 +335,27 @@ mod tests {
 
     #[test]
     fn every_field_of_listed_content_is_known() {
-        let Some(record) = every_field("menstruation.json") else {
-            return;
-        };
+        let record = every_field("menstruation.json");
         let menstruation: Menstruation<'_> = serde_json::from_str(&record).unwrap();
         let cycle = open!(menstruation.menstruation_data);
         check!(cycle.menstruation_flow, cycle.intervals);
 
-        let Some(record) = every_field("nutrition.json") else {
-            return;
-        };
+        let record = every_field("nutrition.json");
         let nutrition: Nutrition<'_> = serde_json::from_str(&record).unwrap();
         check!(nutrition.drink_samples, nutrition.meals);
 
-        let Some(record) = every_field("health-observation.json") else {
-            return;
-        };
+        let record = every_field("health-observation.json");
         let observation: HealthObservation<'_> = serde_json::from_str(&record).unwrap();
         let observed = open!(observation.observation_data);
         check!(observed.codes, observed.components);
 
-        let Some(record) = every_field("planned-workout.json") else {
-            return;
-        };
+        let record = every_field("planned-workout.json");
         let workout: PlannedWorkout<'_> = serde_json::from_str(&record).unwrap();
         let steps = open!(workout.details).steps;
         let step = steps.parse().swap_remove(0);
         check!(steps, step.durations, step.targets, step.steps);
 
-        let Some(record) = every_field("lab-report-completed.json") else {
-            return;
-        };
+        let record = every_field("lab-report-completed.json");
         let report: LabReport<'_> = serde_json::from_str(&record).unwrap();
         check!(
             report.results,
@@ -416,7 +366,7 @@ mod tests {
 
     #[test]
     fn numbers_as_text_are_numbers() {
-        let Some(samples) = samples() else { return };
+        let samples = samples();
         let (_, records) = records(&samples.join("odd/numeric-strings.json"));
         let body: Body<'_> = serde_json::from_str(&records[0]).unwrap();
         let readings = body
@@ -430,7 +380,7 @@ mod tests {
 
     #[test]
     fn codes_as_words_are_codes() {
-        let Some(samples) = samples() else { return };
+        let samples = samples();
         let (_, records) = records(&samples.join("odd/enum-strings.json"));
         let activity: Activity<'_> = serde_json::from_str(&records[0]).unwrap();
         let metadata = activity.metadata.as_ref().unwrap();

@@ -32,20 +32,10 @@ const MAX_ATTEMPTS: u32 = 3;
 /// The SDK's own second is for programs that can wait.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The configuration that every AWS client of a function shares.
+/// Reads the configuration that all AWS clients of a function share;
+/// [the crate's page](crate#settings-of-every-function) lists its settings.
 ///
-/// | variable | | default |
-/// |---|---|---|
-/// | `AWS_REGION` | set by Lambda | none |
-/// | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` | set by Lambda | none |
-/// | `AWS_SESSION_TOKEN` | set by Lambda | no token |
-/// | `AWS_ENDPOINT_URL` | another endpoint for every service | AWS |
-/// | `AWS_CONNECT_TIMEOUT_MS` | for TCP and TLS | 1000 |
-/// | `AWS_ATTEMPT_TIMEOUT_MS` | for one try | 3000 |
-/// | `AWS_OPERATION_TIMEOUT_MS` | for all tries of one call | 6000 |
-/// | `AWS_MAX_ATTEMPTS` | tries of one call | 3 |
-///
-/// Gives `None` when it has noted a problem in `settings`.
+/// Returns `None` when it has noted a problem in `settings`.
 pub fn sdk_config(settings: &mut Settings) -> Option<SdkConfig> {
     let region = settings.required::<String>("AWS_REGION", "a region like eu-west-1");
     let access_key = settings.required::<String>("AWS_ACCESS_KEY_ID", "an access key");

@@ -48,7 +48,7 @@ pub enum Reason {
     /// The Terra user id is unknown: 404.
     #[error("Terra does not know the user")]
     UnknownUser,
-    /// The connection or the provider has no such type: 404 or 400 (contradiction 4).
+    /// The connection or the provider has no such type: 404 or 400 (FACTS section 14, row 4).
     #[error("the type is not supported")]
     NotSupported,
 }
