@@ -19,7 +19,7 @@ use store::table::{
     history::{Answer, Applied, Due, Held},
 };
 use tempfile::TempDir;
-use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
+use terrarium::system::{DatabaseAddress, EmbeddedDatabase, TABLE_NAME, dynamodb_client};
 
 /// The simulated time. Unit: Unix milliseconds.
 pub(crate) const NOW: i64 = 1_782_864_000_000;
@@ -43,12 +43,16 @@ impl Ledger {
         let other = std::env::var("TERRARIUM_TEST_DYNAMODB_URL").ok();
         let (database, url, table_name) = if let Some(url) = other {
             let own = folder.path().file_name().unwrap().to_str().unwrap();
-            (None, url, format!("terrarium{own}"))
+            (
+                None,
+                DatabaseAddress::without_key(url),
+                format!("terrarium{own}"),
+            )
         } else {
             let database = EmbeddedDatabase::start(folder.path(), false, Outlives::Kill)
                 .await
                 .unwrap();
-            let url = database.url.clone();
+            let url = database.address.clone();
             (Some(database), url, TABLE_NAME.to_owned())
         };
         let client = dynamodb_client(&url).unwrap();

@@ -291,6 +291,8 @@ async fn through_gateway(world: &World, body: &str, is_base64: bool, signature: 
     let request = webhook_intake::request_of(serde_json::from_value(event).unwrap());
     let app = webhook_intake::App {
         signing_secrets: vec![models::signature::SigningSecret::new("main", SECRET).unwrap()],
+        path_token: None,
+        refusals: webhook_intake::Refusals::default(),
         tolerance: Tolerance::default(),
         events: Queue::new(world.system.queues.transport(EVENTS_QUEUE)),
         pings: Queue::new(world.system.queues.transport(PINGS_QUEUE)),

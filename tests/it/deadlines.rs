@@ -9,7 +9,7 @@ use models::ids::WebhookId;
 use serde_json::{Value, json};
 use simulator::{DataType as Kind, Oddity, Payloads, Provider, Shape};
 use store::table::Table;
-use terrarium::system::dynamodb_client;
+use terrarium::system::{DatabaseAddress, dynamodb_client};
 use tokio::net::TcpListener;
 
 use crate::world::{World, now, terra};
@@ -21,7 +21,10 @@ async fn table_at(router: Router) -> Table {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, router).into_future());
-    Table::new(dynamodb_client(&url).unwrap(), "terrarium")
+    Table::new(
+        dynamodb_client(&DatabaseAddress::without_key(url)).unwrap(),
+        "terrarium",
+    )
 }
 
 fn message(body: &str) -> aws_lambda_events::sqs::SqsEvent {

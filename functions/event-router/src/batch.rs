@@ -32,6 +32,7 @@ use store::{
     table::{
         connections::{Alias, SeenAliases},
         ledger::{Outcome, WebhookEntry},
+        parked::ParkedWebhook,
         records::Mode,
     },
 };
@@ -505,6 +506,11 @@ async fn route_one(
         }
         let locator = place.map(|(segment, appended)| appended.webhook.locate(&segment.key));
         let entry = read.entry(applied, locator, batch.now);
+        if entry.outcome == Outcome::Parked {
+            let secret_name = read.work.secret_name.as_deref();
+            let parked = ParkedWebhook::of_entry(&entry, secret_name);
+            app.table.park(&parked).await?;
+        }
         app.table.finish(&entry).await?;
         tell(app, &entry, &batch.tally);
         Ok(())

@@ -14,8 +14,10 @@ use runtime::{
     secrets::SecretSource,
     settings::{Settings, SettingsError},
 };
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use store::archive::Archive;
+
+use crate::refusals::Refusals;
 
 /// Settings of the intake; [the crate's page](crate#settings) lists them.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct Config {
     pings_queue_url: String,
     archive_bucket: String,
     signing_secrets: SecretSource,
+    path_token: Option<SecretString>,
     tolerance: Tolerance,
     metrics: Sink,
     sdk: SdkConfig,
@@ -40,6 +43,7 @@ impl Config {
         let pings_queue_url = settings.required_url("PINGS_QUEUE_URL");
         let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
         let signing_secrets = SecretSource::from_settings(&mut settings, "SIGNING_SECRETS");
+        let path_token = settings.optional_secret("WEBHOOK_PATH_TOKEN", "an unguessable text");
         let defaults = Tolerance::default();
         let tolerance = Tolerance {
             on_time_seconds: settings.or_default(
@@ -61,6 +65,7 @@ impl Config {
                 pings_queue_url: pings_queue_url?,
                 archive_bucket: archive_bucket?,
                 signing_secrets: signing_secrets?,
+                path_token,
                 tolerance,
                 metrics,
                 sdk: sdk?,
@@ -74,6 +79,10 @@ impl Config {
 pub struct App {
     /// Any of these may have signed.
     pub signing_secrets: Vec<SigningSecret>,
+    /// Last segment that the path of webhooks must have; any path is right without it.
+    pub path_token: Option<SecretString>,
+    /// Counts of refused requests.
+    pub refusals: Refusals,
     /// How old a signature may be.
     pub tolerance: Tolerance,
     /// Queue of accepted webhooks.
@@ -108,6 +117,8 @@ impl App {
             .collect();
         Ok(Self {
             signing_secrets,
+            path_token: config.path_token,
+            refusals: Refusals::default(),
             tolerance: config.tolerance,
             events: Queue::new(Arc::new(transport)),
             pings: Queue::new(Arc::new(pings)),

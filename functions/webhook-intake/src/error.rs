@@ -15,6 +15,9 @@ pub(crate) enum IntakeError {
     /// Not signed by anybody we know.
     #[error("refused")]
     Refused(#[source] SignatureError),
+    /// The path does not end with the token of this deployment.
+    #[error("the path is not that of the webhooks")]
+    WrongPath,
     /// The bytes could not be packed or put into the inbox.
     #[error("cannot keep the body")]
     Parcel(#[source] ParcelError),
@@ -30,8 +33,21 @@ impl IntakeError {
     /// Its name in metrics.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
-            Self::Refused(_) => "refused",
+            Self::Refused(_) | Self::WrongPath => "refused",
             Self::Parcel(_) | Self::TooSlow | Self::Queue(_) => "unavailable",
+        }
+    }
+
+    /// Cause of a refusal, which is the sender's fault; `None` for a fault of ours.
+    pub(crate) fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(SignatureError::Missing) => Some("missing"),
+            Self::Refused(SignatureError::EmptyBody) => Some("empty_body"),
+            Self::Refused(SignatureError::Malformed) => Some("malformed"),
+            Self::Refused(SignatureError::Mismatch) => Some("mismatch"),
+            Self::Refused(SignatureError::Stale { .. }) => Some("stale"),
+            Self::WrongPath => Some("wrong_path"),
+            Self::Parcel(_) | Self::TooSlow | Self::Queue(_) => None,
         }
     }
 
@@ -46,6 +62,7 @@ impl IntakeError {
                 };
                 Problem::new(kind).detail(error.to_string())
             }
+            Self::WrongPath => Problem::new(Kind::NotFound),
             Self::Parcel(_) | Self::TooSlow | Self::Queue(_) => {
                 Problem::new(Kind::Unavailable).retry_after(Duration::from_secs(30))
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::message::EventMessage;
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Response, header};
 use jiff::Timestamp;
 use lambda_http::{
     Body, Request, aws_lambda_events::apigw::ApiGatewayV2httpRequest, request::LambdaRequest,
@@ -20,6 +20,7 @@ use runtime::{
     problem::{Kind, Problem},
     telemetry::Chain,
 };
+use secrecy::ExposeSecret as _;
 use store::parcel;
 use tracing::{Instrument as _, Span, error, field, info, info_span, warn};
 
@@ -45,22 +46,29 @@ pub async fn handle(app: &App, request: Request, now: Timestamp) -> Response<Str
     async {
         let accepted = tokio::time::timeout(DURABLE_WITHIN, accept(app, &request, now)).await;
         let accepted = accepted.unwrap_or(Err(IntakeError::TooSlow));
+        for (cause, refused) in app.refusals.take_due(now.as_millisecond()) {
+            warn!(cause, refused, "webhooks refused");
+            count(app, "refused", refused, now);
+        }
         match accepted {
             Ok(late) => {
                 info!(size_bytes, late = late.then_some(true), "webhook accepted");
                 if late {
-                    count(app, "late", now);
+                    count(app, "late", 1, now);
                 }
                 Response::new(String::new())
             }
             Err(error) => {
                 let problem = error.problem();
-                if problem.kind().status() == StatusCode::UNAUTHORIZED {
-                    warn!(size_bytes, error = %Chain(&error), "webhook refused");
+                if let Some(cause) = error.refusal() {
+                    if let Some(refused) = app.refusals.add(cause, now.as_millisecond()) {
+                        warn!(cause, refused, size_bytes, error = %Chain(&error), "webhook refused");
+                        count(app, error.outcome(), refused, now);
+                    }
                 } else {
                     error!(size_bytes, error = %Chain(&error), "webhook not durable");
+                    count(app, error.outcome(), 1, now);
                 }
-                count(app, error.outcome(), now);
                 problem.response()
             }
         }
@@ -72,6 +80,11 @@ pub async fn handle(app: &App, request: Request, now: Timestamp) -> Response<Str
 /// Verify, then queue: once this returns, the webhook survives anything that happens to us.
 /// `true`: it came late.
 async fn accept(app: &App, request: &Request, now: Timestamp) -> Result<bool, IntakeError> {
+    if let Some(token) = &app.path_token
+        && !ends_with(request.uri().path(), token.expose_secret())
+    {
+        return Err(IntakeError::WrongPath);
+    }
     let pairs = request
         .headers()
         .iter()
@@ -119,11 +132,21 @@ async fn accept(app: &App, request: &Request, now: Timestamp) -> Result<bool, In
     Ok(verified.is_late())
 }
 
+/// Returns whether the last segment of a path is the token; takes the same time for every wrong one.
+fn ends_with(path: &str, token: &str) -> bool {
+    let segment = path.rsplit('/').next().unwrap_or_default();
+    let differences = segment
+        .bytes()
+        .zip(token.bytes())
+        .fold(0, |all, (one, other)| all | (one ^ other));
+    segment.len() == token.len() && differences == 0
+}
+
 /// What goes as it should is not counted here: its log line would be as long as all others of a webhook,
 /// and the queue counts it, too.
-fn count(app: &App, outcome: &'static str, now: Timestamp) {
+fn count(app: &App, outcome: &'static str, webhooks: u64, now: Timestamp) {
     let mut metrics = Metrics::new("webhook-intake").dimension(Dimension::Outcome, outcome);
-    metrics.count("Webhooks", 1);
+    metrics.count("Webhooks", webhooks);
     metrics.send(now.as_millisecond(), &app.metrics);
 }
 

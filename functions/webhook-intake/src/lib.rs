@@ -3,8 +3,10 @@
 mod config;
 mod error;
 mod handler;
+mod refusals;
 
 pub use self::{
     config::{App, Config},
     handler::{handle, request_of},
+    refusals::Refusals,
 };

@@ -67,6 +67,8 @@ fn app(queue: &Arc<Kept>, archive: Archive) -> App {
 fn app_with_pings(queue: &Arc<Kept>, pings: &Arc<Kept>, archive: Archive) -> App {
     App {
         signing_secrets: vec![secret()],
+        path_token: None,
+        refusals: webhook_intake::Refusals::default(),
         tolerance: Tolerance::default(),
         events: Queue::new(Arc::clone(queue) as Arc<dyn Transport>),
         pings: Queue::new(Arc::clone(pings) as Arc<dyn Transport>),
@@ -179,4 +181,24 @@ fn wrong_settings_are_reported_together_and_at_start() {
     ] {
         assert!(error.contains(name), "{error}");
     }
+}
+
+#[tokio::test]
+async fn only_the_path_with_the_token_leads_to_the_intake() {
+    let queue = Arc::new(Kept::default());
+    let app = App {
+        path_token: Some("a-token-that-nobody-guesses".into()),
+        ..app(&queue, Archive::memory())
+    };
+    for (path, answer) in [
+        ("/webhooks/terra", 404),
+        ("/webhooks/terra/another-token-of-that-size", 404),
+        ("/webhooks/terra/a-token", 404),
+        ("/webhooks/terra/a-token-that-nobody-guesses", 200),
+    ] {
+        let mut request = signed(b"{}".to_vec());
+        *request.uri_mut() = path.parse().unwrap();
+        assert_eq!(status(&app, request).await, answer, "{path}");
+    }
+    assert_eq!(queue.messages().len(), 1);
 }

@@ -70,6 +70,8 @@ impl Transport for Kept {
 pub(crate) fn intake(kept: &Arc<Kept>, metrics: Sink) -> anyhow::Result<App> {
     Ok(App {
         signing_secrets: secrets()?,
+        path_token: None,
+        refusals: webhook_intake::Refusals::default(),
         tolerance: Tolerance::default(),
         events: Queue::new(Arc::clone(kept) as Arc<dyn Transport>),
         pings: Queue::new(Arc::clone(kept) as Arc<dyn Transport>),

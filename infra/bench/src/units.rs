@@ -187,7 +187,7 @@ async fn measure(samples: &[(String, Signed)], now: Timestamp) -> anyhow::Result
         late_seconds: 86_400,
     };
     let system = System::start(options, Some(observer)).await?;
-    let dynamodb = dynamodb_client(&system.dynamodb_url)?;
+    let dynamodb = dynamodb_client(&system.dynamodb)?;
     let (host, path) = split(&system.webhook_url)?;
     let kept = Arc::new(Kept::default());
     let app = intake(&kept, Sink::Nowhere)?;

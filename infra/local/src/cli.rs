@@ -57,6 +57,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Read the exact bytes that Terra sent
     Archive(ArchiveArgs),
+    /// List, replay or dismiss webhooks that could not be used
+    Parked(ParkedArgs),
     /// Route archived webhooks again, with today's code
     Replay(ReplayArgs),
     /// Erase a person: connections, records, archived webhooks
@@ -91,6 +93,9 @@ pub struct DevArgs {
     /// Port of the gateway on loopback; 0 takes a free one [default: 4000, or a free one]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
+    /// Host name under which a tunnel or proxy makes the gateway public
+    #[arg(long, value_name = "HOST")]
+    pub public_name: Option<String>,
     /// Send no simulated webhooks
     #[arg(long)]
     pub no_simulator: bool,
@@ -311,6 +316,72 @@ pub enum ArchiveCommand {
         #[arg(value_name = "WEBHOOK")]
         id: String,
     },
+}
+
+/// Parked webhooks.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrarium parked list                  what could not be used, and why
+  terrarium parked replay --all          with today's code; what is stored leaves the list
+  terrarium parked replay 7b0c… --dry-run
+  terrarium parked dismiss 7b0c…         it stays in the archive
+
+A parked webhook stays on the list until it is replayed or dismissed.")]
+pub struct ParkedArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: ParkedCommand,
+    /// Table and archive to use.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// What to do with parked webhooks.
+#[derive(Debug, Subcommand)]
+pub enum ParkedCommand {
+    /// List them, newest first
+    List {
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Route them again with today's code; those that are stored leave the list
+    Replay {
+        /// Which of them
+        #[command(flatten)]
+        which: WhichParked,
+        /// Only tell what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take them off the list; they stay in the archive
+    Dismiss {
+        /// Which of them
+        #[command(flatten)]
+        which: WhichParked,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Choice of parked webhooks.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhichParked {
+    /// Their trace ids
+    #[arg(value_name = "WEBHOOK")]
+    pub ids: Vec<String>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// What to route again.

@@ -1,12 +1,12 @@
 //! The gateway before the intake: HTTP on loopback in, the intake's own handler behind it.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{error::Error as _, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::{self, Body, HttpBody as _},
     extract::State,
-    http::{Request, Response, StatusCode},
+    http::{HeaderMap, Request, Response, StatusCode, header, uri::Authority},
     response::IntoResponse as _,
     routing::any,
 };
@@ -32,18 +32,45 @@ struct Gateway {
     intake: Arc<App>,
     clock: Clock,
     turns: Arc<Semaphore>,
+    public_name: Option<Arc<str>>,
+}
+
+impl Gateway {
+    /// Returns whether a request means this machine, or the name that makes it public.
+    ///
+    /// A web page whose own name was made to lead to this machine (DNS rebinding) sends that name.
+    /// A request without `Host` comes from no browser.
+    fn serves(&self, headers: &HeaderMap) -> bool {
+        let Some(host) = headers.get(header::HOST) else {
+            return true;
+        };
+        let authority = Authority::try_from(host.as_bytes());
+        authority.is_ok_and(|authority| {
+            let host = authority.host();
+            let address = host.trim_start_matches('[').trim_end_matches(']');
+            let is_here = address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+            let public = self.public_name.as_deref();
+            is_here
+                || host.eq_ignore_ascii_case("localhost")
+                || public.is_some_and(|name| host.eq_ignore_ascii_case(name))
+        })
+    }
 }
 
 /// The routes of the local gateway.
-pub fn router(intake: Arc<App>, clock: Clock) -> Router {
+///
+/// `public_name` is the host name of a tunnel or proxy; without it, only this machine is served.
+pub fn router(intake: Arc<App>, clock: Clock, public_name: Option<&str>) -> Router {
     let turns = Arc::new(Semaphore::new(CONCURRENT_REQUESTS));
     Router::new()
         .route(WEBHOOK_PATH, any(webhook))
+        .route(&format!("{WEBHOOK_PATH}/{{token}}"), any(webhook))
         .fallback(nothing_here)
         .with_state(Gateway {
             intake,
             clock,
             turns,
+            public_name: public_name.map(Arc::from),
         })
 }
 
@@ -54,6 +81,11 @@ async fn nothing_here() -> Response<Body> {
 }
 
 async fn webhook(State(gateway): State<Gateway>, request: Request<Body>) -> Response<Body> {
+    if !gateway.serves(request.headers()) {
+        return Problem::new(Kind::InvalidRequest)
+            .detail("the Host is neither this machine nor the name that --public-name gives")
+            .response();
+    }
     let Ok(_turn) = gateway.turns.acquire().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };

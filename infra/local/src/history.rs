@@ -16,7 +16,7 @@ use runtime::{
 use terra_client::api;
 use tracing::{error, warn};
 
-use crate::system::{HISTORY_QUEUE, keeping_hidden};
+use crate::queues::{HISTORY_QUEUE, keeping_hidden};
 
 /// As long as Lambda gives an invocation.
 const INVOCATION: SignedDuration = SignedDuration::from_mins(5);

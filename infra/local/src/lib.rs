@@ -2,10 +2,14 @@
 
 pub mod cli;
 pub mod commands;
+mod database;
 pub mod failure;
+mod folder;
 pub mod gateway;
 pub mod history;
 pub mod output;
+mod queues;
 pub mod system;
 mod text;
 mod view;
+mod workers;

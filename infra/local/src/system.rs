@@ -1,52 +1,39 @@
 //! Everything of one Terrarium, started and stopped together.
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use aws_types::SdkConfig;
 use domain::message::HistoryMessage;
-use dynoxide::Database;
 use event_router::Observer;
-use futures::future::BoxFuture;
 use models::signature::{SigningSecret, Tolerance};
 use runtime::{
     metrics::Sink,
     queue::{
         Queue,
-        local::{Clock, LocalMessage, LocalQueues, Outlives, QueueSettings, sqs_event, succeeded},
+        local::{Clock, LocalQueues, Outlives, QueueSettings, sqs_event, succeeded},
     },
-    settings::Settings,
     telemetry::Chain,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 use store::{archive::Archive, table::Table};
 use terra_client::{PayloadFetcher, PayloadSettings};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-use tracing::{error, info, warn};
+use tokio::net::TcpListener;
+use tracing::{error, info};
 
+pub use crate::{
+    database::{DatabaseAddress, EmbeddedDatabase, dynamodb_client},
+    queues::{
+        BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS, EVENTS_QUEUE, HISTORY_DEAD_LETTERS,
+        HISTORY_QUEUE, PINGS_QUEUE,
+    },
+};
 use crate::{
-    gateway,
+    folder, gateway,
     history::{self, HistoryOptions},
+    queues::keeping_hidden,
+    workers::Workers,
 };
 
-/// The events queue.
-pub const EVENTS_QUEUE: &str = "events";
-/// Where messages go that could not be routed.
-pub const EVENTS_DEAD_LETTERS: &str = "events-dead-letters";
-/// The events queue's lane for pings: their URLs run out, so they never wait behind other webhooks.
-pub const PINGS_QUEUE: &str = "pings";
-/// The events queue's lane for what was asked for: it never delays what Terra sends by itself.
-pub const BACKFILL_EVENTS_QUEUE: &str = "backfill-events";
-/// Jobs of history-fetch.
-pub const HISTORY_QUEUE: &str = "history";
-/// Where jobs go that could not be done.
-pub const HISTORY_DEAD_LETTERS: &str = "history-dead-letters";
 /// The table's name, here and as the template's default.
 pub const TABLE_NAME: &str = "terrarium";
 
@@ -61,7 +48,6 @@ const BATCH_SIZE: usize = 50;
 /// Functions at work on each queue at once, as the template has it.
 const CONCURRENCY: usize = 2;
 const LONG_POLL: Duration = Duration::from_secs(20);
-const TTL_SWEEP: Duration = Duration::from_mins(5);
 
 /// Where a system's table is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +72,10 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Signing secrets by name. The first one is the simulator's.
     pub signing_secrets: Vec<(String, String)>,
+    /// Unguessable last segment of the webhook path; none without it.
+    pub path_token: Option<SecretString>,
+    /// Host name under which a tunnel or proxy makes the gateway public; none without it.
+    pub public_name: Option<String>,
     /// How old a signature may be.
     pub tolerance: Tolerance,
     /// How long a message that was received stays hidden from others.
@@ -123,6 +113,8 @@ impl Options {
             data_dir: data_dir.into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             signing_secrets,
+            path_token: None,
+            public_name: None,
             tolerance: Tolerance::default(),
             visibility_timeout: Duration::from_secs(30),
             // The simulator serves its payloads on this machine.
@@ -153,37 +145,11 @@ pub struct System {
     pub router: Arc<event_router::App>,
     /// Fetches history, if it does.
     pub history: Option<Arc<history_fetch::App>>,
-    /// Where the database listens.
-    pub dynamodb_url: String,
+    /// Where the database listens, with its key.
+    pub dynamodb: DatabaseAddress,
     workers: Workers,
     /// Ends after the workers, which write to it until their last batch is done.
     database: Option<EmbeddedDatabase>,
-}
-
-/// Tasks that end together when told to.
-struct Workers {
-    stop: watch::Sender<bool>,
-    tasks: JoinSet<()>,
-}
-
-impl Workers {
-    fn new() -> Self {
-        Self {
-            stop: watch::Sender::new(false),
-            tasks: JoinSet::new(),
-        }
-    }
-
-    /// Resolves when they are to end.
-    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut stop = self.stop.subscribe();
-        async move { drop(stop.wait_for(|stop| *stop).await) }
-    }
-
-    async fn end(mut self) {
-        self.stop.send_replace(true);
-        while self.tasks.join_next().await.is_some() {}
-    }
 }
 
 impl fmt::Debug for System {
@@ -204,8 +170,7 @@ impl System {
         let Options {
             data_dir, clock, ..
         } = &options;
-        std::fs::create_dir_all(data_dir)
-            .with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
+        folder::make(data_dir)?;
         let mut workers = Workers::new();
 
         // The queues first: their file is locked, so a second system in this folder ends here.
@@ -214,16 +179,18 @@ impl System {
             .context("cannot open the queues: is another terrarium running in this folder?")?;
         set_up_queues(&queues, options.visibility_timeout).await?;
 
-        let (database, dynamodb_url, table_name) = match &options.database {
+        let (database, dynamodb, table_name) = match &options.database {
             DatabaseAt::DataFolder => {
                 let (removes_expired, outlives) = (options.removes_expired, options.outlives);
                 let database = EmbeddedDatabase::start(data_dir, removes_expired, outlives).await?;
-                let url = database.url.clone();
-                (Some(database), url, TABLE_NAME)
+                let address = database.address.clone();
+                (Some(database), address, TABLE_NAME)
             }
-            DatabaseAt::Endpoint { url, table_name } => (None, url.clone(), table_name.as_str()),
+            DatabaseAt::Endpoint { url, table_name } => {
+                (None, DatabaseAddress::without_key(url), table_name.as_str())
+            }
         };
-        let table = Table::new(dynamodb_client(&dynamodb_url)?, table_name);
+        let table = Table::new(dynamodb_client(&dynamodb)?, table_name);
         table
             .create_if_missing()
             .await
@@ -275,7 +242,8 @@ impl System {
         let address = listener
             .local_addr()
             .context("the gateway has no address")?;
-        let gateway = gateway::router(intake, Arc::clone(clock));
+        let public_name = options.public_name.as_deref();
+        let gateway = gateway::router(intake, Arc::clone(clock), public_name);
         let stopped = workers.stopped();
         workers.tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, gateway)
@@ -285,8 +253,12 @@ impl System {
                 error!(error = %Chain(&error), "the gateway ended");
             }
         });
-        let webhook_url = format!("http://{address}{}", gateway::WEBHOOK_PATH);
-        info!(webhook_url, "terrarium is ready");
+        info!(%address, "terrarium is ready");
+        let path = match &options.path_token {
+            Some(token) => format!("{}/{}", gateway::WEBHOOK_PATH, token.expose_secret()),
+            None => gateway::WEBHOOK_PATH.to_owned(),
+        };
+        let webhook_url = format!("http://{address}{path}");
         Ok(Self {
             webhook_url,
             table,
@@ -294,7 +266,7 @@ impl System {
             queues,
             router,
             history,
-            dynamodb_url,
+            dynamodb,
             workers,
             database,
         })
@@ -380,6 +352,8 @@ fn intake_app(
         .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(webhook_intake::App {
         signing_secrets,
+        path_token: options.path_token.clone(),
+        refusals: webhook_intake::Refusals::default(),
         tolerance: options.tolerance,
         events: Queue::new(queues.transport(EVENTS_QUEUE)),
         pings: Queue::new(queues.transport(PINGS_QUEUE)),
@@ -448,106 +422,6 @@ fn serve_history(
     }
 }
 
-/// A DynamoDB client for the embedded database, which asks for no credentials worth having.
-///
-/// # Errors
-///
-/// When the client cannot be made.
-pub fn dynamodb_client(endpoint: &str) -> anyhow::Result<aws_sdk_dynamodb::Client> {
-    Ok(aws_sdk_dynamodb::Client::new(&local_sdk_config(endpoint)?))
-}
-
-fn local_sdk_config(endpoint: &str) -> anyhow::Result<SdkConfig> {
-    let mut settings = Settings::from_map([
-        ("AWS_REGION", "local"),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_ATTEMPT_TIMEOUT_MS", "20000"),
-        ("AWS_OPERATION_TIMEOUT_MS", "60000"),
-    ]);
-    let config = runtime::aws::sdk_config(&mut settings);
-    Ok(settings.finish(|| config)?)
-}
-
-/// The embedded database of a data folder, served on loopback to the unchanged AWS SDK.
-pub struct EmbeddedDatabase {
-    /// Where it listens.
-    pub url: String,
-    workers: Workers,
-}
-
-impl EmbeddedDatabase {
-    /// Opens the folder's database and serves it at a free port; see [`Options::removes_expired`].
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be opened or no port is free.
-    pub async fn start(
-        data_dir: &Path,
-        removes_expired: bool,
-        outlives: Outlives,
-    ) -> anyhow::Result<Self> {
-        let file = data_dir.join("table.db");
-        let file = file
-            .to_str()
-            .context("the data folder's path is not UTF-8")?;
-        let database = Database::new(file).map_err(|error| anyhow::anyhow!("{error}"));
-        let database = database.context("cannot open the database")?;
-        if outlives == Outlives::Kill {
-            // No waiting for the disk, and a cache worth the name.
-            let set = database.enable_bulk_loading();
-            set.map_err(|error| anyhow::anyhow!("{error}"))
-                .context("cannot set up the database")?;
-        }
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .context("no free port")?;
-        let address = listener
-            .local_addr()
-            .context("the database has no address")?;
-        let mut workers = Workers::new();
-        let (swept, stopped) = (database.clone(), workers.stopped());
-        workers.tasks.spawn(async move {
-            let served = dynoxide::server::serve_with_shutdown(listener, database, stopped).await;
-            if let Err(error) = served {
-                error!(error, "the database ended");
-            }
-        });
-        if removes_expired {
-            let stopped = workers.stopped();
-            workers.tasks.spawn(async move {
-                tokio::select! {
-                    () = sweep(swept) => {}
-                    () = stopped => {}
-                }
-            });
-        }
-        Ok(Self {
-            url: format!("http://{address}"),
-            workers,
-        })
-    }
-
-    /// Closes it. A client that keeps its connections open is not waited for longer than a second.
-    pub async fn stop(self) {
-        drop(tokio::time::timeout(Duration::from_secs(1), self.workers.end()).await);
-    }
-}
-
-/// Removes expired items from time to time, as DynamoDB's TTL does.
-async fn sweep(database: Database) {
-    loop {
-        tokio::time::sleep(TTL_SWEEP).await;
-        let database = database.clone();
-        match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
-            Ok(Ok(expired)) => info!(expired, "expired items removed"),
-            Ok(Err(error)) => warn!(%error, "cannot remove expired items"),
-            Err(error) => warn!(error = %Chain(&error), "cannot remove expired items"),
-        }
-    }
-}
-
 /// What Lambda's event source mapping does: batches in, what succeeded is deleted.
 async fn route_events(
     queues: LocalQueues,
@@ -578,32 +452,6 @@ async fn route_events(
         let done = succeeded(&messages, &response);
         if let Err(error) = queues.delete(queue, &done).await {
             error!(error = %Chain(&error), "cannot delete routed events");
-        }
-    }
-}
-
-/// Hides messages from others for as long as the work on them takes. On AWS a timeout of six times
-/// the function's own sees to that.
-pub(crate) async fn keeping_hidden<T: Send>(
-    queues: &LocalQueues,
-    queue: &str,
-    messages: &[LocalMessage],
-    visibility_timeout: Duration,
-    mut work: BoxFuture<'_, T>,
-) -> T {
-    let receipts: Vec<_> = messages
-        .iter()
-        .map(|message| message.receipt.clone())
-        .collect();
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(visibility_timeout / 3) => {
-                let hidden = queues.change_visibility(queue, &receipts, visibility_timeout);
-                if let Err(error) = hidden.await {
-                    warn!(error = %Chain(&error), "cannot keep messages hidden");
-                }
-            }
         }
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod history;
+mod operator;
 
 use std::{
     fs,
@@ -29,6 +30,7 @@ fn terrarium() -> Command {
         "TERRARIUM_DATA",
         "TERRARIUM_URL",
         "SIGNING_SECRETS",
+        "WEBHOOK_PATH_TOKEN",
         "TABLE_NAME",
         "ARCHIVE_BUCKET",
         "TERRA_DEV_ID",
@@ -143,7 +145,13 @@ struct Dev {
 
 impl Dev {
     fn start(data: &Path, options: &[&str]) -> Self {
+        Self::start_with(&[], data, options)
+    }
+
+    /// The same, with more variables in its environment.
+    fn start_with(variables: &[(&str, &str)], data: &Path, options: &[&str]) -> Self {
         let child = terrarium()
+            .envs(variables.iter().copied())
             .args(["dev", "--plain", "--port", "0", "--data"])
             .arg(data)
             .args(options)

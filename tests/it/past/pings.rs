@@ -206,13 +206,15 @@ impl Past {
         let secret = models::signature::SigningSecret::new("main", SECRET).unwrap();
         let intake = webhook_intake::App {
             signing_secrets: vec![secret],
+            path_token: None,
+            refusals: webhook_intake::Refusals::default(),
             tolerance: models::signature::Tolerance::default(),
             events: Queue::new(queues.transport(EVENTS_QUEUE)),
             pings: Queue::new(queues.transport(PINGS_QUEUE)),
             archive: Archive::unsynced_folder(self.folder.path()).unwrap(),
             metrics: Sink::Nowhere,
         };
-        let router = gateway::router(Arc::new(intake), reading(&self.clock));
+        let router = gateway::router(Arc::new(intake), reading(&self.clock), None);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let gateway = tokio::spawn(async move { drop(axum::serve(listener, router).await) });

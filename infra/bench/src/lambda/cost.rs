@@ -186,17 +186,19 @@ impl Bench {
         now: Timestamp,
     ) -> anyhow::Result<Factors> {
         let folder = tempfile::tempdir()?;
+        super::function::database_key(self.folder.path())?;
         let database = self.runtime.block_on(EmbeddedDatabase::start(
             folder.path(),
             false,
             Outlives::PowerLoss,
         ))?;
-        let table = Table::new(dynamodb_client(&database.url)?, TABLE_NAME);
+        let table = Table::new(dynamodb_client(&database.address)?, TABLE_NAME);
         self.runtime.block_on(table.create_if_missing())?;
 
         let [intake, router] = binaries;
         let (intake, mut intake_api, _intake_aws) = self.start(intake, AWS_DELAY, None)?;
-        let (router, mut router_api, aws) = self.start(router, AWS_DELAY, Some(&database.url))?;
+        let (router, mut router_api, aws) =
+            self.start(router, AWS_DELAY, Some(&database.address.url))?;
         let (mut intake_ms, mut router_ms) = (Vec::new(), Vec::new());
         let mut factors = Factors::default();
         let mut start = None;

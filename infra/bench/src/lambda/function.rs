@@ -17,6 +17,14 @@ use terrarium::system::TABLE_NAME;
 
 use super::aws::{Aws, TERRA_CREDENTIALS_ARN, TERRA_PATH};
 
+/// Access key of the functions, which the database of the folder asks for.
+const ACCESS_KEY: &str = "bench";
+
+/// Gives the database of a folder the access key of the functions.
+pub(super) fn database_key(folder: &Path) -> anyhow::Result<()> {
+    std::fs::write(folder.join("database-key"), ACCESS_KEY).context("cannot write the key")
+}
+
 /// A release binary.
 pub(super) struct Binary {
     pub(super) name: &'static str,
@@ -95,7 +103,7 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .env("AWS_REGION", "eu-west-2")
-            .env("AWS_ACCESS_KEY_ID", "bench")
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", "bench")
             .env("AWS_SESSION_TOKEN", "bench")
             .env("AWS_ENDPOINT_URL", &aws.endpoint)

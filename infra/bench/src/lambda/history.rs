@@ -55,9 +55,10 @@ impl<'a> History<'a> {
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let mut world = World::new(SEED, 0, now);
+        super::function::database_key(folder)?;
         let database =
             runtime.block_on(EmbeddedDatabase::start(folder, false, Outlives::PowerLoss))?;
-        let table = Table::new(dynamodb_client(&database.url)?, TABLE_NAME);
+        let table = Table::new(dynamodb_client(&database.address)?, TABLE_NAME);
         runtime.block_on(table.create_if_missing())?;
         let mut known = Vec::with_capacity(people);
         for _ in 0..people {
@@ -81,7 +82,7 @@ impl<'a> History<'a> {
     }
 
     pub(super) fn database_url(&self) -> &str {
-        &self.database.url
+        &self.database.address.url
     }
 
     /// What Terra answers: a day of the window, again and again until it weighs this much.

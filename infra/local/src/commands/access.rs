@@ -28,7 +28,7 @@ use super::secrets;
 use crate::{
     cli::{DEFAULT_DATA_DIR, Place},
     failure, output,
-    system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client},
+    system::{DatabaseAddress, EmbeddedDatabase, TABLE_NAME, dynamodb_client},
 };
 
 /// The time.
@@ -217,10 +217,10 @@ impl Access {
         if !data_dir.is_dir() {
             return Err(failure::input(no_folder(data_dir)));
         }
-        let (dynamodb_url, database) = if let Some(lock) = Lock::shared(data_dir)? {
+        let (address, database) = if let Some(lock) = Lock::shared(data_dir)? {
             let database = EmbeddedDatabase::start(data_dir, true, Outlives::PowerLoss).await?;
-            let url = database.url.clone();
-            (url, Some(Embedded { database, lock }))
+            let address = database.address.clone();
+            (address, Some(Embedded { database, lock }))
         } else {
             let running = Address::of_running(data_dir)?.ok_or_else(|| {
                 anyhow!(
@@ -228,9 +228,10 @@ impl Access {
                     data_dir.display()
                 )
             })?;
-            (running.dynamodb_url, None)
+            let address = DatabaseAddress::of_folder(data_dir, running.dynamodb_url)?;
+            (address, None)
         };
-        let table = Table::new(dynamodb_client(&dynamodb_url)?, TABLE_NAME);
+        let table = Table::new(dynamodb_client(&address)?, TABLE_NAME);
         if database.is_some() {
             table.create_if_missing().await?;
         }

@@ -8,8 +8,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use runtime::telemetry;
-use store::table::{Table, ledger::WebhookEntry};
+use runtime::{
+    settings::Settings,
+    telemetry::{self, Chain},
+};
+use store::table::ledger::WebhookEntry;
 use terra_client::api;
 use tokio::sync::mpsc;
 
@@ -20,13 +23,13 @@ use super::{
 };
 use crate::{
     cli::{DEFAULT_PORT, DevArgs},
-    failure,
+    failure, folder,
     history::HistoryOptions,
     output,
     system::{EVENTS_DEAD_LETTERS, EVENTS_QUEUE, Options, PINGS_QUEUE, System},
     text,
     view::{
-        self,
+        self, Shown,
         board::{Board, Gauges},
     },
 };
@@ -37,28 +40,29 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const LOG_FILE: &str = "terrarium.log";
 
 /// A running system with its simulator, and what is known of it.
-pub(crate) struct Dev {
+struct Dev {
     system: System,
     simulation: Option<Simulation>,
     /// What has been seen.
-    pub(crate) board: Arc<Mutex<Board>>,
+    board: Arc<Mutex<Board>>,
     /// Where everything is kept.
-    pub(crate) data_dir: PathBuf,
+    data_dir: PathBuf,
     /// Something to know about this start.
     notes: Vec<String>,
 }
 
 pub(super) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let data_dir = data_dir(args.data.as_ref());
-    std::fs::create_dir_all(&data_dir).map_err(|error| {
-        failure::input(format!(
-            "cannot make the data folder {}: {error}",
-            data_dir.display()
-        ))
-    })?;
+    folder::make(&data_dir).map_err(|error| failure::input(Chain(error.as_ref()).to_string()))?;
     let _alone = alone(&data_dir)?;
     let plain = args.plain || !output::is_terminal();
     start_logs(&data_dir)?;
+    // Before anything that takes time, so that nobody waits in front of an empty screen.
+    output::line(format!(
+        "terrarium starts: queues, database and archive in {place}, logs in {place}/{LOG_FILE}\n\
+         `terrarium doctor` checks it while it runs",
+        place = data_dir.display()
+    ))?;
     let stop = stop_signal()?;
 
     let (lines, mut newest) = mpsc::unbounded_channel();
@@ -66,7 +70,14 @@ pub(super) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let shown = if plain {
         print_lines(&dev, &mut newest, stop).await
     } else {
-        view::run(&dev, stop).await
+        let shown = Shown {
+            table: dev.system.table.clone(),
+            board: Arc::clone(&dev.board),
+            webhook_url: dev.webhook_url().to_owned(),
+            data_dir: data_dir.clone(),
+            tour: dev.tour(),
+        };
+        view::run(&shown, async || dev.gauges().await, stop).await
     };
     let goodbye = dev.stop(&mut newest).await;
     Address::remove(&data_dir);
@@ -100,6 +111,10 @@ impl Dev {
         let signing_secrets = secrets::load_or_make(&data_dir).await?;
         let mut options = Options::new(&data_dir, signing_secrets);
         options.listen = listen(args.port, &mut notes)?;
+        options.public_name.clone_from(&args.public_name);
+        let mut settings = Settings::from_env();
+        options.path_token = settings.optional_secret("WEBHOOK_PATH_TOKEN", "an unguessable text");
+        settings.finish(|| Some(()))?;
 
         let board = Arc::new(Mutex::new(Board::new()));
         let seen = Arc::clone(&board);
@@ -136,7 +151,7 @@ impl Dev {
         let system = System::start(options.clone(), Some(observer)).await?;
         let address = Address {
             webhook_url: system.webhook_url.clone(),
-            dynamodb_url: system.dynamodb_url.clone(),
+            dynamodb_url: system.dynamodb.url.clone(),
             pid: std::process::id(),
             terra,
         };
@@ -165,17 +180,12 @@ impl Dev {
     }
 
     /// Where webhooks are posted.
-    pub(crate) fn webhook_url(&self) -> &str {
+    fn webhook_url(&self) -> &str {
         &self.system.webhook_url
     }
 
-    /// The table.
-    pub(crate) fn table(&self) -> &Table {
-        &self.system.table
-    }
-
     /// How full the queues are and what the simulator counts.
-    pub(crate) async fn gauges(&self) -> Gauges {
+    async fn gauges(&self) -> Gauges {
         let queues = &self.system.queues;
         let depth = async |queue| queues.stats(queue).await.map_or(0, |stats| stats.total());
         Gauges {
@@ -194,7 +204,7 @@ impl Dev {
     }
 
     /// Commands that show what is stored, with what each shows.
-    pub(crate) fn tour(&self) -> Vec<(String, &'static str)> {
+    fn tour(&self) -> Vec<(String, &'static str)> {
         let data = self.data_option();
         vec![
             (
@@ -206,7 +216,7 @@ impl Dev {
                 "each day of their past: had, empty, missing",
             ),
             (
-                format!("terrarium show webhooks --parked{data}"),
+                format!("terrarium parked list{data}"),
                 "what could not be used, and why",
             ),
             (

@@ -94,6 +94,16 @@ async fn erase(
         bar.inc(1);
     }
     bar.finish_and_clear();
+    for parked in access.table.parked_webhooks(usize::MAX).await? {
+        let user = parked.terra_user_id.as_ref().map(ToString::to_string);
+        let is_theirs = user.is_some_and(|user| terra_user_ids.contains(&user))
+            || found
+                .values()
+                .any(|ids| ids.contains(parked.webhook_id.as_str()));
+        if is_theirs {
+            access.table.unpark(&parked.webhook_id).await?;
+        }
+    }
     output::line(output::facts([
         ("connections erased", connections.len().to_string()),
         ("table items erased", records.to_string()),

@@ -9,6 +9,7 @@ mod coverage;
 mod dev;
 mod doctor;
 mod erase;
+mod parked;
 mod person;
 mod posting;
 mod reconcile;
@@ -21,7 +22,6 @@ mod simulate;
 mod simulation;
 mod terra;
 
-pub(crate) use self::dev::Dev;
 use crate::cli::{Cli, Command};
 
 /// Runs what was asked for.
@@ -36,6 +36,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Simulate(args) => simulate::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Archive(args) => archive::run(args).await,
+        Command::Parked(args) => parked::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Erase(args) => erase::run(args).await,
         Command::Connect(args) => connect::run(args).await,

@@ -25,10 +25,11 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<()> {
     access::with(&args.place, async |access| replay(access, &args).await).await
 }
 
-async fn replay(access: &Access, args: &ReplayArgs) -> anyhow::Result<()> {
+/// The router that replays what a command names.
+pub(super) fn router(access: &Access) -> anyhow::Result<event_router::App> {
     let payloads = PayloadFetcher::new(PayloadSettings::default())
         .context("cannot make the client that fetches payloads")?;
-    let app = event_router::App {
+    Ok(event_router::App {
         table: access.table.clone(),
         archive: access.archive.clone(),
         payloads,
@@ -36,7 +37,11 @@ async fn replay(access: &Access, args: &ReplayArgs) -> anyhow::Result<()> {
         terra_queue_arn: None,
         metrics: Sink::Nowhere,
         observer: None,
-    };
+    })
+}
+
+async fn replay(access: &Access, args: &ReplayArgs) -> anyhow::Result<()> {
+    let app = router(access)?;
     let mode = if args.dry_run {
         Mode::DryRun
     } else {

@@ -1,7 +1,7 @@
 //! Signing secrets: the local system's own file, and what the environment adds.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
@@ -15,13 +15,13 @@ use runtime::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::failure;
+use crate::{failure, folder::only_for_its_owner};
 
 const FILE: &str = "signing-secrets.json";
 const API_KEY_FILE: &str = "simulator-api-key";
 const VARIABLE: &str = "SIGNING_SECRETS";
-/// The simulator's secret in the file.
-const SIMULATOR: &str = "simulator";
+/// Name of the simulator's secret in the file.
+pub(super) const SIMULATOR: &str = "simulator";
 
 /// Where the secrets of a data folder are kept.
 pub(super) fn file(data_dir: &Path) -> PathBuf {
@@ -100,14 +100,6 @@ pub(super) fn keep_api_key(data_dir: &Path, api_key: &str) -> anyhow::Result<Pat
         .and_then(|mut file| writeln!(file, "{api_key}"));
     written.with_context(|| format!("cannot write {}", path.display()))?;
     Ok(API_KEY_FILE.into())
-}
-
-fn only_for_its_owner() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 fn make(path: &Path) -> anyhow::Result<()> {

@@ -6,8 +6,9 @@ mod latest;
 
 use std::{
     io,
+    path::PathBuf,
     sync::{
-        Arc, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -16,15 +17,29 @@ use std::{
 
 use anyhow::Context as _;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use store::table::Table;
 use tokio::{sync::mpsc, time::MissedTickBehavior};
 
-use self::{board::Gauges, draw::Scene, latest::Latest};
-use crate::commands::Dev;
+use self::{
+    board::{Board, Gauges},
+    draw::Scene,
+    latest::Latest,
+};
 
 /// Four redraws a second at most.
 const REDRAW: Duration = Duration::from_millis(250);
 /// How long the keyboard is waited for before looking whether to end.
 const KEYBOARD_WAIT: Duration = Duration::from_millis(100);
+
+/// What the view shows of a running system.
+pub(crate) struct Shown {
+    pub(crate) table: Table,
+    pub(crate) board: Arc<Mutex<Board>>,
+    pub(crate) webhook_url: String,
+    pub(crate) data_dir: PathBuf,
+    /// Commands to try, with what each shows.
+    pub(crate) tour: Vec<(String, &'static str)>,
+}
 
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,24 +50,28 @@ enum Key {
 }
 
 /// Shows the system until a key or `stop` ends it; the terminal is as before when this returns.
-pub(crate) async fn run(dev: &Dev, stop: impl Future<Output = ()> + Unpin) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    shown: &Shown,
+    gauges: impl AsyncFn() -> Gauges,
+    stop: impl Future<Output = ()> + Unpin,
+) -> anyhow::Result<()> {
     // Also restores the terminal when something panics.
     let mut terminal = ratatui::try_init().context("cannot take over the terminal")?;
     let keyboard = Keyboard::start();
-    let shown = show(dev, &mut terminal, keyboard.keys, stop).await;
+    let done = show(shown, gauges, &mut terminal, keyboard.keys, stop).await;
     keyboard.ended.store(true, Ordering::Relaxed);
     let restored = ratatui::try_restore().context("cannot give the terminal back");
-    shown.and(restored)
+    done.and(restored)
 }
 
 async fn show(
-    dev: &Dev,
+    shown: &Shown,
+    gauges: impl AsyncFn() -> Gauges,
     terminal: &mut ratatui::DefaultTerminal,
     mut keys: mpsc::UnboundedReceiver<Key>,
     mut stop: impl Future<Output = ()> + Unpin,
 ) -> anyhow::Result<()> {
-    let tour = dev.tour();
-    let latest = Latest::start(dev.table().clone(), Arc::clone(&dev.board));
+    let latest = Latest::start(shown.table.clone(), Arc::clone(&shown.board));
     let mut redraw = tokio::time::interval(REDRAW);
     redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut paused = false;
@@ -66,17 +85,17 @@ async fn show(
                 Some(Key::Resized) => {}
             },
             _ = redraw.tick() => {
-                let gauges: Gauges = dev.gauges().await;
+                let gauges = gauges().await;
                 if paused {
                     continue;
                 }
-                let mut board = dev.board.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut board = shown.board.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut scene = Scene {
                     board: &mut board,
                     gauges,
-                    webhook_url: dev.webhook_url(),
-                    data_dir: &dev.data_dir,
-                    tour: &tour,
+                    webhook_url: &shown.webhook_url,
+                    data_dir: &shown.data_dir,
+                    tour: &shown.tour,
                 };
                 terminal
                     .draw(|frame| draw::draw(frame, &mut scene))

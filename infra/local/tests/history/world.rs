@@ -61,7 +61,7 @@ impl Folder {
         let database = EmbeddedDatabase::start(folder.path(), false, Outlives::Kill)
             .await
             .unwrap();
-        let table = Table::new(dynamodb_client(&database.url).unwrap(), TABLE_NAME);
+        let table = Table::new(dynamodb_client(&database.address).unwrap(), TABLE_NAME);
         table.create_if_missing().await.unwrap();
         Self {
             path: folder.path().to_str().unwrap().to_owned(),

@@ -8,6 +8,8 @@
 //! | person's connection | `PERSON#<reference id>` | `CONNECTION#<id>` | reference id |
 //! | lab report | `PERSON#<reference id>` | `lab_report#<session id>` | reference id; `PERSON#` without one |
 //! | webhook | `WEBHOOK#<webhook id>` | `WEBHOOK` | webhook id |
+//! | parked webhook | `PARKED#<webhook id>` | `PARKED` | webhook id |
+//! | day of parked webhooks | `PARKED_DAYS#<shard>` | `<day>` | shard |
 //! | request | `REQUEST#<reference>` | `REQUEST` | reference |
 //! | request's window | `REQUEST#<reference>` | `WINDOW` | reference |
 //! | backfill | `BACKFILL#<id>` | `BACKFILL` | id |
@@ -25,6 +27,7 @@
 //! |---|---|---|
 //! | record whose key is no date | `CONNECTION#<id>#<data type>` | `<start time>#<natural key>` |
 //! | webhook | `WEBHOOKS#<day>#<shard>` | `<received at>#<webhook id>` |
+//! | parked webhook | `PARKED#<day>#<shard>` | `<received at>#<webhook id>` |
 //! | connection | `CONNECTIONS#<first digit of its id>` | `<id>` |
 //! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
@@ -69,6 +72,8 @@ pub const CONNECTION_SHARDS: u8 = 16;
 const WINDOW: &str = "WINDOW#";
 /// What keys of backfills begin with.
 const BACKFILL: &str = "BACKFILL#";
+/// Beginning of the keys of parked webhooks.
+const PARKED: &str = "PARKED#";
 /// What the sort key of a month of asked days begins with.
 const ASKED: &str = "ASKED#";
 
@@ -171,6 +176,42 @@ impl Key {
             pk: format!("WEBHOOK#{id}"),
             sk: "WEBHOOK".to_owned(),
         }
+    }
+
+    /// A parked webhook.
+    pub fn parked(id: &WebhookId) -> Self {
+        Self {
+            pk: format!("{PARKED}{id}"),
+            sk: "PARKED".to_owned(),
+        }
+    }
+
+    /// Reads back the id of a parked webhook.
+    pub(crate) fn as_parked(&self) -> Option<WebhookId> {
+        WebhookId::new(self.pk.strip_prefix(PARKED)?)
+    }
+
+    /// A day (`YYYY-MM-DD`) with parked webhooks in one shard.
+    pub(crate) fn parked_day(day: &str, shard: u8) -> Self {
+        Self {
+            pk: Self::parked_days(shard),
+            sk: day.to_owned(),
+        }
+    }
+
+    /// Partition of the days with parked webhooks in one shard.
+    pub(crate) fn parked_days(shard: u8) -> String {
+        format!("PARKED_DAYS#{shard}")
+    }
+
+    /// The day that is the sort key of [`Key::parked_day`].
+    pub(crate) fn as_parked_day(&self) -> &str {
+        &self.sk
+    }
+
+    /// The partition of one shard of one day (`YYYY-MM-DD`) of parked webhooks in [`BY_TIME`].
+    pub(crate) fn parked_of_day(day: &str, shard: u8) -> String {
+        format!("{PARKED}{day}#{shard}")
     }
 
     /// A large request.

@@ -21,7 +21,7 @@ pub(crate) const EXPIRES_AT: &str = "expires_at";
 /// How long the ledger remembers: far beyond Terra's longest retry schedule (72 h).
 const KEPT_DAYS: i64 = 90;
 /// Reasons listed per webhook; all are counted.
-const MAX_PARKED_LISTED: usize = 50;
+pub(crate) const MAX_PARKED_LISTED: usize = 50;
 
 /// What became of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -314,7 +314,7 @@ pub(crate) fn expire(item: &mut Item, from_ms: i64, kept_s: i64) {
 }
 
 /// Text order is time order.
-fn moment(at_ms: i64) -> String {
+pub(crate) fn moment(at_ms: i64) -> String {
     let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
     format!("{at:.3}")
 }
@@ -333,7 +333,7 @@ fn days_between(from_ms: i64, until_ms: i64) -> Vec<String> {
         .collect()
 }
 
-fn shard(id: &WebhookId) -> u8 {
+pub(crate) fn shard(id: &WebhookId) -> u8 {
     let hash = xxhash_rust::xxh3::xxh3_64(id.as_str().as_bytes());
     u8::try_from(hash % u64::from(DAY_SHARDS)).unwrap_or_default()
 }

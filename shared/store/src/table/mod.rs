@@ -5,7 +5,7 @@
 //! - A connection may have at most [`connections::MAX_MEMBERS`] Terra user ids: one transaction
 //!   moves them all.
 //! - A person's reference id in a key may be personal data; erasing a person removes it.
-//! - Nothing here deletes by itself but the ledger, by TTL.
+//! - Nothing here deletes by itself but the ledger, by TTL. Parked webhooks have none.
 //!
 //! # Schema
 //!
@@ -45,6 +45,7 @@ mod error;
 pub mod history;
 pub mod key;
 pub mod ledger;
+pub mod parked;
 pub mod records;
 mod requests;
 mod schema;

@@ -5,16 +5,24 @@ use jiff::tz::TimeZone;
 use models::signature::SigningSecret;
 
 use super::{Finding, checked};
-use crate::commands::access::{Access, now};
+use crate::{
+    commands::{
+        access::{Access, now},
+        secrets::SIMULATOR,
+    },
+    text,
+};
 
-/// The simulator's secret in a data folder.
-const SIMULATOR: &str = "simulator";
+const PARKED: &str = "parked webhooks";
+/// Parked webhooks that are counted.
+const MOST_PARKED: usize = 1000;
 
 pub(super) async fn check(access: &Access) -> Vec<Finding> {
     vec![
         checked("table", table(access).await),
         checked("archive", archive(access).await),
         secrets(access),
+        checked(PARKED, parked(access).await),
     ]
 }
 
@@ -37,6 +45,37 @@ async fn archive(access: &Access) -> anyhow::Result<Finding> {
     Ok(Finding::good(
         "archive",
         format!("can be read; {today} of today"),
+    ))
+}
+
+/// Counts the parked webhooks. Those that the simulator signed were wrong on purpose.
+async fn parked(access: &Access) -> anyhow::Result<Finding> {
+    let parked = access.table.parked_webhooks(MOST_PARKED).await?;
+    let on_purpose = parked
+        .iter()
+        .filter(|parked| parked.secret_name.as_deref() == Some(SIMULATOR))
+        .count();
+    let others = parked.len() - on_purpose;
+    let simulated = match on_purpose {
+        0 => String::new(),
+        count => format!(", and {count} that the simulator made wrong on purpose"),
+    };
+    if others == 0 {
+        return Ok(Finding::good(PARKED, format!("none{simulated}")));
+    }
+    let most = if parked.len() == MOST_PARKED {
+        "at least "
+    } else {
+        ""
+    };
+    Ok(Finding::wrong(
+        PARKED,
+        format!(
+            "{most}{} could not be used{simulated}",
+            text::count(others, "webhook")
+        ),
+        "`terrarium parked list` says why; `terrarium parked replay` tries today's code, and \
+         `terrarium parked dismiss` takes them off the list",
     ))
 }
 

@@ -1,0 +1,217 @@
+//! Parked webhooks: a list of what could not be used, kept until somebody decides.
+//!
+//! The ledger's lines end after 90 days; these items have no TTL. A webhook leaves the list when a
+//! replay stores it, or when it is dismissed.
+//!
+//! # Writes
+//!
+//! Two small writes per parked webhook, none for any other: first the day, under
+//! `PARKED_DAYS#<shard>`, then the webhook. A writer that dies in between leaves a day without
+//! webhooks, which costs a reader one empty query.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{locator::Locator, plan::Parked};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use models::ids::{Provider, TerraUserId, WebhookId};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Table, TableError,
+    attribute::{Item, to_attribute, to_json},
+    key::{BY_TIME, DAY_SHARDS, Key, TIME_PK, TIME_SK},
+    ledger::{MAX_PARKED_LISTED, WebhookEntry, moment, shard},
+};
+
+/// Attribute that holds the webhook. The index does not project it: its entries are keys only.
+const WEBHOOK: &str = "webhook";
+
+/// A webhook of which something could not be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ParkedWebhook {
+    /// Id of the webhook.
+    pub webhook_id: WebhookId,
+    /// `type`, or `unreadable`.
+    pub event_type: String,
+    /// Parts that could not be used, with the reasons; the first 50 of them.
+    pub parked: Vec<Parked>,
+    /// Number of parts that could not be used.
+    pub parked_count: usize,
+    /// All frames of the webhook in the archive.
+    pub locator: Option<Locator>,
+    /// Unit: Unix milliseconds.
+    pub received_at_ms: i64,
+    /// Unit: bytes, as Terra sent it.
+    pub size_bytes: u64,
+    /// First Terra user id that the webhook names.
+    pub terra_user_id: Option<TerraUserId>,
+    /// Provider that the webhook names.
+    pub provider: Option<Provider>,
+    /// Name of the signing secret that verified the webhook; absent for what was fetched.
+    pub secret_name: Option<String>,
+}
+
+impl ParkedWebhook {
+    /// The parked webhook that a line of the ledger tells of.
+    pub fn of_entry(entry: &WebhookEntry, secret_name: Option<&str>) -> Self {
+        let mut parked = entry.parked.clone();
+        parked.truncate(MAX_PARKED_LISTED);
+        Self {
+            webhook_id: entry.webhook_id.clone(),
+            event_type: entry.event_type.clone(),
+            parked,
+            parked_count: entry.parked_count,
+            locator: entry.locator.clone(),
+            received_at_ms: entry.received_at_ms,
+            size_bytes: entry.size_bytes,
+            terra_user_id: entry.terra_user_id.clone(),
+            provider: entry.provider.clone(),
+            secret_name: secret_name.map(str::to_owned),
+        }
+    }
+
+    /// Day of UTC on which the webhook was received.
+    fn day(&self) -> String {
+        let received_at = Timestamp::from_millisecond(self.received_at_ms).unwrap_or_default();
+        received_at.strftime("%Y-%m-%d").to_string()
+    }
+}
+
+impl Table {
+    /// Puts a webhook on the list of parked ones, in place of an earlier item for the same webhook.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when the table does not take one of the two writes.
+    pub async fn park(&self, webhook: &ParkedWebhook) -> Result<(), TableError> {
+        let day = webhook.day();
+        let shard = shard(&webhook.webhook_id);
+        self.put(&Key::parked_day(&day, shard), Item::new(), "park")
+            .await?;
+        let key = Key::parked(&webhook.webhook_id);
+        let time = moment(webhook.received_at_ms);
+        let time = format!("{time}#{}", webhook.webhook_id);
+        let json = serde_json::to_value(webhook).unwrap_or_default();
+        let item = Item::from([
+            (WEBHOOK.to_owned(), to_attribute(json)),
+            (
+                TIME_PK.to_owned(),
+                AttributeValue::S(Key::parked_of_day(&day, shard)),
+            ),
+            (TIME_SK.to_owned(), AttributeValue::S(time)),
+        ]);
+        self.put(&key, item, "park").await
+    }
+
+    /// Takes a webhook off the list of parked ones; does nothing when it is not on the list.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when the table does not answer.
+    pub async fn unpark(&self, id: &WebhookId) -> Result<(), TableError> {
+        let key = Key::parked(id);
+        let deleted = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .send()
+            .await;
+        deleted
+            .map(drop)
+            .map_err(TableError::unavailable("delete", &key))
+    }
+
+    /// A parked webhook; `None` when it is not on the list.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the table does not answer, or the item cannot be read.
+    pub async fn parked(&self, id: &WebhookId) -> Result<Option<ParkedWebhook>, TableError> {
+        let key = Key::parked(id);
+        let item = self.get(&key).await?;
+        item.map(|item| decode(&key, item)).transpose()
+    }
+
+    /// The parked webhooks, newest first, at most `limit`.
+    ///
+    /// The index says which there are, the items say what they are: one that was taken off the list
+    /// a moment ago is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the table does not answer, or an item cannot be read.
+    pub async fn parked_webhooks(&self, limit: usize) -> Result<Vec<ParkedWebhook>, TableError> {
+        let mut webhooks = Vec::new();
+        for day in self.parked_days().await?.into_iter().rev() {
+            let shards = stream::iter(0..DAY_SHARDS)
+                .map(|shard| self.parked_of_shard(&day, shard, limit))
+                .buffer_unordered(usize::from(DAY_SHARDS));
+            let keys: Vec<Key> = shards.try_concat().await?;
+            for (key, item) in self.batch_get(keys).await? {
+                webhooks.push(decode(&key, item)?);
+            }
+            if webhooks.len() >= limit {
+                break;
+            }
+        }
+        webhooks.sort_by(|one, other| {
+            (other.received_at_ms, &other.webhook_id).cmp(&(one.received_at_ms, &one.webhook_id))
+        });
+        webhooks.truncate(limit);
+        Ok(webhooks)
+    }
+
+    /// Days on which parked webhooks were received, oldest first.
+    async fn parked_days(&self) -> Result<BTreeSet<String>, TableError> {
+        let mut days = BTreeSet::new();
+        for shard in 0..DAY_SHARDS {
+            let items = self.query(&Key::parked_days(shard), "").await?;
+            let keys = items.iter().filter_map(Key::of_item);
+            days.extend(keys.map(|key| key.as_parked_day().to_owned()));
+        }
+        Ok(days)
+    }
+
+    async fn parked_of_shard(
+        &self,
+        day: &str,
+        shard: u8,
+        limit: usize,
+    ) -> Result<Vec<Key>, TableError> {
+        let partition = Key::parked_of_day(day, shard);
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .key_condition_expression("time_pk = :day")
+            .expression_attribute_values(":day", AttributeValue::S(partition))
+            .scan_index_forward(false)
+            .into_paginator()
+            .items()
+            .send();
+        let mut keys = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(TableError::unavailable("query", "parked webhooks"))?;
+            keys.extend(Key::of_item(&item));
+            if keys.len() >= limit {
+                break;
+            }
+        }
+        Ok(keys)
+    }
+}
+
+fn decode(key: &Key, mut item: Item) -> Result<ParkedWebhook, TableError> {
+    let webhook = item.remove(WEBHOOK).map(to_json);
+    let webhook: Option<ParkedWebhook> = webhook.and_then(|json| serde_json::from_value(json).ok());
+    webhook
+        .filter(|webhook| key.as_parked().as_ref() == Some(&webhook.webhook_id))
+        .ok_or_else(|| TableError::Corrupt {
+            key: key.clone(),
+            field: WEBHOOK,
+        })
+}
