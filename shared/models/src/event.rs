@@ -178,7 +178,7 @@ impl TerraUser {
         Self {
             user_id: text("user_id").and_then(TerraUserId::new),
             provider: text("provider").and_then(Provider::new),
-            reference_id: text("reference_id").and_then(ReferenceId::new),
+            reference_id: map.get("reference_id").and_then(ReferenceId::from_json),
             scopes: map.get("scopes").and_then(Scopes::from_value),
             active: map.get("active").and_then(|value| match value {
                 Value::Bool(active) => Some(*active),

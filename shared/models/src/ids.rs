@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::headers::TerraHeaders;
@@ -67,6 +68,8 @@ text_id! {
 
 /// Before the name of a request.
 const FETCHED: &str = "fetched~";
+/// Behind the id of the webhook that a body was found in.
+const PAYLOAD: &str = "~payload";
 /// What the trace id of a webhook begins with that we send to our own intake, to see whether it works.
 pub const PROBE: &str = "doctor-";
 
@@ -100,6 +103,17 @@ impl WebhookId {
         !self.is_fetched() && !self.0.starts_with(PROBE)
     }
 
+    /// The id of what was found in this webhook: the payload of a ping, or the text of a compressed
+    /// body. `None` if the id would be too long.
+    pub fn payload(&self) -> Option<Self> {
+        Self::new(&format!("{self}{PAYLOAD}"))
+    }
+
+    /// The webhook that this one was found in: the one that Terra signed.
+    pub fn carrier(&self) -> Option<Self> {
+        self.0.strip_suffix(PAYLOAD).and_then(Self::new)
+    }
+
     /// The id of a second webhook that came under a trace id already used for another body.
     ///
     /// Terra says that trace ids are unique; should that ever be untrue, both are kept.
@@ -115,13 +129,32 @@ impl WebhookId {
 #[serde(transparent)]
 pub struct ReferenceId(String);
 
-/// Longest reference id that fits a DynamoDB partition key (2048 bytes) with its prefix.
-const MAX_REFERENCE_BYTES: usize = 1024;
-
 impl ReferenceId {
-    /// Empty and null both mean none (FACTS section 10).
+    /// Longest reference id that is kept as it is: with its prefix it fits a DynamoDB partition key
+    /// (2048 bytes). Unit: bytes.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// Takes a reference id as Terra or an operator writes it.
+    ///
+    /// Empty and null both mean none (FACTS section 10). A longer text than [`Self::MAX_BYTES`] is
+    /// replaced by its SHA-256, so that its person can be found by the whole text all the same.
     pub fn new(text: &str) -> Option<Self> {
-        (!text.is_empty() && text.len() <= MAX_REFERENCE_BYTES).then(|| Self(text.to_owned()))
+        if text.is_empty() {
+            None
+        } else if text.len() <= Self::MAX_BYTES {
+            Some(Self(text.to_owned()))
+        } else {
+            Some(Self(format!("sha256:{}", hex(&Sha256::digest(text)))))
+        }
+    }
+
+    /// Takes a JSON value: a string, or a number by its text.
+    pub fn from_json(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Self::new(text),
+            Value::Number(number) => Self::new(&number.to_string()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        }
     }
 
     /// The text. Do not log it.
@@ -169,6 +202,40 @@ mod tests {
                 .as_str()
                 .starts_with("sha256:")
         );
+    }
+
+    #[test]
+    fn a_reference_id_that_is_too_long_for_a_key_still_names_its_person() {
+        let long = "r".repeat(ReferenceId::MAX_BYTES + 1);
+        let id = ReferenceId::new(&long).unwrap();
+        assert!(id.as_str().len() <= ReferenceId::MAX_BYTES);
+        assert_eq!(ReferenceId::new(&long), Some(id.clone()));
+        assert_ne!(ReferenceId::new(&format!("{long}r")), Some(id.clone()));
+        // What is stored reads back as itself.
+        assert_eq!(ReferenceId::new(id.as_str()), Some(id));
+        let whole = "r".repeat(ReferenceId::MAX_BYTES);
+        assert_eq!(ReferenceId::new(&whole).unwrap().as_str(), whole);
+    }
+
+    #[test]
+    fn a_number_for_a_reference_id_is_its_text() {
+        let of = |json: &str| ReferenceId::from_json(&serde_json::from_str(json).unwrap());
+        assert_eq!(of("48213"), ReferenceId::new("48213"));
+        assert_eq!(of(r#""48213""#), ReferenceId::new("48213"));
+        assert_eq!(of("-1.5"), ReferenceId::new("-1.5"));
+        for nobody in ["null", "true", "[48213]", "{}", "\"\""] {
+            assert_eq!(of(nobody), None, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn a_payload_names_the_webhook_it_was_found_in() {
+        let ping = WebhookId::new("ping").unwrap();
+        let payload = ping.payload().unwrap();
+        assert_eq!(payload.as_str(), "ping~payload");
+        assert_eq!(payload.carrier(), Some(ping.clone()));
+        assert_eq!(ping.carrier(), None);
+        assert_eq!(WebhookId::new(&"x".repeat(256)).unwrap().payload(), None);
     }
 
     #[test]

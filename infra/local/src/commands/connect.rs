@@ -11,8 +11,10 @@ use super::terra;
 use crate::{cli::ConnectArgs, failure, output, text};
 
 pub(super) async fn run(args: ConnectArgs) -> anyhow::Result<()> {
+    // Terra is told the reference id itself, never what stands for a long one here.
     let reference_id = ReferenceId::new(&args.reference_id)
-        .ok_or_else(|| failure::input("a reference id is 1 to 1024 bytes long"))?;
+        .filter(|_| args.reference_id.len() <= ReferenceId::MAX_BYTES)
+        .ok_or_else(|| failure::input("a reference id to connect with is 1 to 1024 bytes long"))?;
     let provider = args.provider.as_deref().map(terra::provider).transpose()?;
     for url in [&args.success_url, &args.failure_url].into_iter().flatten() {
         check_url(url)?;

@@ -2,10 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::plan::{self, Owner};
 use futures::TryStreamExt as _;
 use jiff::{civil::Date, tz::TimeZone};
-use models::ids::ReferenceId;
-use serde::Deserialize;
+use models::{
+    event::Event,
+    headers::TerraHeaders,
+    ids::{ReferenceId, WebhookId},
+};
+use serde_json::Value;
 use store::archive::{ListedSegment, WebhookHeader};
 
 use super::{
@@ -20,7 +25,7 @@ const LAB_REPORT: &str = "lab_report";
 
 pub(super) async fn run(args: EraseArgs) -> anyhow::Result<()> {
     let reference_id = ReferenceId::new(&args.reference_id)
-        .ok_or_else(|| failure::input("a reference id is 1 to 1024 bytes long"))?;
+        .ok_or_else(|| failure::input("the reference id is empty"))?;
     if !args.yes && !output::can_ask() {
         return Err(failure::input(
             "erasing cannot be undone and nobody can be asked here: add --yes",
@@ -60,7 +65,7 @@ async fn erase(
     if !args.yes {
         output::note(&format!("This erases {what}. It cannot be undone."));
         let answer = output::ask("Type the reference id to go on:")?;
-        if answer != reference_id.as_str() {
+        if ReferenceId::new(&answer).as_ref() != Some(reference_id) {
             return Err(failure::input(
                 "that is another reference id; nothing was erased",
             ));
@@ -161,27 +166,26 @@ fn may_name_person(header: &WebhookHeader) -> bool {
         .is_some_and(|name| name.starts_with(LAB_REPORT))
 }
 
-/// Whether a `reference_id` anywhere in the body is this person's.
+/// Whether the body is this person's: by what the router reads in it, or by a `reference_id` anywhere
+/// in it.
 fn names_person(body: &[u8], reference_id: &ReferenceId) -> bool {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Json {
-        Object(BTreeMap<String, Json>),
-        Array(Vec<Json>),
-        Text(String),
-        Other(serde::de::IgnoredAny),
-    }
-    fn names(json: &Json, wanted: &str) -> bool {
+    fn names(json: &Value, wanted: &ReferenceId) -> bool {
         match json {
-            Json::Object(map) => map.iter().any(|(name, value)| {
-                matches!(value, Json::Text(text) if name == "reference_id" && text == wanted)
+            Value::Object(map) => map.iter().any(|(name, value)| {
+                (name == "reference_id" && ReferenceId::from_json(value).as_ref() == Some(wanted))
                     || names(value, wanted)
             }),
-            Json::Array(items) => items.iter().any(|item| names(item, wanted)),
-            Json::Text(_) | Json::Other(_) => false,
+            Value::Array(items) => items.iter().any(|item| names(item, wanted)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         }
     }
-    serde_json::from_slice::<Json>(body).is_ok_and(|json| names(&json, reference_id.as_str()))
+    let headers = TerraHeaders::default();
+    let owner = Event::parse(body).ok().and_then(|event| {
+        let plan = plan::plan(&event, &WebhookId::of(&headers, body), &headers, 0);
+        plan.owner
+    });
+    owner == Some(Owner::Person(Some(reference_id.clone())))
+        || serde_json::from_slice(body).is_ok_and(|json| names(&json, reference_id))
 }
 
 #[cfg(test)]
@@ -200,5 +204,12 @@ mod tests {
             &ann
         ));
         assert!(!names_person(b"ann", &ann));
+        let number = ReferenceId::new("48213").unwrap();
+        assert!(names_person(br#"{"data":{"reference_id":48213}}"#, &number));
+        // Half an emoji beside it hides nobody.
+        assert!(names_person(
+            br#"{"type":"lab_report.completed","data":{"session_id":"1","reference_id":"ann","name":"\ud83d"}}"#,
+            &ann
+        ));
     }
 }

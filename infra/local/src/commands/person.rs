@@ -17,7 +17,7 @@ pub(super) async fn connections(
     provider: Option<&str>,
 ) -> anyhow::Result<Vec<StoredConnection>> {
     let id = ReferenceId::new(reference_id)
-        .ok_or_else(|| failure::input("a reference id is 1 to 1024 bytes long"))?;
+        .ok_or_else(|| failure::input("the reference id is empty"))?;
     let provider = provider.map(terra::provider).transpose()?;
     let mut connections = access.table.connections_of(&id).await?;
     if connections.is_empty() {

@@ -79,7 +79,7 @@ pub(super) fn data_type(text: &str) -> anyhow::Result<DataType> {
 
 async fn user(access: &Access, reference_id: &str, as_json: bool) -> anyhow::Result<()> {
     let id = ReferenceId::new(reference_id)
-        .ok_or_else(|| failure::input("a reference id is 1 to 1024 bytes long"))?;
+        .ok_or_else(|| failure::input("the reference id is empty"))?;
     let connections = access.table.connections_of(&id).await?;
     let person = RecordOwner::Person(Some(id.clone()));
     let reports = access

@@ -127,7 +127,7 @@ async fn what_cannot_be_shown_is_refused_with_what_would_be_right() {
     refused(&with(&["ann", "--type", "vibes"]), 2, "is no data type");
     refused(&with(&["ann", "--type", "athlete"]), 2, "daily");
     refused(&with(&["ann", "--months", "0"]), 2, "1..=240");
-    refused(&with(&[""]), 2, "1 to 1024 bytes");
+    refused(&with(&[""]), 2, "the reference id is empty");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,7 +118,7 @@ pub(super) fn terra_user(object: &Map<String, Value>) -> TerraUser {
     TerraUser {
         user_id: text("user_id").and_then(TerraUserId::new),
         provider: text("provider").and_then(Provider::new),
-        reference_id: text("reference_id").and_then(ReferenceId::new),
+        reference_id: object.get("reference_id").and_then(ReferenceId::from_json),
         scopes: object.get("scopes").and_then(scopes),
         active: object.get("active").and_then(flag),
     }

@@ -155,7 +155,7 @@ impl LabReportSession {
         Some(Self {
             session_id: text(object, "session_id")?,
             upload_id: text(object, "upload_id"),
-            reference_id: text(object, "reference_id").and_then(|id| ReferenceId::new(&id)),
+            reference_id: object.get("reference_id").and_then(ReferenceId::from_json),
             current_status: text(object, "current_status"),
             uploaded_at: text(object, "uploaded_at"),
             updated_at: text(object, "updated_at"),
