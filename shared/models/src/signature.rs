@@ -133,15 +133,21 @@ pub enum SignatureError {
     EmptyBody,
 }
 
+/// Signatures tried per webhook; Terra sends one, under two header names.
+const MAX_SIGNATURES: usize = 16;
+
 /// Verifies `body` against the values of the signature headers.
 ///
 /// A webhook passes when any header value has a `v1` that is the HMAC-SHA256 of `<t>.<body>` under
 /// any secret (compared in constant time) and `t` lies within the tolerance. Two header values that
-/// differ pass when one of them does (FACTS section 14 row 11).
+/// differ pass when one of them does (FACTS section 14 row 11), also when a gateway has joined them
+/// with a comma. The first [`MAX_SIGNATURES`] different signatures are tried.
 ///
 /// # Errors
 ///
-/// [`SignatureError`]; when several values fail, the one that came closest.
+/// [`SignatureError`]: no header, no signature that can be read, none that any secret made, one that
+/// is too old or too far in the future, or an empty body. When several signatures fail, the error is
+/// that of the one that came closest.
 pub fn verify<'a, 'h>(
     secrets: &'a [SigningSecret],
     header_values: impl IntoIterator<Item = &'h str>,
@@ -154,12 +160,15 @@ pub fn verify<'a, 'h>(
     }
     let mut tried: Vec<&str> = Vec::with_capacity(2);
     let mut closest = SignatureError::Missing;
-    for value in header_values {
-        if value.trim().is_empty() || tried.contains(&value) {
+    for signature in header_values.into_iter().flat_map(signatures) {
+        if signature.is_empty() || tried.contains(&signature) {
             continue;
         }
-        tried.push(value);
-        match verify_one(secrets, value, body, now_s, tolerance) {
+        if tried.len() == MAX_SIGNATURES {
+            break;
+        }
+        tried.push(signature);
+        match verify_one(secrets, signature, body, now_s, tolerance) {
             Ok(verified) => return Ok(verified),
             Err(error) if closeness(error) >= closeness(closest) => closest = error,
             Err(_) => {}
@@ -219,6 +228,38 @@ fn verify_one<'a>(
         signed_at_s: header.t_s,
         late: !on_time,
     })
+}
+
+/// Splits a header value into the signatures in it. Gateways join the values of a header that came
+/// more than once with a comma: there, each signature has a `t` and a `v1` of its own. In any other
+/// form a repeated `t` belongs to one signature.
+fn signatures(value: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    let (mut first_key, mut has_t, mut has_digest) = (None, false, false);
+    for element in value.split_inclusive(',') {
+        let key = element.split('=').next().map(str::trim);
+        if let Some("t" | "v1") = key {
+            if has_t && has_digest && key == first_key {
+                parts.extend(value.get(start..end));
+                (start, first_key, has_t, has_digest) = (end, None, false, false);
+            }
+            first_key = first_key.or(key);
+            has_t |= key == Some("t");
+            has_digest |= key == Some("v1");
+        }
+        end += element.len();
+    }
+    if has_t && has_digest {
+        parts.extend(value.get(start..));
+    } else {
+        // What is left is no signature by itself, so the value is one.
+        parts = vec![value];
+    }
+    parts
+        .into_iter()
+        .map(|part| part.trim_matches([',', ' ', '\t']))
+        .collect()
 }
 
 /// `t=…,v1=…[,v1=…][,v0=…]`: blanks around elements and unknown schemes are ignored, the last `t`
@@ -332,6 +373,65 @@ mod tests {
         ] {
             assert!(verify(&[secret()], pair, b"{}", 1000, Tolerance::default()).is_ok());
         }
+    }
+
+    /// The signed time of `{}` under this header value.
+    fn signed_at(value: &str) -> Result<i64, SignatureError> {
+        let secrets = [secret()];
+        let verified = verify(&secrets, [value], b"{}", 1000, Tolerance::default());
+        verified.map(|verified| verified.signed_at_s())
+    }
+
+    /// The elements of a signature in the other order.
+    fn backwards(signature: &str) -> String {
+        let (t, digest) = signature.split_once(',').unwrap();
+        format!("{digest},{t}")
+    }
+
+    #[test]
+    fn values_that_a_gateway_joined_verify_like_two_headers() {
+        let right = secret().sign(1000, b"{}");
+        let wrong = format!("t=995,v1={}", "0".repeat(64));
+        let joined = [
+            format!("{right},{wrong}"),
+            format!("{wrong},{right}"),
+            format!("{wrong}, {right}"),
+            format!("{right},v0=1 , {wrong},"),
+            format!("{wrong},{wrong},{right},{wrong}"),
+            [&right, &wrong].map(|it| backwards(it)).join(","),
+        ];
+        for value in joined {
+            assert_eq!(signed_at(&value), Ok(1000), "{value}");
+        }
+        let neither = format!("{wrong},t=996,v1={}", "1".repeat(64));
+        assert_eq!(signed_at(&neither), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn a_repeated_time_within_one_signature_is_that_of_official_clients() {
+        let digest = secret().sign(1000, b"{}").replace("t=1000,", "");
+        assert_eq!(signed_at(&format!("t=7,t=1000,{digest}")), Ok(1000));
+        assert!(signed_at(&format!("t=1000,t=7,{digest}")).is_err());
+        // The last time belongs to no other digest, so it counts for this one.
+        assert!(signed_at(&format!("t=1000,{digest},t=7")).is_err());
+        assert_eq!(signed_at(&format!("{digest},t=1000")), Ok(1000));
+    }
+
+    #[test]
+    fn as_many_signatures_are_tried_whether_joined_or_not() {
+        let right = secret().sign(1000, b"{}");
+        let mut values: Vec<_> = (0..MAX_SIGNATURES)
+            .map(|number| format!("t={number},v1={}", "0".repeat(64)))
+            .collect();
+        values.push(right);
+        let verify_all = |values: &[String]| {
+            let values = values.iter().map(String::as_str);
+            verify(&[secret()], values, b"{}", 1000, Tolerance::default()).is_ok()
+        };
+        assert!(verify_all(&values[1..]));
+        assert!(verify_all(&[values[1..].join(",")]));
+        assert!(!verify_all(&values));
+        assert!(!verify_all(&[values.join(",")]));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use models::{
     headers::TerraHeaders,
-    signature::{self, SignatureError, Tolerance},
+    ids::WebhookId,
+    signature::{self, SignatureError, SigningSecret, Tolerance},
 };
 use store::archive::{ArchiveError, ArchivedWebhook};
 
@@ -43,6 +44,20 @@ pub(super) async fn read(access: &Access, id: &str) -> anyhow::Result<ArchivedWe
         })
 }
 
+/// Why a signature does not verify that did when its webhook came. `matched` names the secret that
+/// verified it then.
+fn why_not(error: SignatureError, matched: Option<&str>, known: &[&str]) -> String {
+    match (error, matched) {
+        (SignatureError::Mismatch, Some(name)) if !known.contains(&name) => {
+            format!("that secret is not known here: `{name}` verified it when it came")
+        }
+        (SignatureError::Mismatch, Some(name)) => {
+            format!("{error}; when it came, `{name}` verified it")
+        }
+        _ => error.to_string(),
+    }
+}
+
 async fn verify(access: &Access, id: &str) -> anyhow::Result<()> {
     let webhook = read(access, id).await?;
     if access.signing_secrets.is_empty() {
@@ -61,6 +76,13 @@ async fn verify(access: &Access, id: &str) -> anyhow::Result<()> {
         output::line(format!("webhook {id} came on a road without a signature"))?;
         return Err(Failure::AlreadySaid.into());
     };
+    let carrier = WebhookId::new(id).and_then(|id| id.carrier());
+    if let Some(carrier) = carrier {
+        output::line(format!(
+            "webhook {id} was found in {carrier}, and that is what was signed: verify that one"
+        ))?;
+        return Err(Failure::AlreadySaid.into());
+    }
     // The time is the signed one, so only the bytes and the secret decide.
     let verified = signature::verify(
         &access.signing_secrets,
@@ -77,14 +99,27 @@ async fn verify(access: &Access, id: &str) -> anyhow::Result<()> {
             text::date_time(signed_at_s.saturating_mul(1000)),
         )),
         Err(error) => {
-            let hint = match (&error, &header.secret_name) {
-                (SignatureError::Mismatch, Some(name)) => {
-                    format!("; when it came, `{name}` verified it")
-                }
-                _ => String::new(),
-            };
-            output::line(format!("not verified: {error}{hint}"))?;
+            let known: Vec<_> = access
+                .signing_secrets
+                .iter()
+                .map(SigningSecret::name)
+                .collect();
+            let why = why_not(error, header.secret_name.as_deref(), &known);
+            output::line(format!("not verified: {why}"))?;
             Err(Failure::AlreadySaid.into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_not_known_here_is_named_as_the_reason() {
+        let why = |matched, known: &[&str]| why_not(SignatureError::Mismatch, matched, known);
+        assert!(why(Some("old"), &["new"]).starts_with("that secret is not known here: `old`"));
+        assert!(why(Some("new"), &["new"]).starts_with("wrong signature"));
+        assert!(why(None, &["new"]).starts_with("wrong signature"));
     }
 }
