@@ -68,6 +68,12 @@ pub enum SecretsError {
         /// Column of the first mistake, from 1.
         column: usize,
     },
+    /// The text is neither an object of secrets nor a secret.
+    #[error("the secrets are {what}, they should be {{\"name\":\"secret\"}} or one bare secret")]
+    WrongShape {
+        /// What the text is instead.
+        what: &'static str,
+    },
     /// There is no secret at all.
     #[error("there is no secret")]
     None,
@@ -133,7 +139,8 @@ impl SecretSource {
     ///
     /// # Errors
     ///
-    /// [`SecretsError`] if it cannot be read, is malformed, or a name or a value is blank.
+    /// [`SecretsError`] if it cannot be read, is JSON of another shape, holds white space or control
+    /// characters inside a bare secret, or a name or a value is blank.
     pub async fn load_named(&self, config: &SdkConfig) -> Result<Vec<NamedSecret>, SecretsError> {
         named(&self.text(config).await?)
     }
@@ -176,6 +183,9 @@ fn named(text: &SecretString) -> Result<Vec<NamedSecret>, SecretsError> {
     } else if text.is_empty() {
         Vec::new()
     } else {
+        if let Some(what) = wrong_shape(text) {
+            return Err(SecretsError::WrongShape { what });
+        }
         vec![(DEFAULT_NAME.to_owned(), SecretString::from(text))]
     };
     if pairs.is_empty() {
@@ -197,6 +207,24 @@ fn named(text: &SecretString) -> Result<Vec<NamedSecret>, SecretsError> {
             }
         });
     checked.collect()
+}
+
+/// What a text is that cannot be a bare secret. Taken for one, it would make every signature wrong.
+fn wrong_shape(text: &str) -> Option<&'static str> {
+    if text.starts_with('[') {
+        Some("a JSON array")
+    } else if text.starts_with(['"', '\'']) {
+        Some("a quoted text")
+    } else if ["null", "true", "false"].contains(&text) {
+        Some("a JSON literal")
+    } else if text
+        .chars()
+        .any(|char| char.is_whitespace() || char.is_control())
+    {
+        Some("a text of several words or lines")
+    } else {
+        None
+    }
 }
 
 /// Keeps the order of a JSON object and refuses a name that occurs twice.
@@ -258,6 +286,13 @@ mod tests {
             r#"{"new":77123}"#,
             r#"{"new":"swordfish"} swordfish"#,
             r#"{"new":"swordfish"#,
+            "[]",
+            r#"["swordfish"]"#,
+            r#""swordfish""#,
+            "'swordfish'",
+            "null",
+            "main swordfish",
+            "swordfish\nhammerhead",
         ];
         let messages: Vec<String> = refused
             .iter()
@@ -273,6 +308,13 @@ mod tests {
         the secrets are not a JSON object of names and texts, each name once (line 1, column 12)
         the secrets are not a JSON object of names and texts, each name once (line 1, column 21)
         the secrets are not a JSON object of names and texts, each name once (line 1, column 17)
+        the secrets are a JSON array, they should be {"name":"secret"} or one bare secret
+        the secrets are a JSON array, they should be {"name":"secret"} or one bare secret
+        the secrets are a quoted text, they should be {"name":"secret"} or one bare secret
+        the secrets are a quoted text, they should be {"name":"secret"} or one bare secret
+        the secrets are a JSON literal, they should be {"name":"secret"} or one bare secret
+        the secrets are a text of several words or lines, they should be {"name":"secret"} or one bare secret
+        the secrets are a text of several words or lines, they should be {"name":"secret"} or one bare secret
         ");
     }
 
