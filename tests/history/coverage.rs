@@ -410,11 +410,66 @@ async fn the_first_backfill_says_where_days_begin() {
 }
 
 #[tokio::test]
-async fn what_only_the_phone_can_fetch_has_no_known_days() {
+async fn of_what_only_the_phone_can_fetch_stored_days_are_known_and_no_others() {
     let ledger = Ledger::start().await;
-    let own = connected(&ledger.table, "a", "APPLE", NOW).await;
-    let known = ledger.table.known_days(&own, None, NOW).await.unwrap();
-    assert!(known.is_empty());
+    let table = &ledger.table;
+    let own = connected(table, "a", "APPLE", NOW).await;
+    assert!(table.known_days(&own, None, NOW).await.unwrap().is_empty());
+
+    let start_time = "2026-06-20T00:00:00.000000+00:00";
+    let days = record(&own.id, DataType::Daily, start_time, NOW);
+    store(table, vec![days]).await;
+    let known = table.known_days(&own, None, NOW).await.unwrap();
+    assert_eq!(known.keys().copied().collect::<Vec<_>>(), [DataType::Daily]);
+    let daily = known[&DataType::Daily].known(&[]);
+    assert_eq!(daily.state(day("2026-06-20"), NOW), DayState::Have);
+    assert_eq!(
+        daily.state(day("2026-06-21"), NOW),
+        DayState::Outside(Outside::CannotBeAsked)
+    );
+}
+
+#[tokio::test]
+async fn a_stored_day_before_the_providers_reach_is_had() {
+    let ledger = Ledger::start().await;
+    let table = &ledger.table;
+    let own = connected(table, "a", "POLAR", NOW).await;
+    let long_before = ["2026-01-01", "2019-07-09"].map(day);
+    let records = long_before.map(|day| {
+        let start_time = format!("{day}T00:00:00.000000+02:00");
+        record(&own.id, DataType::Daily, &start_time, NOW)
+    });
+    store(table, records.to_vec()).await;
+    // A provider without sleep has the nights that came all the same.
+    let strava = connected(table, "b", "STRAVA", NOW).await;
+    let night = record(
+        &strava.id,
+        DataType::Sleep,
+        "2026-06-20T23:00:00.000000+02:00",
+        NOW,
+    );
+    store(table, vec![night]).await;
+
+    let known = table.known_days(&own, None, NOW).await.unwrap();
+    let daily = known[&DataType::Daily].known(&[]);
+    for had in long_before {
+        assert_eq!(daily.state(had, NOW), DayState::Have, "{had}");
+    }
+    assert_eq!(
+        daily.state(day("2026-01-02"), NOW),
+        DayState::Outside(Outside::BeforeReach)
+    );
+    // Days before the bound are not read.
+    let bounded = table
+        .known_days(&own, Some(day("2026-01-01")), NOW)
+        .await
+        .unwrap();
+    let bounded: Vec<_> = bounded[&DataType::Daily].records.days().collect();
+    assert_eq!(bounded, [day("2026-01-01")]);
+
+    let known = table.known_days(&strava, None, NOW).await.unwrap();
+    let sleep = known[&DataType::Sleep].known(&[]);
+    assert_eq!(sleep.state(day("2026-06-20"), NOW), DayState::Have);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -264,6 +264,7 @@ async fn however_often_workers_die_everything_is_asked_answered_and_done_once() 
             records: &records,
             asked: &asked,
             life: Life {
+                can_be_asked: true,
                 first_day: span.from(),
                 ended_at_ms: None,
                 settle_hours: 24,

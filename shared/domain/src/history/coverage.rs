@@ -7,7 +7,7 @@
 //! | asked | a window is planned or under way, or an answer may still come |
 //! | missing | none of these |
 //! | unsettled | the day may still grow, or its data may still come by themselves |
-//! | outside | no data can be expected: before the provider's reach, after the end, never lived |
+//! | outside | no data can be expected: before the provider's reach, after the end, never lived, or only the phone could send it |
 //!
 //! A *day* record (daily, body, nutrition, menstruation) is one per day and each delivery holds all
 //! of it, so having it is knowing the day. *Sessions* (activity, sleep) come any number a day: that
@@ -116,6 +116,8 @@ pub struct Life {
     pub first_day: Date,
     /// When the connection ended. Unit: Unix milliseconds.
     pub ended_at_ms: Option<i64>,
+    /// Whether Terra can be asked for days of the type. Otherwise only stored days say anything.
+    pub can_be_asked: bool,
     /// How long after its end a day's data may come by themselves. Unit: hours.
     pub settle_hours: u32,
 }
@@ -184,6 +186,8 @@ pub enum Missing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outside {
+    /// Terra cannot be asked for days of this type, so days without a record say nothing.
+    CannotBeAsked,
     /// Before the provider's reach, or before its data begin.
     BeforeReach,
     /// After the connection ended.
@@ -262,7 +266,9 @@ impl Known<'_> {
     }
 
     fn outside(&self, day: Date, now_ms: i64) -> Option<Outside> {
-        if day < self.life.first_day {
+        if !self.life.can_be_asked {
+            Some(Outside::CannotBeAsked)
+        } else if day < self.life.first_day {
             Some(Outside::BeforeReach)
         } else if self
             .life

@@ -20,6 +20,7 @@ struct Case {
 impl Case {
     fn new(keyed: Keyed) -> Self {
         let life = Life {
+            can_be_asked: true,
             first_day: FIRST,
             ended_at_ms: None,
             settle_hours: SETTLE_HOURS,

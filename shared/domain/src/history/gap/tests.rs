@@ -49,6 +49,7 @@ impl Case {
     fn wanted(&self, status: Status, now_ms: i64) -> BTreeMap<DataType, Vec<Date>> {
         let nothing = AskedDays::default();
         let life = Life {
+            can_be_asked: true,
             first_day: FIRST,
             ended_at_ms: None,
             settle_hours: 24,
@@ -257,7 +258,7 @@ proptest! {
     ) {
         let mut fates = fates.into_iter().cycle();
         let (life, connection) = (
-            Life { first_day: FIRST, ended_at_ms: None, settle_hours: 24 },
+            Life { first_day: FIRST, ended_at_ms: None, can_be_asked: true, settle_hours: 24 },
             ConnectionId::of(&TerraUserId::new("u1").unwrap()),
         );
         let all = Span::new(FIRST, day::plus(FIRST, 90)).unwrap();

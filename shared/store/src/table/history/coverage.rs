@@ -11,11 +11,14 @@ use domain::history::{
     window::{BackfillId, Window},
 };
 use futures::future::{try_join, try_join_all};
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use models::data::DataType;
 
 use super::ListedBackfill;
 use crate::table::{Table, TableError, connections::StoredConnection};
+
+/// First day of which records are looked for. Earlier times are no times (FACTS section 9).
+const FIRST_DAY: Date = date(1900, 1, 1);
 
 /// What is known of the days of one connection and type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +52,15 @@ impl KnownDays {
 }
 
 impl Table {
-    /// What is known of the days of a connection, for each type that Terra can be asked for. Nothing
-    /// while its provider is unknown, and nothing of a provider that only the phone can fetch from.
+    /// Reads what is known of the days of a connection: for each type that Terra can be asked for, and
+    /// for each other type of which records are stored. Empty while the provider is unknown.
     ///
-    /// `from` bounds how far back is read: of days before it, nothing is known then.
+    /// Days before `from` are not read. Stored days before the provider's reach are.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read.
     pub async fn known_days(
         &self,
         connection: &StoredConnection,
@@ -68,21 +72,21 @@ impl Table {
         };
         let history = ProviderHistory::of(provider);
         let backfills = self.open_backfills(connection).await?;
-        let types = DataType::ALL.into_iter().filter_map(|data_type| {
-            let keyed = Keyed::of(data_type).filter(|_| history.can_be_asked(data_type))?;
-            Some((data_type, keyed))
-        });
+        let types = DataType::ALL
+            .into_iter()
+            .filter_map(|data_type| Some((data_type, Keyed::of(data_type)?)));
         let known = types.map(|(data_type, keyed)| {
             let life = life(connection, history, &backfills, data_type, now_ms);
             let planned = backfills
                 .iter()
                 .flat_map(|(backfill, windows)| backfill.open_days(windows, data_type));
             let planned = planned.collect();
-            let from = from.map_or(life.first_day, |from| from.max(life.first_day));
+            let stored_from = from.unwrap_or(FIRST_DAY);
+            let asked_from = stored_from.max(life.first_day);
             async move {
                 let (records, asked) = try_join(
-                    self.record_days(&connection.id, data_type, from, None),
-                    self.asked_days_from(&connection.id, data_type, from),
+                    self.record_days(&connection.id, data_type, stored_from, None),
+                    self.asked_days_from(&connection.id, data_type, asked_from),
                 )
                 .await?;
                 let known = KnownDays {
@@ -97,6 +101,8 @@ impl Table {
             }
         });
         let mut known: BTreeMap<_, _> = try_join_all(known).await?.into_iter().collect();
+        // What Terra cannot be asked for is known by its records alone.
+        known.retain(|_, days| days.life.can_be_asked || days.records.days().next().is_some());
         // What the provider does not have is not missing, unless it comes all the same.
         if let Some(first) = first_of(&backfills) {
             known.retain(|data_type, days: &mut KnownDays| {
@@ -154,6 +160,7 @@ fn life(
     Life {
         first_day: first.map_or(reach, |first| first.first_day(data_type, reach, connected)),
         ended_at_ms: connection.state.ended_at_ms(),
+        can_be_asked: history.can_be_asked(data_type),
         settle_hours: history.settle_hours,
     }
 }
