@@ -4,6 +4,7 @@
 
 mod asked;
 mod backfills;
+mod connections;
 mod coverage;
 mod ledger;
 mod pacing;

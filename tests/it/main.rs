@@ -18,6 +18,7 @@ mod child;
 mod convergence;
 mod deadlines;
 mod documents;
+mod faults;
 mod fold;
 mod kill;
 mod past;

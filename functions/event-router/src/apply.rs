@@ -5,51 +5,25 @@ use std::ops::Range;
 use domain::{
     connection::{Connection, ConnectionId},
     message::HistoryMessage,
-    plan::{Owner, Parked, Plan, PlannedRecord},
+    plan::{Owner, Plan, PlannedRecord},
     record::{Arrival, Payload, Record},
 };
 use futures::try_join;
 use store::table::{
     connections::{Alias, SeenAliases, StoredConnection},
     key::RecordOwner,
-    ledger::{Outcome, RecordCounts},
+    ledger::Outcome,
     records::{IncomingRecord, Mode, SeenRecords},
 };
 use tracing::{Span, field};
 
-use crate::{config::App, error::RouteError, work::Read};
+use crate::{applied::Applied, config::App, error::RouteError, work::Read};
 
 /// Records that compress to this or less are kept in their item too. Unit: bytes.
 pub(crate) const MAX_INLINE_BYTES: u64 = 2048;
 
 /// Longest start time kept in an item: twice what Terra's form takes.
 const MAX_TIME_CHARS: usize = 64;
-
-/// Result of applying a plan to the table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// Outcome of the webhook in one word.
-    pub outcome: Outcome,
-    /// Numbers of its records by what became of them.
-    pub records: RecordCounts,
-    /// Parts of the webhook that could not be used.
-    pub parked: Vec<Parked>,
-    /// Whether the connection's state changed.
-    pub connection_changed: bool,
-}
-
-impl Applied {
-    /// Nothing was done, for this reason.
-    pub(crate) fn nothing(outcome: Outcome) -> Self {
-        let records = RecordCounts::default();
-        Self {
-            outcome,
-            records,
-            parked: Vec::new(),
-            connection_changed: false,
-        }
-    }
-}
 
 /// Applies a plan, or tells what applying it would change. Every step may run twice.
 ///
@@ -76,7 +50,7 @@ where
     // lays out in one.
     let attribution = Box::pin(attribute(app, read, &plan, aliases, mode));
     let seen = Box::pin(see_records(app, &plan, aliases));
-    let (attribution, seen, payload_of) = try_join!(attribution, seen, archived)?;
+    let ((attribution, was_asked_for), seen, payload_of) = try_join!(attribution, seen, archived)?;
     let mut applied = Applied {
         parked: plan.parked,
         ..Applied::nothing(outcome)
@@ -121,6 +95,7 @@ where
         jobs.push(HistoryMessage::Connected { terra_user_id });
     }
     if let Some(request) = plan.request
+        && (was_asked_for || !request.only_if_known)
         && app.table.apply_request(&request).await?
     {
         let reference = request.reference;
@@ -139,42 +114,61 @@ where
 
 /// Connection that a webhook belongs to.
 enum Attribution {
-    /// The person was erased.
+    /// Its person was erased.
     Erased,
-    /// The webhook names no connection.
+    /// It belongs to no connection.
     Unowned,
-    /// The webhook belongs to this connection, and may have changed it.
+    /// It belongs to this connection, which it may have changed.
     Connection {
-        known: StoredConnection,
+        known: Box<StoredConnection>,
         changed: bool,
     },
 }
 
+/// Applies what a plan says of its connection. Also returns whether the webhook was asked for.
 async fn attribute(
     app: &App,
     read: &Read<'_>,
     plan: &Plan,
     aliases: &SeenAliases,
     mode: Mode,
-) -> Result<Attribution, RouteError> {
+) -> Result<(Attribution, bool), RouteError> {
+    let was_asked_for = was_asked_for(app, plan).await?;
     let Some(fragment) = &plan.connection else {
         let erased = mode == Mode::Write && is_erased(app, read).await?;
-        return Ok(if erased {
+        let attribution = if erased {
             Attribution::Erased
         } else {
             Attribution::Unowned
-        });
+        };
+        return Ok((attribution, was_asked_for));
+    };
+    let stripped;
+    let fragment = if was_asked_for {
+        stripped = fragment.clone().without_data();
+        &stripped
+    } else {
+        fragment
     };
     let applied = match mode {
         Mode::Write => app.table.apply_connection_seen(fragment, aliases).await?,
         Mode::DryRun => app.table.preview_connection(fragment).await?,
     };
-    Ok(
-        applied.map_or(Attribution::Erased, |applied| Attribution::Connection {
-            known: applied.connection,
-            changed: applied.changed,
-        }),
-    )
+    let attribution = applied.map_or(Attribution::Erased, |applied| Attribution::Connection {
+        known: Box::new(applied.connection),
+        changed: applied.changed,
+    });
+    Ok((attribution, was_asked_for))
+}
+
+/// Returns whether a webhook answers a request, of ours or of the app's own: a chunk does, and so does
+/// what comes under the reference of a request that is known.
+async fn was_asked_for(app: &App, plan: &Plan) -> Result<bool, RouteError> {
+    match &plan.request {
+        None => Ok(false),
+        Some(request) if !request.only_if_known => Ok(true),
+        Some(request) => Ok(app.table.request(&request.reference).await?.is_some()),
+    }
 }
 
 /// The records of a plan as stored under whoever they will most likely be of. Should they be somebody

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use bytes::Bytes;
 use domain::{
+    End,
     message::{Body, EventMessage},
     plan::Plan,
     record::Payload,
@@ -22,12 +22,12 @@ use futures::{
 use jiff::Timestamp;
 use models::ids::{TerraUserId, WebhookId};
 use runtime::{
-    batch::{self, Outcome as MessageOutcome, Received},
+    batch::Received,
     metrics::{Dimension, Metrics},
     telemetry::Chain,
 };
 use store::{
-    archive::{Appended, SegmentBuilder, SegmentKey, Span},
+    archive::{SegmentBuilder, SegmentKey, Span},
     parcel::{self, ParcelError},
     table::{
         connections::{Alias, SeenAliases},
@@ -36,86 +36,25 @@ use store::{
         records::Mode,
     },
 };
-use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument as _, field, info, info_span, warn};
+use tokio::time::Instant;
+use tracing::{Instrument as _, error, field, info, info_span, warn};
 
 use crate::{
-    apply::{Applied, MAX_INLINE_BYTES, apply},
+    applied::Applied,
+    apply::{MAX_INLINE_BYTES, apply},
     config::App,
     error::RouteError,
     ping::{Followed, follow},
-    source,
-    work::{Read, Work},
+    work::{Archived, Read, Work},
 };
 
 /// Terra users of one batch whose webhooks are applied at once.
 const CONCURRENT_USERS: usize = 8;
 
-/// Time that is left for the answer to Lambda.
-const TO_ANSWER: Duration = Duration::from_secs(1);
 /// Time that a payload, once fetched, needs to be stored: a look at its connection, the segment, the ledger.
 const TO_STORE: Duration = Duration::from_secs(30);
 
-/// Routes a batch. Messages that could not be routed are reported one by one and come back; so do those
-/// that are not done when `within`, the time that is left of the invocation, is nearly over.
-pub async fn handle(
-    app: &App,
-    event: SqsEvent,
-    now: Timestamp,
-    within: Duration,
-) -> SqsBatchResponse {
-    let read = |message: &SqsMessage| source::read(app, message, now);
-    let until = Instant::now() + within.saturating_sub(TO_ANSWER);
-    batch::run_whole(event, read, |messages| async move {
-        let ids: Vec<_> = messages
-            .iter()
-            .map(|message| message.message_id.clone())
-            .collect();
-        let routed = timeout_at(until, route_all(app, messages, now, until)).await;
-        let outcomes = routed.unwrap_or_else(|_| {
-            let too_slow = |id| (id, Err(RouteError::TooSlow));
-            ids.into_iter().map(too_slow).collect()
-        });
-        outcomes
-            .into_iter()
-            .map(|(message_id, result)| MessageOutcome { message_id, result })
-            .collect()
-    })
-    .await
-}
-
-type Results = HashMap<String, Result<(), RouteError>>;
-
-async fn route_all(
-    app: &App,
-    messages: Vec<Received<EventMessage>>,
-    now: Timestamp,
-    until: Instant,
-) -> Results {
-    let whole = batch::caught(Box::pin(route(app, messages.clone(), now, until))).await;
-    match whole {
-        Ok(outcomes) => outcomes,
-        // One of them brought the batch down. Alone, each can only bring down itself.
-        Err(batch::Panicked) => route_each(app, messages, now, until).await,
-    }
-}
-
-async fn route_each(
-    app: &App,
-    messages: Vec<Received<EventMessage>>,
-    now: Timestamp,
-    until: Instant,
-) -> Results {
-    let mut results = Results::new();
-    for message in messages {
-        let message_id = message.message_id.clone();
-        match batch::caught(Box::pin(route(app, vec![message], now, until))).await {
-            Ok(outcome) => results.extend(outcome),
-            Err(batch::Panicked) => drop(results.insert(message_id, Err(RouteError::Panicked))),
-        }
-    }
-    results
-}
+pub(crate) type Results = HashMap<String, Result<(), RouteError>>;
 
 /// A webhook with the messages that brought it; a retry may stand beside its first try.
 struct Job {
@@ -131,7 +70,8 @@ struct Ready<'a> {
     followed: Option<Followed>,
 }
 
-async fn route(
+/// Routes messages together. Each has its own result.
+pub(crate) async fn route(
     app: &App,
     messages: Vec<Received<EventMessage>>,
     now: Timestamp,
@@ -164,11 +104,11 @@ async fn route(
         match (finished, &aliases) {
             (Ok(true), _) => {
                 empty_inbox(app, &job.inbox).await;
-                results.extend(job.came_to(&Ok(())));
+                results.extend(job.results(&Ok(())));
             }
             (Ok(false), Ok(_)) => going.push((job, read)),
             (Err(error), _) | (Ok(false), Err(error)) => {
-                results.extend(job.came_to(&Err(error.clone())));
+                results.extend(job.results(&Err(error.clone())));
             }
         }
     }
@@ -184,7 +124,7 @@ async fn route(
                 read,
                 followed,
             }),
-            Err(error) => results.extend(job.came_to(&Err(error))),
+            Err(error) => results.extend(job.results(&Err(error))),
         }
     }
 
@@ -193,13 +133,14 @@ async fn route(
         if result.is_ok() {
             empty_inbox(app, &job.inbox).await;
         }
-        results.extend(job.came_to(&result));
+        results.extend(job.results(&result));
     }
     results
 }
 
 impl Job {
-    fn came_to(
+    /// Gives each of the messages the result of their webhook.
+    fn results(
         &self,
         result: &Result<(), RouteError>,
     ) -> impl Iterator<Item = (String, Result<(), RouteError>)> {
@@ -278,7 +219,23 @@ async fn ledger(
     reads: &[Read<'_>],
 ) -> Result<HashMap<WebhookId, WebhookEntry>, RouteError> {
     let ids: Vec<&WebhookId> = reads.iter().map(|read| &read.id).collect();
-    Ok(app.table.webhooks(ids).await?)
+    match app.table.webhooks(ids.clone()).await {
+        Ok(known) => return Ok(known),
+        Err(error) if matches!(error.end(), End::Parked(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // One line cannot be read. Its webhook is routed again, which writes the line anew.
+    let mut known = HashMap::new();
+    for id in ids {
+        match app.table.webhooks([id]).await {
+            Ok(entry) => known.extend(entry),
+            Err(error) if matches!(error.end(), End::Parked(_)) => {
+                error!(webhook_id = %id, error = %Chain(&error), "a line of the ledger cannot be read");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(known)
 }
 
 /// Routes webhooks whose Terra users lead to `aliases`; those of payloads are looked up here.
@@ -324,7 +281,7 @@ async fn route_ready(
         .collect();
     // Webhooks of one user one after the other: side by side they would only wait for each other's
     // write of the connection.
-    let mut by_user = BTreeMap::<Option<&TerraUserId>, Vec<(usize, Archived<'_>)>>::new();
+    let mut by_user = BTreeMap::<Option<&TerraUserId>, Vec<(usize, Placed<'_>)>>::new();
     for (index, ((ready, payload), archived)) in
         ready.iter().zip(&payloads).zip(archived).enumerate()
     {
@@ -366,15 +323,15 @@ async fn route_ready(
 type Routed = (usize, Result<(), RouteError>);
 
 /// A job, what was read of its payload, and where both lie in the segment.
-type Archived<'a> = (
+type Placed<'a> = (
     &'a Ready<'a>,
     Option<&'a Read<'a>>,
-    Result<(Option<Appended>, Option<Appended>), RouteError>,
+    Result<(Option<Archived>, Option<Archived>), RouteError>,
 );
 
 async fn route_job(
     app: &App,
-    (ready, payload, archived): Archived<'_>,
+    (ready, payload, archived): Placed<'_>,
     aliases: &SeenAliases,
     batch: &Batch<'_>,
 ) -> Result<(), RouteError> {
@@ -452,7 +409,11 @@ async fn write(
 /// may have written before the erasure goes too.
 async fn look_up(app: &App, users: &BTreeSet<TerraUserId>) -> Result<SeenAliases, RouteError> {
     // Whatever is written looks once more before it counts.
-    let aliases = app.table.aliases_lately(users).await?;
+    let aliases = match app.table.aliases_lately(users).await {
+        Ok(aliases) => aliases,
+        Err(error) if matches!(error.end(), End::Parked(_)) => readable_aliases(app, users).await?,
+        Err(error) => return Err(error.into()),
+    };
     for (user, alias) in &aliases {
         if let Some(Alias::Erased(connection)) = alias {
             app.table.erase_leftovers(user, connection).await?;
@@ -461,12 +422,39 @@ async fn look_up(app: &App, users: &BTreeSet<TerraUserId>) -> Result<SeenAliases
     Ok(aliases)
 }
 
-/// `appended` says where in the segment it lies; nowhere when its person was erased.
+/// Reads aliases one by one. A webhook whose alias cannot be read is parked when it comes to it.
+async fn readable_aliases(
+    app: &App,
+    users: &BTreeSet<TerraUserId>,
+) -> Result<SeenAliases, RouteError> {
+    let mut aliases = SeenAliases::new();
+    for user in users {
+        match app.table.aliases_lately([user]).await {
+            Ok(alias) => aliases.extend(alias),
+            Err(error) if matches!(error.end(), End::Parked(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(aliases)
+}
+
+/// Decides by the error itself whether its webhook is parked or comes back.
+fn parked(error: RouteError) -> Result<Applied, RouteError> {
+    match error.end() {
+        End::Parked(reason) => {
+            error!(error = %Chain(&error), "webhook parked: somebody has to look");
+            Ok(Applied::parked(reason))
+        }
+        End::Refused | End::Retry => Err(error),
+    }
+}
+
+/// Routes one webhook. `archived` says where in the segment it lies; nowhere when its person was erased.
 async fn route_one(
     app: &App,
     read: &Read<'_>,
     what: What,
-    appended: Option<&Appended>,
+    archived: Option<&Archived>,
     aliases: &SeenAliases,
     batch: &Batch<'_>,
 ) -> Result<(), RouteError> {
@@ -477,34 +465,46 @@ async fn route_one(
         connection_id = field::Empty,
     );
     async {
-        let applied = match (appended, what) {
+        let applied = match (archived, what) {
             (None, _) => Applied::nothing(Outcome::Erased),
             (Some(_), What::Followed) => Applied::nothing(Outcome::Followed),
-            (Some(appended), What::Plan(plan)) => {
+            (
+                Some(Archived {
+                    fault: Some(fault), ..
+                }),
+                _,
+            ) => Applied::parked(*fault),
+            (Some(Archived { appended, .. }), What::Plan(plan)) => {
                 let records = read.event.iter().flat_map(|event| &event.records);
                 let spans: HashMap<_, _> = records
                     .map(|record| record.range.start)
                     .zip(&appended.records)
                     .collect();
-                let archived = batch.segment.clone().map_ok(|segment| {
+                let in_archive = batch.segment.clone().map_ok(|segment| {
                     move |range: &Range<usize>| {
                         let span = spans.get(&range.start)?;
                         Some(segment.as_ref()?.payload(**span, range.len()))
                     }
                 });
-                apply(app, read, *plan, archived, aliases, Mode::Write).await?
+                let applying = apply(app, read, *plan, in_archive, aliases, Mode::Write);
+                applying.await.or_else(parked)?
             }
         };
         let segment = batch.segment.clone().await?;
-        let place = segment.as_ref().zip(appended);
+        let place = segment.as_ref().zip(archived);
         if let (Some((segment, _)), Outcome::Erased) = (place, applied.outcome) {
             // Erased between our first look and now: what we archived meanwhile must go too.
-            let id = read.id.as_str();
+            let (id, sent) = (read.id.as_str(), read.id.sent());
             app.archive
-                .erase(&segment.key, |header| header.webhook_id == id, batch.now)
+                .erase(
+                    &segment.key,
+                    |header| header.webhook_id == id || header.webhook_id == sent,
+                    batch.now,
+                )
                 .await?;
         }
-        let locator = place.map(|(segment, appended)| appended.webhook.locate(&segment.key));
+        let locator =
+            place.map(|(segment, archived)| archived.appended.webhook.locate(&segment.key));
         let entry = read.entry(applied, locator, batch.now);
         if entry.outcome == Outcome::Parked {
             let secret_name = read.work.secret_name.as_deref();
@@ -512,14 +512,14 @@ async fn route_one(
             app.table.park(&parked).await?;
         }
         app.table.finish(&entry).await?;
-        tell(app, &entry, &batch.tally);
+        report(app, &entry, &batch.tally);
         Ok(())
     }
     .instrument(span)
     .await
 }
 
-fn tell(app: &App, entry: &WebhookEntry, tally: &Tally) {
+fn report(app: &App, entry: &WebhookEntry, tally: &Tally) {
     // Logs are billed by length: what is none is not said.
     let some = |count: usize| (count > 0).then_some(count);
     info!(
@@ -555,6 +555,14 @@ impl Tally {
         metrics.count("RecordsUpdated", entry.records.updated as u64);
         if entry.records.shadowed > 0 {
             metrics.count("RecordsShadowed", entry.records.shadowed as u64);
+        }
+        let faults = entry
+            .parked
+            .iter()
+            .filter(|parked| parked.reason.is_fault());
+        let faults = faults.count() as u64;
+        if faults > 0 {
+            metrics.count("ParkedFaults", faults);
         }
         metrics.count("Parked", entry.parked_count as u64);
         let lost = entry

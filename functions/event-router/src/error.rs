@@ -1,11 +1,11 @@
-//! Why a message goes back to its queue.
+//! Errors of routing, and the end that each of them leads to.
 
+use domain::End;
 use runtime::queue::QueueError;
 use store::{archive::ArchiveError, parcel::ParcelError, table::TableError};
 use terra_client::FetchError;
 
-/// A message that could not be routed now. After five receives the queue puts it aside, with an
-/// alarm; it is never dropped.
+/// A message that could not be routed. [`RouteError::end`] says what becomes of it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RouteError {
     /// The body could not be had.
@@ -32,6 +32,27 @@ pub enum RouteError {
     /// Routing it panicked.
     #[error("routing panicked")]
     Panicked,
+}
+
+impl RouteError {
+    /// Returns the end that the error leads to.
+    ///
+    /// A webhook that is parked is archived and stands in the ledger with the reason, and an alarm says
+    /// so. A message that is retried comes back, after five receives to the dead-letter queue, with an
+    /// alarm. Nothing is refused here: intake has answered already.
+    pub fn end(&self) -> End {
+        match self {
+            Self::Table(error) => error.end(),
+            Self::Archive(error) => error.end(),
+            // There are no bytes to archive: the message is the only copy, and the queue keeps it.
+            Self::Parcel(_)
+            | Self::Payload(_)
+            | Self::Queue(_)
+            | Self::Unidentified
+            | Self::TooSlow
+            | Self::Panicked => End::Retry,
+        }
+    }
 }
 
 impl From<TableError> for RouteError {

@@ -3,7 +3,7 @@
 use std::future;
 
 use domain::record::Payload;
-use models::headers::TerraHeaders;
+use models::{headers::TerraHeaders, ids::WebhookId};
 use store::{
     archive::ArchivedWebhook,
     table::{connections::SeenAliases, ledger::Outcome, records::Mode},
@@ -11,7 +11,8 @@ use store::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    apply::{Applied, MAX_INLINE_BYTES, apply},
+    applied::Applied,
+    apply::{MAX_INLINE_BYTES, apply},
     config::App,
     error::RouteError,
     work::{Read, Work},
@@ -30,6 +31,10 @@ pub async fn replay(
     mode: Mode,
 ) -> Result<Applied, RouteError> {
     let header = &webhook.header;
+    // The text of a compressed body was archived as the webhook itself.
+    if WebhookId::is_sent(&header.webhook_id) {
+        return Ok(Applied::nothing(Outcome::Followed));
+    }
     let received_at = header
         .received_at
         .parse::<jiff::Timestamp>()
@@ -38,7 +43,7 @@ pub async fn replay(
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let id = models::ids::WebhookId::new(&header.webhook_id).ok_or(RouteError::Unidentified)?;
+    let id = WebhookId::new(&header.webhook_id).ok_or(RouteError::Unidentified)?;
     let work = Work {
         id,
         headers: TerraHeaders::from_pairs(headers),
@@ -48,6 +53,7 @@ pub async fn replay(
         late: false,
         body_hash: xxh3_64(&webhook.body),
         body: webhook.body.clone(),
+        sent: None,
     };
     let read = Read::new(&work);
     // The payload of a ping was archived as a webhook of its own.

@@ -1,24 +1,28 @@
 //! A webhook in the router's hands.
 
 use domain::{
+    End,
     locator::Locator,
     message::EventMessage,
-    plan::{self, ParkReason, Parked, Plan},
+    plan::{self, ParkReason, Plan},
     version::ordering_timestamp_ms,
 };
 use jiff::Timestamp;
 use models::{
     event::{Event, EventError, EventType},
+    gzip,
     headers::TerraHeaders,
     ids::{TerraUserId, WebhookId},
 };
+use runtime::telemetry::Chain;
 use store::{
-    archive::{Appended, SegmentBuilder, WebhookHeader},
+    archive::{Appended, MAX_BODY_BYTES, SegmentBuilder, WebhookHeader},
     table::ledger::WebhookEntry,
 };
+use tracing::error;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{apply::Applied, error::RouteError};
+use crate::{applied::Applied, error::RouteError};
 
 /// One webhook to route: its bytes and what came with them.
 #[derive(Debug, Clone)]
@@ -30,12 +34,25 @@ pub(crate) struct Work {
     pub(crate) secret_name: Option<String>,
     pub(crate) late: bool,
     pub(crate) body: Vec<u8>,
+    /// The body as it was sent, if that was compressed: the bytes that Terra signed.
+    pub(crate) sent: Option<Vec<u8>>,
     /// XXH3 of the body.
     pub(crate) body_hash: u64,
 }
 
 impl Work {
+    /// A webhook whose message was opened. A compressed body is unpacked; one that cannot be stays as it
+    /// is.
     pub(crate) fn new(message: EventMessage, body: Vec<u8>) -> Self {
+        let unpacked = if gzip::is_gzip(&body) {
+            gzip::unpack(&body, MAX_BODY_BYTES).ok()
+        } else {
+            None
+        };
+        let (body, sent) = match unpacked {
+            Some(text) => (text, Some(body)),
+            None => (body, None),
+        };
         Self {
             id: message.webhook_id,
             headers: message.headers,
@@ -45,16 +62,22 @@ impl Work {
             late: message.late,
             body_hash: xxh3_64(&body),
             body,
+            sent,
         }
     }
 
     /// The payload of a ping: a webhook of its own that came with the ping's headers.
     pub(crate) fn payload(&self, ping: &WebhookId, body: Vec<u8>) -> Option<Self> {
         Some(Self {
-            id: WebhookId::new(&format!("{ping}~payload"))?,
+            id: ping.payload()?,
+            headers: self.headers.clone(),
+            received_at_ms: self.received_at_ms,
+            signed_at_s: self.signed_at_s,
+            secret_name: self.secret_name.clone(),
+            late: self.late,
             body_hash: xxh3_64(&body),
             body,
-            ..self.clone()
+            sent: None,
         })
     }
 
@@ -71,6 +94,13 @@ impl Work {
     pub(crate) fn ordering_ts_ms(&self) -> i64 {
         ordering_timestamp_ms(&self.headers, self.signed_at_s, self.received_at_ms)
     }
+}
+
+/// Place of a webhook in a segment.
+pub(crate) struct Archived {
+    pub(crate) appended: Appended,
+    /// Why the webhook can only be parked: its records could not be cut out.
+    pub(crate) fault: Option<ParkReason>,
 }
 
 /// A webhook whose envelope has been read.
@@ -151,29 +181,60 @@ impl<'a> Read<'a> {
                 let work = self.work;
                 plan::plan(event, &self.id, &work.headers, work.ordering_ts_ms())
             }
-            Err(error) => {
-                let reason = ParkReason::from(error);
-                Plan {
-                    parked: vec![Parked {
-                        index: None,
-                        reason,
-                    }],
-                    ..Plan::default()
-                }
-            }
+            Err(_) if gzip::is_gzip(&self.work.body) => Plan::parked(ParkReason::UnreadableGzip),
+            Err(error) => Plan::parked(ParkReason::from(error)),
         }
     }
 
-    /// Puts it into a segment: one frame per record.
-    pub(crate) fn archive(&self, segment: &mut SegmentBuilder) -> Result<Appended, RouteError> {
+    /// Puts the webhook into a segment: one frame per record, or one for all where the records cannot
+    /// be cut out.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::Archive`] when the segment does not take the webhook: it is too large, or the
+    /// compressor failed.
+    pub(crate) fn archive(&self, segment: &mut SegmentBuilder) -> Result<Archived, RouteError> {
         let work = self.work;
+        let header = self.archive_header();
+        let sent = work.sent.as_ref().map(|sent| {
+            let header = WebhookHeader {
+                webhook_id: self.id.sent(),
+                ..header.clone()
+            };
+            segment.append(header, sent, &[])
+        });
+        let header = WebhookHeader {
+            sent: sent.transpose()?.map(|sent| sent.webhook),
+            ..header
+        };
         let ranges: Vec<_> = self
             .event
             .iter()
             .flat_map(|event| event.records.iter().map(|record| record.range.clone()))
             .collect();
+        match segment.append(header.clone(), &work.body, &ranges) {
+            Ok(appended) => Ok(Archived {
+                appended,
+                fault: None,
+            }),
+            Err(error) => {
+                let error = RouteError::from(error);
+                let End::Parked(fault) = error.end() else {
+                    return Err(error);
+                };
+                error!(webhook_id = %self.id, error = %Chain(&error), "archived as a whole and parked");
+                Ok(Archived {
+                    appended: segment.append(header, &work.body, &[])?,
+                    fault: Some(fault),
+                })
+            }
+        }
+    }
+
+    fn archive_header(&self) -> WebhookHeader {
+        let work = self.work;
         let received_at = Timestamp::from_millisecond(work.received_at_ms).unwrap_or_default();
-        let header = WebhookHeader {
+        WebhookHeader {
             webhook_id: self.id.as_str().to_owned(),
             event_type: self
                 .event
@@ -194,7 +255,6 @@ impl<'a> Read<'a> {
             signed_at_s: work.signed_at_s,
             secret_name: work.secret_name.clone(),
             ..WebhookHeader::default()
-        };
-        Ok(segment.append(header, &work.body, &ranges)?)
+        }
     }
 }

@@ -233,6 +233,11 @@ async fn ask_terra(
         via: via(app, &window),
         samples: Samples::With,
     };
+    if request.via == Via::Webhook {
+        // What comes before the reference is known must not look like data that come by themselves.
+        let asked = reconcile::asked(user, asked_at_ms);
+        app.table.apply_connection(&asked).await?;
+    }
     let answered = app.terra.data(&request).await;
     let nothing = match &answered {
         Ok(DataAnswer::Data(payload)) => payload.records == 0,

@@ -110,9 +110,12 @@ pub struct Member {
     /// The newest event of its life: auth, deauth, revocation, error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub life: Option<Register<Status>>,
-    /// The newest data, to the minute. Unit: Unix milliseconds.
+    /// The newest data that came by themselves, to the minute. Unit: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_at_ms: Option<i64>,
+    /// The newest request whose answer comes as webhooks. Unit: Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_at_ms: Option<i64>,
     /// The oldest that is known of it: an event of its life, or data. Unit: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known_since_ms: Option<i64>,
@@ -141,6 +144,12 @@ impl Member {
     fn oldest_ms(&self) -> Option<i64> {
         let life = self.life.as_ref().map(|life| life.version.ordering_ts_ms);
         oldest([self.known_since_ms, life, self.data_at_ms])
+    }
+
+    /// The newest event of its life, or data. Unit: Unix milliseconds.
+    pub(crate) fn newest_ms(&self) -> Option<i64> {
+        let life = self.life.as_ref().map(|life| life.version.ordering_ts_ms);
+        life.max(self.data_at_ms)
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -187,6 +196,7 @@ impl Join for Member {
         Self {
             life: self.life.join(other.life),
             data_at_ms: self.data_at_ms.max(other.data_at_ms),
+            asked_at_ms: self.asked_at_ms.max(other.asked_at_ms),
             known_since_ms: oldest([self.known_since_ms, other.known_since_ms]),
             provider: self.provider.join(other.provider),
             reference_id: self.reference_id.join(other.reference_id),
@@ -198,16 +208,59 @@ impl Join for Member {
     }
 }
 
+const MINUTE_MS: i64 = 60_000;
+/// How long after a request was sent its webhooks may come while its reference is not known here: longer
+/// than one call to Terra takes. Unit: milliseconds.
+const REFERENCE_UNKNOWN_MS: i64 = 120_000;
+
 fn oldest(times: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
     times.into_iter().flatten().min()
 }
 
-/// The state of a connection.
+/// Terra user ids that ended long ago, of which only what a connection as a whole needs is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(default)]
+pub struct Folded {
+    /// The ids. Data that still come under one of them belong to the connection.
+    pub ids: BTreeSet<TerraUserId>,
+    /// Ids that a folded one replaced, and that are not folded themselves.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    replaced: BTreeSet<TerraUserId>,
+    /// The oldest that is known of any of them. Unit: Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_since_ms: Option<i64>,
+    /// The newest data of any of them. Unit: Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_at_ms: Option<i64>,
+}
+
+impl Folded {
+    /// Keeps of a member what outlives it.
+    fn take_in(&mut self, member: Member) {
+        self.known_since_ms = oldest([self.known_since_ms, member.oldest_ms()]);
+        self.data_at_ms = self.data_at_ms.max(member.data_at_ms);
+        self.replaced.extend(member.replaces);
+    }
+}
+
+impl Join for Folded {
+    fn join(self, other: Self) -> Self {
+        Self {
+            ids: self.ids.into_iter().chain(other.ids).collect(),
+            replaced: self.replaced.into_iter().chain(other.replaced).collect(),
+            known_since_ms: oldest([self.known_since_ms, other.known_since_ms]),
+            data_at_ms: self.data_at_ms.max(other.data_at_ms),
+        }
+    }
+}
+
+/// The state of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connection {
-    /// Every Terra user id it ever had. Never empty in a stored state.
+    /// The Terra user ids of which all is kept. Never empty in a stored state.
     pub members: BTreeMap<TerraUserId, Member>,
+    /// What is left of further ids: see [`Connection::fold`].
+    pub folded: Folded,
 }
 
 impl Connection {
@@ -216,7 +269,74 @@ impl Connection {
         member.known_since_ms = member.oldest_ms();
         Self {
             members: BTreeMap::from([(id, member)]),
+            folded: Folded::default(),
         }
+    }
+
+    /// Folds Terra user ids away until at most `most` are left: those that were replaced, the oldest
+    /// first.
+    ///
+    /// The root, which gives the connection its id, stays, and so does the current one. An id that is
+    /// folded stays folded, also if it were ever to become the current one again; Terra gives each
+    /// user id once.
+    #[must_use]
+    pub fn fold(mut self, most: usize) -> Self {
+        let surplus = self.members.len().saturating_sub(most);
+        if surplus == 0 {
+            return self;
+        }
+        let root = self.root().cloned();
+        let current = self.current().map(|(id, _)| id.clone());
+        let mut ended: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(id, _)| Some(*id) != root.as_ref() && Some(*id) != current.as_ref())
+            .map(|(id, member)| (!self.is_replaced(id), member.newest_ms(), id.clone()))
+            .collect();
+        ended.sort_unstable();
+        let ids = ended.into_iter().take(surplus).map(|(_, _, id)| id);
+        self.folded.ids.extend(ids);
+        self.settled()
+    }
+
+    /// Takes what is a member and folded out of the members.
+    fn settled(mut self) -> Self {
+        let ids = std::mem::take(&mut self.folded.ids);
+        for (_, member) in self.members.extract_if(.., |id, _| ids.contains(id)) {
+            self.folded.take_in(member);
+        }
+        self.folded.replaced.retain(|id| !ids.contains(id));
+        self.folded.ids = ids;
+        self
+    }
+
+    /// What an event says of its connection when its data were asked for: they are no sign that the
+    /// connection brings any by itself.
+    #[must_use]
+    pub fn without_data(mut self) -> Self {
+        for member in self.members.values_mut() {
+            member.data_at_ms = None;
+            member.known_since_ms = None;
+            member.known_since_ms = member.oldest_ms();
+        }
+        self
+    }
+
+    /// The same, if its data may answer a request whose reference is not known here yet.
+    ///
+    /// `known` is the stored state. Terra may send the first webhook of an answer before it has
+    /// answered the request itself.
+    #[must_use]
+    pub fn without_early_answers(self, known: &Self) -> Self {
+        let is_early = self.members.iter().any(|(id, member)| {
+            let asked_at_ms = known.members.get(id).and_then(|known| known.asked_at_ms);
+            let times = member.data_at_ms.zip(asked_at_ms);
+            times.is_some_and(|(data, asked)| {
+                // The minute of the data may have begun before the request.
+                data > asked - MINUTE_MS && data <= asked.saturating_add(REFERENCE_UNKNOWN_MS)
+            })
+        });
+        if is_early { self.without_data() } else { self }
     }
 
     /// The oldest Terra user id: the least of those that replaced nobody.
@@ -237,20 +357,16 @@ impl Connection {
     }
 
     fn is_replaced(&self, id: &TerraUserId) -> bool {
-        self.members
-            .iter()
-            .any(|(other, member)| other != id && member.replaces.contains(id))
+        let mut members = self.members.iter();
+        self.folded.replaced.contains(id)
+            || members.any(|(other, member)| other != id && member.replaces.contains(id))
     }
 
     /// The Terra user id that is in force: the one nobody replaced, the newest of several.
     pub fn current(&self) -> Option<(&TerraUserId, &Member)> {
-        let newest = |member: &Member| {
-            let life = member.life.as_ref().map(|life| life.version.ordering_ts_ms);
-            life.max(member.data_at_ms)
-        };
         self.members
             .iter()
-            .max_by_key(|(id, member)| (!self.is_replaced(id), newest(member), (*id).clone()))
+            .max_by_key(|(id, member)| (!self.is_replaced(id), member.newest_ms(), (*id).clone()))
     }
 
     /// How it stands.
@@ -276,7 +392,10 @@ impl Connection {
         self.newest_of(|member| member.provider.as_ref())
     }
 
-    /// The app's id for the person, the newest that any of its Terra users brought.
+    /// The app's id for the person: that of the current Terra user id, or of the newest before it that
+    /// has one.
+    ///
+    /// Data that still come under a replaced id never give the connection to another person.
     pub fn reference_id(&self) -> Option<&ReferenceId> {
         self.newest_of(|member| member.reference_id.as_ref())
     }
@@ -290,15 +409,14 @@ impl Connection {
 
     /// When data last came, to the minute. Unit: Unix milliseconds.
     pub fn data_at_ms(&self) -> Option<i64> {
-        self.members
-            .values()
-            .filter_map(|member| member.data_at_ms)
-            .max()
+        let members = self.members.values().map(|member| member.data_at_ms);
+        members.chain([self.folded.data_at_ms]).flatten().max()
     }
 
     /// Since when it is known to be, under whichever Terra user id. Unit: Unix milliseconds.
     pub fn connected_at_ms(&self) -> Option<i64> {
-        oldest(self.members.values().map(Member::oldest_ms))
+        let members = self.members.values().map(Member::oldest_ms);
+        oldest(members.chain([self.folded.known_since_ms]))
     }
 
     /// When it ended; `None` while it has not. Unit: Unix milliseconds.
@@ -314,12 +432,30 @@ impl Connection {
         Some(member.life.as_ref()?.version.ordering_ts_ms)
     }
 
+    /// A value of the current member, or of those that it replaced, generation by generation.
     fn newest_of<T: Ord>(&self, register: impl Fn(&Member) -> Option<&Register<T>>) -> Option<&T> {
-        self.members
-            .values()
-            .filter_map(register)
-            .max_by_key(|register| (&register.version, &register.value))
-            .map(|register| &register.value)
+        let mut left: BTreeMap<&TerraUserId, &Member> = self.members.iter().collect();
+        let mut generation: Vec<&TerraUserId> =
+            self.current().into_iter().map(|(id, _)| id).collect();
+        while !left.is_empty() {
+            if generation.is_empty() {
+                // No chain leads from the current id to these.
+                generation = left.keys().copied().collect();
+            }
+            let members: Vec<&Member> = generation
+                .iter()
+                .filter_map(|id| left.remove(*id))
+                .collect();
+            let newest = members
+                .iter()
+                .filter_map(|member| register(member))
+                .max_by_key(|register| (&register.version, &register.value));
+            if let Some(newest) = newest {
+                return Some(&newest.value);
+            }
+            generation = members.iter().flat_map(|member| &member.replaces).collect();
+        }
+        None
     }
 
     /// A register's worth of scopes.
@@ -336,9 +472,11 @@ impl Connection {
 
 impl Join for Connection {
     fn join(self, other: Self) -> Self {
-        Self {
+        let joined = Self {
             members: join_maps(self.members, other.members),
-        }
+            folded: self.folded.join(other.folded),
+        };
+        joined.settled()
     }
 }
 
@@ -434,6 +572,125 @@ mod tests {
         assert_eq!(failing.join(began).connected_at_ms(), Some(10));
     }
 
+    fn of_person(reference_id: &str, ts: i64) -> Member {
+        Member {
+            reference_id: Some(Register {
+                value: ReferenceId::new(reference_id).unwrap(),
+                version: version(ts),
+            }),
+            ..Member::default()
+        }
+    }
+
+    #[test]
+    fn a_reauthentication_gives_the_connection_to_the_new_person_for_good() {
+        let person = |connection: &Connection| {
+            let reference_id = connection.reference_id().unwrap();
+            reference_id.as_str().to_owned()
+        };
+        let old = Connection::of_member(user(1), of_person("anna", 20));
+        let new = Connection::of_member(user(2), of_person("bert", 20));
+        let swapped = reauth(1, 2, 20).join(old).join(new);
+        assert_eq!(person(&swapped), "bert");
+        let late = Connection::of_member(user(1), of_person("anna", 99));
+        let swapped = swapped.join(late);
+        assert_eq!(person(&swapped), "bert");
+        // Whoever comes next says nothing of a person: the last one known stays.
+        let again = swapped.join(reauth(2, 3, 100));
+        assert_eq!(person(&again), "bert");
+        let named = Connection::of_member(user(3), of_person("cleo", 1));
+        assert_eq!(person(&again.join(named)), "cleo");
+    }
+
+    #[test]
+    fn data_that_may_answer_a_request_of_this_moment_are_no_sign_of_life() {
+        const ASKED: i64 = 600_500;
+        let asked = Member {
+            asked_at_ms: Some(ASKED),
+            ..life(10, Status::Ended)
+        };
+        let known = Connection::of_member(user(1), asked);
+        let with = |data_at_ms| {
+            let member = Member {
+                data_at_ms: Some(data_at_ms),
+                ..of_person("anna", data_at_ms)
+            };
+            let data = Connection::of_member(user(1), member);
+            known.clone().join(data.without_early_answers(&known))
+        };
+        for (data_at_ms, status) in [
+            (540_000, Status::Active),
+            (600_000, Status::Ended),
+            (720_000, Status::Ended),
+            (780_000, Status::Active),
+        ] {
+            let joined = with(data_at_ms);
+            assert_eq!(joined.status(), status, "{data_at_ms}");
+            assert_eq!(joined.reference_id().unwrap().as_str(), "anna");
+            assert_eq!(joined.connected_at_ms(), Some(10));
+        }
+    }
+
+    /// A chain of so many ids, each of which replaced the one before; all had data.
+    fn chain(length: u8) -> Connection {
+        let begun = Connection::of_member(user(0), life(5, Status::Active));
+        (1..length).fold(begun, |chain, new| {
+            let ts = i64::from(new) * 10;
+            chain.join(reauth(new - 1, new, ts))
+        })
+    }
+
+    #[test]
+    fn the_oldest_ended_ids_fold_away_and_the_connection_stays_what_it_was() {
+        let whole = chain(9)
+            .join(Connection::of_member(user(0), of_person("anna", 7)))
+            .join(Connection::of_member(user(8), of_person("bert", 7)));
+        let folded = whole.clone().fold(4);
+        let left: Vec<_> = folded.members.keys().cloned().collect();
+        assert_eq!(left, [user(0), user(6), user(7), user(8)]);
+        assert_eq!(folded.folded.ids.len(), 5);
+        let seen = |connection: &Connection| {
+            let current = connection.current().map(|(id, _)| id.clone());
+            let person = connection.reference_id().cloned();
+            (
+                connection.id(),
+                current,
+                connection.status(),
+                person,
+                connection.connected_at_ms(),
+            )
+        };
+        assert_eq!(seen(&folded), seen(&whole));
+        assert_eq!(whole.clone().fold(9), whole);
+        assert_eq!(folded.clone().fold(4), folded);
+
+        // Late data under a folded id count for the connection and never make the id current.
+        let late = Member {
+            data_at_ms: Some(1_000_000),
+            ..of_person("anna", 1_000_000)
+        };
+        let late = folded.clone().join(Connection::of_member(user(3), late));
+        assert_eq!(late.members.len(), 4);
+        assert_eq!(seen(&late), seen(&whole));
+        assert_eq!(late.data_at_ms(), Some(1_000_000));
+        // So does an event that came twice.
+        assert_eq!(folded.clone().join(reauth(2, 3, 30)), folded);
+        // And it goes on.
+        let next = late.join(reauth(8, 9, 90)).fold(4);
+        assert_eq!(next.current().unwrap().0, &user(9));
+        assert_eq!(next.id(), whole.id());
+    }
+
+    #[test]
+    fn the_root_is_not_current_again_when_what_replaced_it_folds_away() {
+        let data = Member {
+            data_at_ms: Some(9_000_000),
+            ..Member::default()
+        };
+        let folded = chain(9).fold(2).join(Connection::of_member(user(0), data));
+        assert_eq!(folded.current().unwrap().0, &user(8));
+    }
+
     #[test]
     fn scope_differences_apply_on_top_of_the_newest_whole() {
         let change = |scope: &str, granted, ts| Member {
@@ -465,6 +722,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn folded_states_join_the_same_in_any_order(
+            (pieces, shuffled) in prop::collection::vec(
+                (0_u8..7, 0_u8..7, 0_i64..60, 1_usize..5), 1..8,
+            ).prop_flat_map(|pieces| (Just(pieces.clone()), Just(pieces).prop_shuffle())),
+        ) {
+            // Each piece is a state of its own that folded what it knew.
+            let build = |pieces: &[(u8, u8, i64, usize)]| {
+                pieces.iter().map(|&(one, other, ts, most)| {
+                    let third = (other + 1) % 7;
+                    reauth(one, other, ts).join(reauth(other, third, ts + 1)).fold(most)
+                }).reduce(Join::join).unwrap()
+            };
+            let (one, other) = (build(&pieces), build(&shuffled));
+            prop_assert_eq!(&one, &other);
+            prop_assert_eq!(one.clone().join(other), one);
+        }
+
         #[test]
         fn fragments_join_the_same_in_any_order(
             (fragments, shuffled) in prop::collection::vec(

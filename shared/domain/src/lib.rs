@@ -25,6 +25,19 @@ pub trait Join: Sized {
     fn join(self, other: Self) -> Self;
 }
 
+/// What becomes of work that failed. Every error decides its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The caller is told that the request is wrong, and nothing is kept.
+    Refused,
+    /// The work is archived, counted, listed and acknowledged: the same work would fail again until
+    /// somebody mends the cause and replays it.
+    Parked(plan::ParkReason),
+    /// The message comes back, because the same work can succeed later, or because there is no other
+    /// copy of it.
+    Retry,
+}
+
 /// Whether the same work can succeed later. Every error of an I/O crate knows its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {

@@ -167,12 +167,35 @@ pub enum ParkReason {
     /// A ping whose payload is beyond the bound.
     #[error("the ping's payload is too large")]
     PayloadTooLarge,
+    /// A compressed body that cannot be unpacked, or whose text is beyond the bound.
+    #[error("the body is gzip that cannot be unpacked within the bound")]
+    UnreadableGzip,
+    /// A stored item that the webhook would change cannot be read.
+    #[error("an item in the table that the webhook would change cannot be read")]
+    CorruptItem,
+    /// A connection had more Terra user ids than an item takes.
+    #[error("the connection had more Terra user ids than can be kept")]
+    TooManyIds,
+    /// The records could not be cut out of the body.
+    #[error("the records cannot be cut out of the body")]
+    UncuttableRecords,
+    /// The archive holds bytes that it did not write.
+    #[error("the archive holds what it did not write")]
+    CorruptArchive,
     /// A ping inside a ping's payload.
     #[error("the ping's payload is a ping again")]
     NestedPing,
 }
 
 impl ParkReason {
+    /// Returns whether the fault is ours, not the webhook's: somebody has to look.
+    pub fn is_fault(self) -> bool {
+        matches!(
+            self,
+            Self::CorruptItem | Self::TooManyIds | Self::UncuttableRecords | Self::CorruptArchive
+        )
+    }
+
     /// Returns whether a ping's payload could not be had for this reason.
     pub fn is_lost_payload(self) -> bool {
         matches!(

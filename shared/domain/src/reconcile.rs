@@ -75,13 +75,22 @@ pub fn with_status(id: &TerraUserId, status: Status, at_ms: i64) -> Connection {
     Connection::of_member(id.clone(), member)
 }
 
+/// What is to be applied before Terra is asked for data that come as webhooks: until their reference is
+/// known, they cannot be told from data that come by themselves.
+pub fn asked(id: &TerraUserId, at_ms: i64) -> Connection {
+    let member = Member {
+        asked_at_ms: Some(at_ms),
+        ..Member::default()
+    };
+    Connection::of_member(id.clone(), member)
+}
+
 /// Whether a connection that was on no page of the list is to be asked for: it counts as there, and
 /// nothing of it is newer than the comparison.
 pub fn is_suspect(connection: &Connection, compared_at_ms: i64) -> bool {
-    let newest = connection.current().and_then(|(_, member)| {
-        let life = member.life.as_ref().map(|life| life.version.ordering_ts_ms);
-        life.max(member.data_at_ms)
-    });
+    let newest = connection
+        .current()
+        .and_then(|(_, member)| member.newest_ms());
     connection.status() != Status::Ended && newest.is_none_or(|at_ms| at_ms < compared_at_ms)
 }
 

@@ -68,8 +68,10 @@ text_id! {
 
 /// Before the name of a request.
 const FETCHED: &str = "fetched~";
-/// Behind the id of the webhook that a body was found in.
+/// Behind the id of the ping that a payload was found by.
 const PAYLOAD: &str = "~payload";
+/// Behind the id of a webhook, for its body as it was sent.
+const SENT: &str = "~sent";
 /// What the trace id of a webhook begins with that we send to our own intake, to see whether it works.
 pub const PROBE: &str = "doctor-";
 
@@ -103,15 +105,24 @@ impl WebhookId {
         !self.is_fetched() && !self.0.starts_with(PROBE)
     }
 
-    /// The id of what was found in this webhook: the payload of a ping, or the text of a compressed
-    /// body. `None` if the id would be too long.
+    /// The id of the payload of this ping. `None` if it would be too long.
     pub fn payload(&self) -> Option<Self> {
         Self::new(&format!("{self}{PAYLOAD}"))
     }
 
-    /// The webhook that this one was found in: the one that Terra signed.
-    pub fn carrier(&self) -> Option<Self> {
+    /// The ping that this payload was found by: the webhook that Terra signed.
+    pub fn ping(&self) -> Option<Self> {
         self.0.strip_suffix(PAYLOAD).and_then(Self::new)
+    }
+
+    /// The name in the archive of this webhook's body as it was sent, where that was compressed.
+    pub fn sent(&self) -> String {
+        format!("{self}{SENT}")
+    }
+
+    /// Returns whether a name in the archive is that of a compressed body, whose text stands beside it.
+    pub fn is_sent(name: &str) -> bool {
+        name.ends_with(SENT)
     }
 
     /// The id of a second webhook that came under a trace id already used for another body.
@@ -233,8 +244,8 @@ mod tests {
         let ping = WebhookId::new("ping").unwrap();
         let payload = ping.payload().unwrap();
         assert_eq!(payload.as_str(), "ping~payload");
-        assert_eq!(payload.carrier(), Some(ping.clone()));
-        assert_eq!(ping.carrier(), None);
+        assert_eq!(payload.ping(), Some(ping.clone()));
+        assert_eq!(ping.ping(), None);
         assert_eq!(WebhookId::new(&"x".repeat(256)).unwrap().payload(), None);
     }
 

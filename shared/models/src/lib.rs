@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod event;
+pub mod gzip;
 pub mod headers;
 pub mod ids;
 pub mod lenient;

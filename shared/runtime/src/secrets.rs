@@ -298,7 +298,7 @@ mod tests {
             .iter()
             .map(|text| parse(text).unwrap_err())
             .collect();
-        insta::assert_snapshot!(messages.join("\n"), @r"
+        insta::assert_snapshot!(messages.join("\n"), @r#"
         there is no secret
         there is no secret
         there is no secret
@@ -315,7 +315,7 @@ mod tests {
         the secrets are a JSON literal, they should be {"name":"secret"} or one bare secret
         the secrets are a text of several words or lines, they should be {"name":"secret"} or one bare secret
         the secrets are a text of several words or lines, they should be {"name":"secret"} or one bare secret
-        ");
+        "#);
     }
 
     #[test]

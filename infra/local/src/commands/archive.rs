@@ -1,5 +1,6 @@
 //! `terrarium archive`: the exact bytes, and their signature.
 
+use domain::locator::Locator;
 use models::{
     headers::TerraHeaders,
     ids::WebhookId,
@@ -44,6 +45,19 @@ pub(super) async fn read(access: &Access, id: &str) -> anyhow::Result<ArchivedWe
         })
 }
 
+/// The body of a webhook as it was sent: compressed, where Terra compressed it.
+async fn as_sent(access: &Access, id: &str, webhook: ArchivedWebhook) -> anyhow::Result<Vec<u8>> {
+    let (Some(sent), Some(text)) = (webhook.header.sent, access.webhook(id).await?.locator) else {
+        return Ok(webhook.body);
+    };
+    let locator = Locator {
+        offset_bytes: sent.offset_bytes,
+        length_bytes: sent.length_bytes,
+        ..text
+    };
+    Ok(access.archive.read_webhook(&locator).await?.body)
+}
+
 /// Why a signature does not verify that did when its webhook came. `matched` names the secret that
 /// verified it then.
 fn why_not(error: SignatureError, matched: Option<&str>, known: &[&str]) -> String {
@@ -66,7 +80,7 @@ async fn verify(access: &Access, id: &str) -> anyhow::Result<()> {
              {\"name\":\"secret\"}",
         ));
     }
-    let header = &webhook.header;
+    let header = webhook.header.clone();
     let pairs = header
         .headers
         .iter()
@@ -76,25 +90,26 @@ async fn verify(access: &Access, id: &str) -> anyhow::Result<()> {
         output::line(format!("webhook {id} came on a road without a signature"))?;
         return Err(Failure::AlreadySaid.into());
     };
-    let carrier = WebhookId::new(id).and_then(|id| id.carrier());
-    if let Some(carrier) = carrier {
+    let ping = WebhookId::new(id).and_then(|id| id.ping());
+    if let Some(ping) = ping {
         output::line(format!(
-            "webhook {id} was found in {carrier}, and that is what was signed: verify that one"
+            "webhook {id} is the payload of {ping}, and the ping is what was signed: verify that one"
         ))?;
         return Err(Failure::AlreadySaid.into());
     }
+    let signed = as_sent(access, id, webhook).await?;
     // The time is the signed one, so only the bytes and the secret decide.
     let verified = signature::verify(
         &access.signing_secrets,
         headers.signatures(),
-        &webhook.body,
+        &signed,
         signed_at_s,
         Tolerance::default(),
     );
     match verified {
         Ok(verified) => output::line(format!(
             "verified: {} signed with `{}` at {} UTC",
-            text::count(webhook.body.len(), "byte"),
+            text::count(signed.len(), "byte"),
             verified.secret_name(),
             text::date_time(signed_at_s.saturating_mul(1000)),
         )),

@@ -7,11 +7,12 @@ use futures::TryStreamExt as _;
 use jiff::{civil::Date, tz::TimeZone};
 use models::{
     event::Event,
+    gzip,
     headers::TerraHeaders,
     ids::{ReferenceId, WebhookId},
 };
 use serde_json::Value;
-use store::archive::{ListedSegment, WebhookHeader};
+use store::archive::{ListedSegment, MAX_BODY_BYTES, WebhookHeader};
 
 use super::{
     access::{self, Access, now},
@@ -179,6 +180,9 @@ fn names_person(body: &[u8], reference_id: &ReferenceId) -> bool {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         }
     }
+    let unpacked = gzip::is_gzip(body).then(|| gzip::unpack(body, MAX_BODY_BYTES).ok());
+    let unpacked = unpacked.flatten();
+    let body = unpacked.as_deref().unwrap_or(body);
     let headers = TerraHeaders::default();
     let owner = Event::parse(body).ok().and_then(|event| {
         let plan = plan::plan(&event, &WebhookId::of(&headers, body), &headers, 0);

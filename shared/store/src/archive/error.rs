@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use domain::Retry;
+use domain::{End, Retry, plan::ParkReason};
 
 /// A failed operation on the archive.
 ///
@@ -86,6 +86,23 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Returns what becomes of the webhook whose routing failed so.
+    ///
+    /// What the archive does not take is retried: the queue's message is the only copy of it.
+    pub fn end(&self) -> End {
+        match self {
+            Self::InvalidRanges { .. } => End::Parked(ParkReason::UncuttableRecords),
+            Self::Corrupt { .. } => End::Parked(ParkReason::CorruptArchive),
+            Self::NotFound { .. }
+            | Self::Erased { .. }
+            | Self::TooLarge { .. }
+            | Self::Conflict { .. }
+            | Self::Unavailable { .. }
+            | Self::Compress { .. }
+            | Self::Open { .. } => End::Retry,
+        }
+    }
+
     /// Whether the queue should bring the work back.
     pub fn retry(&self) -> Retry {
         match self {

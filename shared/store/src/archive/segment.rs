@@ -45,6 +45,10 @@ pub struct WebhookHeader {
     /// The name of the signing secret that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<String>,
+    /// Where in the same segment the body lies as it was sent, if that was compressed: those are the
+    /// bytes that Terra signed. Gone after an erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Span>,
     /// Length of the body. Filled in by [`SegmentBuilder::append`].
     #[serde(default)]
     pub size_bytes: u64,
@@ -66,6 +70,7 @@ impl WebhookHeader {
         Self {
             terra_user_ids: Vec::new(),
             headers: BTreeMap::new(),
+            sent: None,
             erased_at: Some(erased_at.to_owned()),
             ..self
         }
@@ -105,7 +110,7 @@ impl WebhookHeader {
 }
 
 /// A run of bytes inside a segment that has no key yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// First byte, from the start of the segment.
     pub offset_bytes: u64,

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::{
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, Delete, Put, TransactWriteItem},
+};
 use domain::connection::{Connection, ConnectionId};
 use futures::future::try_join_all;
 use models::ids::{ReferenceId, TerraUserId};
@@ -17,11 +20,17 @@ use super::{
     revision, stamped,
 };
 
-/// AWS: a transaction takes at most 100 items. Besides the aliases it writes the connection, the
-/// ones it replaces and the person's items.
+/// Most Terra user ids of which a connection keeps everything; the oldest ended ones beyond it fold away.
+///
+/// AWS: a transaction takes at most 100 items. Besides the aliases it writes the connection, the one
+/// that becomes part of it, and the person's items.
 pub const MAX_MEMBERS: usize = 80;
+/// Most text of folded ids in one connection: an item takes 400 KB. Some 1,800 of Terra's ids.
+/// Unit: bytes.
+const MAX_FOLDED_BYTES: usize = 64 * 1024;
 
 const MEMBERS: &str = "members";
+const FOLDED: &str = "folded";
 const ABSORBING: &str = "absorbing";
 const CONNECTION_ID: &str = "connection_id";
 const ERASED_AT: &str = "erased_at";
@@ -35,25 +44,29 @@ pub struct StoredConnection {
     pub state: Connection,
     /// Connections that became this one and whose records are still being moved.
     pub absorbing: BTreeSet<ConnectionId>,
+    /// Folded ids that the last change named or folded: records may still lie under them.
+    lately_folded: BTreeSet<TerraUserId>,
+    /// When its erasure began, RFC 3339.
+    erased_at: Option<String>,
     revision: u64,
 }
 
-/// Where a Terra user id leads.
+/// Place that a Terra user id leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alias {
-    /// To this connection.
+    /// This connection.
     Connection(ConnectionId),
-    /// To a person who was erased, and to the connection they had: nothing more is kept of them.
+    /// Connection of a person who was erased. Nothing more is kept of them.
     Erased(ConnectionId),
 }
 
-/// Where Terra user ids lead.
+/// Places that Terra user ids lead to.
 pub type Aliases = BTreeMap<TerraUserId, Alias>;
 
-/// Where the Terra user ids that were looked at led a moment ago; `None`: nowhere.
+/// Places that Terra user ids led to when they were read; `None` for an id that led nowhere.
 pub type SeenAliases = BTreeMap<TerraUserId, Option<Alias>>;
 
-/// What applying a connection's fragment came to.
+/// Result of applying a fragment to a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedConnection {
     /// The connection now.
@@ -64,21 +77,24 @@ pub struct AppliedConnection {
     pub created: bool,
 }
 
-/// What is stored of the connections that one fragment touches.
+/// Stored connections and aliases that one fragment touches.
 struct Touched {
     aliases: Aliases,
     connections: BTreeMap<ConnectionId, StoredConnection>,
 }
 
 impl Table {
-    /// Joins what an event says of a connection with what is known. `None`: the person was erased.
+    /// Joins what an event says of a connection with what is known. Returns `None` when the person was
+    /// erased, or when the fragment names no Terra user.
     ///
     /// When the fragment ties several known connections together, they become one, and the records
     /// of the others are moved before this returns.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the connection, [`TableError::Corrupt`] when an item cannot be read,
+    /// [`TableError::TooManyMembers`] when the connection had more Terra user ids than an item takes.
     pub async fn apply_connection(
         &self,
         fragment: &Connection,
@@ -87,18 +103,22 @@ impl Table {
         self.apply_connection_seen(fragment, &unseen).await
     }
 
-    /// The same, for whoever has just read where its Terra user ids lead: they are not read again.
-    /// Should one lead elsewhere by now, it shows: the connection is gone or has changed, or the
-    /// alias is taken, and everything is read anew.
+    /// Does the same as [`Self::apply_connection`] without reading again where the Terra user ids lead.
+    ///
+    /// An alias that has changed meanwhile is noticed, because the connection is gone or has changed, or
+    /// the alias is taken. Everything is read anew then.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// Those of [`Self::apply_connection`].
     pub async fn apply_connection_seen(
         &self,
         fragment: &Connection,
         seen: &SeenAliases,
     ) -> Result<Option<AppliedConnection>, TableError> {
+        let Some(id) = fragment.id() else {
+            return Ok(None);
+        };
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
             let touched = match all_seen(fragment, seen) {
@@ -132,21 +152,19 @@ impl Table {
                 }));
             }
         }
-        let key = fragment
-            .id()
-            .map_or(Key::request(""), |id| Key::connection(&id));
         Err(TableError::Contended {
             operation: "write",
-            key,
+            key: Key::connection(&id),
             attempts: MAX_ATTEMPTS,
         })
     }
 
-    /// What applying the fragment would come to, without writing.
+    /// Returns what applying the fragment would lead to, and writes nothing.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read.
     pub async fn preview_connection(
         &self,
         fragment: &Connection,
@@ -185,6 +203,10 @@ impl Table {
             let key = Key::connection(&id);
             if let Some(item) = items.get(&key) {
                 let connection = decode(id.clone(), &key, item)?;
+                // Its aliases were read before it was erased: they are read again.
+                if connection.erased_at.is_some() {
+                    continue;
+                }
                 // A connection and the aliases of all its members are only ever written together.
                 for user in connection.state.members.keys() {
                     aliases
@@ -200,15 +222,17 @@ impl Table {
         })
     }
 
-    /// Writes a joined connection. `false`: something it rests on has changed meanwhile.
+    /// Writes a joined connection. Returns `false` when something it rests on has changed meanwhile.
     async fn write_connection(
         &self,
         touched: &Touched,
         joined: &StoredConnection,
     ) -> Result<bool, TableError> {
         let key = Key::connection(&joined.id);
-        if joined.state.members.len() > MAX_MEMBERS {
-            let members = joined.state.members.len();
+        let folded = &joined.state.folded.ids;
+        let folded_bytes: usize = folded.iter().map(|id| id.as_str().len()).sum();
+        if folded_bytes > MAX_FOLDED_BYTES {
+            let members = joined.state.members.len() + folded.len();
             return Err(TableError::TooManyMembers { key, members });
         }
         let known = touched.connections.get(&joined.id);
@@ -242,20 +266,8 @@ impl Table {
             .await;
         match sent {
             Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(service)
-                    if service.is_transaction_canceled_exception()
-                        || service.is_transaction_in_progress_exception() =>
-                {
-                    let conflict = lost_a_race(service);
-                    if conflict {
-                        Ok(false)
-                    } else {
-                        Err(TableError::unavailable("write", key)(error))
-                    }
-                }
-                _ => Err(TableError::unavailable("write", key)(error)),
-            },
+            Err(error) if error.as_service_error().is_some_and(lost_a_race) => Ok(false),
+            Err(error) => Err(TableError::unavailable("write", key)(error)),
         }
     }
 
@@ -341,11 +353,32 @@ impl Table {
         Ok(items)
     }
 
+    /// Points the aliases of folded ids to the connection. More of them may come with an absorbed
+    /// connection than one transaction takes.
+    async fn redirect_folded(&self, connection: &StoredConnection) -> Result<(), TableError> {
+        let aliases = self.aliases(&connection.state.folded.ids).await?;
+        for (user, alias) in &aliases {
+            if matches!(alias, Alias::Connection(id) if *id != connection.id) {
+                let key = Key::alias(user);
+                let put = self.put_alias(user, &connection.id, Some(alias))?;
+                if !self.transact(vec![put], &key).await? {
+                    return Err(TableError::Contended {
+                        operation: "redirect",
+                        key,
+                        attempts: 1,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the records of absorbed connections and strikes those from the list.
     async fn absorb(
         &self,
         mut connection: StoredConnection,
     ) -> Result<StoredConnection, TableError> {
+        self.redirect_folded(&connection).await?;
         for other in connection.absorbing.clone() {
             self.move_records(&other, &connection.id).await?;
         }
@@ -380,15 +413,16 @@ impl Table {
     }
 
     /// Makes sure that records just written or moved under `written` are where its Terra user ids
-    /// lead now. `false`: to a person who was erased meanwhile, and the records are gone again.
+    /// lead now. Returns `false` when the person was erased meanwhile; the records are gone again then.
     ///
-    /// Two connections may have become one while we wrote; and a router that was killed between
-    /// its writes and this step may have left records under an id that the connection no longer
-    /// has. Every id it ever had is that of one of its members, so all of them are looked at.
+    /// Two connections may have become one while we wrote. And a router that was killed between its
+    /// writes and this step may have left records under an id that the connection no longer has. Every
+    /// such id is that of a member, or of an id that the event itself names.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read, [`TableError::Contended`] when the aliases keep changing.
     pub async fn settle(&self, written: &StoredConnection) -> Result<bool, TableError> {
         let former = written.former_ids();
         let moves = former.iter().map(|id| self.move_records(id, &written.id));
@@ -407,7 +441,7 @@ impl Table {
                     written = now;
                 }
                 Some(Alias::Erased(_)) => {
-                    self.erase_records(&written).await?;
+                    self.erase_contents(&written).await?;
                     return Ok(false);
                 }
                 _ => return Ok(true),
@@ -421,32 +455,45 @@ impl Table {
         })
     }
 
-    /// Removes what a router that was killed half-way may have left of an erased person.
+    /// Deletes what a router that was killed half-way may have left of an erased person.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn erase_leftovers(
         &self,
         user: &TerraUserId,
         connection: &ConnectionId,
     ) -> Result<(), TableError> {
-        self.erase_records(connection).await?;
-        self.erase_records(&ConnectionId::of(user)).await?;
+        self.erase_contents(connection).await?;
+        self.erase_contents(&ConnectionId::of(user)).await?;
         Ok(())
     }
 
-    async fn erase_records(&self, id: &ConnectionId) -> Result<usize, TableError> {
+    /// Deletes what is kept under a connection id (records, asked days, the list of its backfills), and
+    /// leaves the connection itself. Returns the number of items.
+    async fn erase_contents(&self, id: &ConnectionId) -> Result<usize, TableError> {
         let owner = RecordOwner::Connection(id.clone());
-        self.erase_partition(&owner, "").await
+        self.erase_items(&owner, "", |key| key.as_connection().is_none())
+            .await
     }
 
-    /// A connection by our id.
+    /// Reads a connection by our id. One whose erasure has begun is none.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn connection(
+        &self,
+        id: &ConnectionId,
+    ) -> Result<Option<StoredConnection>, TableError> {
+        let stored = self.stored_connection(id).await?;
+        Ok(stored.filter(|stored| stored.erased_at.is_none()))
+    }
+
+    /// Reads a connection as it is stored, also one whose erasure has begun.
+    async fn stored_connection(
         &self,
         id: &ConnectionId,
     ) -> Result<Option<StoredConnection>, TableError> {
@@ -455,20 +502,21 @@ impl Table {
         item.map(|item| decode(id.clone(), &key, &item)).transpose()
     }
 
-    /// Where a Terra user id leads.
+    /// Reads where a Terra user id leads.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// Those of [`Self::aliases`].
     pub async fn alias(&self, user: &TerraUserId) -> Result<Option<Alias>, TableError> {
         Ok(self.aliases([user]).await?.remove(user))
     }
 
-    /// Where Terra user ids led a moment ago: for whoever asks again before anything depends on it.
+    /// Reads where Terra user ids led a moment ago, at half the price. Read them again before anything
+    /// depends on it.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// Those of [`Self::aliases`].
     pub async fn aliases_lately(
         &self,
         users: impl IntoIterator<Item = &TerraUserId>,
@@ -484,11 +532,12 @@ impl Table {
         Ok(seen.collect())
     }
 
-    /// Where Terra user ids lead.
+    /// Reads where Terra user ids lead. One that leads nowhere is left out.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an alias
+    /// names no connection.
     pub async fn aliases(
         &self,
         users: impl IntoIterator<Item = &TerraUserId>,
@@ -526,11 +575,12 @@ impl Table {
         Ok(aliases)
     }
 
-    /// The connections of a person.
+    /// Reads the connections of a person, also those whose erasure has begun and is not over.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when a
+    /// connection cannot be read.
     pub async fn connections_of(
         &self,
         reference_id: &ReferenceId,
@@ -540,22 +590,23 @@ impl Table {
         for item in self.query(&owner.pk(), "CONNECTION#").await? {
             let id = Key::of_item(&item).and_then(|key| key.as_person_connection());
             if let Some(id) = id {
-                connections.extend(self.connection(&id).await?);
+                let stored = self.stored_connection(&id).await?;
+                let own = stored.filter(|it| it.state.reference_id() == Some(reference_id));
+                connections.extend(own);
             }
         }
         Ok(connections)
     }
 
-    /// The ids of all connections of one of [`CONNECTION_SHARDS`] shards, in their order, after
+    /// Reads the ids of the connections of one of [`CONNECTION_SHARDS`] shards, in their order, after
     /// `after` if that is given, at most `limit`.
     ///
-    /// From an index, which lags: a connection of this very moment may be missing, and one that was
-    /// just erased or became another may still be named. One that was last written before there
-    /// was this list is missing until it is written again.
+    /// They come from an index, which lags: a connection of this very moment may be missing, and one
+    /// that was just erased or became another may still be named.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn connection_ids(
         &self,
         shard: u8,
@@ -588,70 +639,144 @@ impl Table {
         Ok(ids)
     }
 
-    /// Removes a connection with all its records and backfills. Its aliases stay and say that it was
-    /// erased.
+    /// Erases a connection with all its records and backfills. Its aliases stay and say that it was
+    /// erased. Returns the number of deleted items.
+    ///
+    /// A connection that belongs to another person by now is left alone. An erasure that was broken off
+    /// is finished by the next call, because the connection itself is deleted last.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the connection, [`TableError::Corrupt`] when it cannot be read.
     pub async fn erase_connection(
         &self,
         connection: &StoredConnection,
         erased_at: &str,
     ) -> Result<usize, TableError> {
-        // Aliases first: from here on nothing new is stored.
-        for user in connection.state.members.keys() {
-            let key = Key::alias(user);
-            let id = AttributeValue::S(connection.id.to_string());
-            let erased_at = AttributeValue::S(erased_at.to_owned());
-            let item = Item::from([
-                (CONNECTION_ID.to_owned(), id),
-                (ERASED_AT.to_owned(), erased_at),
-            ]);
-            self.put(&key, item, "erase").await?;
-        }
-        // Then what would fetch more.
-        let mut ids = connection.former_ids();
-        ids.insert(connection.id.clone());
+        let Some(marked) = self.mark_erased(connection, erased_at).await? else {
+            return Ok(0);
+        };
+        let mut ids = marked.former_ids();
+        ids.extend(marked.state.folded.ids.iter().map(ConnectionId::of));
+        ids.insert(marked.id.clone());
         let mut erased = 0;
-        for id in ids {
-            self.erase_backfills(&id).await?;
-            erased += self.erase_records(&id).await?;
+        // What would fetch more goes first.
+        for id in &ids {
+            self.erase_backfills(id).await?;
         }
-        if let Some(reference_id) = connection.state.reference_id() {
-            let owner = RecordOwner::Person(Some(reference_id.clone()));
-            let place = format!("CONNECTION#{}", connection.id);
-            self.erase_partition(&owner, &place).await?;
+        for id in &ids {
+            erased += self.erase_contents(id).await?;
         }
-        Ok(erased)
+        if let Some(reference_id) = marked.state.reference_id() {
+            self.delete(&Key::person(reference_id, &marked.id)).await?;
+        }
+        self.delete(&Key::connection(&marked.id)).await?;
+        Ok(erased + 1)
     }
 
-    /// Deletes every item of a partition whose sort key begins with `prefix`.
+    /// Marks a connection and its aliases as erased, all at once: from here on nothing new is stored.
+    /// Returns `None` when there is nothing of the same person to erase.
+    async fn mark_erased(
+        &self,
+        listed: &StoredConnection,
+        erased_at: &str,
+    ) -> Result<Option<StoredConnection>, TableError> {
+        let mut id = listed.id.clone();
+        for attempt in 0..MAX_ATTEMPTS {
+            back_off(attempt).await;
+            let Some(mut stored) = self.stored_connection(&id).await? else {
+                // It has become part of another one since it was listed.
+                let user = listed.state.members.keys().next();
+                match self.aliases(user).await?.into_values().next() {
+                    Some(Alias::Connection(now)) => id = now,
+                    Some(Alias::Erased(_)) | None => return Ok(None),
+                }
+                continue;
+            };
+            if stored.state.reference_id() != listed.state.reference_id() {
+                return Ok(None);
+            }
+            if stored.erased_at.is_some() {
+                return Ok(Some(stored));
+            }
+            // More folded ids than one transaction takes; they are members of nothing.
+            for user in &stored.state.folded.ids {
+                let key = Key::alias(user);
+                let item = erased_alias(&id, erased_at);
+                self.put(&key, item, "erase").await?;
+            }
+            stored.erased_at = Some(erased_at.to_owned());
+            let key = Key::connection(&id);
+            let put = self.transact_put(&key, encode(&stored), Some(stored.revision))?;
+            let mut items = vec![TransactWriteItem::builder().put(put).build()];
+            for user in stored.state.members.keys() {
+                let key = Key::alias(user);
+                let mut item = erased_alias(&id, erased_at);
+                item.extend(key.attributes());
+                let put = Put::builder().table_name(&self.name).set_item(Some(item));
+                let put = put
+                    .build()
+                    .map_err(TableError::unavailable("erase", &key))?;
+                items.push(TransactWriteItem::builder().put(put).build());
+            }
+            if self.transact(items, &key).await? {
+                return Ok(Some(stored));
+            }
+        }
+        Err(TableError::Contended {
+            operation: "erase",
+            key: Key::connection(&id),
+            attempts: MAX_ATTEMPTS,
+        })
+    }
+
+    /// Deletes every item of an owner's partition whose sort key begins with `prefix`. Returns their
+    /// number.
     pub(crate) async fn erase_partition(
         &self,
         owner: &RecordOwner,
         prefix: &str,
     ) -> Result<usize, TableError> {
+        self.erase_items(owner, prefix, |_| true).await
+    }
+
+    async fn erase_items(
+        &self,
+        owner: &RecordOwner,
+        prefix: &str,
+        is_wanted: impl Fn(&Key) -> bool,
+    ) -> Result<usize, TableError> {
         let mut erased = 0;
-        for item in self.query(&owner.pk(), prefix).await? {
-            let Some(key) = Key::of_item(&item) else {
-                continue;
-            };
-            self.client
-                .delete_item()
-                .table_name(&self.name)
-                .set_key(Some(key.attributes()))
-                .send()
-                .await
-                .map_err(TableError::unavailable("erase", &key))?;
+        let items = self.query(&owner.pk(), prefix).await?;
+        let keys = items.iter().filter_map(Key::of_item);
+        for key in keys.filter(is_wanted) {
+            self.delete(&key).await?;
             erased += 1;
         }
         Ok(erased)
     }
+
+    async fn delete(&self, key: &Key) -> Result<(), TableError> {
+        let delete = self.client.delete_item().table_name(&self.name);
+        let deleted = delete.set_key(Some(key.attributes())).send().await;
+        deleted
+            .map(drop)
+            .map_err(TableError::unavailable("erase", key))
+    }
 }
 
-/// Where the Terra user ids of a fragment were seen to lead; `None`: they were not all looked at, or
-/// one led to somebody who was erased.
+/// An alias that says that its person was erased.
+fn erased_alias(id: &ConnectionId, erased_at: &str) -> Item {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    Item::from([
+        (CONNECTION_ID.to_owned(), text(id.as_str())),
+        (ERASED_AT.to_owned(), text(erased_at)),
+    ])
+}
+
+/// Returns where the Terra user ids of a fragment were seen to lead. `None` when not all of them were
+/// read, or when one led to somebody who was erased.
 fn all_seen(fragment: &Connection, seen: &SeenAliases) -> Option<Aliases> {
     let mut aliases = Aliases::new();
     for user in fragment.members.keys() {
@@ -680,35 +805,55 @@ impl Touched {
     }
 
     fn join(&self, fragment: &Connection) -> Option<StoredConnection> {
-        let known = self.connections.values().map(|stored| stored.state.clone());
-        let state = known.fold(fragment.clone(), domain::Join::join);
-        let id = state.id()?;
+        let states = || self.connections.values().map(|stored| &stored.state);
+        let named: BTreeSet<_> = fragment.members.keys().cloned().collect();
+        let fragment = states().fold(fragment.clone(), Connection::without_early_answers);
+        let whole = states().cloned().fold(fragment, domain::Join::join);
+        let id = whole.id()?;
+        let folded_before = whole.folded.ids.clone();
+        let state = whole.fold(MAX_MEMBERS);
+        let folded_now: BTreeSet<_> = state
+            .folded
+            .ids
+            .difference(&folded_before)
+            .cloned()
+            .collect();
         let mut absorbing: BTreeSet<_> = self
             .connections
             .values()
             .flat_map(|stored| stored.absorbing.iter().chain([&stored.id]))
             .cloned()
+            // Nobody looks under the id of a folded one any more: its records are moved now.
+            .chain(folded_now.iter().map(ConnectionId::of))
             .collect();
         absorbing.remove(&id);
-        let revision = self.connections.get(&id).map_or(0, |known| known.revision);
+        let known = self.connections.get(&id);
+        let lately_folded = named.intersection(&state.folded.ids).cloned();
         Some(StoredConnection {
+            lately_folded: lately_folded.chain(folded_now).collect(),
             id,
             state,
             absorbing,
-            revision,
+            erased_at: None,
+            revision: known.map_or(0, |known| known.revision),
         })
     }
 }
 
 impl StoredConnection {
-    /// Whether it may once have had another id.
+    /// Returns whether the connection may once have had another id.
     pub fn had_other_ids(&self) -> bool {
-        self.state.members.len() > 1
+        self.users().nth(1).is_some()
     }
 
-    /// Every other id that this connection may once have had.
+    /// The members, and the folded ids that the last change was about.
+    fn users(&self) -> impl Iterator<Item = &TerraUserId> {
+        self.state.members.keys().chain(&self.lately_folded)
+    }
+
+    /// Other ids that this connection may once have had, and under which records may lie.
     fn former_ids(&self) -> BTreeSet<ConnectionId> {
-        let ids = self.state.members.keys().map(ConnectionId::of);
+        let ids = self.users().map(ConnectionId::of);
         ids.filter(|id| *id != self.id).collect()
     }
 
@@ -717,7 +862,7 @@ impl StoredConnection {
         &'a self,
         known: &'a Aliases,
     ) -> impl Iterator<Item = (&'a TerraUserId, Option<&'a Alias>)> {
-        self.state.members.keys().filter_map(move |user| {
+        self.users().filter_map(move |user| {
             let alias = known.get(user);
             (alias != Some(&Alias::Connection(self.id.clone()))).then_some((user, alias))
         })
@@ -727,19 +872,18 @@ impl StoredConnection {
 /// The members carry the state. The rest is for people and for queries.
 fn encode(connection: &StoredConnection) -> Item {
     let state = &connection.state;
-    let mut shown = json!({
+    let shown = json!({
         "status": state.status(),
         "provider": state.provider(),
         "reference_id": state.reference_id(),
         "terra_user_id": state.current().map(|(id, _)| id),
         "scopes": state.scopes(),
         "data_at_ms": state.data_at_ms(),
-        MEMBERS: state,
-        ABSORBING: connection.absorbing,
+        MEMBERS: state.members,
+        FOLDED: (!state.folded.ids.is_empty()).then_some(&state.folded),
+        ABSORBING: (!connection.absorbing.is_empty()).then_some(&connection.absorbing),
+        ERASED_AT: connection.erased_at,
     });
-    if let (true, Value::Object(map)) = (connection.absorbing.is_empty(), &mut shown) {
-        map.remove(ABSORBING);
-    }
     let mut item: Item = match shown {
         Value::Object(map) => map
             .into_iter()
@@ -748,6 +892,10 @@ fn encode(connection: &StoredConnection) -> Item {
             .collect(),
         _ => Item::new(),
     };
+    if connection.erased_at.is_some() {
+        // Nobody lists it any more.
+        return item;
+    }
     let shard = Key::connections_shard(Key::shard_of(&connection.id));
     item.insert(TIME_PK.to_owned(), AttributeValue::S(shard));
     let place = connection.id.to_string();
@@ -759,42 +907,46 @@ fn decode(id: ConnectionId, key: &Key, item: &Item) -> Result<StoredConnection, 
     fn read<T: serde::de::DeserializeOwned>(item: &Item, name: &str) -> Option<T> {
         serde_json::from_value(to_json(item.get(name)?.clone())).ok()
     }
+    /// The default where the attribute is absent.
+    fn optional<T: serde::de::DeserializeOwned + Default>(item: &Item, name: &str) -> Option<T> {
+        match item.get(name) {
+            None => Some(T::default()),
+            Some(_) => read(item, name),
+        }
+    }
     let corrupt = |field| TableError::Corrupt {
         key: key.clone(),
         field,
     };
-    let state: Connection = read(item, MEMBERS).ok_or_else(|| corrupt(MEMBERS))?;
-    let absorbing = match item.get(ABSORBING) {
-        None => BTreeSet::new(),
-        Some(_) => read(item, ABSORBING).ok_or_else(|| corrupt(ABSORBING))?,
+    let state = Connection {
+        members: read(item, MEMBERS).ok_or_else(|| corrupt(MEMBERS))?,
+        folded: optional(item, FOLDED).ok_or_else(|| corrupt(FOLDED))?,
     };
+    let erased_at: Option<String> = optional(item, ERASED_AT).ok_or_else(|| corrupt(ERASED_AT))?;
     Ok(StoredConnection {
         id,
         state,
-        absorbing,
+        absorbing: optional(item, ABSORBING).ok_or_else(|| corrupt(ABSORBING))?,
+        lately_folded: BTreeSet::new(),
+        erased_at,
         revision: revision(key, item)?,
     })
 }
 
-/// A transaction was cancelled by a condition or by another transaction, and by nothing else.
-fn lost_a_race(
-    error: &aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError,
-) -> bool {
-    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as E;
+/// Returns whether a transaction lost to another writer: by a condition or a conflict, and by nothing
+/// else.
+fn lost_a_race(error: &TransactWriteItemsError) -> bool {
     match error {
-        E::TransactionCanceledException(cancelled) => {
-            let mut codes = cancelled
-                .cancellation_reasons()
-                .iter()
-                .filter_map(|reason| reason.code());
-            codes.all(|code| {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            let reasons = cancelled.cancellation_reasons().iter();
+            reasons.filter_map(|reason| reason.code()).all(|code| {
                 matches!(
                     code,
                     "None" | "ConditionalCheckFailed" | "TransactionConflict"
                 )
             })
         }
-        E::TransactionInProgressException(_) => true,
+        TransactWriteItemsError::TransactionInProgressException(_) => true,
         _ => false,
     }
 }

@@ -2,12 +2,14 @@
 
 use std::{error::Error, fmt::Display};
 
+use domain::{End, plan::ParkReason};
+
 use super::key::Key;
 use crate::Retry;
 
 /// A failed operation on the table.
 ///
-/// `Display` says what we were doing on which item; the cause is in `source` and is never repeated.
+/// `Display` names the operation and the item. The cause is in `source` and is never repeated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
@@ -21,7 +23,7 @@ pub enum TableError {
         /// What the SDK said.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Others kept changing the item while we tried to.
+    /// Other writers kept changing the item.
     #[error("cannot {operation} {key}: it kept changing for {attempts} attempts")]
     Contended {
         /// What was attempted, as a verb.
@@ -39,8 +41,8 @@ pub enum TableError {
         /// The attribute.
         field: &'static str,
     },
-    /// A connection of more Terra user ids than one transaction can move.
-    #[error("{key} has {members} Terra user ids, more than one transaction can move")]
+    /// A connection had more Terra user ids than an item takes.
+    #[error("{key} had {members} Terra user ids, more than an item takes")]
     TooManyMembers {
         /// The connection.
         key: Key,
@@ -50,11 +52,20 @@ pub enum TableError {
 }
 
 impl TableError {
-    /// Whether the queue should bring the work back.
-    pub fn retry(&self) -> Retry {
+    /// Returns what becomes of the webhook whose routing failed so.
+    pub fn end(&self) -> End {
         match self {
-            Self::Unavailable { .. } | Self::Contended { .. } => Retry::Later,
-            Self::Corrupt { .. } | Self::TooManyMembers { .. } => Retry::Never,
+            Self::Unavailable { .. } | Self::Contended { .. } => End::Retry,
+            Self::Corrupt { .. } => End::Parked(ParkReason::CorruptItem),
+            Self::TooManyMembers { .. } => End::Parked(ParkReason::TooManyIds),
+        }
+    }
+
+    /// Returns whether the same work can succeed later.
+    pub fn retry(&self) -> Retry {
+        match self.end() {
+            End::Retry => Retry::Later,
+            End::Parked(_) | End::Refused => Retry::Never,
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! # Limitations
 //!
-//! - A connection may have at most [`connections::MAX_MEMBERS`] Terra user ids: one transaction
-//!   moves them all.
+//! - A connection keeps everything of at most [`connections::MAX_MEMBERS`] Terra user ids, because one
+//!   transaction moves them all. Of the oldest ended ones beyond that it keeps the ids, some 1,800 of
+//!   them.
 //! - A person's reference id in a key may be personal data; erasing a person removes it.
 //! - Nothing here deletes by itself but the ledger, by TTL. Parked webhooks have none.
 //!

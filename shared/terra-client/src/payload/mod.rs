@@ -5,6 +5,9 @@
 //! only known hosts, over TLS, for a bounded number of bytes, costs nothing and holds should a
 //! signing secret leak.
 //!
+//! A storage gives an object as it was put there, gzip and all, whatever was asked for: what is
+//! compressed is unpacked, within the same bound.
+//!
 //! A presigned URL is a secret: whoever has it has the payload. It never appears in an error or a
 //! log; its host does.
 
@@ -18,6 +21,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use domain::Retry;
 use http::{StatusCode, header::LOCATION};
+use models::gzip::{self, UnpackError};
 use reqwest::{Client, Response, Url, redirect};
 
 pub use self::{
@@ -209,9 +213,18 @@ impl PayloadFetcher {
                     return Err(too_large());
                 }
                 Ok(Some(chunk)) => payload.extend_from_slice(&chunk),
-                Ok(None) => return Ok(payload.freeze()),
+                Ok(None) => break,
                 Err(error) => return Err(FetchError::unavailable(host.to_owned(), error)),
             }
+        }
+        if !gzip::is_gzip(&payload) {
+            return Ok(payload.freeze());
+        }
+        match gzip::unpack(&payload, limit_bytes) {
+            Ok(text) => Ok(text.into()),
+            Err(UnpackError::TooLarge { .. }) => Err(too_large()),
+            // Another fetch would bring the same bytes: they are kept as they are.
+            Err(UnpackError::Damaged) => Ok(payload.freeze()),
         }
     }
 

@@ -53,6 +53,16 @@ async fn third() -> Response {
     }
 }
 
+/// An object that was put there compressed, as storage gives it whatever was asked for.
+fn packed(text_bytes: usize, cut_bytes: usize) -> ([(&'static str, &'static str); 1], Vec<u8>) {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&vec![b' '; text_bytes]).unwrap();
+    let mut bytes = encoder.finish().unwrap();
+    bytes.truncate(bytes.len() - cut_bytes);
+    ([("content-encoding", "gzip")], bytes)
+}
+
 /// Nothing may tell where the URL was found or who asks.
 async fn headers(headers: HeaderMap) -> String {
     headers
@@ -75,6 +85,9 @@ async fn serve() -> SocketAddr {
             "/streamed-large",
             get(|| async { streamed(MAX_BYTES / 1_000 + 1) }),
         )
+        .route("/packed", get(async || packed(MAX_BYTES, 0)))
+        .route("/packed-large", get(async || packed(MAX_BYTES + 1, 0)))
+        .route("/packed-damaged", get(async || packed(MAX_BYTES, 1)))
         .route("/broken", get(broken))
         .route("/slow", get(slow))
         .route("/stalled", get(stalled))
@@ -144,6 +157,8 @@ async fn a_payload_is_fetched_whole() {
     for (path, payload) in [
         ("ok", Bytes::from_static(b"the payload")),
         ("empty", Bytes::new()),
+        ("packed", vec![b' '; MAX_BYTES].into()),
+        ("packed-damaged", packed(MAX_BYTES, 1).1.into()),
         ("full", vec![7; MAX_BYTES].into()),
         ("streamed", vec![7; MAX_BYTES].into()),
         ("to-ok", Bytes::from_static(b"the payload")),
@@ -163,6 +178,7 @@ async fn what_cannot_be_had_says_whether_it_ever_can() {
     for (path, kind, retry) in [
         ("large", "too large", Retry::Never),
         ("streamed-large", "too large", Retry::Never),
+        ("packed-large", "too large", Retry::Never),
         ("four", "not allowed", Retry::Never),
         ("loop", "not allowed", Retry::Never),
         ("nowhere", "not allowed", Retry::Never),
