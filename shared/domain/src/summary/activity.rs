@@ -2,13 +2,17 @@
 
 use models::data::{Activity, enums::UploadType};
 
-use super::table::{blood, code, id, last, mean, newest, summary, take, text, time};
-use crate::key::Identity;
+use super::table::{
+    blood, code, greatest, heart_rate, id, last, listed, mean, newest, real, summary, take, text,
+    time,
+};
+use crate::{key::Identity, summary::Value};
 
 summary! {
     /// What an activity comes to.
     Activity(ActivitySummary) of record: Activity<'_> {
         let metadata = take(record.metadata);
+        let device = take(record.device_data);
         let heart = take(record.heart_rate_data);
         let heart_detailed = take(heart.detailed);
         let heart = take(heart.summary);
@@ -39,13 +43,13 @@ summary! {
         /// End as Terra sent it. From `metadata.end_time`.
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
-        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        timestamp_localization: Value = code(&metadata.timestamp_localization),
         /// What was done, by Terra's number. From `metadata.type`.
-        kind as "type": f64 = code(&metadata.kind),
+        kind as "type": Value = code(&metadata.kind),
         /// Name. From `metadata.name`.
         name: String = text(&metadata.name),
         /// How the record came about, by Terra's number. From `metadata.upload_type`.
-        upload_type: f64 = code(&metadata.upload_type),
+        upload_type: Value = code(&metadata.upload_type),
         /// Steps. Unit: count. From `distance_data.summary.steps`.
         steps: f64 = distance.steps.get(),
         /// Distance. Unit: m. From `distance_data.summary.distance_meters`.
@@ -60,6 +64,8 @@ summary! {
         elevation_max_meters: f64 = elevation.max_meters.get(),
         /// Least height. Unit: m. From `distance_data.summary.elevation.min_meters`.
         elevation_min_meters: f64 = elevation.min_meters.get(),
+        /// Average height. Unit: m. From `distance_data.summary.elevation.avg_meters`.
+        elevation_avg_meters: f64 = elevation.avg_meters.get(),
         /// Swimming laps. Unit: count. From `distance_data.summary.swimming.num_laps`.
         num_laps: f64 = swimming.num_laps.get(),
         /// Swimming strokes. Unit: count. From `distance_data.summary.swimming.num_strokes`.
@@ -77,7 +83,7 @@ summary! {
         /// Average heart rate. Unit: bpm. From `heart_rate_data.summary.avg_hr_bpm`, else the mean
         /// of `hr_samples`.
         avg_hr_bpm: f64 = heart.avg_hr_bpm.get()
-            => mean(&heart_detailed.hr_samples, |sample| sample.bpm),
+            => mean(&heart_detailed.hr_samples, |sample| heart_rate(sample.bpm)),
         /// Highest heart rate. Unit: bpm. From `heart_rate_data.summary.max_hr_bpm`.
         max_hr_bpm: f64 = heart.max_hr_bpm.get(),
         /// Lowest heart rate. Unit: bpm. From `heart_rate_data.summary.min_hr_bpm`.
@@ -85,9 +91,22 @@ summary! {
         /// Resting heart rate. Unit: bpm. From `heart_rate_data.summary.resting_hr_bpm`.
         resting_hr_bpm: f64 = heart.resting_hr_bpm.get(),
         /// Average variability as RMSSD. Unit: ms. From `heart_rate_data.summary.avg_hrv_rmssd`.
-        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get(),
+        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get()
+            => mean(&heart_detailed.hrv_samples_rmssd, |sample| real(sample.hrv_rmssd)),
         /// Average variability as SDNN. Unit: ms. From `heart_rate_data.summary.avg_hrv_sdnn`.
-        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get(),
+        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get()
+            => mean(&heart_detailed.hrv_samples_sdnn, |sample| real(sample.hrv_sdnn)),
+        /// Time in heart rate zones: a JSON array of `zone`, `name`, `start_percentage`,
+        /// `end_percentage` and `duration_seconds`. From `heart_rate_data.summary.hr_zone_data`.
+        hr_zones: String = listed(&heart.hr_zone_data, |zone| vec![
+            ("zone", zone.zone.get().map(Value::Number)),
+            ("name", text(&zone.name).map(Value::Text)),
+            ("start_percentage", zone.start_percentage.get().map(Value::Number)),
+            ("end_percentage", zone.end_percentage.get().map(Value::Number)),
+            ("duration_seconds", zone.duration_seconds.get().map(Value::Number)),
+        ]),
+        /// The wearer's highest heart rate ever. Unit: bpm. From `heart_rate_data.summary.user_max_hr_bpm`.
+        user_max_hr_bpm: f64 = heart.user_max_hr_bpm.get(),
         /// Time active. Unit: s. From `active_durations_data.activity_seconds`.
         activity_seconds: f64 = durations.activity_seconds.get(),
         /// Time inactive. Unit: s. From `active_durations_data.inactivity_seconds`.
@@ -103,9 +122,11 @@ summary! {
         /// `active_durations_data.vigorous_intensity_seconds`.
         vigorous_intensity_seconds: f64 = durations.vigorous_intensity_seconds.get(),
         /// Average power. Unit: W. From `power_data.avg_watts`.
-        avg_watts: f64 = power.avg_watts.get(),
+        avg_watts: f64 = power.avg_watts.get()
+            => mean(&power.power_samples, |sample| real(sample.watts)),
         /// Highest power. Unit: W. From `power_data.max_watts`.
-        max_watts: f64 = power.max_watts.get(),
+        max_watts: f64 = power.max_watts.get()
+            => greatest(&power.power_samples, |sample| real(sample.watts)),
         /// Energy spent. Unit: kJ. From `energy_data.energy_kilojoules`.
         energy_kilojoules: f64 = energy.energy_kilojoules.get(),
         /// Work done. Unit: kJ. From `work_data.work_kilojoules`.
@@ -140,5 +161,17 @@ summary! {
         strain_level: f64 = strain.strain_level.get(),
         /// Average metabolic equivalent. Unit: MET. From `MET_data.avg_level`.
         met_avg_level as "MET_avg_level": f64 = met.avg_level.get(),
+        /// Time at high intensity. Unit: min. From `MET_data.num_high_intensity_minutes`.
+        num_high_intensity_minutes: f64 = met.num_high_intensity_minutes.get(),
+        /// Time at moderate intensity. Unit: min. From `MET_data.num_moderate_intensity_minutes`.
+        num_moderate_intensity_minutes: f64 = met.num_moderate_intensity_minutes.get(),
+        /// Time at low intensity. Unit: min. From `MET_data.num_low_intensity_minutes`.
+        num_low_intensity_minutes: f64 = met.num_low_intensity_minutes.get(),
+        /// Time inactive. Unit: min. From `MET_data.num_inactive_minutes`.
+        num_inactive_minutes: f64 = met.num_inactive_minutes.get(),
+        /// Model of the device. From `device_data.name`.
+        device_name: String = text(&device.name),
+        /// Maker of the device. From `device_data.manufacturer`.
+        device_manufacturer: String = text(&device.manufacturer),
     }
 }

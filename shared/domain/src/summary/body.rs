@@ -4,13 +4,16 @@ use std::cell::LazyCell;
 
 use models::data::Body;
 
-use super::table::{blood, code, mean, newest, summary, take, text, time};
-use crate::key::Identity;
+use super::table::{
+    blood, code, heart_rate, listed, mean, newest, real, summary, take, text, time,
+};
+use crate::{key::Identity, summary::Value};
 
 summary! {
     /// What a day of body measurements comes to.
     Body(BodySummary) of record: Body<'_> {
         let metadata = take(record.metadata);
+        let device = take(record.device_data);
         let pressure = take(record.blood_pressure_data);
         let heart = take(record.heart_data);
         let heart = take(heart.heart_rate_data);
@@ -34,7 +37,7 @@ summary! {
         /// End of the day as Terra sent it. From `metadata.end_time`.
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
-        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        timestamp_localization: Value = code(&metadata.timestamp_localization),
         /// Weight. Unit: kg. From `measurements_data.day_avg_weight_kg`, else the newest of
         /// `measurements`.
         weight_kg: f64 = measured.day_avg_weight_kg.get()
@@ -149,7 +152,7 @@ summary! {
         /// Average heart rate. Unit: bpm. From `heart_data.heart_rate_data.summary.avg_hr_bpm`,
         /// else the mean of `hr_samples`.
         avg_hr_bpm: f64 = heart.avg_hr_bpm.get()
-            => mean(&heart_detailed.hr_samples, |sample| sample.bpm),
+            => mean(&heart_detailed.hr_samples, |sample| heart_rate(sample.bpm)),
         /// Highest heart rate. Unit: bpm. From `heart_data.heart_rate_data.summary.max_hr_bpm`.
         max_hr_bpm: f64 = heart.max_hr_bpm.get(),
         /// Lowest heart rate. Unit: bpm. From `heart_data.heart_rate_data.summary.min_hr_bpm`.
@@ -158,17 +161,35 @@ summary! {
         resting_hr_bpm: f64 = heart.resting_hr_bpm.get(),
         /// Average variability as RMSSD. Unit: ms. From
         /// `heart_data.heart_rate_data.summary.avg_hrv_rmssd`.
-        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get(),
+        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get()
+            => mean(&heart_detailed.hrv_samples_rmssd, |sample| real(sample.hrv_rmssd)),
         /// Average variability as SDNN. Unit: ms. From
         /// `heart_data.heart_rate_data.summary.avg_hrv_sdnn`.
-        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get(),
+        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get()
+            => mean(&heart_detailed.hrv_samples_sdnn, |sample| real(sample.hrv_sdnn)),
+        /// Time in heart rate zones: a JSON array of `zone`, `name`, `start_percentage`,
+        /// `end_percentage` and `duration_seconds`. From `heart_data.heart_rate_data.summary.hr_zone_data`.
+        hr_zones: String = listed(&heart.hr_zone_data, |zone| vec![
+            ("zone", zone.zone.get().map(Value::Number)),
+            ("name", text(&zone.name).map(Value::Text)),
+            ("start_percentage", zone.start_percentage.get().map(Value::Number)),
+            ("end_percentage", zone.end_percentage.get().map(Value::Number)),
+            ("duration_seconds", zone.duration_seconds.get().map(Value::Number)),
+        ]),
+        /// The wearer's highest heart rate ever. Unit: bpm. From `heart_data.heart_rate_data.summary.user_max_hr_bpm`.
+        user_max_hr_bpm: f64 = heart.user_max_hr_bpm.get(),
         /// Body water. Unit: kg. From `hydration_data.day_avg_hydration_kg`.
-        hydration_kg: f64 = hydration.day_avg_hydration_kg.get(),
+        hydration_kg: f64 = hydration.day_avg_hydration_kg.get()
+            => mean(&hydration.hydration_amount_samples, |sample| real(sample.hydration_kg)),
         /// Water drunk. Unit: mL. From `hydration_data.day_total_water_consumption_ml`.
         day_total_water_consumption_ml: f64 = hydration.day_total_water_consumption_ml.get(),
         /// Ketones. Unit: mg/dL. From `ketone_data.day_avg_ketone_mg_per_dL`, else the mean of
         /// `ketone_samples`.
         ketone_mg_per_dl as "ketone_mg_per_dL": f64 = ketone.day_avg_ketone_mg_per_dl.get()
             => mean(&ketone.ketone_samples, |sample| sample.ketone_mg_per_dl),
+        /// Model of the device. From `device_data.name`.
+        device_name: String = text(&device.name),
+        /// Maker of the device. From `device_data.manufacturer`.
+        device_manufacturer: String = text(&device.manufacturer),
     }
 }

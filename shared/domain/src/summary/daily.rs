@@ -2,13 +2,16 @@
 
 use models::data::{Daily, enums::UploadType};
 
-use super::table::{blood, code, mean, newest, summary, take, text, time};
-use crate::key::Identity;
+use super::table::{
+    blood, code, greatest, heart_rate, least, listed, mean, newest, real, summary, take, text, time,
+};
+use crate::{key::Identity, summary::Value};
 
 summary! {
     /// What a day of movement and strain comes to.
     Daily(DailySummary) of record: Daily<'_> {
         let metadata = take(record.metadata);
+        let device = take(record.device_data);
         let heart = take(record.heart_rate_data);
         let heart_detailed = take(heart.detailed);
         let heart = take(heart.summary);
@@ -16,6 +19,7 @@ summary! {
         let calories = take(record.calories_data);
         let distance = take(record.distance_data);
         let elevation = take(distance.elevation);
+        let swimming = take(distance.swimming);
         let met = take(record.met_data);
         let oxygen = take(record.oxygen_data);
         let scores = take(record.scores);
@@ -34,9 +38,9 @@ summary! {
         /// End of the day as Terra sent it. From `metadata.end_time`.
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
-        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        timestamp_localization: Value = code(&metadata.timestamp_localization),
         /// How the record came about, by Terra's number. From `metadata.upload_type`.
-        upload_type: f64 = code(&metadata.upload_type),
+        upload_type: Value = code(&metadata.upload_type),
         /// Steps. Unit: count. From `distance_data.steps`.
         steps: f64 = distance.steps.get(),
         /// Distance. Unit: m. From `distance_data.distance_meters`.
@@ -47,6 +51,18 @@ summary! {
         gain_actual_meters: f64 = elevation.gain_actual_meters.get(),
         /// Descent. Unit: m. From `distance_data.elevation.loss_actual_meters`.
         loss_actual_meters: f64 = elevation.loss_actual_meters.get(),
+        /// Greatest height. Unit: m. From `distance_data.elevation.max_meters`.
+        elevation_max_meters: f64 = elevation.max_meters.get(),
+        /// Least height. Unit: m. From `distance_data.elevation.min_meters`.
+        elevation_min_meters: f64 = elevation.min_meters.get(),
+        /// Average height. Unit: m. From `distance_data.elevation.avg_meters`.
+        elevation_avg_meters: f64 = elevation.avg_meters.get(),
+        /// Swimming laps. Unit: count. From `distance_data.swimming.num_laps`.
+        num_laps: f64 = swimming.num_laps.get(),
+        /// Swimming strokes. Unit: count. From `distance_data.swimming.num_strokes`.
+        num_strokes: f64 = swimming.num_strokes.get(),
+        /// Length of the pool. Unit: m. From `distance_data.swimming.pool_length_meters`.
+        pool_length_meters: f64 = swimming.pool_length_meters.get(),
         /// Energy spent in all. Unit: kcal. From `calories_data.total_burned_calories`.
         total_burned_calories: f64 = calories.total_burned_calories.get(),
         /// Energy of activity alone. Unit: kcal. From `calories_data.net_activity_calories`.
@@ -58,7 +74,7 @@ summary! {
         /// Average heart rate. Unit: bpm. From `heart_rate_data.summary.avg_hr_bpm`, else the mean
         /// of `hr_samples`.
         avg_hr_bpm: f64 = heart.avg_hr_bpm.get()
-            => mean(&heart_detailed.hr_samples, |sample| sample.bpm),
+            => mean(&heart_detailed.hr_samples, |sample| heart_rate(sample.bpm)),
         /// Highest heart rate. Unit: bpm. From `heart_rate_data.summary.max_hr_bpm`.
         max_hr_bpm: f64 = heart.max_hr_bpm.get(),
         /// Lowest heart rate. Unit: bpm. From `heart_rate_data.summary.min_hr_bpm`.
@@ -66,9 +82,22 @@ summary! {
         /// Resting heart rate. Unit: bpm. From `heart_rate_data.summary.resting_hr_bpm`.
         resting_hr_bpm: f64 = heart.resting_hr_bpm.get(),
         /// Average variability as RMSSD. Unit: ms. From `heart_rate_data.summary.avg_hrv_rmssd`.
-        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get(),
+        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get()
+            => mean(&heart_detailed.hrv_samples_rmssd, |sample| real(sample.hrv_rmssd)),
         /// Average variability as SDNN. Unit: ms. From `heart_rate_data.summary.avg_hrv_sdnn`.
-        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get(),
+        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get()
+            => mean(&heart_detailed.hrv_samples_sdnn, |sample| real(sample.hrv_sdnn)),
+        /// Time in heart rate zones: a JSON array of `zone`, `name`, `start_percentage`,
+        /// `end_percentage` and `duration_seconds`. From `heart_rate_data.summary.hr_zone_data`.
+        hr_zones: String = listed(&heart.hr_zone_data, |zone| vec![
+            ("zone", zone.zone.get().map(Value::Number)),
+            ("name", text(&zone.name).map(Value::Text)),
+            ("start_percentage", zone.start_percentage.get().map(Value::Number)),
+            ("end_percentage", zone.end_percentage.get().map(Value::Number)),
+            ("duration_seconds", zone.duration_seconds.get().map(Value::Number)),
+        ]),
+        /// The wearer's highest heart rate ever. Unit: bpm. From `heart_rate_data.summary.user_max_hr_bpm`.
+        user_max_hr_bpm: f64 = heart.user_max_hr_bpm.get(),
         /// Time active. Unit: s. From `active_durations_data.activity_seconds`.
         activity_seconds: f64 = durations.activity_seconds.get(),
         /// Time inactive. Unit: s. From `active_durations_data.inactivity_seconds`.
@@ -107,7 +136,11 @@ summary! {
         /// `stress_data.activity_stress_duration_seconds`.
         activity_stress_duration_seconds: f64 = stress.activity_stress_duration_seconds.get(),
         /// The day's stress, by Terra's number. From `stress_data.stress_rating`.
-        stress_rating: f64 = code(&stress.stress_rating),
+        stress_rating: Value = code(&stress.stress_rating),
+        /// Highest energy reserve. Vendor's scale. From `stress_data.body_battery_samples`.
+        body_battery_max: f64 = None => greatest(&stress.body_battery_samples, |sample| real(sample.level)),
+        /// Lowest energy reserve. Vendor's scale. From `stress_data.body_battery_samples`.
+        body_battery_min: f64 = None => least(&stress.body_battery_samples, |sample| real(sample.level)),
         /// Oxygen saturation. Unit: %. From `oxygen_data.avg_saturation_percentage`, else the mean
         /// of `saturation_samples`.
         avg_saturation_percentage: f64 = oxygen.avg_saturation_percentage.get()
@@ -124,11 +157,23 @@ summary! {
         strain_level: f64 = strain.strain_level.get(),
         /// Average metabolic equivalent. Unit: MET. From `MET_data.avg_level`.
         met_avg_level as "MET_avg_level": f64 = met.avg_level.get(),
+        /// Time at high intensity. Unit: min. From `MET_data.num_high_intensity_minutes`.
+        num_high_intensity_minutes: f64 = met.num_high_intensity_minutes.get(),
+        /// Time at moderate intensity. Unit: min. From `MET_data.num_moderate_intensity_minutes`.
+        num_moderate_intensity_minutes: f64 = met.num_moderate_intensity_minutes.get(),
+        /// Time at low intensity. Unit: min. From `MET_data.num_low_intensity_minutes`.
+        num_low_intensity_minutes: f64 = met.num_low_intensity_minutes.get(),
+        /// Time inactive. Unit: min. From `MET_data.num_inactive_minutes`.
+        num_inactive_minutes: f64 = met.num_inactive_minutes.get(),
         /// Vendor's score of activity. Unit: %. From `scores.activity`.
         score_activity: f64 = scores.activity.get(),
         /// Vendor's score of recovery. Unit: %. From `scores.recovery`.
         score_recovery: f64 = scores.recovery.get(),
         /// Vendor's score of sleep. Unit: %. From `scores.sleep`.
         score_sleep: f64 = scores.sleep.get(),
+        /// Model of the device. From `device_data.name`.
+        device_name: String = text(&device.name),
+        /// Maker of the device. From `device_data.manufacturer`.
+        device_manufacturer: String = text(&device.manufacturer),
     }
 }

@@ -2,8 +2,8 @@
 
 use models::data::{HealthObservation, enums::ObservationStatus};
 
-use super::table::{code, id, summary, take, text, time, whole};
-use crate::key::Identity;
+use super::table::{code, id, listed, summary, take, text, time, whole};
+use crate::{key::Identity, summary::Value};
 
 summary! {
     /// What an observation comes to.
@@ -25,18 +25,18 @@ summary! {
         /// End as Terra sent it. Absent: a moment. From `metadata.end_time`.
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
-        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        timestamp_localization: Value = code(&metadata.timestamp_localization),
         /// What was observed. From `observation_data.observation_type`.
         observation_type: String = text(&observed.observation_type),
         /// Kind of observation, by Terra's number. From `observation_data.category`.
-        category: f64 = code(&observed.category),
+        category: Value = code(&observed.category),
         /// How bad, by Terra's number. From `observation_data.severity`.
-        severity: f64 = code(&observed.severity),
+        severity: Value = code(&observed.severity),
         /// Whether it stands, by Terra's number. From `observation_data.status`.
-        status: f64 = code(&observed.status),
+        status: Value = code(&observed.status),
         /// Which of the next fields holds the value, by Terra's number. From
         /// `observation_data.value.value_type`.
-        value_type: f64 = code(&value.value_type),
+        value_type: Value = code(&value.value_type),
         /// A quantity, in `unit`. From `observation_data.value.quantity`.
         quantity: f64 = value.quantity.get(),
         /// Unit of `quantity`. From `observation_data.value.unit`.
@@ -47,5 +47,18 @@ summary! {
         text: String = text(&value.text),
         /// A code. From `observation_data.value.code`.
         code: String = text(&value.code),
+        /// Parts of the observation: a JSON array of `code` with `quantity` and `unit`, `boolean`,
+        /// `text` or `value_code`. From `observation_data.components`.
+        components: String = listed(&observed.components, |part| {
+            let value = take(part.value);
+            vec![
+                ("code", text(&part.code).map(Value::Text)),
+                ("quantity", value.quantity.get().map(Value::Number)),
+                ("unit", text(&value.unit).map(Value::Text)),
+                ("boolean", value.boolean.get().map(Value::Flag)),
+                ("text", text(&value.text).map(Value::Text)),
+                ("value_code", text(&value.code).map(Value::Text)),
+            ]
+        }),
     }
 }

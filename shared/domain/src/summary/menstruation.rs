@@ -2,8 +2,8 @@
 
 use models::data::Menstruation;
 
-use super::table::{code, summary, take, text, time};
-use crate::key::Identity;
+use super::table::{code, listed, summary, take, text, time};
+use crate::{key::Identity, summary::Value};
 
 summary! {
     /// What a day of a menstrual cycle comes to.
@@ -21,9 +21,9 @@ summary! {
         /// End of the day as Terra sent it. From `metadata.end_time`.
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
-        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        timestamp_localization: Value = code(&metadata.timestamp_localization),
         /// Phase on this day, by Terra's number. From `menstruation_data.current_phase`.
-        current_phase: f64 = code(&cycle.current_phase),
+        current_phase: Value = code(&cycle.current_phase),
         /// Day within the cycle. Unit: days. From `menstruation_data.day_in_cycle`.
         day_in_cycle: f64 = cycle.day_in_cycle.get(),
         /// First day of the cycle. From `menstruation_data.period_start_date`.
@@ -41,6 +41,12 @@ summary! {
         predicted_cycle_length_days: f64 = cycle.predicted_cycle_length_days.get(),
         /// Whether the cycle is a prediction. From `menstruation_data.is_predicted_cycle`.
         is_predicted_cycle: bool = cycle.is_predicted_cycle.get(),
+        /// Flow over the cycle: a JSON array of `timestamp` and `flow`, by Terra's number. From
+        /// `menstruation_data.menstruation_flow`.
+        menstruation_flow: String = listed(&cycle.menstruation_flow, |sample| vec![
+            ("timestamp", text(&sample.timestamp).map(Value::Text)),
+            ("flow", code(&sample.flow)),
+        ]),
         /// First fertile day. From `menstruation_data.fertility_window_start`.
         fertility_window_start: String = text(&cycle.fertility_window_start),
         /// Last fertile day. From `menstruation_data.fertility_window_end`.

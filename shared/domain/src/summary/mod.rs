@@ -8,6 +8,9 @@
 //! Nothing is computed but one thing: where a vendor sends samples and no average (CORE's
 //! temperatures, Cronometer's `measurements`), the mean or the newest of them stands in, and stays
 //! apart from what was delivered, because a later delivery without samples must not erase it.
+//!
+//! Vendors write numbers where they have none: 255 as heart rate, -1 as stress, a negative count,
+//! the end of a number type. Such a number is left out and its field is named in `stand_ins`.
 
 use std::collections::BTreeMap;
 
@@ -251,7 +254,9 @@ mod tests {
           "skin_temperature_celsius": 33.958,
           "avg_hr_bpm": 70.2,
           "max_hr_bpm": 81,
-          "min_hr_bpm": 66
+          "min_hr_bpm": 66,
+          "device_name": "CORE 2",
+          "device_manufacturer": "greenTEG"
         }
         from samples nothing
         samples: true, retracted: false
@@ -270,7 +275,9 @@ mod tests {
           "skin_temperature_celsius": 33.267,
           "avg_hr_bpm": 77.9,
           "max_hr_bpm": 148,
-          "min_hr_bpm": 66
+          "min_hr_bpm": 66,
+          "device_name": "CORE 2",
+          "device_manufacturer": "greenTEG"
         }
         from samples nothing
         samples: false, retracted: false
@@ -420,7 +427,9 @@ mod tests {
           "temperature_delta": -0.12,
           "readiness": 79,
           "recovery_level": 5,
-          "score_sleep": 81
+          "score_sleep": 81,
+          "device_name": "Oura Ring Gen3",
+          "device_manufacturer": "Oura"
         }
         from samples nothing
         samples: true, retracted: false
@@ -438,7 +447,9 @@ mod tests {
           "blood_glucose_mg_per_dL": 123.25,
           "gmi": 6.26,
           "time_in_range": 0.94,
-          "sensor_usage": 4
+          "sensor_usage": 4,
+          "device_name": "FreeStyle Libre 3",
+          "device_manufacturer": "Abbott"
         }
         from samples nothing
         samples: true, retracted: false
@@ -473,7 +484,13 @@ mod tests {
                 .into_iter()
                 .map(|(name, _)| name)
                 .collect();
-            assert_eq!(found, Summary::field_names(delivered.data_type()), "{file}");
+            let possible = Summary::field_names(delivered.data_type());
+            let possible: Vec<_> = possible
+                .iter()
+                .copied()
+                .filter(|name| *name != "stand_ins")
+                .collect();
+            assert_eq!(found, possible, "{file}");
         }
     }
 
@@ -544,13 +561,74 @@ mod tests {
     }
 
     #[test]
-    fn a_heart_rate_of_255_stays() {
-        let record = br#"{"heart_rate_data":{"summary":{"resting_hr_bpm":255}}}"#;
-        let summaries = summarise(DataType::Sleep, record).unwrap();
+    fn stand_ins_are_out_of_the_numbers_with_a_flag() {
+        let shown = |data_type, record: &str| {
+            let found = summarise(data_type, record.as_bytes()).unwrap();
+            assert_eq!(found.from_samples, None);
+            serde_json::to_string(&found.delivered).unwrap()
+        };
+        let night = r#"{"heart_rate_data":{"summary":{"resting_hr_bpm":255,"min_hr_bpm":44,
+            "max_hr_bpm":-1}},"temperature_data":{"delta":-0.4}}"#;
+        assert_snapshot!(shown(DataType::Sleep, night), @r#"{"min_hr_bpm":44,"temperature_delta":-0.4,"stand_ins":"max_hr_bpm,resting_hr_bpm"}"#);
+        let day = r#"{"stress_data":{"avg_stress_level":-1},"distance_data":{"steps":-5,
+            "distance_meters":2147483647,"elevation":{"min_meters":-12}},"metadata":{"upload_type":-1},
+            "heart_rate_data":{"summary":{"min_hr_bpm":1.7976931348623157E308,
+            "max_hr_bpm":4.9E-324,"avg_hr_bpm":71}}}"#;
+        assert_snapshot!(shown(DataType::Daily, day), @r#"{"upload_type":-1,"elevation_min_meters":-12,"avg_hr_bpm":71,"stand_ins":"steps,distance_meters,max_hr_bpm,min_hr_bpm,avg_stress_level"}"#);
+    }
+
+    #[test]
+    fn samples_fill_a_stand_in_and_their_own_stand_ins_do_not_count() {
+        let record = br#"{"heart_rate_data":{"summary":{"avg_hr_bpm":255},"detailed":{
+            "hr_samples":[{"bpm":60},{"bpm":255},{"bpm":-1},{"bpm":62}],
+            "hrv_samples_rmssd":[{"hrv_rmssd":40},{"hrv_rmssd":-1}]}},
+            "power_data":{"power_samples":[{"watts":100},{"watts":300}]}}"#;
+        let found = summarise(DataType::Activity, record).unwrap();
+        assert_eq!(found.delivered.get("avg_hr_bpm"), None);
         assert_eq!(
-            summaries.delivered.get("resting_hr_bpm"),
-            Some(Value::Number(255.0))
+            found.delivered.get("stand_ins"),
+            Some(Value::Text("avg_hr_bpm".into()))
         );
+        let from_samples = serde_json::to_string(&found.from_samples).unwrap();
+        assert_snapshot!(from_samples, @r#"{"avg_hr_bpm":61,"avg_hrv_rmssd":40,"avg_watts":200,"max_watts":300}"#);
+    }
+
+    #[test]
+    fn words_that_no_schema_knows_stay_words() {
+        let record = br#"{"metadata":{"type":"JUGGLING","upload_type":"ROBOT"}}"#;
+        let found = summarise(DataType::Activity, record).unwrap();
+        let json = serde_json::to_string(&found.delivered).unwrap();
+        assert_snapshot!(json, @r#"{"type":"JUGGLING","upload_type":"ROBOT"}"#);
+    }
+
+    #[test]
+    fn lists_that_are_content_are_shown_as_far_as_they_fit() {
+        let shown = |data_type, record: &str, name: &str| {
+            let found = summarise(data_type, record.as_bytes()).unwrap();
+            match found.delivered.get(name) {
+                Some(Value::Text(text)) => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        let report = r#"{"session_id":"1","results":[
+            {"biomarker":{"key":"ferritin"},"measurement":{"numeric":30.5,"units":"ng/mL"}},
+            {"source":{"name":"CRP"},"measurement":{"bounded":{"operator":"<","value":0.3}},
+             "interpretation":{"flag":"low"}},7]}"#;
+        assert_snapshot!(shown(DataType::LabReport, report, "results"), @r#"[{"key":"ferritin","numeric":30.5,"units":"ng/mL"},{"flag":"low","name":"CRP","numeric":0.3,"operator":"<"}]"#);
+        let observation = r#"{"observation_data":{"components":[{"code":"systolic","value":{"quantity":120,"unit":"mmHg"}}]}}"#;
+        assert_snapshot!(shown(DataType::HealthObservation, observation, "components"), @r#"[{"code":"systolic","quantity":120,"unit":"mmHg"}]"#);
+        let cycle = r#"{"menstruation_data":{"menstruation_flow":[{"timestamp":"2026-07-01T08:00:00Z","flow":2},{"flow":"ODD"}]}}"#;
+        assert_snapshot!(shown(DataType::Menstruation, cycle, "menstruation_flow"), @r#"[{"flow":2,"timestamp":"2026-07-01T08:00:00Z"},{"flow":"ODD"}]"#);
+        let zones = r#"{"heart_rate_data":{"summary":{"hr_zone_data":[{"zone":1,"duration_seconds":600}]}}}"#;
+        assert_snapshot!(shown(DataType::Daily, zones, "hr_zones"), @r#"[{"duration_seconds":600,"zone":1}]"#);
+
+        let many: Vec<_> = (0..5_000)
+            .map(|number| serde_json::json!({"biomarker": {"key": number.to_string()}}))
+            .collect();
+        let report = serde_json::json!({"session_id": "1", "results": many}).to_string();
+        let listed = shown(DataType::LabReport, &report, "results");
+        let listed: Vec<serde_json::Value> = serde_json::from_str(&listed).unwrap();
+        assert_eq!(listed.len(), 64);
     }
 
     #[test]

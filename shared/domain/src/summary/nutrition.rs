@@ -3,7 +3,7 @@
 use models::data::Nutrition;
 
 use super::table::{code, count, summary, take, text, time};
-use crate::key::Identity;
+use crate::{key::Identity, summary::Value};
 
 summary! {
     /// What a day of food and drink comes to.
@@ -24,7 +24,7 @@ summary! {
         /// End of the day as Terra sent it. From `metadata.end_time`.
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
-        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        timestamp_localization: Value = code(&metadata.timestamp_localization),
         /// Foods listed. Unit: count. The length of `meals`.
         meal_count: f64 = count(&meals),
         /// Water drunk. Unit: mL. From `summary.water_ml`.

@@ -2,13 +2,14 @@
 
 use models::data::Sleep;
 
-use super::table::{blood, code, id, mean, summary, take, text, time};
-use crate::key::Identity;
+use super::table::{blood, code, heart_rate, id, listed, mean, real, summary, take, text, time};
+use crate::{key::Identity, summary::Value};
 
 summary! {
     /// What a sleep session comes to.
     Sleep(SleepSummary) of record: Sleep<'_> {
         let metadata = take(record.metadata);
+        let device = take(record.device_data);
         let heart = take(record.heart_rate_data);
         let heart_detailed = take(heart.detailed);
         let heart = take(heart.summary);
@@ -36,11 +37,11 @@ summary! {
         /// End as Terra sent it. From `metadata.end_time`.
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
-        timestamp_localization: f64 = code(&metadata.timestamp_localization),
+        timestamp_localization: Value = code(&metadata.timestamp_localization),
         /// Whether it was a nap. From `metadata.is_nap`.
         is_nap: bool = metadata.is_nap.get(),
         /// How the record came about, by Terra's number for sleep. From `metadata.upload_type`.
-        upload_type: f64 = code(&metadata.upload_type),
+        upload_type: Value = code(&metadata.upload_type),
         /// Time in bed. Unit: s. From `sleep_durations_data.other.duration_in_bed_seconds`.
         duration_in_bed_seconds: f64 = other.duration_in_bed_seconds.get(),
         /// Time asleep in all. Unit: s. From
@@ -84,7 +85,7 @@ summary! {
         /// Average heart rate. Unit: bpm. From `heart_rate_data.summary.avg_hr_bpm`, else the mean
         /// of `hr_samples`.
         avg_hr_bpm: f64 = heart.avg_hr_bpm.get()
-            => mean(&heart_detailed.hr_samples, |sample| sample.bpm),
+            => mean(&heart_detailed.hr_samples, |sample| heart_rate(sample.bpm)),
         /// Highest heart rate. Unit: bpm. From `heart_rate_data.summary.max_hr_bpm`.
         max_hr_bpm: f64 = heart.max_hr_bpm.get(),
         /// Lowest heart rate. Unit: bpm. From `heart_rate_data.summary.min_hr_bpm`.
@@ -92,9 +93,22 @@ summary! {
         /// Resting heart rate. Unit: bpm. From `heart_rate_data.summary.resting_hr_bpm`.
         resting_hr_bpm: f64 = heart.resting_hr_bpm.get(),
         /// Average variability as RMSSD. Unit: ms. From `heart_rate_data.summary.avg_hrv_rmssd`.
-        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get(),
+        avg_hrv_rmssd: f64 = heart.avg_hrv_rmssd.get()
+            => mean(&heart_detailed.hrv_samples_rmssd, |sample| real(sample.hrv_rmssd)),
         /// Average variability as SDNN. Unit: ms. From `heart_rate_data.summary.avg_hrv_sdnn`.
-        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get(),
+        avg_hrv_sdnn: f64 = heart.avg_hrv_sdnn.get()
+            => mean(&heart_detailed.hrv_samples_sdnn, |sample| real(sample.hrv_sdnn)),
+        /// Time in heart rate zones: a JSON array of `zone`, `name`, `start_percentage`,
+        /// `end_percentage` and `duration_seconds`. From `heart_rate_data.summary.hr_zone_data`.
+        hr_zones: String = listed(&heart.hr_zone_data, |zone| vec![
+            ("zone", zone.zone.get().map(Value::Number)),
+            ("name", text(&zone.name).map(Value::Text)),
+            ("start_percentage", zone.start_percentage.get().map(Value::Number)),
+            ("end_percentage", zone.end_percentage.get().map(Value::Number)),
+            ("duration_seconds", zone.duration_seconds.get().map(Value::Number)),
+        ]),
+        /// The wearer's highest heart rate ever. Unit: bpm. From `heart_rate_data.summary.user_max_hr_bpm`.
+        user_max_hr_bpm: f64 = heart.user_max_hr_bpm.get(),
         /// Average breathing rate. Unit: breaths/min. From
         /// `respiration_data.breaths_data.avg_breaths_per_min`.
         avg_breaths_per_min: f64 = breaths.avg_breaths_per_min.get(),
@@ -123,5 +137,9 @@ summary! {
         recovery_level: f64 = readiness.recovery_level.get(),
         /// Vendor's score of the session. From `scores.sleep`.
         score_sleep: f64 = scores.sleep.get(),
+        /// Model of the device. From `device_data.name`.
+        device_name: String = text(&device.name),
+        /// Maker of the device. From `device_data.manufacturer`.
+        device_manufacturer: String = text(&device.manufacturer),
     }
 }

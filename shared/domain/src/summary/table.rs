@@ -13,6 +13,38 @@ use crate::key::{instant, is_placeholder, is_zero_time};
 pub(super) trait Scalar: Sized {
     fn to_value(&self) -> Value;
     fn from_value(value: Value) -> Option<Self>;
+    /// The measured number; a coded value is none.
+    fn measured(&self) -> Option<f64> {
+        None
+    }
+}
+
+/// A coded value: Terra's number, or the text that stands in its place.
+impl Scalar for Value {
+    fn to_value(&self) -> Value {
+        self.clone()
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        Some(value)
+    }
+}
+
+impl Scalar for f64 {
+    fn to_value(&self) -> Value {
+        Value::Number(*self)
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Number(number) => Some(number),
+            Value::Text(_) | Value::Flag(_) => None,
+        }
+    }
+
+    fn measured(&self) -> Option<f64> {
+        Some(*self)
+    }
 }
 
 macro_rules! scalars {
@@ -31,7 +63,7 @@ macro_rules! scalars {
         }
     )* };
 }
-scalars! { f64 => Number, String => Text, bool => Flag }
+scalars! { String => Text, bool => Flag }
 
 /// The object, or one with everything absent.
 pub(super) fn take<T: Default>(object: Object<T>) -> T {
@@ -62,13 +94,64 @@ pub(super) fn text(text: &Text<'_>) -> Option<String> {
         .map(|text| text.chars().take(MAX_TEXT_CHARS).collect())
 }
 
-/// Terra's number, known to its schema or not.
-pub(super) fn code<E: TerraEnum>(code: &Code<E>) -> Option<f64> {
+/// Terra's number, known to its schema or not, or the text that stands in its place.
+pub(super) fn code<E: TerraEnum>(code: &Code<E>) -> Option<Value> {
     #[expect(
         clippy::cast_precision_loss,
         reason = "codes are small, and were doubles in JSON"
     )]
-    code.number().map(|number| number as f64)
+    match (code.number(), code.label()) {
+        (Some(number), _) => Some(Value::Number(number as f64)),
+        (None, Some(label)) => Some(Value::Text(label.chars().take(MAX_TEXT_CHARS).collect())),
+        (None, None) => None,
+    }
+}
+
+/// Magnitudes that DynamoDB's numbers hold.
+const MAGNITUDES: std::ops::RangeInclusive<f64> = 1e-130..=9.9e125;
+
+/// Largest and least numbers of the types that vendors' programs count with.
+const ENDS_OF_TYPES: [f64; 6] = [
+    2_147_483_647.0,
+    -2_147_483_648.0,
+    4_294_967_295.0,
+    9_223_372_036_854_775_807.0,
+    -9_223_372_036_854_775_808.0,
+    3.402_823_466_385_288_6e38,
+];
+
+/// Parts of the names of fields that may be negative.
+const SIGNED: [&str; 9] = [
+    "temperature",
+    "elevation",
+    "quantity",
+    "net_",
+    "TSS",
+    "timestamp",
+    "level_change",
+    "delta",
+    "numeric",
+];
+
+/// Whether a vendor writes this number where it has none: 255 as heart rate, a negative count, the
+/// end of a number type.
+pub(super) fn is_stand_in(field: &str, number: f64) -> bool {
+    let size = number.abs();
+    let negative = number < 0.0 && !SIGNED.iter().any(|part| field.contains(part));
+    #[expect(clippy::float_cmp, reason = "stand-ins are exact")]
+    let end = ENDS_OF_TYPES.contains(&number) || (field.ends_with("hr_bpm") && number == 255.0);
+    negative || end || (size != 0.0 && !MAGNITUDES.contains(&size))
+}
+
+/// A heart rate that is no stand-in.
+pub(super) fn heart_rate(number: Number) -> Number {
+    let rate = number.get();
+    Number::from(rate.filter(|rate| !is_stand_in("hr_bpm", *rate)))
+}
+
+/// A number that is no stand-in.
+pub(super) fn real(number: Number) -> Number {
+    Number::from(number.get().filter(|number| !is_stand_in("", *number)))
 }
 
 /// The number of elements of a list that is there.
@@ -124,6 +207,62 @@ where
         .iter()
         .rev()
         .find_map(|sample| value(sample).get())
+}
+
+/// The greatest value of the samples that have it.
+pub(super) fn greatest<'a, T>(samples: &List<'a, T>, value: impl Fn(&T) -> Number) -> Option<f64>
+where
+    T: Deserialize<'a> + Default,
+{
+    let samples = samples.parse();
+    let values = samples.iter().filter_map(|sample| value(sample).get());
+    values.max_by(f64::total_cmp)
+}
+
+/// The least value of the samples that have it.
+pub(super) fn least<'a, T>(samples: &List<'a, T>, value: impl Fn(&T) -> Number) -> Option<f64>
+where
+    T: Deserialize<'a> + Default,
+{
+    let samples = samples.parse();
+    let values = samples.iter().filter_map(|sample| value(sample).get());
+    values.min_by(f64::total_cmp)
+}
+
+/// Most entries of a list that becomes one text.
+const MAX_LISTED: usize = 64;
+/// Longest text of a list. Unit: bytes.
+const MAX_LISTED_BYTES: usize = 8 * 1024;
+
+/// The entries of a list as one JSON array, as far as they fit: an item has no room for more, and
+/// the archive keeps all.
+pub(super) fn listed<'a, T>(
+    list: &List<'a, T>,
+    entry: impl Fn(T) -> Vec<(&'static str, Option<Value>)>,
+) -> Option<String>
+where
+    T: Deserialize<'a> + Default,
+{
+    let mut text = String::new();
+    for one in list.parse().into_iter().take(MAX_LISTED) {
+        let fields = entry(one).into_iter();
+        let entry: std::collections::BTreeMap<_, _> = fields
+            .filter_map(|(name, value)| Some((name, value?)))
+            .filter(|(name, value)| !matches!(value, Value::Number(number) if is_stand_in(name, *number)))
+            .collect();
+        let Ok(entry) = serde_json::to_string(&entry) else {
+            continue;
+        };
+        if entry == "{}" {
+            continue;
+        }
+        if text.len() + entry.len() > MAX_LISTED_BYTES {
+            break;
+        }
+        text.push(if text.is_empty() { '[' } else { ',' });
+        text.push_str(&entry);
+    }
+    (!text.is_empty()).then(|| text + "]")
 }
 
 /// The name of a field: its own, or the one after `as`.
@@ -185,11 +324,14 @@ macro_rules! summary {
                 $(#[$field_meta])*
                 pub $field: Option<$kind>,
             )*
+            /// Names of the fields whose number stood for none, as `min_hr_bpm,steps`. The payload
+            /// has the numbers.
+            pub stand_ins: Option<String>,
         }
 
         impl $name {
             /// The names of all fields, as they are written.
-            pub const FIELDS: &[&str] = &[$(crate::summary::table::key!($field $(as $key)?)),*];
+            pub const FIELDS: &[&str] = &[$(crate::summary::table::key!($field $(as $key)?),)* "stand_ins"];
 
             /// The fields that are there, under their names.
             pub fn to_map(&self) -> std::collections::BTreeMap<&'static str, crate::summary::Value> {
@@ -215,10 +357,28 @@ macro_rules! summary {
                 )*
             }
 
+            /// Takes out the numbers that stand for none, and says which.
+            fn without_stand_ins(mut self) -> Self {
+                let mut names = Vec::new();
+                $(
+                    let name = crate::summary::table::key!($field $(as $key)?);
+                    let number = self.$field.as_ref().and_then(crate::summary::table::Scalar::measured);
+                    if number.is_some_and(|number| crate::summary::table::is_stand_in(name, number)) {
+                        self.$field = None;
+                        names.push(name);
+                    }
+                )*
+                self.stand_ins = (!names.is_empty()).then(|| names.join(","));
+                self
+            }
+
             pub(super) fn fields(&self) -> Vec<(&'static str, crate::summary::Value)> {
-                let fields = [$(
+                let fields = [
+                    $(
                     (crate::summary::table::key!($field $(as $key)?), self.$field.as_ref().map(crate::summary::table::Scalar::to_value)),
-                )*];
+                )*
+                    ("stand_ins", self.stand_ins.as_ref().map(crate::summary::table::Scalar::to_value)),
+                ];
                 let present = |(name, value): (_, Option<_>)| Some((name, value?));
                 fields.into_iter().filter_map(present).collect()
             }
@@ -226,14 +386,16 @@ macro_rules! summary {
             fn set(&mut self, name: &str, value: crate::summary::Value) {
                 match name {
                     $(crate::summary::table::key!($field $(as $key)?) => self.$field = crate::summary::table::Scalar::from_value(value),)*
+                    "stand_ins" => self.stand_ins = crate::summary::table::Scalar::from_value(value),
                     _ => {}
                 }
             }
 
             pub(super) fn read($record: $source) -> crate::summary::Found {
                 $(let $object = $opened;)*
-                let delivered = Self { $($field: $delivered,)* };
-                let derived = Self { $($field: crate::summary::table::derived!(delivered.$field $(, $derived)?),)* };
+                let delivered = Self { $($field: $delivered,)* stand_ins: None }.without_stand_ins();
+                let mut derived = Self { $($field: crate::summary::table::derived!(delivered.$field $(, $derived)?),)* stand_ins: None }.without_stand_ins();
+                derived.stand_ins = None;
                 crate::summary::Found {
                     identity: $identity,
                     from_samples: (derived != Self::default())
