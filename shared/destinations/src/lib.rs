@@ -10,15 +10,25 @@ pub mod envelope;
 #[cfg(feature = "folder")]
 mod folder;
 pub mod id;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod kind;
+#[cfg(feature = "mongodb")]
+mod mongodb;
+#[cfg(feature = "mysql")]
+mod mysql;
 pub mod net;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "sql", feature = "mongodb"))]
+mod repair;
 #[cfg(feature = "s3")]
 mod s3;
 pub mod sign;
 #[cfg(feature = "sql")]
 mod sql;
+#[cfg(feature = "sqs")]
+mod sqs;
 #[cfg(feature = "webhook")]
 mod webhook;
 

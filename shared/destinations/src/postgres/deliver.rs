@@ -18,7 +18,8 @@ use crate::{
     id::{OwnerId, RecordId},
     kind::{Fault, Outcome, Unreachable},
     net::CONNECT_TIMEOUT,
-    sql::{Column, Row, Table, repair, row},
+    repair::repair,
+    sql::{Column, Row, Table, row},
 };
 
 /// One connection, with what is known of the tables.

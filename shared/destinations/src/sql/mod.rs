@@ -4,4 +4,4 @@ mod columns;
 mod row;
 
 pub(crate) use columns::{Column, ColumnType, Table, columns};
-pub(crate) use row::{Row, repair, row};
+pub(crate) use row::{Row, row};

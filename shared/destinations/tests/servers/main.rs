@@ -11,6 +11,8 @@
 use destinations::{change, id};
 
 mod buckets;
+mod databases;
+mod logs;
 mod postgres;
 mod proxy;
 #[path = "../../src/samples.rs"]

@@ -1,0 +1,217 @@
+//! Producing records, partition by partition.
+
+use std::collections::BTreeMap;
+
+use super::{Kafka, MAX_REQUEST_BYTES, Topic, producer::Message};
+use crate::{
+    change::{Body, Change},
+    envelope::{self, JSON},
+    id::DeliveryId,
+    kind::{Erased, Erasure, Fault, Outcome},
+};
+
+/// The hash by which Kafka's own clients choose a partition.
+pub(super) fn murmur2(bytes: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let mut hash = 0x9747_b28c ^ length;
+    let chunks = bytes.chunks_exact(4);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        let four = <[u8; 4]>::try_from(chunk).unwrap_or_default();
+        let mut k = u32::from_le_bytes(four).wrapping_mul(M);
+        k ^= k >> 24;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    if !rest.is_empty() {
+        for (place, byte) in rest.iter().enumerate() {
+            hash ^= u32::from(*byte) << (8 * place);
+        }
+        hash = hash.wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
+
+fn partition(key: &str, count: u32) -> u32 {
+    (murmur2(key.as_bytes()) & 0x7fff_ffff) % count.max(1)
+}
+
+impl Kafka {
+    pub(super) fn topic_of(&self, collection: Option<&str>) -> String {
+        match &self.topic {
+            Topic::One(topic) => topic.clone(),
+            Topic::PerType(prefix) => format!("{prefix}{}", collection.unwrap_or("events")),
+        }
+    }
+
+    fn message(&self, change: &Change) -> Result<Message, Fault> {
+        let mut headers = BTreeMap::new();
+        let mut set = |name: &str, value: &str| {
+            headers.insert(name.to_owned(), value.as_bytes().to_vec());
+        };
+        set("webhook-id", change.delivery_id.as_str());
+        set("terrarium-event", change.event());
+        set("terrarium-cause", change.cause.as_str());
+        set(
+            "terrarium-ordering-timestamp",
+            &change.ordering_ts_ms().to_string(),
+        );
+        if let Some(collection) = change.collection() {
+            set("terrarium-data-type", collection);
+            set("terrarium-record-id", change.record_id.as_str());
+            set("terrarium-revision", &change.revision.to_string());
+        }
+        let value = if change.is_deletion() {
+            None
+        } else {
+            let payload = envelope::payload(change, self.format)?;
+            set("content-type", payload.content_type);
+            Some(payload.bytes.to_vec())
+        };
+        let key = match &change.body {
+            Body::Webhook(_) | Body::Test | Body::Totals(_) => change.delivery_id.as_str(),
+            _ => change.record_id.as_str(),
+        };
+        let message = Message {
+            key: key.to_owned(),
+            value,
+            headers,
+            timestamp_ms: change.ordering_ts_ms(),
+        };
+        if message.size() > MAX_REQUEST_BYTES {
+            return Err(Fault::Rejected {
+                reason: format!(
+                    "the record has {} bytes, a request takes {MAX_REQUEST_BYTES}",
+                    message.size()
+                ),
+                code: None,
+            });
+        }
+        Ok(message)
+    }
+
+    pub(super) async fn produce(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let mut outcomes: Vec<_> =
+            vec![Outcome::Retry(Fault::Conflict { code: None }); changes.len()];
+        let mut set = |index: usize, outcome: Outcome| {
+            if let Some(place) = outcomes.get_mut(index) {
+                *place = outcome;
+            }
+        };
+        let mut by_partition: BTreeMap<(String, u32), Vec<(usize, Message)>> = BTreeMap::new();
+        for (index, change) in changes.iter().enumerate() {
+            let message = match self.message(change) {
+                Ok(message) => message,
+                Err(fault) => {
+                    set(index, fault.into_outcome());
+                    continue;
+                }
+            };
+            let topic = self.topic_of(change.collection());
+            let count = self.producer.partitions(&topic).await?;
+            let key = if self.by_record {
+                &message.key
+            } else {
+                change.source.owner.as_str()
+            };
+            let place = (topic, partition(key, count));
+            by_partition
+                .entry(place)
+                .or_default()
+                .push((index, message));
+        }
+        let mut arrived = false;
+        for ((topic, partition), messages) in by_partition {
+            for batch in batches(messages) {
+                let indices: Vec<_> = batch.iter().map(|(index, _)| *index).collect();
+                let messages: Vec<_> = batch.into_iter().map(|(_, message)| message).collect();
+                let single = messages.len() == 1;
+                let outcome = match self.producer.send(&topic, partition, messages).await {
+                    Ok(()) => {
+                        arrived = true;
+                        Outcome::APPLIED
+                    }
+                    Err(fault @ Fault::Rejected { .. }) if single => fault.into_outcome(),
+                    Err(fault) if !arrived => return Err(fault),
+                    // The rest of a partition waits: a retry must not be overtaken.
+                    Err(fault) => {
+                        for index in indices {
+                            set(index, Outcome::Retry(fault.clone()));
+                        }
+                        break;
+                    }
+                };
+                for index in indices {
+                    set(index, outcome.clone());
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    pub(super) async fn announce_erasure(&self, person: &Erasure) -> Result<Erased, Fault> {
+        let id = DeliveryId::of_event(&self.destination_id, "person.erased", &person.id);
+        let now = self.clock.now();
+        let payload = envelope::person_erased(person, id.as_str(), now);
+        let headers = [
+            ("webhook-id", id.as_str()),
+            ("terrarium-event", "person.erased"),
+            ("content-type", JSON),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        let message = Message {
+            key: id.as_str().to_owned(),
+            value: Some(payload.bytes.to_vec()),
+            headers: headers.into(),
+            timestamp_ms: now.as_millisecond(),
+        };
+        let topic = self.topic_of(None);
+        let count = self.producer.partitions(&topic).await?;
+        self.producer
+            .send(&topic, partition(id.as_str(), count), vec![message])
+            .await?;
+        Ok(Erased::Announced)
+    }
+}
+
+/// Splits messages into requests that a broker takes.
+fn batches(messages: Vec<(usize, Message)>) -> Vec<Vec<(usize, Message)>> {
+    let mut batches: Vec<Vec<_>> = Vec::new();
+    let mut size = usize::MAX;
+    for (index, message) in messages {
+        size = size.saturating_add(message.size());
+        match batches.last_mut() {
+            Some(batch) if size <= MAX_REQUEST_BYTES => batch.push((index, message)),
+            _ => {
+                size = message.size();
+                batches.push(vec![(index, message)]);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_one_of_kafkas_clients() {
+        // The vectors of Apache Kafka's UtilsTest.testMurmur2.
+        for (text, hash) in [
+            ("21", -973_932_308_i32),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            (
+                "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8",
+                -58_897_971,
+            ),
+            ("abc", 479_470_107),
+        ] {
+            assert_eq!(murmur2(text.as_bytes()).cast_signed(), hash, "{text}");
+        }
+    }
+}

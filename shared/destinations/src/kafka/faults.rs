@@ -1,0 +1,120 @@
+//! What an error of Kafka means.
+//!
+//! Codes: <https://kafka.apache.org/protocol#protocol_error_codes>.
+
+use rskafka::client::error::{Error, ProtocolError};
+
+use crate::{
+    kind::{Fault, Unreachable},
+    net::fault_of,
+};
+
+/// The fault of an error of the client.
+pub(super) fn fault(error: &Error) -> Fault {
+    if let Error::ServerError { protocol_error, .. } = error {
+        return of_code(*protocol_error);
+    }
+    // The client wraps what failed last into texts; only codes are looked for in them.
+    let text = format!("{error:?}");
+    let known: [(&str, &str); 6] = [
+        (
+            "UnknownIssuer",
+            "a broker's certificate comes from an authority that is not trusted here; give ca_pem",
+        ),
+        (
+            "InvalidCertificate",
+            "a broker's certificate is not valid for its name or its time",
+        ),
+        (
+            "SaslAuthenticationFailed",
+            "the user or the password is wrong",
+        ),
+        (
+            "SaslError",
+            "the user or the password is wrong, or the broker wants another sasl_mechanism",
+        ),
+        (
+            "SaslFailed",
+            "the user or the password is wrong, or the broker wants another sasl_mechanism",
+        ),
+        (
+            "UnsupportedSaslMechanism",
+            "the broker wants another sasl_mechanism",
+        ),
+    ];
+    if let Some((code, finding)) = known.iter().find(|(code, _)| text.contains(code)) {
+        return Fault::misconfigured(*finding).with_code(code);
+    }
+    if text.contains("ConnectionRefused") {
+        return Fault::unreachable(Unreachable::Refused);
+    }
+    fault_of(error)
+}
+
+fn of_code(code: ProtocolError) -> Fault {
+    use ProtocolError as P;
+    let fault = match code {
+        P::ThrottlingQuotaExceeded => Fault::Throttled {
+            after: None,
+            code: None,
+        },
+        P::UnknownTopicOrPartition => Fault::misconfigured("the topic is not there"),
+        P::TopicAuthorizationFailed => {
+            Fault::missing("the broker refuses us", "WRITE on the topic")
+        }
+        P::ClusterAuthorizationFailed => {
+            Fault::missing("the broker refuses us", "DESCRIBE on the cluster")
+        }
+        P::SaslAuthenticationFailed => Fault::misconfigured("the user or the password is wrong"),
+        P::UnsupportedSaslMechanism => {
+            Fault::misconfigured("the broker wants another sasl_mechanism")
+        }
+        P::InvalidTopicException => Fault::misconfigured("the topic's name is not valid"),
+        P::PolicyViolation => Fault::misconfigured("a policy of the broker refuses us"),
+        P::MessageTooLarge | P::RecordListTooLarge => Fault::Rejected {
+            reason: "the record is larger than the topic takes".to_owned(),
+            code: None,
+        },
+        P::CorruptMessage | P::InvalidRecord | P::InvalidTimestamp => Fault::Rejected {
+            reason: "the broker refuses the record".to_owned(),
+            code: None,
+        },
+        _ => Fault::unreachable(Unreachable::Server),
+    };
+    fault.with_code(format!("{code:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_one_meaning() {
+        use ProtocolError as P;
+        for (codes, name) in [
+            (
+                &[
+                    P::NotLeaderOrFollower,
+                    P::LeaderNotAvailable,
+                    P::RequestTimedOut,
+                    P::NotEnoughReplicas,
+                ][..],
+                "unreachable",
+            ),
+            (&[P::ThrottlingQuotaExceeded], "throttled"),
+            (
+                &[
+                    P::TopicAuthorizationFailed,
+                    P::SaslAuthenticationFailed,
+                    P::UnknownTopicOrPartition,
+                ],
+                "misconfigured",
+            ),
+            (&[P::MessageTooLarge, P::InvalidRecord], "rejected"),
+        ] {
+            for code in codes {
+                assert_eq!(of_code(*code).name(), name, "{code:?}");
+            }
+        }
+    }
+}

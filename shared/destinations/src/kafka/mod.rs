@@ -1,0 +1,77 @@
+//! Apache Kafka: one record per change, keyed by record id, so that a compacted topic keeps the newest
+//! state of each. A deletion is a record without a value.
+//!
+//! All replicas in sync confirm a record. There is no idempotent producer: after an answer that got
+//! lost a record may stand twice, with the same key, revision and `webhook-id`.
+
+mod config;
+mod deliver;
+mod faults;
+mod probe;
+mod producer;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    change::Change,
+    config::{Clock, Context, Fields, Format, Refused},
+    kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome},
+};
+use producer::Producer;
+
+/// Most bytes of one request to a broker: `message.max.bytes` is 1,048,588 by default.
+const MAX_REQUEST_BYTES: usize = 900_000;
+
+/// A topic as a destination.
+#[derive(Debug)]
+pub(crate) struct Kafka {
+    destination_id: String,
+    producer: Box<dyn Producer>,
+    topic: Topic,
+    by_record: bool,
+    format: Format,
+    clock: Clock,
+}
+
+/// Where changes go.
+#[derive(Debug)]
+enum Topic {
+    /// All into one topic.
+    One(String),
+    /// Those of each data type into its own, whose name begins so.
+    PerType(String),
+}
+
+impl Kafka {
+    /// Reads the settings.
+    pub(crate) fn open(fields: Fields<'_>, context: Context) -> Result<Self, Refused> {
+        config::read(fields, context)
+    }
+}
+
+#[async_trait]
+impl Kind for Kafka {
+    fn limits(&self) -> Limits {
+        Limits {
+            changes: 500,
+            bytes: MAX_REQUEST_BYTES,
+            timeout: Duration::from_secs(30),
+            concurrency: 4,
+            keeps: Keeps::Log,
+        }
+    }
+
+    async fn probe(&self) -> Vec<Finding> {
+        self.try_steps().await
+    }
+
+    async fn deliver(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        self.produce(changes).await
+    }
+
+    async fn erase(&self, person: &Erasure) -> Result<Erased, Fault> {
+        self.announce_erasure(person).await
+    }
+}

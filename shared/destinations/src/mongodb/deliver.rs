@@ -1,0 +1,340 @@
+//! Writing, deleting and counting documents.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ::mongodb::{
+    Client, Database,
+    bson::{Bson, Document, doc},
+    options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions},
+};
+use futures::TryStreamExt as _;
+use models::data::DataType;
+use secrecy::ExposeSecret as _;
+
+use super::{
+    Mongodb,
+    document::document,
+    faults::{fault, of_code},
+};
+use crate::{
+    change::{Change, Total},
+    id::{OwnerId, RecordId},
+    kind::{Fault, Outcome, Shape, Unreachable},
+    net::{CONNECT_TIMEOUT, USER_AGENT},
+};
+
+/// The id is taken: the document that is there is as new or newer, or another writer was quicker.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// One write of a command.
+struct Write {
+    index: usize,
+    statement: Document,
+    repaired: u32,
+}
+
+fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
+    if let Some(place) = outcomes.get_mut(index) {
+        *place = outcome;
+    }
+}
+
+fn whole(bson: Option<&Bson>) -> Option<u64> {
+    match bson? {
+        Bson::Int32(number) => u64::try_from(*number).ok(),
+        Bson::Int64(number) => u64::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+impl Mongodb {
+    pub(super) async fn database(&self) -> Result<Database, Fault> {
+        let mut kept = self.client.lock().await;
+        let client = if let Some(client) = &*kept {
+            client.clone()
+        } else {
+            let client = self.connect().await?;
+            kept.insert(client).clone()
+        };
+        Ok(client.database(&self.settings.database))
+    }
+
+    async fn connect(&self) -> Result<Client, Fault> {
+        let settings = &self.settings;
+        let mut options = if settings.srv {
+            let uri = format!("mongodb+srv://{}/", settings.host);
+            let parsed = ClientOptions::parse(uri).await;
+            parsed.map_err(|error| fault(&error, "access to the database"))?
+        } else {
+            // The driver resolves by itself, and learns more servers from the first: what they name
+            // is kept away by the network, not by this check.
+            self.guard.addresses(&settings.host).await?;
+            let host = ServerAddress::Tcp {
+                host: settings.host.clone(),
+                port: Some(settings.port),
+            };
+            ClientOptions::builder().hosts(vec![host]).build()
+        };
+        options.app_name = Some(USER_AGENT.to_owned());
+        options.connect_timeout = Some(CONNECT_TIMEOUT);
+        options.server_selection_timeout = Some(Duration::from_secs(8));
+        options.max_pool_size = Some(4);
+        if settings.direct {
+            options.direct_connection = Some(true);
+        }
+        if let (Some(username), Some(password)) = (&settings.username, &settings.password) {
+            let credential = Credential::builder()
+                .username(username.clone())
+                .password(password.expose_secret().to_owned())
+                .source(settings.auth_source.clone());
+            options.credential = Some(credential.build());
+        }
+        options.tls = Some(if settings.encrypted {
+            let mut tls = TlsOptions::default();
+            tls.ca_file_path = match &settings.ca_pem {
+                None => None,
+                Some(pem) => {
+                    Some(kept_ca(pem).map_err(|_| Fault::unreachable(Unreachable::Server))?)
+                }
+            };
+            Tls::Enabled(tls)
+        } else {
+            Tls::Disabled
+        });
+        Client::with_options(options).map_err(|error| fault(&error, "access to the database"))
+    }
+
+    pub(super) fn collection(&self, name: &str) -> String {
+        format!("{}{name}", self.settings.collection_prefix)
+    }
+
+    fn right(&self) -> String {
+        format!("readWrite on {}", self.settings.database)
+    }
+
+    pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let mut outcomes = vec![Outcome::APPLIED; changes.len()];
+        let mut upserts: BTreeMap<&str, Vec<Write>> = BTreeMap::new();
+        let mut deletes: BTreeMap<&str, Vec<Document>> = BTreeMap::new();
+        for (index, change) in changes.iter().enumerate() {
+            let Some(collection) = change.collection() else {
+                continue;
+            };
+            let id = change.record_id.as_str();
+            let revision = i64::try_from(change.revision).unwrap_or(i64::MAX);
+            if change.is_deletion() {
+                let delete = doc! {"q": {"_id": id, "revision": {"$lte": revision}}, "limit": 1};
+                deletes.entry(collection).or_default().push(delete);
+                continue;
+            }
+            match document(change) {
+                Ok((document, repaired)) => {
+                    let older = if change.force { "$lte" } else { "$lt" };
+                    let statement = doc! {
+                        "q": {"_id": id, "revision": {older: revision}}, "u": document, "upsert": true,
+                    };
+                    upserts.entry(collection).or_default().push(Write {
+                        index,
+                        statement,
+                        repaired,
+                    });
+                }
+                Err(fault) => set(&mut outcomes, index, fault.into_outcome()),
+            }
+        }
+        if upserts.is_empty() && deletes.is_empty() {
+            return Ok(outcomes);
+        }
+        let database = self.database().await?;
+        for (collection, writes) in upserts {
+            let collection = self.collection(collection);
+            // A taken id is tried once more: it may have been an insert of another writer.
+            let again = self
+                .upsert(&database, &collection, writes, &mut outcomes)
+                .await?;
+            for write in self
+                .upsert(&database, &collection, again, &mut outcomes)
+                .await?
+            {
+                set(&mut outcomes, write.index, Outcome::Stale);
+            }
+        }
+        for (collection, deletes) in deletes {
+            let command = doc! {
+                "delete": self.collection(collection), "deletes": deletes, "ordered": false,
+                "writeConcern": {"w": "majority", "wtimeout": 10_000},
+            };
+            let done = database.run_command(command).await;
+            let done = done.map_err(|error| fault(&error, &self.right()))?;
+            if let Some((_, code)) = write_errors(&done).first() {
+                return Err(of_code(*code, &self.right()));
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes documents over lower revisions. Returns the writes whose id was taken.
+    async fn upsert(
+        &self,
+        database: &Database,
+        collection: &str,
+        writes: Vec<Write>,
+        outcomes: &mut [Outcome],
+    ) -> Result<Vec<Write>, Fault> {
+        if writes.is_empty() {
+            return Ok(writes);
+        }
+        let updates: Vec<_> = writes.iter().map(|write| write.statement.clone()).collect();
+        let command = doc! {
+            "update": collection, "updates": updates, "ordered": false,
+            "writeConcern": {"w": "majority", "wtimeout": 10_000},
+        };
+        let done = database.run_command(command).await;
+        let done = done.map_err(|error| fault(&error, &self.right()))?;
+        if done.get_document("writeConcernError").is_ok() {
+            // Written, but not by the majority yet: again, which changes nothing where it was.
+            return Err(Fault::unreachable(Unreachable::Server));
+        }
+        let errors: BTreeMap<_, _> = write_errors(&done).into_iter().collect();
+        let mut taken = Vec::new();
+        for (place, write) in writes.into_iter().enumerate() {
+            match errors.get(&(place as u64)) {
+                None => set(
+                    outcomes,
+                    write.index,
+                    Outcome::Applied {
+                        repaired: write.repaired,
+                    },
+                ),
+                Some(&DUPLICATE_KEY) => taken.push(write),
+                Some(code) => set(
+                    outcomes,
+                    write.index,
+                    of_code(*code, &self.right()).into_outcome(),
+                ),
+            }
+        }
+        Ok(taken)
+    }
+
+    pub(super) async fn make_indexes(&self, shape: &Shape) -> Result<(), Fault> {
+        let database = self.database().await?;
+        let names = shape.data_types.iter().map(|data_type| data_type.as_str());
+        for name in names.chain(["connections"]) {
+            let command = doc! {
+                "createIndexes": self.collection(name),
+                "indexes": [
+                    {"key": {"connection_id": 1, "day": 1}, "name": "connection_day"},
+                    {"key": {"reference_id": 1, "day": 1}, "name": "reference_day"},
+                ],
+            };
+            let made = database.run_command(command).await;
+            made.map_err(|error| fault(&error, &self.right()))?;
+        }
+        Ok(())
+    }
+
+    fn collections() -> impl Iterator<Item = Option<DataType>> {
+        DataType::ALL.into_iter().map(Some).chain([None])
+    }
+
+    fn name_of(&self, data_type: Option<DataType>) -> String {
+        self.collection(data_type.map_or("connections", DataType::as_str))
+    }
+
+    pub(super) async fn delete_owners(&self, owners: &[OwnerId]) -> Result<u64, Fault> {
+        let database = self.database().await?;
+        let owners: Vec<_> = owners.iter().map(OwnerId::as_str).collect();
+        let mut count = 0;
+        for data_type in Self::collections() {
+            let collection = database.collection::<Document>(&self.name_of(data_type));
+            let deleted = collection
+                .delete_many(doc! {"connection_id": {"$in": &owners}})
+                .await;
+            count += deleted
+                .map_err(|error| fault(&error, &self.right()))?
+                .deleted_count;
+        }
+        Ok(count)
+    }
+
+    pub(super) async fn count(&self, owners: &[OwnerId]) -> Result<Vec<Total>, Fault> {
+        let database = self.database().await?;
+        let texts: Vec<_> = owners.iter().map(OwnerId::as_str).collect();
+        let mut totals = Vec::new();
+        for data_type in Self::collections() {
+            let collection = database.collection::<Document>(&self.name_of(data_type));
+            let failed = |error| fault(&error, &self.right());
+            let found = collection
+                .aggregate([
+                    doc! {"$match": {"connection_id": {"$in": &texts}}},
+                    doc! {"$group": {"_id": "$connection_id", "n": {"$sum": 1}, "sum": {"$sum": "$checksum"}}},
+                ])
+                .await
+                .map_err(failed)?;
+            let found: Vec<Document> = found.try_collect().await.map_err(failed)?;
+            for group in found {
+                let owner = group.get_str("_id").unwrap_or_default();
+                if let (Some(owner), Some(count), Some(sum)) = (
+                    owners.iter().find(|known| known.as_str() == owner),
+                    whole(group.get("n")),
+                    whole(group.get("sum")),
+                ) {
+                    totals.push(Total {
+                        owner: owner.clone(),
+                        data_type,
+                        count,
+                        sum,
+                    });
+                }
+            }
+        }
+        Ok(totals)
+    }
+
+    pub(super) async fn list(
+        &self,
+        owner: &OwnerId,
+        data_type: Option<DataType>,
+    ) -> Result<Vec<(RecordId, u64)>, Fault> {
+        let database = self.database().await?;
+        let collection = database.collection::<Document>(&self.name_of(data_type));
+        let failed = |error| fault(&error, &self.right());
+        let found = collection
+            .find(doc! {"connection_id": owner.as_str()})
+            .projection(doc! {"revision": 1})
+            .await
+            .map_err(failed)?;
+        let found: Vec<Document> = found.try_collect().await.map_err(failed)?;
+        let record = |document: &Document| {
+            Some((
+                document.get_str("_id").ok()?.parse().ok()?,
+                whole(document.get("revision"))?,
+            ))
+        };
+        Ok(found.iter().filter_map(record).collect())
+    }
+}
+
+/// The writes of a command that failed: their places and codes.
+fn write_errors(done: &Document) -> Vec<(u64, i32)> {
+    let errors = done
+        .get_array("writeErrors")
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let error = |error: &Bson| {
+        let error = error.as_document()?;
+        let code = whole(error.get("code")).and_then(|code| i32::try_from(code).ok())?;
+        Some((whole(error.get("index"))?, code))
+    };
+    errors.iter().filter_map(error).collect()
+}
+
+/// The driver takes a certificate from a file only.
+fn kept_ca(pem: &str) -> std::io::Result<std::path::PathBuf> {
+    use sha2::{Digest as _, Sha256};
+    let name = models::ids::hex(&Sha256::digest(pem));
+    let path = std::env::temp_dir().join(format!("terrarium-ca-{name}.pem"));
+    std::fs::write(&path, pem)?;
+    Ok(path)
+}

@@ -1,0 +1,388 @@
+//! Writing, deleting and counting rows.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{Timestamp, tz::TimeZone};
+use models::data::DataType;
+use mysql_async::{Conn, OptsBuilder, Params, SslOpts, Value, prelude::Queryable as _};
+use secrecy::ExposeSecret as _;
+use tokio::time::timeout;
+
+use super::{
+    Mysql,
+    faults::{fault, is_shape},
+    schema::Usable,
+};
+use crate::{
+    change::{Change, Total},
+    id::{OwnerId, RecordId},
+    kind::{Fault, Outcome, Unreachable},
+    net::CONNECT_TIMEOUT,
+    repair::repair,
+    sql::{Column, ColumnType, Row, Table, row},
+};
+
+/// One connection, with what is known of the tables.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) conn: Conn,
+    tables: BTreeMap<Table, Arc<Usable>>,
+}
+
+/// A row to write.
+struct Upsert {
+    index: usize,
+    id: RecordId,
+    revision: u64,
+    row: Row,
+}
+
+/// Changes of one table.
+#[derive(Default)]
+struct Part {
+    upserts: Vec<Upsert>,
+    deletes: Vec<(RecordId, u64)>,
+}
+
+/// Most parameters of a statement: a prepared statement takes 65,535.
+const MAX_PARAMETERS: usize = 60_000;
+
+fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
+    if let Some(place) = outcomes.get_mut(index) {
+        *place = outcome;
+    }
+}
+
+fn marks(count: usize) -> String {
+    vec!["?"; count].join(",")
+}
+
+impl Mysql {
+    /// Takes the open connection, or opens one. It is put back after success only.
+    pub(super) async fn session(&self) -> Result<Session, Fault> {
+        let kept = self.session.lock().await.take();
+        match kept {
+            Some(session) => Ok(session),
+            None => self.connect().await,
+        }
+    }
+
+    pub(super) async fn keep(&self, session: Session) {
+        *self.session.lock().await = Some(session);
+    }
+
+    async fn connect(&self) -> Result<Session, Fault> {
+        let settings = &self.settings;
+        let addresses = self.guard.addresses(&settings.host).await?;
+        let ssl = settings.encrypted.then(|| {
+            let roots = settings
+                .ca_pem
+                .iter()
+                .map(|pem| pem.clone().into_bytes().into());
+            SslOpts::default().with_root_certs(roots.collect())
+        });
+        let options = OptsBuilder::default()
+            // The name is verified, the address that was checked is connected to.
+            .ip_or_hostname(&settings.host)
+            .resolved_ips(Some(addresses))
+            .tcp_port(settings.port)
+            .user(Some(&settings.user))
+            .pass(Some(settings.password.expose_secret()))
+            .db_name(Some(&settings.database))
+            .prefer_socket(false)
+            .stmt_cache_size(0)
+            .ssl_opts(ssl)
+            .setup(vec![
+                "SET time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 5, \
+                 SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+            ]);
+        let opened = timeout(CONNECT_TIMEOUT, Conn::new(options)).await;
+        let opened = opened.map_err(|_| Fault::unreachable(Unreachable::Timeout))?;
+        let conn =
+            opened.map_err(|error| fault(&error, &format!("access to {}", settings.database)))?;
+        Ok(Session {
+            conn,
+            tables: BTreeMap::new(),
+        })
+    }
+
+    /// The columns of a table that can be written; makes the table if it is missing.
+    pub(super) async fn usable(
+        &self,
+        session: &mut Session,
+        table: Table,
+    ) -> Result<Arc<Usable>, Fault> {
+        if let Some(known) = session.tables.get(&table) {
+            return Ok(Arc::clone(known));
+        }
+        let usable = Arc::new(self.ensure(&mut session.conn, table).await?);
+        session.tables.insert(table, Arc::clone(&usable));
+        Ok(usable)
+    }
+
+    fn right(&self, rights: &str, name: &str) -> String {
+        format!("{rights} on {}.{name}", self.settings.database)
+    }
+
+    pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let mut outcomes = vec![Outcome::APPLIED; changes.len()];
+        let mut parts: BTreeMap<(Table, bool), Part> = BTreeMap::new();
+        for (index, change) in changes.iter().enumerate() {
+            if change.collection().is_none() {
+                continue;
+            }
+            let part = parts
+                .entry((Table::of(change.data_type()), change.force))
+                .or_default();
+            let id = change.record_id.clone();
+            if change.is_deletion() {
+                part.deletes.push((id, change.revision));
+                continue;
+            }
+            match row(change) {
+                Ok(Some((_, row))) => {
+                    part.upserts.push(Upsert {
+                        index,
+                        id,
+                        revision: change.revision,
+                        row,
+                    });
+                }
+                Ok(None) => {}
+                Err(fault) => set(&mut outcomes, index, fault.into_outcome()),
+            }
+        }
+        if parts.is_empty() {
+            return Ok(outcomes);
+        }
+        let mut session = self.session().await?;
+        for ((table, force), mut part) in parts {
+            // One order for every writer: no two wait for each other.
+            part.upserts.sort_by(|one, other| one.id.cmp(&other.id));
+            part.deletes.sort();
+            let first = self
+                .write_part(&mut session, table, force, &part, &mut outcomes)
+                .await;
+            if let Err(fault) = first {
+                if !is_shape(&fault) {
+                    return Err(fault);
+                }
+                // Somebody removed a table or a column: made anew, once.
+                session.tables.remove(&table);
+                self.write_part(&mut session, table, force, &part, &mut outcomes)
+                    .await?;
+            }
+        }
+        self.keep(session).await;
+        Ok(outcomes)
+    }
+
+    async fn write_part(
+        &self,
+        session: &mut Session,
+        table: Table,
+        force: bool,
+        part: &Part,
+        outcomes: &mut [Outcome],
+    ) -> Result<(), Fault> {
+        let usable = self.usable(session, table).await?;
+        let name = self.table_name(table);
+        let per_statement = MAX_PARAMETERS / usable.columns.len().max(1);
+        for upserts in part.upserts.chunks(per_statement.max(1)) {
+            let held = self.held(&mut session.conn, &name, upserts).await?;
+            // What is not newer stays as it is. The statement says so too: another writer may come
+            // between.
+            let is_stale = |upsert: &&Upsert| {
+                held.get(upsert.id.as_str()).is_some_and(|held| {
+                    *held > upsert.revision || (*held == upsert.revision && !force)
+                })
+            };
+            let (stale, newer): (Vec<_>, Vec<_>) = upserts.iter().partition(is_stale);
+            for upsert in stale {
+                set(outcomes, upsert.index, Outcome::Stale);
+            }
+            if newer.is_empty() {
+                continue;
+            }
+            let mut values = Vec::with_capacity(newer.len() * usable.columns.len());
+            for upsert in &newer {
+                let mut repaired = 0;
+                for column in &usable.columns {
+                    let raw = upsert.row.get(&column.name).map(|raw| raw.get());
+                    values.push(value(column.holds, raw, &mut repaired));
+                }
+                set(outcomes, upsert.index, Outcome::Applied { repaired });
+            }
+            let statement = upsert(&name, &usable.columns, newer.len(), force);
+            let written = session
+                .conn
+                .exec_drop(statement, Params::Positional(values))
+                .await;
+            written.map_err(|error| fault(&error, &self.right("INSERT, UPDATE", &name)))?;
+        }
+        for (id, revision) in &part.deletes {
+            let statement = format!("DELETE FROM `{name}` WHERE record_id = ? AND revision <= ?");
+            let deleted = session
+                .conn
+                .exec_drop(statement, (id.as_str(), revision))
+                .await;
+            deleted.map_err(|error| fault(&error, &self.right("DELETE", &name)))?;
+        }
+        Ok(())
+    }
+
+    async fn held(
+        &self,
+        conn: &mut Conn,
+        name: &str,
+        upserts: &[Upsert],
+    ) -> Result<BTreeMap<String, u64>, Fault> {
+        let ids: Vec<Value> = upserts
+            .iter()
+            .map(|upsert| upsert.id.as_str().into())
+            .collect();
+        let marks = marks(ids.len());
+        let statement =
+            format!("SELECT record_id, revision FROM `{name}` WHERE record_id IN ({marks})");
+        let rows = conn.exec(statement, Params::Positional(ids)).await;
+        let rows: Vec<(String, u64)> =
+            rows.map_err(|error| fault(&error, &self.right("SELECT", name)))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    pub(super) async fn delete_owners(&self, owners: &[OwnerId]) -> Result<u64, Fault> {
+        let mut session = self.session().await?;
+        let mut count = 0;
+        for table in self.tables_there(&mut session.conn).await? {
+            let name = self.table_name(table);
+            for owner in owners {
+                let statement = format!("DELETE FROM `{name}` WHERE connection_id = ?");
+                let deleted = session.conn.exec_drop(statement, (owner.as_str(),)).await;
+                deleted.map_err(|error| fault(&error, &self.right("DELETE", &name)))?;
+                count += session.conn.affected_rows();
+            }
+        }
+        self.keep(session).await;
+        Ok(count)
+    }
+
+    pub(super) async fn count(&self, owners: &[OwnerId]) -> Result<Vec<Total>, Fault> {
+        let mut session = self.session().await?;
+        let mut totals = Vec::new();
+        let tables = self.tables_there(&mut session.conn).await?;
+        for table in tables.into_iter().filter(|_| !owners.is_empty()) {
+            let name = self.table_name(table);
+            let texts: Vec<Value> = owners.iter().map(|owner| owner.as_str().into()).collect();
+            let statement = format!(
+                "SELECT connection_id, COUNT(*), CAST(SUM(checksum) AS UNSIGNED) FROM `{name}` \
+                 WHERE connection_id IN ({}) GROUP BY connection_id",
+                marks(texts.len())
+            );
+            let rows = session
+                .conn
+                .exec(statement, Params::Positional(texts))
+                .await;
+            let rows: Vec<(String, u64, u64)> =
+                rows.map_err(|error| fault(&error, &self.right("SELECT", &name)))?;
+            for (owner, count, sum) in rows {
+                if let Some(owner) = owners.iter().find(|known| known.as_str() == owner) {
+                    totals.push(Total {
+                        owner: owner.clone(),
+                        data_type: table.data_type(),
+                        count,
+                        sum,
+                    });
+                }
+            }
+        }
+        self.keep(session).await;
+        Ok(totals)
+    }
+
+    pub(super) async fn list(
+        &self,
+        owner: &OwnerId,
+        data_type: Option<DataType>,
+    ) -> Result<Vec<(RecordId, u64)>, Fault> {
+        let table = Table::of(data_type);
+        let name = self.table_name(table);
+        let mut session = self.session().await?;
+        let mut revisions = Vec::new();
+        if self.tables_there(&mut session.conn).await?.contains(&table) {
+            let statement =
+                format!("SELECT record_id, revision FROM `{name}` WHERE connection_id = ?");
+            let rows = session.conn.exec(statement, (owner.as_str(),)).await;
+            let rows: Vec<(String, u64)> =
+                rows.map_err(|error| fault(&error, &self.right("SELECT", &name)))?;
+            let known = |(id, revision): (String, u64)| Some((id.parse().ok()?, revision));
+            revisions = rows.into_iter().filter_map(known).collect();
+        }
+        self.keep(session).await;
+        Ok(revisions)
+    }
+
+    /// Our tables that exist.
+    async fn tables_there(&self, conn: &mut Conn) -> Result<Vec<Table>, Fault> {
+        let names = conn
+            .query(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
+            )
+            .await;
+        let names: Vec<String> =
+            names.map_err(|error| fault(&error, "SELECT on information_schema"))?;
+        let mut tables = Table::all();
+        tables.retain(|table| names.contains(&self.table_name(*table)));
+        Ok(tables)
+    }
+}
+
+/// The value of a column, from its JSON.
+fn value(holds: ColumnType, json: Option<&str>, repaired: &mut u32) -> Value {
+    let Some(json) = json else { return Value::NULL };
+    let (json, count) = repair(json);
+    *repaired += count;
+    let text = || serde_json::from_str::<String>(&json).ok();
+    let value = match holds {
+        ColumnType::Json => Some(json.as_ref().into()),
+        ColumnType::RecordId | ColumnType::Owner | ColumnType::Text => text().map(Value::from),
+        ColumnType::Day => text().filter(|day| !day.starts_with('-')).map(Value::from),
+        ColumnType::Integer => json.parse::<u64>().ok().map(Value::from),
+        ColumnType::Number => json.parse::<f64>().ok().map(Value::from),
+        ColumnType::Flag => json.parse::<bool>().ok().map(Value::from),
+        ColumnType::Instant => text().and_then(|text| {
+            let instant: Timestamp = text.parse().ok()?;
+            let in_utc = instant.to_zoned(TimeZone::UTC);
+            // The database knows the years from 1000 on.
+            (in_utc.year() >= 1000)
+                .then(|| in_utc.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string().into())
+        }),
+    };
+    value.unwrap_or(Value::NULL)
+}
+
+/// The statement that writes rows over lower revisions. Assignments run from left to right, so the
+/// revision, which every condition reads, is last.
+fn upsert(table: &str, columns: &[Column], rows: usize, force: bool) -> String {
+    let names: Vec<_> = columns
+        .iter()
+        .map(|column| format!("`{}`", column.name))
+        .collect();
+    let compare = if force { ">=" } else { ">" };
+    let is_newer = format!("VALUES(`revision`) {compare} `revision`");
+    let mut sets: Vec<_> = names
+        .iter()
+        .filter(|name| !["`record_id`", "`revision`"].contains(&name.as_str()))
+        .map(|name| format!("{name} = IF({is_newer}, VALUES({name}), {name})"))
+        .collect();
+    sets.push(format!(
+        "`delivered_at` = IF({is_newer}, CURRENT_TIMESTAMP(3), `delivered_at`)"
+    ));
+    sets.push("`revision` = GREATEST(`revision`, VALUES(`revision`))".to_owned());
+    let row = format!("({})", marks(names.len()));
+    format!(
+        "INSERT INTO `{table}` ({}) VALUES {} ON DUPLICATE KEY UPDATE {}",
+        names.join(", "),
+        vec![row; rows].join(", "),
+        sets.join(", ")
+    )
+}

@@ -1,0 +1,91 @@
+//! What an error of SQS means.
+
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+
+use crate::{
+    kind::{Fault, Unreachable},
+    net::fault_of,
+};
+
+/// The fault of a failed request.
+pub(super) fn fault<E>(error: &SdkError<E>, queue_url: &str) -> Fault
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error {
+        SdkError::TimeoutError(_) => Fault::unreachable(Unreachable::Timeout),
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) if error.is_timeout() => Fault::unreachable(Unreachable::Timeout),
+            Some(error) => fault_of(error),
+            None => Fault::unreachable(Unreachable::Network),
+        },
+        error => match error.code() {
+            Some(code) => of_code(code, queue_url),
+            None => Fault::unreachable(Unreachable::Reset),
+        },
+    }
+}
+
+/// The fault of a code. Queries and JSON spell some codes differently.
+pub(super) fn of_code(code: &str, queue_url: &str) -> Fault {
+    let name = code.rsplit('.').next().unwrap_or(code);
+    let fault = match name {
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "KmsAccessDenied"
+        | "KMS.AccessDeniedException" => Fault::missing(
+            "the queue refuses us",
+            format!("sqs:SendMessage on {queue_url}"),
+        ),
+        "NonExistentQueue" | "QueueDoesNotExist" | "InvalidAddress" => {
+            Fault::misconfigured("there is no queue under this URL")
+        }
+        "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidSecurity" => {
+            Fault::misconfigured("there is no access key of this id")
+        }
+        "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+            Fault::misconfigured("the secret access key is wrong")
+        }
+        "RequestThrottled" | "ThrottlingException" | "OverLimit" | "KmsThrottled" => {
+            Fault::Throttled {
+                after: None,
+                code: None,
+            }
+        }
+        "InvalidMessageContents" | "InvalidParameterValue" | "BatchRequestTooLong" => {
+            Fault::Rejected {
+                reason: "the queue refuses the message".to_owned(),
+                code: None,
+            }
+        }
+        _ => Fault::unreachable(Unreachable::Server),
+    };
+    fault.with_code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_one_meaning() {
+        for (codes, name) in [
+            (
+                &[
+                    "AccessDenied",
+                    "AWS.SimpleQueueService.NonExistentQueue",
+                    "QueueDoesNotExist",
+                    "InvalidClientTokenId",
+                ][..],
+                "misconfigured",
+            ),
+            (&["RequestThrottled", "OverLimit"], "throttled"),
+            (&["InvalidMessageContents"], "rejected"),
+            (&["InternalError", "ServiceUnavailable"], "unreachable"),
+        ] {
+            for code in codes {
+                assert_eq!(of_code(code, "q").name(), name, "{code}");
+            }
+        }
+    }
+}
