@@ -48,7 +48,7 @@ fn verified(webhook: &ArchivedWebhook, bytes: &[u8]) -> Result<(), SignatureErro
 
 /// Replaces an attribute of an item by something that no code of ours writes.
 async fn spoil(world: &World, pk: String, sk: &str, attribute: &str) {
-    let client = terrarium::system::dynamodb_client(&world.system.dynamodb_url).unwrap();
+    let client = terrarium::system::dynamodb_client(&world.system.dynamodb).unwrap();
     client
         .update_item()
         .table_name(TABLE_NAME)

@@ -12,7 +12,7 @@ use futures::try_join;
 use store::table::{
     connections::{Alias, SeenAliases, StoredConnection},
     key::RecordOwner,
-    ledger::Outcome,
+    ledger::{Outcome, RecordCounts},
     records::{IncomingRecord, Mode, SeenRecords},
 };
 use tracing::{Span, field};

@@ -76,7 +76,6 @@ macro_rules! summaries {
     ($($variant:ident($name:ident) = $doc:literal,)*) => {
         /// The summary of a record of any data type.
         #[derive(Debug, Clone, PartialEq)]
-        #[expect(clippy::large_enum_variant, reason = "a few at a time, and written away at once")]
         pub enum Summary {
             $(
                 #[doc = $doc]
