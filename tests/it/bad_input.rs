@@ -226,7 +226,7 @@ async fn a_body_beyond_the_bound_is_refused() {
     let world = World::start().await;
     let length = terrarium::gateway::MAX_BODY_BYTES + 1;
     let head = format!(
-        "POST /webhooks/terra HTTP/1.1\r\nHost: x\r\nX-Terra-Signature: t=1,v1=00\r\nContent-Length: {length}\r\n\r\n"
+        "POST /webhooks/terra HTTP/1.1\r\nHost: localhost\r\nX-Terra-Signature: t=1,v1=00\r\nContent-Length: {length}\r\n\r\n"
     );
     let answer = raw(&world, &head, b"{", false).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
@@ -257,7 +257,7 @@ async fn a_body_that_breaks_off_is_not_stored() {
     let world = World::start().await;
     for told in [BODY.len() + 1, BODY.len() + 10_000] {
         let head = format!(
-            "POST /webhooks/terra HTTP/1.1\r\nHost: x\r\nX-Terra-Signature: {}\r\nContent-Length: {told}\r\n\r\n",
+            "POST /webhooks/terra HTTP/1.1\r\nHost: localhost\r\nX-Terra-Signature: {}\r\nContent-Length: {told}\r\n\r\n",
             signed(BODY, 0)
         );
         let answer = raw(&world, &head, BODY, true).await;

@@ -50,8 +50,10 @@ impl Gateway {
             let address = host.trim_start_matches('[').trim_end_matches(']');
             let is_here = address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
             let public = self.public_name.as_deref();
+            // Names below `localhost` never leave this machine (RFC 6761, section 6.3).
+            let last_label = host.rsplit('.').next().unwrap_or(host);
             is_here
-                || host.eq_ignore_ascii_case("localhost")
+                || last_label.eq_ignore_ascii_case("localhost")
                 || public.is_some_and(|name| host.eq_ignore_ascii_case(name))
         })
     }
@@ -62,9 +64,12 @@ impl Gateway {
 /// `public_name` is the host name of a tunnel or proxy; without it, only this machine is served.
 pub fn router(intake: Arc<App>, clock: Clock, public_name: Option<&str>) -> Router {
     let turns = Arc::new(Semaphore::new(CONCURRENT_REQUESTS));
+    let path = match &intake.path_token {
+        Some(_) => format!("{WEBHOOK_PATH}/{{token}}"),
+        None => WEBHOOK_PATH.to_owned(),
+    };
     Router::new()
-        .route(WEBHOOK_PATH, any(webhook))
-        .route(&format!("{WEBHOOK_PATH}/{{token}}"), any(webhook))
+        .route(&path, any(webhook))
         .fallback(nothing_here)
         .with_state(Gateway {
             intake,
