@@ -13,20 +13,31 @@ use crate::key::{instant, is_placeholder, is_zero_time};
 pub(super) trait Scalar: Sized {
     fn to_value(&self) -> Value;
     fn from_value(value: Value) -> Option<Self>;
+    /// The text in the place of a coded value.
+    fn unknown_code(&self) -> Option<&str> {
+        None
+    }
     /// The measured number; a coded value is none.
     fn measured(&self) -> Option<f64> {
         None
     }
 }
 
-/// A coded value: Terra's number, or the text that stands in its place.
+/// A coded value: Terra's number. Text that stands in its place is moved to `unknown_codes`.
 impl Scalar for Value {
     fn to_value(&self) -> Value {
         self.clone()
     }
 
     fn from_value(value: Value) -> Option<Self> {
-        Some(value)
+        matches!(value, Value::Number(_)).then_some(value)
+    }
+
+    fn unknown_code(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            Value::Number(_) | Value::Flag(_) => None,
+        }
     }
 }
 
@@ -327,11 +338,14 @@ macro_rules! summary {
             /// Names of the fields whose number stood for none, as `min_hr_bpm,steps`. The payload
             /// has the numbers.
             pub stand_ins: Option<String>,
+            /// Words in the place of coded values that Terra's schema does not know, as
+            /// `type=JUGGLING,upload_type=ROBOT`.
+            pub unknown_codes: Option<String>,
         }
 
         impl $name {
             /// The names of all fields, as they are written.
-            pub const FIELDS: &[&str] = &[$(crate::summary::table::key!($field $(as $key)?),)* "stand_ins"];
+            pub const FIELDS: &[&str] = &[$(crate::summary::table::key!($field $(as $key)?),)* "stand_ins", "unknown_codes"];
 
             /// The fields that are there, under their names.
             pub fn to_map(&self) -> std::collections::BTreeMap<&'static str, crate::summary::Value> {
@@ -355,11 +369,21 @@ macro_rules! summary {
                         self.$field.clone_from(&other.$field);
                     }
                 )*
+                for (own, other) in [
+                    (&mut self.stand_ins, &other.stand_ins),
+                    (&mut self.unknown_codes, &other.unknown_codes),
+                ] {
+                    if own.is_none() {
+                        own.clone_from(other);
+                    }
+                }
             }
 
-            /// Takes out the numbers that stand for none, and says which.
+            /// Takes out the numbers that stand for none and the words that no schema knows, and says
+            /// which.
             fn without_stand_ins(mut self) -> Self {
                 let mut names = Vec::new();
+                let mut words = Vec::new();
                 $(
                     let name = crate::summary::table::key!($field $(as $key)?);
                     let number = self.$field.as_ref().and_then(crate::summary::table::Scalar::measured);
@@ -367,8 +391,14 @@ macro_rules! summary {
                         self.$field = None;
                         names.push(name);
                     }
+                    let word = self.$field.as_ref().and_then(crate::summary::table::Scalar::unknown_code);
+                    if let Some(word) = word {
+                        words.push(format!("{name}={word}"));
+                        self.$field = None;
+                    }
                 )*
                 self.stand_ins = (!names.is_empty()).then(|| names.join(","));
+                self.unknown_codes = (!words.is_empty()).then(|| words.join(","));
                 self
             }
 
@@ -378,6 +408,7 @@ macro_rules! summary {
                     (crate::summary::table::key!($field $(as $key)?), self.$field.as_ref().map(crate::summary::table::Scalar::to_value)),
                 )*
                     ("stand_ins", self.stand_ins.as_ref().map(crate::summary::table::Scalar::to_value)),
+                    ("unknown_codes", self.unknown_codes.as_ref().map(crate::summary::table::Scalar::to_value)),
                 ];
                 let present = |(name, value): (_, Option<_>)| Some((name, value?));
                 fields.into_iter().filter_map(present).collect()
@@ -387,15 +418,17 @@ macro_rules! summary {
                 match name {
                     $(crate::summary::table::key!($field $(as $key)?) => self.$field = crate::summary::table::Scalar::from_value(value),)*
                     "stand_ins" => self.stand_ins = crate::summary::table::Scalar::from_value(value),
+                    "unknown_codes" => self.unknown_codes = crate::summary::table::Scalar::from_value(value),
                     _ => {}
                 }
             }
 
             pub(super) fn read($record: $source) -> crate::summary::Found {
                 $(let $object = $opened;)*
-                let delivered = Self { $($field: $delivered,)* stand_ins: None }.without_stand_ins();
-                let mut derived = Self { $($field: crate::summary::table::derived!(delivered.$field $(, $derived)?),)* stand_ins: None }.without_stand_ins();
+                let delivered = Self { $($field: $delivered,)* stand_ins: None, unknown_codes: None }.without_stand_ins();
+                let mut derived = Self { $($field: crate::summary::table::derived!(delivered.$field $(, $derived)?),)* stand_ins: None, unknown_codes: None }.without_stand_ins();
                 derived.stand_ins = None;
+                derived.unknown_codes = None;
                 crate::summary::Found {
                     identity: $identity,
                     from_samples: (derived != Self::default())

@@ -108,7 +108,49 @@ mod tests {
         assert!(attribute.is_s());
     }
 
+    /// Numbers at the edges of a double, in JSON.
+    fn edge_number() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("4.9E-324".to_owned()),
+            Just("1.7976931348623157E308".to_owned()),
+            Just("1e999".to_owned()),
+            Just("-0.0".to_owned()),
+            Just("18446744073709551615".to_owned()),
+            Just("9223372036854775807".to_owned()),
+            Just("1e126".to_owned()),
+            Just("1e-131".to_owned()),
+            any::<f64>().prop_map(|number| number.to_string()),
+            any::<u64>().prop_map(|number| number.to_string()),
+            any::<f64>().prop_map(|number| format!("{number:e}")),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn what_a_record_holds_comes_back_as_it_was(
+            numbers in prop::collection::vec(edge_number(), 6),
+            text in r"([a-z0-9.]|\\ud83d|\\ude00|\\u0000){0,8}",
+            depth in 0_usize..140,
+        ) {
+            let [one, two, three, four, five, six] = numbers.try_into().unwrap();
+            let deep = format!("{}{six}{}", "[".repeat(depth), "]".repeat(depth));
+            let record = format!(
+                r#"{{"metadata":{{"start_time":"{text}","upload_type":{six}}},"distance_data":{{"steps":{one}}},
+                "heart_rate_data":{{"summary":{{"min_hr_bpm":{two}}},"detailed":{{"hr_samples":[{{"bpm":{three}}},{{"bpm":{one}}}]}}}},
+                "data_enrichment":{{"{text}":{four},"set":{{"{text}":{five},"list":[{one},null,{{"a":{two}}}]}},"deep":{deep}}}}}"#
+            );
+            let found = domain::summary::summarise(models::data::DataType::Daily, record.as_bytes()).unwrap();
+            for summary in [Some(found.delivered), found.from_samples].into_iter().flatten() {
+                let back = to_json(to_attribute(json!(summary)));
+                let fields: std::collections::BTreeMap<String, domain::summary::Value> =
+                    serde_json::from_value(back).unwrap();
+                let back = domain::summary::Summary::from_fields(summary.data_type(), fields);
+                prop_assert_eq!(back, summary);
+            }
+            let back = to_json(to_attribute(json!(found.enrichment)));
+            prop_assert_eq!(back, json!(found.enrichment));
+        }
+
         #[test]
         fn ordinary_values_round_trip(number in -1e9_f64..1e9, text in "\\PC{0,20}", flag: bool) {
             let value = json!({"n": number, "s": text, "b": flag, "l": [1, {"x": null}]});
