@@ -141,7 +141,7 @@ const MAX_SIGNATURES: usize = 16;
 /// A webhook passes when any header value has a `v1` that is the HMAC-SHA256 of `<t>.<body>` under
 /// any secret (compared in constant time) and `t` lies within the tolerance. Two header values that
 /// differ pass when one of them does (FACTS section 14 row 11), also when a gateway has joined them
-/// with a comma. The first [`MAX_SIGNATURES`] different signatures are tried.
+/// with a comma. The first `MAX_SIGNATURES` different signatures are tried.
 ///
 /// # Errors
 ///
