@@ -537,8 +537,8 @@ def test_deadlines_fit_into_each_other(functions: dict[str, dict]) -> None:
     assert write >= 2 * request, "a put that hangs is tried again"
 
     # The router: of a ping the payload, of a large webhook its body in the inbox.
-    router, batch = functions["EventRouter"]["Timeout"], "functions/event-router/src/batch.rs"
-    answer, store = seconds(batch, "TO_ANSWER"), seconds(batch, "TO_STORE")
+    router, source = functions["EventRouter"]["Timeout"], "functions/event-router/src"
+    answer, store = seconds(f"{source}/handler.rs", "TO_ANSWER"), seconds(f"{source}/batch.rs", "TO_STORE")
     payload = seconds("shared/terra-client/src/payload/mod.rs", "TIMEOUT")
     assert store >= table + write + table  # the payload's connection, the segment, the ledger
     assert table + payload + store + answer <= router

@@ -133,8 +133,9 @@ impl Seen {
         Ok(seen)
     }
 
+    /// Counts a window that was given up, unless its provider has no such type: that is no fault.
     fn failed(&mut self, at_ms: i64, reason: Reason, now_ms: i64) {
-        if at_ms >= now_ms - LATELY_MS {
+        if at_ms >= now_ms - LATELY_MS && reason != Reason::NotSupported {
             *self.failed.entry(reason.to_string()).or_default() += 1;
         }
     }
@@ -203,5 +204,19 @@ impl Seen {
                 "`terrarium dev` works on them while it runs",
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_a_provider_does_not_have_is_no_finding() {
+        let mut seen = Seen::default();
+        seen.failed(0, Reason::NotSupported, 0);
+        assert!(seen.failed.is_empty());
+        seen.failed(0, Reason::TimedOut, 0);
+        assert_eq!(seen.failed.len(), 1);
     }
 }
