@@ -3,8 +3,8 @@
 use models::data::{Activity, enums::UploadType};
 
 use super::table::{
-    blood, code, greatest, heart_rate, id, last, listed, mean, newest, real, summary, take, text,
-    time,
+    blood, code, greatest, heart_rate, heart_rate_zones, id, last, mean, newest, real, summary,
+    take, text, time,
 };
 use crate::{key::Identity, summary::Value};
 
@@ -98,13 +98,7 @@ summary! {
             => mean(&heart_detailed.hrv_samples_sdnn, |sample| real(sample.hrv_sdnn)),
         /// Time in heart rate zones: a JSON array of `zone`, `name`, `start_percentage`,
         /// `end_percentage` and `duration_seconds`. From `heart_rate_data.summary.hr_zone_data`.
-        hr_zones: String = listed(&heart.hr_zone_data, |zone| vec![
-            ("zone", zone.zone.get().map(Value::Number)),
-            ("name", text(&zone.name).map(Value::Text)),
-            ("start_percentage", zone.start_percentage.get().map(Value::Number)),
-            ("end_percentage", zone.end_percentage.get().map(Value::Number)),
-            ("duration_seconds", zone.duration_seconds.get().map(Value::Number)),
-        ]),
+        hr_zones: String = heart_rate_zones(&heart.hr_zone_data),
         /// The wearer's highest heart rate ever. Unit: bpm. From `heart_rate_data.summary.user_max_hr_bpm`.
         user_max_hr_bpm: f64 = heart.user_max_hr_bpm.get(),
         /// Time active. Unit: s. From `active_durations_data.activity_seconds`.

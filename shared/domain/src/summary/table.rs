@@ -1,7 +1,10 @@
 //! What the tables of all data types are made with.
 
 use models::{
-    data::{enums::OxygenSaturationType, shared::OxygenSaturationSample},
+    data::{
+        enums::OxygenSaturationType,
+        shared::{HeartRateZoneData, OxygenSaturationSample},
+    },
     lenient::{Code, List, Number, Object, TerraEnum, Text},
 };
 use serde::Deserialize;
@@ -274,6 +277,28 @@ where
         text.push_str(&entry);
     }
     (!text.is_empty()).then(|| text + "]")
+}
+
+/// Time in heart rate zones as one JSON array.
+pub(super) fn heart_rate_zones<'a>(zones: &List<'a, HeartRateZoneData<'a>>) -> Option<String> {
+    listed(zones, |zone| {
+        vec![
+            ("zone", zone.zone.get().map(Value::Number)),
+            ("name", text(&zone.name).map(Value::Text)),
+            (
+                "start_percentage",
+                zone.start_percentage.get().map(Value::Number),
+            ),
+            (
+                "end_percentage",
+                zone.end_percentage.get().map(Value::Number),
+            ),
+            (
+                "duration_seconds",
+                zone.duration_seconds.get().map(Value::Number),
+            ),
+        ]
+    })
 }
 
 /// The name of a field: its own, or the one after `as`.
