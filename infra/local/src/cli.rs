@@ -337,7 +337,7 @@ pub struct ParkedArgs {
     pub place: Place,
 }
 
-/// What to do with parked webhooks.
+/// Action on parked webhooks.
 #[derive(Debug, Subcommand)]
 pub enum ParkedCommand {
     /// List them, newest first

@@ -127,7 +127,7 @@ fn sdk_config(address: &DatabaseAddress) -> anyhow::Result<SdkConfig> {
 
 /// The embedded database of a data folder, served on loopback.
 pub struct EmbeddedDatabase {
-    /// Where the database listens, with its key.
+    /// Address of the database, with its key.
     pub address: DatabaseAddress,
     workers: Workers,
 }

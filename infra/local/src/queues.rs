@@ -11,7 +11,7 @@ use tracing::warn;
 
 /// The events queue.
 pub const EVENTS_QUEUE: &str = "events";
-/// Where messages go that could not be routed.
+/// Dead letters of the events queues: messages that could not be routed.
 pub const EVENTS_DEAD_LETTERS: &str = "events-dead-letters";
 /// The events queue's lane for pings: their URLs run out, so they never wait behind other webhooks.
 pub const PINGS_QUEUE: &str = "pings";
@@ -19,8 +19,9 @@ pub const PINGS_QUEUE: &str = "pings";
 pub const BACKFILL_EVENTS_QUEUE: &str = "backfill-events";
 /// Jobs of history-fetch.
 pub const HISTORY_QUEUE: &str = "history";
-/// Where jobs go that could not be done.
+/// Dead letters of the history queue: jobs that could not be done.
 pub const HISTORY_DEAD_LETTERS: &str = "history-dead-letters";
+
 /// Hides messages from others for as long as the work on them takes. On AWS a timeout of six times
 /// the function's own sees to that.
 pub(crate) async fn keeping_hidden<T: Send>(

@@ -145,7 +145,7 @@ pub struct System {
     pub router: Arc<event_router::App>,
     /// Fetches history, if it does.
     pub history: Option<Arc<history_fetch::App>>,
-    /// Where the database listens, with its key.
+    /// Address of the database, with its key.
     pub dynamodb: DatabaseAddress,
     workers: Workers,
     /// Ends after the workers, which write to it until their last batch is done.

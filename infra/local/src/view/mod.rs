@@ -31,7 +31,7 @@ const REDRAW: Duration = Duration::from_millis(250);
 /// How long the keyboard is waited for before looking whether to end.
 const KEYBOARD_WAIT: Duration = Duration::from_millis(100);
 
-/// What the view shows of a running system.
+/// State of a running system, as the view shows it.
 pub(crate) struct Shown {
     pub(crate) table: Table,
     pub(crate) board: Arc<Mutex<Board>>,

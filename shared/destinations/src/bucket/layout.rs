@@ -10,7 +10,7 @@ use crate::{
     kind::Erasure,
 };
 
-/// How objects are named.
+/// Naming of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// `<data type>/<connection id>/<record id>.json`: one object per record.

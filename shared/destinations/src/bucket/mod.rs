@@ -41,7 +41,7 @@ pub(crate) struct Bucket<O> {
     pub(crate) settings: Settings,
 }
 
-/// What is written into a bucket.
+/// Content that is written into a bucket.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) prefix: String,

@@ -41,7 +41,7 @@ pub(crate) trait Objects: Send + Sync + fmt::Debug {
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault>;
 }
 
-/// What was being done when a right was missing.
+/// Operation for which a right was missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doing {
     Head,
@@ -81,7 +81,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// When an object is written.
+/// Condition under which an object is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition<'a> {
     /// Always.
