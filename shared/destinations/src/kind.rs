@@ -1,6 +1,6 @@
 //! What every kind of destination can do.
 
-use std::{fmt, time::Duration};
+use std::{fmt, future::Future, time::Duration};
 
 use async_trait::async_trait;
 use models::{
@@ -355,6 +355,11 @@ pub enum Verdict {
 }
 
 impl Finding {
+    /// Returns whether the step fails.
+    pub fn is_failed(&self) -> bool {
+        self.verdict == Verdict::Failed
+    }
+
     /// A step that works.
     pub fn passed(step: &'static str, took: Duration, text: impl Into<String>) -> Self {
         Self {
@@ -402,6 +407,19 @@ impl Finding {
             Err(fault) => Self::failed(step, took, &fault),
         }
     }
+}
+
+/// Waits for a call for at most this long.
+///
+/// # Errors
+///
+/// Those of the call, and [`Fault::Unreachable`] if the time is over.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let done = tokio::time::timeout(limit, call).await;
+    done.unwrap_or(Err(Fault::unreachable(Unreachable::Timeout)))
 }
 
 /// Person whose data are to be removed.

@@ -14,8 +14,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
-use crate::kind::{Fault, Unreachable};
+use crate::kind::{Fault, Finding, Unreachable};
 
 /// Addresses that a destination may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -97,6 +98,14 @@ impl Guard {
     /// The addresses that may be used.
     pub fn network(&self) -> Network {
         self.network
+    }
+
+    /// Resolves a host, as one step of a probe.
+    pub(crate) async fn probe(&self, host: &str) -> Finding {
+        let started = Instant::now();
+        let resolved = self.addresses(host).await;
+        let resolved = resolved.map(|addresses| format!("{} addresses, allowed", addresses.len()));
+        Finding::of("resolve", started.elapsed(), resolved)
     }
 
     /// The allowed addresses of a name or of an address written out.

@@ -16,11 +16,11 @@ use rskafka::{
     },
     record::Record,
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::sync::Mutex;
 
 use super::faults;
 use crate::{
-    kind::{Fault, Unreachable},
+    kind::{Fault, within},
     net::Guard,
 };
 
@@ -193,8 +193,7 @@ impl Producer for Rskafka {
         let mut kept = self.session.lock().await;
         // Taken out: a client that failed, or that did not end in time, is thrown away.
         let mut session = kept.take().unwrap_or_default();
-        let count = timeout(TIMEOUT, self.count(&mut session, topic)).await;
-        let count = count.unwrap_or(Err(Fault::unreachable(Unreachable::Timeout)))?;
+        let count = within(TIMEOUT, self.count(&mut session, topic)).await?;
         *kept = Some(session);
         Ok(count)
     }
@@ -202,12 +201,8 @@ impl Producer for Rskafka {
     async fn send(&self, topic: &str, partition: u32, records: Vec<Message>) -> Result<(), Fault> {
         let mut kept = self.session.lock().await;
         let mut session = kept.take().unwrap_or_default();
-        let sent = timeout(
-            TIMEOUT,
-            self.produce(&mut session, topic, partition, records),
-        )
-        .await;
-        sent.unwrap_or(Err(Fault::unreachable(Unreachable::Timeout)))?;
+        let sent = self.produce(&mut session, topic, partition, records);
+        within(TIMEOUT, sent).await?;
         *kept = Some(session);
         Ok(())
     }

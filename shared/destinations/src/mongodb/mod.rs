@@ -14,13 +14,13 @@ use std::{future::Future, time::Duration};
 use ::mongodb::Client;
 use async_trait::async_trait;
 use models::data::DataType;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::sync::Mutex;
 
 use crate::{
     change::{Change, Total},
     config::{Context, Fields, Refused},
     id::{OwnerId, RecordId},
-    kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome, Shape, Unreachable},
+    kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome, Shape, within},
     net::Guard,
 };
 
@@ -62,8 +62,7 @@ impl Mongodb {
         &self,
         call: impl Future<Output = Result<T, Fault>> + Send,
     ) -> Result<T, Fault> {
-        let done = timeout(TIMEOUT, call).await;
-        let done = done.unwrap_or(Err(Fault::unreachable(Unreachable::Timeout)));
+        let done = within(TIMEOUT, call).await;
         if matches!(
             done,
             Err(Fault::Unreachable { .. } | Fault::Misconfigured { .. })

@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use super::{
     Mysql,
     faults::{fault, is_shape},
-    schema::Usable,
 };
 use crate::{
     change::{Change, Total},
@@ -19,7 +18,7 @@ use crate::{
     kind::{Fault, Outcome, Unreachable},
     net::CONNECT_TIMEOUT,
     repair::repair,
-    sql::{Column, ColumnType, Row, Table, row},
+    sql::{Column, ColumnType, Row, Table, Usable, row},
 };
 
 /// One connection, with what is known of the tables.

@@ -13,13 +13,13 @@ use std::{future::Future, time::Duration};
 
 use async_trait::async_trait;
 use models::data::DataType;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::sync::Mutex;
 
 use crate::{
     change::{Change, Total},
     config::{Context, Fields, Refused},
     id::{OwnerId, RecordId},
-    kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome, Shape, Unreachable},
+    kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome, Shape, within},
     net::Guard,
 };
 use deliver::Session;
@@ -59,8 +59,7 @@ impl Mysql {
         &self,
         call: impl Future<Output = Result<T, Fault>> + Send,
     ) -> Result<T, Fault> {
-        let done = timeout(TIMEOUT, call).await;
-        done.unwrap_or(Err(Fault::unreachable(Unreachable::Timeout)))
+        within(TIMEOUT, call).await
     }
 }
 

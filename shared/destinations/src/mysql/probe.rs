@@ -12,15 +12,11 @@ use crate::{
 
 impl Mysql {
     pub(super) async fn try_steps(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let started = Instant::now();
-        let resolved = self.guard.addresses(&self.settings.host).await;
-        let resolved = resolved.map(|addresses| format!("{} addresses, allowed", addresses.len()));
-        let reachable = resolved.is_ok();
-        findings.push(Finding::of("resolve", started.elapsed(), resolved));
-        if !reachable {
-            return findings;
+        let resolved = self.guard.probe(&self.settings.host).await;
+        if resolved.is_failed() {
+            return vec![resolved];
         }
+        let mut findings = vec![resolved];
         let started = Instant::now();
         let mut session = match self.in_time(self.session()).await {
             Ok(session) => session,
@@ -37,10 +33,7 @@ impl Mysql {
             .in_time(self.usable(&mut session, Table::Records(DataType::Daily)))
             .await;
         let made = usable.is_ok();
-        let usable = usable.map(|usable| match usable.altered.len() {
-            0 => "the table of dailies has every column".to_owned(),
-            count => format!("{count} columns of the table of dailies have another type"),
-        });
+        let usable = usable.map(|usable| usable.of_dailies());
         findings.push(Finding::of("tables", started.elapsed(), usable));
         if made {
             let started = Instant::now();

@@ -7,7 +7,7 @@ use mysql_async::{Conn, prelude::Queryable as _};
 use super::{Mysql, faults::fault};
 use crate::{
     kind::{Fault, Finding, Shape},
-    sql::{Column, ColumnType, Table, columns},
+    sql::{Column, ColumnType, Table, Usable, columns, missing},
 };
 
 fn type_name(holds: ColumnType) -> &'static str {
@@ -66,13 +66,6 @@ fn create_table(name: &str, table: Table) -> String {
     )
 }
 
-/// Columns of a table that can be written, and those whose type somebody changed.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Usable {
-    pub(super) columns: Vec<Column>,
-    pub(super) altered: Vec<String>,
-}
-
 impl Mysql {
     pub(super) fn table_name(&self, table: Table) -> String {
         format!("{}{}", self.settings.table_prefix, table.name())
@@ -82,10 +75,7 @@ impl Mysql {
     pub(super) async fn ensure(&self, conn: &mut Conn, table: Table) -> Result<Usable, Fault> {
         let name = self.table_name(table);
         let there = existing(conn, &name).await?;
-        let missing: Vec<_> = columns(table)
-            .into_iter()
-            .filter(|column| !there.contains_key(&column.name))
-            .collect();
+        let missing = missing(table, &there);
         let there = if missing.is_empty() {
             there
         } else {
@@ -93,24 +83,7 @@ impl Mysql {
                 .await?;
             existing(conn, &name).await?
         };
-        let mut usable = Usable::default();
-        for column in columns(table) {
-            match there.get(&column.name) {
-                Some(found) if is_type(column.holds, found) => usable.columns.push(column),
-                _ => usable.altered.push(column.name),
-            }
-        }
-        let needed = ["record_id", "revision", "checksum", "connection_id"];
-        if let Some(lost) = usable
-            .altered
-            .iter()
-            .find(|name| needed.contains(&name.as_str()))
-        {
-            return Err(Fault::misconfigured(format!(
-                "the column {lost} of {name} has another type"
-            )));
-        }
-        Ok(usable)
+        Usable::of(table, &name, &there, is_type)
     }
 
     async fn make(
@@ -158,13 +131,7 @@ impl Mysql {
         let mut findings = Vec::new();
         for table in tables {
             let usable = self.usable(&mut session, table).await?;
-            for column in &usable.altered {
-                let text = format!(
-                    "the column {column} of {} has another type: its values stand in payload only",
-                    self.table_name(table)
-                );
-                findings.push(Finding::warning("tables", started.elapsed(), text));
-            }
+            findings.extend(usable.warnings(&self.table_name(table), started.elapsed()));
         }
         self.keep(session).await;
         Ok(findings)

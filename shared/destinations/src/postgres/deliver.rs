@@ -11,7 +11,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{
     Postgres, STATEMENT_TIMEOUT, TIMEOUT,
     faults::{Doing, fault, is_shape},
-    schema::{Usable, type_name},
+    schema::type_name,
 };
 use crate::{
     change::{Change, Total},
@@ -19,7 +19,7 @@ use crate::{
     kind::{Fault, Outcome, Unreachable},
     net::CONNECT_TIMEOUT,
     repair::repair,
-    sql::{Column, Row, Table, row},
+    sql::{Column, Row, Table, Usable, row},
 };
 
 /// One connection, with what is known of the tables.
@@ -123,7 +123,7 @@ impl Postgres {
         Ok(usable)
     }
 
-    fn name(&self, table: Table) -> String {
+    pub(super) fn name(&self, table: Table) -> String {
         format!("{}.{}", self.settings.schema, table.name())
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     kind::{Fault, Finding, Shape},
-    sql::{Column, ColumnType, Table, columns},
+    sql::{Column, ColumnType, Table, Usable, columns, missing},
 };
 
 /// The type of a column in PostgreSQL.
@@ -96,21 +96,11 @@ fn terra_views(schema: &str) -> Vec<String> {
     ]
 }
 
-/// Columns of a table that can be written, and those whose type somebody changed.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Usable {
-    pub(super) columns: Vec<Column>,
-    pub(super) altered: Vec<String>,
-}
-
 impl Postgres {
     /// Makes what is missing and reads what is there.
     pub(super) async fn ensure(&self, client: &Client, table: Table) -> Result<Usable, Fault> {
         let there = self.existing(client, table).await?;
-        let missing: Vec<_> = columns(table)
-            .into_iter()
-            .filter(|column| !there.contains_key(&column.name))
-            .collect();
+        let missing = missing(table, &there);
         let there = if missing.is_empty() {
             there
         } else {
@@ -118,27 +108,9 @@ impl Postgres {
                 .await?;
             self.existing(client, table).await?
         };
-        let mut usable = Usable::default();
-        for column in columns(table) {
-            match there.get(&column.name).map(String::as_str) {
-                Some(found) if found == type_name(column.holds) => {
-                    usable.columns.push(column);
-                }
-                _ => usable.altered.push(column.name),
-            }
-        }
-        let lost = |name: &&&str| usable.altered.iter().any(|altered| altered == **name);
-        if let Some(name) = ["record_id", "revision", "checksum", "connection_id"]
-            .iter()
-            .find(lost)
-        {
-            return Err(Fault::misconfigured(format!(
-                "the column {name} of {}.{} has another type",
-                self.settings.schema,
-                table.name()
-            )));
-        }
-        Ok(usable)
+        Usable::of(table, &self.name(table), &there, |holds, found| {
+            found == type_name(holds)
+        })
     }
 
     async fn existing(
@@ -231,14 +203,7 @@ impl Postgres {
         let mut findings = Vec::new();
         for table in tables {
             let usable = self.usable(&mut session, table).await?;
-            for column in &usable.altered {
-                let text = format!(
-                    "the column {column} of {}.{} has another type: its values stand in payload only",
-                    self.settings.schema,
-                    table.name()
-                );
-                findings.push(Finding::warning("tables", started.elapsed(), text));
-            }
+            findings.extend(usable.warnings(&self.name(table), started.elapsed()));
         }
         if self.settings.terra_views && shape.data_types.len() == DataType::ALL.len() {
             for view in terra_views(&self.settings.schema) {

@@ -11,16 +11,12 @@ use crate::{
 
 impl Webhook {
     pub(super) async fn try_steps(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let started = Instant::now();
         let host = self.url.host_str().unwrap_or_default();
-        let resolved = self.guard.addresses(host).await;
-        let resolved = resolved.map(|addresses| format!("{} addresses, allowed", addresses.len()));
-        let reachable = resolved.is_ok();
-        findings.push(Finding::of("resolve", started.elapsed(), resolved));
-        if !reachable {
-            return findings;
+        let resolved = self.guard.probe(host).await;
+        if resolved.is_failed() {
+            return vec![resolved];
         }
+        let mut findings = vec![resolved];
         findings.push(self.try_signed().await);
         findings.push(self.try_wrongly_signed().await);
         findings
