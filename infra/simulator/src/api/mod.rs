@@ -107,7 +107,9 @@ pub struct ApiSettings {
     /// Calls that a provider allows per user and hour (FACTS section 6: Fitbit).
     pub provider_calls_per_hour: BTreeMap<Provider, i64>,
     /// Where several callers ask at once, one of them may send its request while another is told to
-    /// wait. One request within this time of that answer is no violation. By the machine's clock.
+    /// wait; and a caller who stops listening before the answer is there has not been told. One request
+    /// within this time of that answer, and within a minute of the simulated clock, is no violation.
+    /// By the machine's clock.
     pub crossing: Duration,
 }
 

@@ -132,13 +132,20 @@ impl Quotas {
     }
 
     /// Whether a request that comes while its caller should wait was sent before the caller was told,
-    /// as far as one can know: one such request, within `crossing` of the answer.
-    pub(super) fn was_on_its_way(&mut self, user_id: &str, crossing: Duration) -> bool {
+    /// as far as one can know: one such request, within `crossing` of the answer, and in the same minute
+    /// of the simulated clock.
+    pub(super) fn was_on_its_way(
+        &mut self,
+        user_id: &str,
+        crossing: Duration,
+        now: Timestamp,
+    ) -> bool {
         let Some(wait) = self.waits.get_mut(user_id) else {
             return false;
         };
         let first = !std::mem::replace(&mut wait.crossed, true);
-        first && wait.answered.elapsed() < crossing
+        let at_once = now.duration_since(wait.told_at) < SignedDuration::from_mins(1);
+        first && at_once && wait.answered.elapsed() < crossing
     }
 }
 
@@ -236,11 +243,15 @@ mod tests {
     #[test]
     fn one_request_may_have_been_on_its_way() {
         let mut quotas = Quotas::default();
-        quotas.told("u", 600, Timestamp::UNIX_EPOCH);
-        assert!(quotas.was_on_its_way("u", Duration::from_mins(1)));
-        assert!(!quotas.was_on_its_way("u", Duration::from_mins(1)));
-        quotas.told("u", 600, Timestamp::UNIX_EPOCH);
-        assert!(!quotas.was_on_its_way("u", Duration::ZERO));
+        let (now, long) = (Timestamp::UNIX_EPOCH, Duration::from_mins(10));
+        let soon = now + SignedDuration::from_mins(2);
+        quotas.told("u", 600, now);
+        assert!(quotas.was_on_its_way("u", long, now));
+        assert!(!quotas.was_on_its_way("u", long, now));
+        quotas.told("u", 600, now);
+        assert!(!quotas.was_on_its_way("u", Duration::ZERO, now));
+        quotas.told("u", 600, now);
+        assert!(!quotas.was_on_its_way("u", long, soon));
     }
 
     #[test]
