@@ -13,7 +13,7 @@ use domain::{
 };
 use jiff::civil::Date;
 use models::{data::DataType, ids::TerraUserId};
-use runtime::queue::local::Outlives;
+use runtime::queue::local::Durability;
 use store::table::{
     Table, TableError,
     history::{Answer, Applied, Due, Held},
@@ -49,7 +49,7 @@ impl Ledger {
                 format!("terrarium{own}"),
             )
         } else {
-            let database = EmbeddedDatabase::start(folder.path(), false, Outlives::Kill)
+            let database = EmbeddedDatabase::start(folder.path(), false, Durability::Kill)
                 .await
                 .unwrap();
             let url = database.address.clone();

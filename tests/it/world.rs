@@ -12,7 +12,7 @@ use models::{
     ids::{TerraUserId, WebhookId},
     signature::SigningSecret,
 };
-use runtime::queue::local::Outlives;
+use runtime::queue::local::Durability;
 use serde_json::Value;
 use simulator::Webhook;
 use store::table::{
@@ -223,7 +223,7 @@ impl World {
 /// instead of in the folder: the same tests on another engine.
 pub(crate) fn options(folder: &Path) -> Options {
     let mut options = Options::new(folder, vec![("main".to_owned(), SECRET.to_owned())]);
-    options.outlives = Outlives::Kill;
+    options.durability = Durability::Kill;
     // What fails is tried again when the clock of the test says so.
     options.payloads.retries.first_wait = Duration::from_millis(1);
     #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]

@@ -23,7 +23,7 @@ use axum::{
 };
 use dynoxide::{Database, DynoxideError};
 use models::ids::hex;
-use runtime::{queue::local::Outlives, settings::Settings, telemetry::Chain};
+use runtime::{queue::local::Durability, settings::Settings, telemetry::Chain};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
@@ -148,7 +148,7 @@ impl EmbeddedDatabase {
     pub async fn start(
         data_dir: &Path,
         removes_expired: bool,
-        outlives: Outlives,
+        durability: Durability,
     ) -> anyhow::Result<Self> {
         let file = data_dir.join("table.db");
         let file = file
@@ -156,7 +156,7 @@ impl EmbeddedDatabase {
             .context("the data folder's path is not UTF-8")?;
         let database = Database::new(file).map_err(|error| anyhow::anyhow!("{error}"));
         let database = database.context("cannot open the database")?;
-        if outlives == Outlives::Kill {
+        if durability == Durability::Kill {
             // No waiting for the disk, and a cache worth the name.
             let set = database.enable_bulk_loading();
             set.map_err(|error| anyhow::anyhow!("{error}"))

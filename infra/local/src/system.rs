@@ -10,7 +10,7 @@ use runtime::{
     metrics::Sink,
     queue::{
         Queue,
-        local::{Clock, LocalQueues, Outlives, QueueSettings, sqs_event, succeeded},
+        local::{Clock, Durability, LocalQueues, QueueSettings, sqs_event, succeeded},
     },
     telemetry::Chain,
 };
@@ -91,8 +91,8 @@ pub struct Options {
     /// Whether expired items are removed, as DynamoDB's TTL does. The database knows the machine's
     /// clock only: not where `clock` tells another time.
     pub removes_expired: bool,
-    /// What its queues, its database and its archive outlive.
-    pub outlives: Outlives,
+    /// Failure that its queues, its database and its archive must survive.
+    pub durability: Durability,
 }
 
 impl fmt::Debug for Options {
@@ -126,7 +126,7 @@ impl Options {
             database: DatabaseAt::DataFolder,
             clock,
             removes_expired: true,
-            outlives: Outlives::PowerLoss,
+            durability: Durability::PowerLoss,
         }
     }
 }
@@ -175,14 +175,15 @@ impl System {
 
         // The queues first: their file is locked, so a second system in this folder ends here.
         let file = data_dir.join("queues.db");
-        let queues = LocalQueues::open(file, Arc::clone(clock), options.outlives)
+        let queues = LocalQueues::open(file, Arc::clone(clock), options.durability)
             .context("cannot open the queues: is another terrarium running in this folder?")?;
         set_up_queues(&queues, options.visibility_timeout).await?;
 
         let (database, dynamodb, table_name) = match &options.database {
             DatabaseAt::DataFolder => {
-                let (removes_expired, outlives) = (options.removes_expired, options.outlives);
-                let database = EmbeddedDatabase::start(data_dir, removes_expired, outlives).await?;
+                let (removes_expired, durability) = (options.removes_expired, options.durability);
+                let database =
+                    EmbeddedDatabase::start(data_dir, removes_expired, durability).await?;
                 let address = database.address.clone();
                 (Some(database), address, TABLE_NAME)
             }
@@ -195,9 +196,9 @@ impl System {
             .create_if_missing()
             .await
             .context("cannot create the table")?;
-        let archive = match options.outlives {
-            Outlives::PowerLoss => Archive::folder(data_dir),
-            Outlives::Kill => Archive::unsynced_folder(data_dir),
+        let archive = match options.durability {
+            Durability::PowerLoss => Archive::folder(data_dir),
+            Durability::Kill => Archive::unsynced_folder(data_dir),
         };
         let archive = archive.context("cannot open the archive")?;
 

@@ -14,7 +14,7 @@ use runtime::{
     metrics::Sink,
     queue::{
         Queue,
-        local::{LocalQueues, Outlives, QueueSettings},
+        local::{Durability, LocalQueues, QueueSettings},
     },
 };
 use simulator::{Emission, TruthSettings};
@@ -190,7 +190,7 @@ impl Past {
         let file = self.folder.path().join("queues.db");
         // The file stays locked until the last task of the system is gone.
         let queues = loop {
-            match LocalQueues::open(&file, reading(&self.clock), Outlives::Kill) {
+            match LocalQueues::open(&file, reading(&self.clock), Durability::Kill) {
                 Ok(queues) => break queues,
                 Err(_) => tokio::task::yield_now().await,
             }

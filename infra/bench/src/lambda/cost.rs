@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use runtime::queue::local::Outlives;
+use runtime::queue::local::Durability;
 use simulator::{DataType, Provider, Shape, Size, World};
 use store::table::Table;
 use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
@@ -190,7 +190,7 @@ impl Bench {
         let database = self.runtime.block_on(EmbeddedDatabase::start(
             folder.path(),
             false,
-            Outlives::PowerLoss,
+            Durability::PowerLoss,
         ))?;
         let table = Table::new(dynamodb_client(&database.address)?, TABLE_NAME);
         self.runtime.block_on(table.create_if_missing())?;

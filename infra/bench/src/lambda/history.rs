@@ -15,7 +15,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use models::{data::DataType, event::Event, headers::TerraHeaders, ids::WebhookId};
-use runtime::queue::local::Outlives;
+use runtime::queue::local::Durability;
 use serde_json::Value;
 use simulator::{Connection, DataType as Kind, Provider, Shape, World};
 use store::table::Table;
@@ -56,8 +56,11 @@ impl<'a> History<'a> {
     ) -> anyhow::Result<Self> {
         let mut world = World::new(SEED, 0, now);
         super::function::database_key(folder)?;
-        let database =
-            runtime.block_on(EmbeddedDatabase::start(folder, false, Outlives::PowerLoss))?;
+        let database = runtime.block_on(EmbeddedDatabase::start(
+            folder,
+            false,
+            Durability::PowerLoss,
+        ))?;
         let table = Table::new(dynamodb_client(&database.address)?, TABLE_NAME);
         runtime.block_on(table.create_if_missing())?;
         let mut known = Vec::with_capacity(people);

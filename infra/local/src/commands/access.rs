@@ -13,7 +13,7 @@ use models::{
     ids::{TerraUserId, WebhookId},
     signature::SigningSecret,
 };
-use runtime::{queue::local::Outlives, settings::Settings};
+use runtime::{queue::local::Durability, settings::Settings};
 use serde::{Deserialize, Serialize};
 use store::{
     archive::Archive,
@@ -218,7 +218,7 @@ impl Access {
             return Err(failure::input(no_folder(data_dir)));
         }
         let (address, database) = if let Some(lock) = Lock::shared(data_dir)? {
-            let database = EmbeddedDatabase::start(data_dir, true, Outlives::PowerLoss).await?;
+            let database = EmbeddedDatabase::start(data_dir, true, Durability::PowerLoss).await?;
             let address = database.address.clone();
             (address, Some(Embedded { database, lock }))
         } else {

@@ -16,7 +16,7 @@ use models::{
     data::DataType,
     ids::{Provider, ReferenceId, TerraUserId},
 };
-use runtime::queue::local::Outlives;
+use runtime::queue::local::Durability;
 use store::table::{
     Table,
     connections::StoredConnection,
@@ -58,7 +58,7 @@ impl Folder {
     pub(super) async fn new() -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().unwrap();
-        let database = EmbeddedDatabase::start(folder.path(), false, Outlives::Kill)
+        let database = EmbeddedDatabase::start(folder.path(), false, Durability::Kill)
             .await
             .unwrap();
         let table = Table::new(dynamodb_client(&database.address).unwrap(), TABLE_NAME);

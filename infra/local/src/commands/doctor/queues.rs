@@ -6,7 +6,7 @@ use jiff::{ToSpan as _, tz::TimeZone};
 use runtime::{
     queue::{
         SqsTransport,
-        local::{LocalQueues, Outlives, QueueSettings},
+        local::{Durability, LocalQueues, QueueSettings},
     },
     settings::Settings,
 };
@@ -92,7 +92,7 @@ async fn of_folder(folder: &Path) -> anyhow::Result<Vec<Finding>> {
     if !file.is_file() {
         return Ok(vec![Finding::good(CHECK, "there are none yet")]);
     }
-    let queues = LocalQueues::open(file, Arc::new(now), Outlives::PowerLoss)?;
+    let queues = LocalQueues::open(file, Arc::new(now), Durability::PowerLoss)?;
     let settings = QueueSettings {
         visibility_timeout: Duration::from_secs(30),
         max_receives: None,

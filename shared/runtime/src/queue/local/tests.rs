@@ -1,9 +1,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use aws_lambda_events::sqs::SqsBatchResponse;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::*;
+use super::{writer::count, *};
 use crate::queue::Queue;
 
 const VISIBILITY: Duration = Duration::from_secs(30);
@@ -68,7 +69,7 @@ async fn open(directory: &Path, clock: &Arc<AtomicI64>) -> LocalQueues {
     let clock: Clock =
         Arc::new(move || Timestamp::from_millisecond(time.load(Ordering::SeqCst)).unwrap());
     let queues =
-        LocalQueues::open(directory.join("queues.db"), clock, Outlives::PowerLoss).unwrap();
+        LocalQueues::open(directory.join("queues.db"), clock, Durability::PowerLoss).unwrap();
     let settings = QueueSettings {
         visibility_timeout: VISIBILITY,
         max_receives: Some(2),
@@ -358,7 +359,7 @@ async fn the_file_belongs_to_one_process() {
     let bench = Bench::new().await;
     let clock = Arc::clone(&bench.queues.inner.clock);
     let path = bench.directory.path().join("queues.db");
-    let error = LocalQueues::open(path, clock, Outlives::PowerLoss).unwrap_err();
+    let error = LocalQueues::open(path, clock, Durability::PowerLoss).unwrap_err();
     assert!(matches!(
         error,
         QueueError::Unavailable {
