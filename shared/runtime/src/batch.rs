@@ -35,6 +35,9 @@ pub struct Outcome<E> {
     pub result: Result<(), E>,
 }
 
+/// The attribute of a message that names its group in a FIFO queue.
+pub(crate) const MESSAGE_GROUP_ID: &str = "MessageGroupId";
+
 /// The work panicked. The panic's message is not kept: it may hold data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the work panicked")]
@@ -95,6 +98,153 @@ where
     Fut: Future<Output = Vec<Outcome<E>>>,
 {
     let (messages, mut failures) = parse(event, read);
+    let results = results(messages, handle).await;
+    let failed = results.into_iter().filter(|message| !message.is_done());
+    failures.extend(failed.map(|message| failure(message.message_id)));
+    respond(failures)
+}
+
+/// Gives the messages of a batch from a FIFO queue to one handler group by group: the groups at
+/// once, the messages of a group together and in order.
+///
+/// A message comes back as with [`run_whole`], and so does every later message of its group: done
+/// already or not, it must not pass the first. The handler should therefore stop at the first message of a
+/// group that fails, and leave the outcomes of the others out. Of a group with a message that cannot
+/// be read, the handler gets those before it.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+pub async fn run_fifo<M, E, R, F, Fut>(event: SqsEvent, read: R, handle: F) -> SqsBatchResponse
+where
+    E: Error,
+    R: Fn(&SqsMessage) -> Result<M, serde_json::Error>,
+    F: Fn(Vec<Received<M>>) -> Fut,
+    Fut: Future<Output = Vec<Outcome<E>>>,
+{
+    let mut groups: Vec<Group<M>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for record in event.records {
+        let group_id = record.attributes.get(MESSAGE_GROUP_ID).cloned();
+        let group_id = group_id.unwrap_or_default();
+        let place = *places.entry(group_id.clone()).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Group::new(group_id));
+        }
+        if let Some(group) = groups.get_mut(place) {
+            group.push(&record, &read);
+        }
+    }
+    let mut running: FuturesUnordered<_> = groups
+        .into_iter()
+        .map(|group| run_group(&handle, group))
+        .collect();
+    let mut failures = Vec::new();
+    while let Some(failed) = running.next().await {
+        failures.extend(failed);
+    }
+    respond(failures)
+}
+
+/// The messages of one group of a batch.
+struct Group<M> {
+    id: String,
+    /// Messages up to the first that cannot be read.
+    messages: Vec<Received<M>>,
+    /// The first message that cannot be read, and all behind it.
+    failures: Vec<BatchItemFailure>,
+}
+
+impl<M> Group<M> {
+    fn new(id: String) -> Self {
+        Self {
+            id,
+            messages: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    fn push(
+        &mut self,
+        record: &SqsMessage,
+        read: impl Fn(&SqsMessage) -> Result<M, serde_json::Error>,
+    ) {
+        match parse_one(record, read) {
+            Ok(message) if self.failures.is_empty() => self.messages.push(message),
+            Ok(message) => self.failures.push(failure(message.message_id)),
+            Err(failure) => self.failures.push(failure),
+        }
+    }
+}
+
+/// Runs the handler on a group; gives the messages that come back.
+async fn run_group<M, E, F, Fut>(handle: &F, group: Group<M>) -> Vec<BatchItemFailure>
+where
+    E: Error,
+    F: Fn(Vec<Received<M>>) -> Fut,
+    Fut: Future<Output = Vec<Outcome<E>>>,
+{
+    let Group {
+        id,
+        messages,
+        failures: unreadable,
+    } = group;
+    let span = info_span!("group", message_group_id = id);
+    let work = async {
+        let results = if messages.is_empty() {
+            Vec::new()
+        } else {
+            results(messages, handle).await
+        };
+        let from_first_failed = results.into_iter().skip_while(ResultOf::is_done);
+        let mut failures: Vec<BatchItemFailure> = from_first_failed
+            .map(|message| failure(message.message_id))
+            .collect();
+        failures.extend(unreadable);
+        if failures.len() > 1 {
+            let messages = failures.len() - 1;
+            info!(messages, "later messages of the group go back too");
+        }
+        failures
+    };
+    work.instrument(span).await
+}
+
+/// A message that was given to a handler, and the handler's result for it.
+struct ResultOf<E> {
+    message_id: String,
+    receive_count: u32,
+    result: Option<Result<(), E>>,
+}
+
+impl<E: Error> ResultOf<E> {
+    /// Whether the message is done; if not, the log says why it goes back.
+    fn is_done(&self) -> bool {
+        let Self {
+            message_id,
+            receive_count,
+            result,
+        } = self;
+        match result {
+            Some(Ok(())) => return true,
+            Some(Err(error)) => {
+                info!(message_id, receive_count, error = %Chain(error), "message goes back");
+            }
+            None => error!(
+                message_id,
+                receive_count, "message has no outcome and goes back"
+            ),
+        }
+        false
+    }
+}
+
+/// Gives messages to a handler, and their results in their order.
+async fn results<M, E, Fut>(
+    messages: Vec<Received<M>>,
+    handle: impl FnOnce(Vec<Received<M>>) -> Fut,
+) -> Vec<ResultOf<E>>
+where
+    Fut: Future<Output = Vec<Outcome<E>>>,
+{
     let expected: Vec<(String, u32)> = messages
         .iter()
         .map(|message| (message.message_id.clone(), message.receive_count))
@@ -104,7 +254,7 @@ where
         .unwrap_or_else(|Panicked| {
             error!(
                 messages = expected.len(),
-                "the handler of a whole batch panicked"
+                "the handler of several messages panicked"
             );
             Vec::new()
         });
@@ -112,20 +262,12 @@ where
         .into_iter()
         .map(|outcome| (outcome.message_id, outcome.result))
         .collect();
-    for (message_id, receive_count) in expected {
-        match results.remove(&message_id) {
-            Some(Ok(())) => continue,
-            Some(Err(error)) => {
-                info!(message_id, receive_count, error = %Chain(&error), "message goes back");
-            }
-            None => error!(
-                message_id,
-                receive_count, "message has no outcome and goes back"
-            ),
-        }
-        failures.push(failure(message_id));
-    }
-    respond(failures)
+    let result_of = |(message_id, receive_count): (String, u32)| ResultOf {
+        result: results.remove(&message_id),
+        message_id,
+        receive_count,
+    };
+    expected.into_iter().map(result_of).collect()
 }
 
 /// Reads the messages of a batch; those that cannot be read are failures.
@@ -373,6 +515,116 @@ mod tests {
         assert_eq!(failed(&response), ["m-0", "m-1"]);
     }
 
+    /// Messages of a FIFO queue: group and body of each.
+    fn fifo_event(messages: &[(&str, &str)]) -> SqsEvent {
+        let bodies: Vec<&str> = messages.iter().map(|(_, body)| *body).collect();
+        let mut event = event(&bodies);
+        for (record, (group, _)) in event.records.iter_mut().zip(messages) {
+            let attribute = (MESSAGE_GROUP_ID.to_owned(), (*group).to_owned());
+            record.attributes.extend([attribute]);
+        }
+        event
+    }
+
+    fn outcome(received: &Received<u32>) -> Outcome<Refused> {
+        Outcome {
+            message_id: received.message_id.clone(),
+            result: if received.message < 100 {
+                Ok(())
+            } else {
+                Err(Refused)
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn groups_run_at_once_and_each_is_handed_over_in_order() {
+        let messages = [("a", "0"), ("b", "10"), ("a", "1"), ("c", "20"), ("a", "2")];
+        // Passed only when all three groups have arrived.
+        let barrier = tokio::sync::Barrier::new(3);
+        let handled = Mutex::new(Vec::new());
+        let response = run_fifo(fifo_event(&messages), json, |group: Vec<Received<u32>>| {
+            let (barrier, handled) = (&barrier, &handled);
+            async move {
+                barrier.wait().await;
+                let numbers: Vec<u32> = group.iter().map(|received| received.message).collect();
+                handled.lock().unwrap().push(numbers);
+                group.iter().map(outcome).collect()
+            }
+        })
+        .await;
+        assert!(failed(&response).is_empty());
+        let mut handled = handled.into_inner().unwrap();
+        handled.sort();
+        assert_eq!(handled, [vec![0, 1, 2], vec![10], vec![20]]);
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_group_comes_back_with_its_first_failed_message() {
+        let messages = [
+            ("a", "0"),
+            ("b", "0"),
+            ("a", "100"),
+            // Done, but behind a failed one.
+            ("a", "1"),
+            ("b", "1"),
+            ("c", "100"),
+            ("a", "2"),
+        ];
+        let response = run_fifo(fifo_event(&messages), json, |group: Vec<Received<u32>>| {
+            std::future::ready(group.iter().map(outcome).collect())
+        })
+        .await;
+        assert_eq!(failed(&response), ["m-2", "m-3", "m-5", "m-6"]);
+    }
+
+    #[tokio::test]
+    async fn a_group_comes_back_from_its_first_message_without_an_outcome() {
+        let messages = [("a", "0"), ("a", "1"), ("a", "2"), ("b", "3")];
+        let response = run_fifo(fifo_event(&messages), json, |group: Vec<Received<u32>>| {
+            let given = group.iter().filter(|received| received.message != 1);
+            std::future::ready(given.map(outcome).collect())
+        })
+        .await;
+        assert_eq!(failed(&response), ["m-1", "m-2"]);
+    }
+
+    #[tokio::test]
+    async fn a_group_is_handed_over_up_to_its_first_unreadable_message() {
+        let messages = [
+            ("a", "0"),
+            ("b", "x"),
+            ("a", "x"),
+            ("a", "2"),
+            ("b", "1"),
+            ("c", "4"),
+        ];
+        let handled = Mutex::new(Vec::new());
+        let response = run_fifo(fifo_event(&messages), json, |group: Vec<Received<u32>>| {
+            let mut handled = handled.lock().unwrap();
+            handled.extend(group.iter().map(|received| received.message));
+            std::future::ready(group.iter().map(outcome).collect())
+        })
+        .await;
+        assert_eq!(failed(&response), ["m-1", "m-2", "m-3", "m-4"]);
+        assert_eq!(handled.into_inner().unwrap(), [0, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_group_whose_handler_panics_comes_back_alone() {
+        let messages = [("a", "0"), ("b", "1"), ("a", "2")];
+        let response = run_fifo(
+            fifo_event(&messages),
+            json,
+            |group: Vec<Received<u32>>| async move {
+                assert_ne!(group[0].message, 0);
+                group.iter().map(outcome).collect()
+            },
+        )
+        .await;
+        assert_eq!(failed(&response), ["m-0", "m-2"]);
+    }
+
     #[test]
     fn a_record_without_an_id_brings_the_whole_batch_back() {
         let event: SqsEvent =
@@ -390,6 +642,11 @@ mod tests {
             Ok::<_, Refused>(())
         }));
         check(run_whole(
+            SqsEvent::default(),
+            json,
+            |_: Vec<Received<u32>>| async { Vec::<Outcome<Refused>>::new() },
+        ));
+        check(run_fifo(
             SqsEvent::default(),
             json,
             |_: Vec<Received<u32>>| async { Vec::<Outcome<Refused>>::new() },
