@@ -3,6 +3,9 @@
 //! A [`Queue`] is what a function holds; a [`Transport`] carries its messages: [`SqsTransport`] on
 //! AWS, `local::LocalQueues` on one machine. Receiving is not here: on AWS it is done by Lambda's
 //! event source mapping, and what arrives is read by [`crate::batch`].
+//!
+//! A FIFO queue takes messages by [`Queue::send_fifo`], a standard queue by the other ways to send;
+//! the wrong way is an error before anything is sent.
 
 #[cfg(feature = "local-queue")]
 pub mod local;
@@ -26,6 +29,11 @@ pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 pub const MAX_DELAY: Duration = Duration::from_mins(15);
 
+/// The most characters that an id of a FIFO queue may have.
+///
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
+pub const MAX_FIFO_ID_LENGTH: usize = 128;
+
 /// A queue of messages of one type.
 pub struct Queue<M> {
     transport: Arc<dyn Transport>,
@@ -42,7 +50,8 @@ pub trait Transport: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// If even one is not known to be durable; the others may have been sent.
+    /// If even one is not known to be durable; the others may have been sent. In a FIFO queue no
+    /// message has passed an earlier one of its group that was not sent.
     async fn send(&self, messages: Vec<Outgoing>) -> Result<(), QueueError>;
 }
 
@@ -51,8 +60,24 @@ pub trait Transport: fmt::Debug + Send + Sync {
 pub struct Outgoing {
     /// The message as JSON.
     pub body: String,
-    /// How long nobody may receive it; at most [`MAX_DELAY`].
+    /// How long nobody may receive it; at most [`MAX_DELAY`], and zero in a FIFO queue.
     pub delay: Duration,
+    /// Place and identity in a FIFO queue; `None` in a standard queue.
+    pub fifo: Option<FifoIds>,
+}
+
+/// Ids of a message in a FIFO queue, each of 1 to [`MAX_FIFO_ID_LENGTH`] ASCII letters, digits and
+/// punctuation characters.
+///
+/// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FifoIds {
+    /// SQS's `MessageGroupId`. Messages of one group are received in the order of sending, and none
+    /// while another of them is in flight.
+    pub group_id: String,
+    /// SQS's `MessageDeduplicationId`. For five minutes after the first message with this id, sending
+    /// another succeeds and adds nothing to the queue.
+    pub deduplication_id: String,
 }
 
 /// A failed operation on a queue.
@@ -78,6 +103,23 @@ pub enum QueueError {
         size_bytes: usize,
         /// The limit.
         limit_bytes: usize,
+    },
+    /// An id of a FIFO queue is empty, too long, or has other characters. Nothing was sent.
+    #[error("a message for {queue} has an unfit {name}")]
+    InvalidFifoId {
+        /// The queue.
+        queue: String,
+        /// SQS's name of the id.
+        name: &'static str,
+    },
+    /// Messages of a FIFO queue were sent to a standard queue, or the other way round. Nothing was
+    /// sent.
+    #[error("{queue} does not take these messages: {reason}")]
+    WrongQueueType {
+        /// The queue.
+        queue: String,
+        /// What does not fit.
+        reason: &'static str,
     },
     /// The queue did not answer, throttled us, or refused us.
     #[error("cannot {operation} {queue}")]
@@ -131,11 +173,15 @@ impl QueueError {
     /// Whether sending the same message later could succeed.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Unwritable { .. } | Self::TooLarge { .. } | Self::Refused { .. } => Retry::Never,
+            Self::Unwritable { .. }
+            | Self::TooLarge { .. }
+            | Self::InvalidFifoId { .. }
+            | Self::Refused { .. } => Retry::Never,
             // A queue that is missing or wrong is put right by a deployment.
-            Self::Unavailable { .. } | Self::Unknown { .. } | Self::Misconfigured { .. } => {
-                Retry::Later
-            }
+            Self::Unavailable { .. }
+            | Self::Unknown { .. }
+            | Self::WrongQueueType { .. }
+            | Self::Misconfigured { .. } => Retry::Later,
             Self::PartlySent { retry, .. } => *retry,
         }
     }
@@ -178,7 +224,7 @@ impl<M: Serialize + DeserializeOwned> Queue<M> {
     ///
     /// As [`send`](Self::send).
     pub async fn send_after(&self, message: &M, delay: Duration) -> Result<(), QueueError> {
-        let outgoing = self.outgoing(message, delay)?;
+        let outgoing = self.outgoing(message, delay, None)?;
         self.transport.send(vec![outgoing]).await
     }
 
@@ -195,11 +241,36 @@ impl<M: Serialize + DeserializeOwned> Queue<M> {
     where
         M: 'a,
     {
-        let messages: Result<Vec<Outgoing>, QueueError> = messages
+        let messages = messages
             .into_iter()
-            .map(|message| self.outgoing(message, Duration::ZERO))
-            .collect();
-        let messages = messages?;
+            .map(|message| self.outgoing(message, Duration::ZERO, None));
+        let messages: Result<Vec<Outgoing>, QueueError> = messages.collect();
+        self.send_all(messages?).await
+    }
+
+    /// Sends messages to a FIFO queue, those of one group in the given order, with as few calls as
+    /// that allows.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if even one of them is not known to be durable. Then all are to be sent again
+    /// with the same ids: the queue drops those that had arrived, if that was less than five minutes
+    /// ago. If one is too large or has an unfit id, none was sent.
+    pub async fn send_fifo<'a>(
+        &self,
+        messages: impl IntoIterator<Item = (&'a M, FifoIds)>,
+    ) -> Result<(), QueueError>
+    where
+        M: 'a,
+    {
+        let messages = messages
+            .into_iter()
+            .map(|(message, ids)| self.outgoing(message, Duration::ZERO, Some(ids)));
+        let messages: Result<Vec<Outgoing>, QueueError> = messages.collect();
+        self.send_all(messages?).await
+    }
+
+    async fn send_all(&self, messages: Vec<Outgoing>) -> Result<(), QueueError> {
         if messages.is_empty() {
             Ok(())
         } else {
@@ -207,7 +278,18 @@ impl<M: Serialize + DeserializeOwned> Queue<M> {
         }
     }
 
-    fn outgoing(&self, message: &M, delay: Duration) -> Result<Outgoing, QueueError> {
+    fn outgoing(
+        &self,
+        message: &M,
+        delay: Duration,
+        fifo: Option<FifoIds>,
+    ) -> Result<Outgoing, QueueError> {
+        if let Some(name) = fifo.as_ref().and_then(FifoIds::unfit) {
+            return Err(QueueError::InvalidFifoId {
+                queue: self.name().to_owned(),
+                name,
+            });
+        }
         let mut body = serde_json::to_string(message).map_err(|source| QueueError::Unwritable {
             queue: self.name().to_owned(),
             source,
@@ -229,8 +311,39 @@ impl<M: Serialize + DeserializeOwned> Queue<M> {
         Ok(Outgoing {
             body,
             delay: delay.min(MAX_DELAY),
+            fifo,
         })
     }
+}
+
+impl FifoIds {
+    /// SQS's name of the first id that SQS would refuse.
+    fn unfit(&self) -> Option<&'static str> {
+        let fits = |id: &str| {
+            (1..=MAX_FIFO_ID_LENGTH).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if !fits(&self.group_id) {
+            Some("MessageGroupId")
+        } else if !fits(&self.deduplication_id) {
+            Some("MessageDeduplicationId")
+        } else {
+            None
+        }
+    }
+}
+
+/// Why a queue of this type does not take these messages, if it does not.
+fn type_conflict(is_fifo: bool, messages: &[Outgoing]) -> Option<&'static str> {
+    let conflict = |message: &Outgoing| match (is_fifo, &message.fifo) {
+        (true, None) => Some("a FIFO queue needs a message group and a deduplication id"),
+        (true, Some(_)) if !message.delay.is_zero() => {
+            Some("a FIFO queue delays no message of its own")
+        }
+        (false, Some(_)) => Some("a standard queue has no message groups"),
+        (true, Some(_)) | (false, None) => None,
+    };
+    messages.iter().find_map(conflict)
 }
 
 impl<M> Clone for Queue<M> {
@@ -301,5 +414,59 @@ mod tests {
         assert_eq!(sent.delay, MAX_DELAY);
         assert_eq!(sent.body, "\"a\\u0000\\u001f\u{7f}\\ufffe\\uffffé\"");
         assert_eq!(serde_json::from_str::<String>(&sent.body).unwrap(), odd);
+    }
+
+    #[tokio::test]
+    async fn an_id_that_a_fifo_queue_refuses_is_an_error_before_anything_is_sent() {
+        let kept = Arc::new(Kept::default());
+        let queue = Queue::<u32>::new(Arc::clone(&kept) as Arc<dyn Transport>);
+        let ids = |group_id: &str, deduplication_id: &str| FifoIds {
+            group_id: group_id.to_owned(),
+            deduplication_id: deduplication_id.to_owned(),
+        };
+        let longest = "~".repeat(MAX_FIFO_ID_LENGTH);
+        let too_long = "~".repeat(MAX_FIFO_ID_LENGTH + 1);
+        for (unfit, name) in [
+            (ids("", "d"), "MessageGroupId"),
+            (ids("a group", "d"), "MessageGroupId"),
+            (ids("g", "é"), "MessageDeduplicationId"),
+            (ids("g", &too_long), "MessageDeduplicationId"),
+        ] {
+            let sent = queue.send_fifo([(&1, ids("g", "d")), (&2, unfit)]).await;
+            let error = sent.unwrap_err();
+            assert_eq!(error.retry(), Retry::Never);
+            assert_eq!(
+                error.to_string(),
+                format!("a message for events has an unfit {name}")
+            );
+        }
+        assert!(kept.0.lock().unwrap().is_empty());
+
+        queue
+            .send_fifo([(&1, ids("dst#4#0", &longest))])
+            .await
+            .unwrap();
+        let sent = kept.0.lock().unwrap().pop().unwrap();
+        assert_eq!(sent.fifo, Some(ids("dst#4#0", &longest)));
+    }
+
+    #[test]
+    fn a_message_fits_one_type_of_queue() {
+        let mut message = Outgoing {
+            body: "1".to_owned(),
+            delay: Duration::ZERO,
+            fifo: None,
+        };
+        let conflict = |is_fifo, message: &Outgoing| {
+            type_conflict(is_fifo, std::slice::from_ref(message)).is_some()
+        };
+        assert!(!conflict(false, &message) && conflict(true, &message));
+        message.fifo = Some(FifoIds {
+            group_id: "g".to_owned(),
+            deduplication_id: "d".to_owned(),
+        });
+        assert!(conflict(false, &message) && !conflict(true, &message));
+        message.delay = Duration::from_millis(1);
+        assert!(conflict(true, &message));
     }
 }

@@ -1,5 +1,10 @@
 //! The transport on AWS.
 
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, VecDeque},
+};
+
 use async_trait::async_trait;
 use aws_sdk_sqs::{
     Client,
@@ -10,7 +15,7 @@ use aws_types::SdkConfig;
 use domain::Retry;
 use tracing::info;
 
-use super::{MAX_MESSAGE_BYTES, Outgoing, QueueError, Transport};
+use super::{FifoIds, MAX_MESSAGE_BYTES, Outgoing, QueueError, Transport, type_conflict};
 use crate::telemetry::Chain;
 
 /// SQS takes ten messages in one call.
@@ -110,14 +115,23 @@ impl SqsTransport {
         Some(format!("{account}/{name}"))
     }
 
+    /// SQS requires the suffix of every FIFO queue, and forbids it for every other.
+    fn is_fifo(&self) -> bool {
+        let suffix = self.queue_url.rsplit_once('.');
+        suffix.is_some_and(|(_, suffix)| suffix == "fifo")
+    }
+
     async fn send_one(&self, message: Outgoing) -> Result<(), QueueError> {
         let delay = delay_seconds(&message);
+        let (group_id, deduplication_id) = message.fifo.map(ids).unzip();
         let sent = self
             .client
             .send_message()
             .queue_url(&self.queue_url)
             .message_body(message.body)
             .set_delay_seconds((delay > 0).then_some(delay))
+            .set_message_group_id(group_id)
+            .set_message_deduplication_id(deduplication_id)
             .send()
             .await;
         match sent {
@@ -137,10 +151,13 @@ impl SqsTransport {
         let mut call = self.client.send_message_batch().queue_url(&self.queue_url);
         for (index, message) in messages.into_iter().enumerate() {
             let delay = delay_seconds(&message);
+            let (group_id, deduplication_id) = message.fifo.map(ids).unzip();
             let entry = Entry::builder()
                 .id(index.to_string())
                 .message_body(message.body)
                 .set_delay_seconds((delay > 0).then_some(delay))
+                .set_message_group_id(group_id)
+                .set_message_deduplication_id(deduplication_id)
                 .build()
                 .map_err(|error| self.unavailable(error))?;
             call = call.entries(entry);
@@ -186,20 +203,38 @@ impl Transport for SqsTransport {
     }
 
     async fn send(&self, mut messages: Vec<Outgoing>) -> Result<(), QueueError> {
+        let is_fifo = self.is_fifo();
+        if let Some(reason) = type_conflict(is_fifo, &messages) {
+            return Err(QueueError::WrongQueueType {
+                queue: self.queue().to_owned(),
+                reason,
+            });
+        }
         let sent = messages.len();
         if let Some(message) = messages.pop_if(|_| sent == 1) {
             return self.send_one(message).await;
         }
+        let calls = if is_fifo {
+            fifo_calls(messages)
+        } else {
+            calls(messages)
+        };
         let mut failed = Vec::new();
-        for messages in calls(messages) {
-            failed.extend(self.send_some(messages).await?);
+        let mut held_back = 0;
+        for messages in calls {
+            // A later call may hold the next message of a group whose message failed.
+            if is_fifo && !failed.is_empty() {
+                held_back += messages.len();
+            } else {
+                failed.extend(self.send_some(messages).await?);
+            }
         }
         let all_at_fault = failed.iter().all(|failed| failed.at_fault);
         match failed.first() {
             None => Ok(()),
             Some(first) => Err(QueueError::PartlySent {
                 queue: self.queue().to_owned(),
-                failed: failed.len(),
+                failed: failed.len() + held_back,
                 sent,
                 code: first.code.clone(),
                 retry: if all_at_fault {
@@ -230,6 +265,49 @@ fn calls(messages: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
     calls
 }
 
+/// Cuts messages into as few calls as hold each group's messages in order and at most one of each
+/// group per call. SQS may refuse one entry and take the next: with two entries of one group in a
+/// call, the second could then arrive before the first.
+fn fifo_calls(messages: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
+    let mut groups: Vec<VecDeque<Outgoing>> = Vec::new();
+    let mut places: HashMap<Option<String>, usize> = HashMap::new();
+    for message in messages {
+        let group_id = message.fifo.as_ref().map(|ids| ids.group_id.clone());
+        let place = *places.entry(group_id).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push_back(message),
+            None => groups.push(VecDeque::from([message])),
+        }
+    }
+    let mut calls = Vec::new();
+    while !groups.is_empty() {
+        // The longest groups first, since they need the most calls.
+        groups.sort_by_key(|group| Reverse(group.len()));
+        let mut call: Vec<Outgoing> = Vec::new();
+        let mut size_bytes = 0;
+        for group in &mut groups {
+            if call.len() == MAX_ENTRIES {
+                break;
+            }
+            let fits = group.front().is_some_and(|message| {
+                call.is_empty() || size_bytes + message.body.len() <= MAX_MESSAGE_BYTES
+            });
+            if fits && let Some(message) = group.pop_front() {
+                size_bytes += message.body.len();
+                call.push(message);
+            }
+        }
+        groups.retain(|group| !group.is_empty());
+        calls.push(call);
+    }
+    calls
+}
+
+/// The group's id and the deduplication id.
+fn ids(fifo: FifoIds) -> (String, String) {
+    (fifo.group_id, fifo.deduplication_id)
+}
+
 /// SQS's codes for a message that it will never take. Every other failure can pass: a missing
 /// permission or a missing queue too.
 fn is_at_fault(code: &str) -> bool {
@@ -249,7 +327,7 @@ fn delay_seconds(message: &Outgoing) -> i32 {
 mod tests {
     use std::{
         io::{Read as _, Write as _},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
         thread::JoinHandle,
         time::Duration,
     };
@@ -261,29 +339,34 @@ mod tests {
 
     /// A server that gives one answer to one request, and the request's body to us.
     fn answering(status: &str, answer: &Value) -> (SqsTransport, JoinHandle<Value>) {
+        let url = "https://sqs.eu-west-1.amazonaws.com/1/events";
+        let (transport, server) = answering_all(url, status, vec![answer.clone()]);
+        let first = std::thread::spawn(move || server.join().unwrap().remove(0));
+        (transport, first)
+    }
+
+    /// A server that gives each request the next answer, and the requests' bodies to us.
+    fn answering_all(
+        queue_url: &str,
+        status: &str,
+        answers: Vec<Value>,
+    ) -> (SqsTransport, JoinHandle<Vec<Value>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let answer = answer.to_string();
         let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {}",
-            answer.len()
+            "HTTP/1.1 {status}\r\nContent-Type: application/x-amz-json-1.0\r\nConnection: close"
         );
         let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            loop {
-                let mut bytes = [0; 4096];
-                let read = stream.read(&mut bytes).unwrap();
-                request.extend_from_slice(&bytes[..read]);
-                let text = String::from_utf8_lossy(&request);
-                let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
-                if let Some(body) = body.and_then(|body| serde_json::from_str(body).ok()) {
-                    stream
-                        .write_all(format!("{head}\r\n\r\n{answer}").as_bytes())
-                        .unwrap();
-                    return body;
-                }
-            }
+            let answer = |answer: Value| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let request = body(&mut stream);
+                let (answer, head) = (answer.to_string(), &head);
+                let length = answer.len();
+                let answer = format!("{head}\r\nContent-Length: {length}\r\n\r\n{answer}");
+                stream.write_all(answer.as_bytes()).unwrap();
+                request
+            };
+            answers.into_iter().map(answer).collect()
         });
 
         let mut settings = Settings::from_map([
@@ -295,10 +378,23 @@ mod tests {
         ]);
         let config = sdk_config(&mut settings);
         let client = Client::new(&settings.finish(|| config).unwrap());
-        (
-            SqsTransport::new(client, "https://sqs.eu-west-1.amazonaws.com/1/events"),
-            server,
-        )
+        (SqsTransport::new(client, queue_url), server)
+    }
+
+    /// Reads one request and gives its body.
+    fn body(stream: &mut TcpStream) -> Value {
+        let mut request = Vec::new();
+        loop {
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).unwrap();
+            assert_ne!(read, 0, "the request has no whole body");
+            request.extend_from_slice(&bytes[..read]);
+            let text = String::from_utf8_lossy(&request);
+            let body = text.split_once("\r\n\r\n").map(|(_, body)| body);
+            if let Some(body) = body.and_then(|body| serde_json::from_str(body).ok()) {
+                return body;
+            }
+        }
     }
 
     #[tokio::test]
@@ -376,8 +472,126 @@ mod tests {
         let message = |size: &usize| Outgoing {
             body: "x".repeat(*size),
             delay: Duration::from_millis(1),
+            fifo: None,
         };
         sizes.iter().map(message).collect()
+    }
+
+    const FIFO: &str = "https://sqs.eu-west-1.amazonaws.com/1/deliveries.fifo";
+
+    /// A message for each group, with its number as body and deduplication id.
+    fn fifo_messages(groups: &[&str]) -> Vec<Outgoing> {
+        let message = |(number, group): (usize, &&str)| Outgoing {
+            body: number.to_string(),
+            delay: Duration::ZERO,
+            fifo: Some(FifoIds {
+                group_id: (*group).to_owned(),
+                deduplication_id: format!("d-{number}"),
+            }),
+        };
+        groups.iter().enumerate().map(message).collect()
+    }
+
+    fn numbers(calls: &[Vec<Outgoing>]) -> Vec<Vec<usize>> {
+        let numbers = calls.iter().map(|call| {
+            let numbers = call.iter().map(|message| message.body.parse().unwrap());
+            numbers.collect()
+        });
+        numbers.collect()
+    }
+
+    #[tokio::test]
+    async fn a_fifo_message_carries_its_ids_alone_and_in_a_batch() {
+        let (transport, server) =
+            answering_all(FIFO, "200 OK", vec![json!({ "MessageId": "m-1" })]);
+        transport.send(fifo_messages(&["a"])).await.unwrap();
+        let alone = json!({
+            "QueueUrl": FIFO,
+            "MessageBody": "0",
+            "MessageGroupId": "a",
+            "MessageDeduplicationId": "d-0",
+        });
+        assert_eq!(server.join().unwrap(), [alone]);
+
+        let (transport, server) = answering_all(
+            FIFO,
+            "200 OK",
+            vec![json!({ "Successful": [], "Failed": [] })],
+        );
+        transport.send(fifo_messages(&["a", "b"])).await.unwrap();
+        let entry = |number: usize, group: &str| {
+            json!({
+                "Id": number.to_string(),
+                "MessageBody": number.to_string(),
+                "MessageGroupId": group,
+                "MessageDeduplicationId": format!("d-{number}"),
+            })
+        };
+        let batch = json!({ "QueueUrl": FIFO, "Entries": [entry(0, "a"), entry(1, "b")] });
+        assert_eq!(server.join().unwrap(), [batch]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_after_a_fifo_message_that_failed() {
+        let failed = json!({ "Id": "0", "Code": "InternalError", "SenderFault": false });
+        let (transport, server) = answering_all(
+            FIFO,
+            "200 OK",
+            vec![json!({ "Successful": [], "Failed": [failed] })],
+        );
+        let error = transport.send(fifo_messages(&["a", "a", "b", "a"])).await;
+        insta::assert_snapshot!(
+            error.unwrap_err(),
+            @"3 of 4 messages did not reach deliveries.fifo: InternalError"
+        );
+        let requests = server.join().unwrap();
+        let bodies = requests[0]["Entries"].as_array().unwrap();
+        let bodies: Vec<&Value> = bodies.iter().map(|entry| &entry["MessageBody"]).collect();
+        assert_eq!(
+            (bodies, requests.len()),
+            (vec![&json!("0"), &json!("2")], 1)
+        );
+    }
+
+    #[tokio::test]
+    async fn messages_for_the_other_type_of_queue_are_refused() {
+        let (transport, _) = answering_all(FIFO, "200 OK", vec![]);
+        let mut message = messages(&[1]);
+        message[0].delay = Duration::ZERO;
+        let error = transport.send(message).await.unwrap_err();
+        assert_eq!(error.retry(), Retry::Later);
+        insta::assert_snapshot!(error, @"deliveries.fifo does not take these messages: a FIFO queue needs a message group and a deduplication id");
+
+        let events = "https://sqs.eu-west-1.amazonaws.com/1/events";
+        let (transport, _) = answering_all(events, "200 OK", vec![]);
+        let error = transport
+            .send(fifo_messages(&["a", "b"]))
+            .await
+            .unwrap_err();
+        insta::assert_snapshot!(error, @"events does not take these messages: a standard queue has no message groups");
+    }
+
+    #[test]
+    fn a_call_has_one_message_of_a_group_and_there_are_few_calls() {
+        // Three of one group need three calls, into which all others fit.
+        let calls = fifo_calls(fifo_messages(&[
+            "a", "b", "a", "c", "d", "e", "f", "g", "h", "i", "j", "k", "a", "b",
+        ]));
+        assert_eq!(
+            numbers(&calls),
+            [
+                vec![0, 1, 3, 4, 5, 6, 7, 8, 9, 10],
+                vec![2, 13, 11],
+                vec![12],
+            ]
+        );
+        assert!(fifo_calls(Vec::new()).is_empty());
+
+        let mut large = fifo_messages(&["a", "b", "c"]);
+        large[0].body = "x".repeat(MAX_MESSAGE_BYTES);
+        large[1].body = "x".repeat(MAX_MESSAGE_BYTES + 1);
+        let sizes: Vec<usize> = fifo_calls(large).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [1, 1, 1]);
     }
 
     #[test]

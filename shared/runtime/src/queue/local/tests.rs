@@ -342,6 +342,7 @@ async fn work_that_fails_halfway_leaves_nothing() {
     let message = Outgoing {
         body: "1".to_owned(),
         delay: Duration::ZERO,
+        fifo: None,
     };
     let half = bench
         .queues

@@ -14,7 +14,7 @@ use super::{
     Arrivals, Clock, Durability, LocalMessage, Peeked, QueueSettings, QueueStats, Receipt,
     ReceiptParts, from_ms, to_ms,
 };
-use crate::queue::{Outgoing, QueueError};
+use crate::queue::{Outgoing, QueueError, type_conflict};
 
 /// How many requests share a transaction at most.
 const REQUESTS_PER_COMMIT: usize = 512;
@@ -41,6 +41,8 @@ const SCHEMA: &str = "
 pub(super) enum Failure {
     Database(rusqlite::Error),
     UnknownQueue,
+    /// Messages that the queue's type does not take.
+    WrongQueueType(&'static str),
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -58,6 +60,7 @@ impl Failure {
                 source: Box::new(error),
             },
             Self::UnknownQueue => QueueError::Unknown { queue },
+            Self::WrongQueueType(reason) => QueueError::WrongQueueType { queue, reason },
         }
     }
 }
@@ -265,6 +268,9 @@ impl Writer {
         now_ms: i64,
     ) -> Result<(), Failure> {
         self.known(queue)?;
+        if let Some(reason) = type_conflict(false, messages) {
+            return Err(Failure::WrongQueueType(reason));
+        }
         for message in messages {
             let message_id = self.message_id();
             let visible_at_ms = now_ms.saturating_add(to_ms(message.delay));
