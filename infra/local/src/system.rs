@@ -329,6 +329,7 @@ async fn set_up_queues(queues: &LocalQueues, visibility_timeout: Duration) -> an
             visibility_timeout,
             max_receives: Some(max_receives),
             dead_letter: Some(dead_letters.to_owned()),
+            fifo: false,
         };
         queues
             .queue(name, settings)

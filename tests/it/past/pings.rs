@@ -200,6 +200,7 @@ impl Past {
                 visibility_timeout: Duration::from_secs(30),
                 max_receives: None,
                 dead_letter: None,
+                fifo: false,
             };
             queues.queue(name, settings).await.unwrap();
         }

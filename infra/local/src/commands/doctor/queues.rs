@@ -97,6 +97,7 @@ async fn of_folder(folder: &Path) -> anyhow::Result<Vec<Finding>> {
         visibility_timeout: Duration::from_secs(30),
         max_receives: None,
         dead_letter: None,
+        fifo: false,
     };
     let mut findings = Vec::new();
     for (name, dead_letters) in LOCAL {

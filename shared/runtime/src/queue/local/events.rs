@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 
 use super::{LocalMessage, Receipt};
+use crate::{batch::MESSAGE_GROUP_ID, queue::FifoIds};
 
 /// The event that Lambda makes of received messages, so that the same handlers take them.
 ///
@@ -50,6 +51,17 @@ fn sqs_message(queue: &str, message: &LocalMessage) -> SqsMessage {
     .into();
     if let Some(source) = &message.dead_letter_source {
         attributes.insert("DeadLetterQueueSourceArn".to_owned(), arn(source));
+    }
+    if let Some(FifoIds {
+        group_id,
+        deduplication_id,
+    }) = &message.fifo
+    {
+        attributes.insert(MESSAGE_GROUP_ID.to_owned(), group_id.clone());
+        attributes.insert(
+            "MessageDeduplicationId".to_owned(),
+            deduplication_id.clone(),
+        );
     }
 
     let mut sqs = SqsMessage::default();

@@ -4,8 +4,13 @@
 //! Kept from SQS: visibility timeout, receive count, dead-letter queue after so many receives,
 //! delay, long poll, receipt handles that go stale, order roughly first in, first out. A message
 //! moves to its dead-letter queue when it *would* be received once too often.
+//!
+//! Kept from SQS's FIFO queues: strict order within a message group, no message of a group to
+//! anybody while another one of it is in flight, deduplication for five minutes, receipts that
+//! expire with the visibility timeout, ten messages per receive.
 
 mod events;
+mod fifo;
 mod writer;
 
 use std::{
@@ -31,7 +36,7 @@ use tracing::error;
 
 pub use self::events::{sqs_event, succeeded};
 use self::writer::{Call, Failure, Job, Writer};
-use super::{Outgoing, QueueError, Transport};
+use super::{FifoIds, Outgoing, QueueError, Transport};
 
 /// Tells the time; tests and simulations give their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -79,8 +84,11 @@ pub struct QueueSettings {
     /// How often a message is received before it moves to the dead-letter queue. Set together with
     /// `dead_letter`, or not at all.
     pub max_receives: Option<u32>,
-    /// The queue it moves to; set up with this one's visibility timeout if it is not set up yet.
+    /// The queue it moves to; set up with this one's visibility timeout and type if it is not set up
+    /// yet. The dead-letter queue of a FIFO queue is a FIFO queue.
     pub dead_letter: Option<String>,
+    /// Whether it is a FIFO queue.
+    pub fifo: bool,
 }
 
 /// A message received from a local queue.
@@ -94,15 +102,18 @@ pub struct LocalMessage {
     pub body: String,
     /// How many times it was received, this time included.
     pub receive_count: u32,
-    /// When it was sent, in Unix milliseconds.
+    /// When it was sent, in Unix milliseconds; in a FIFO dead-letter queue, when it was given up.
     pub sent_at_ms: i64,
     /// When it was first received, in Unix milliseconds.
     pub first_received_at_ms: i64,
     /// The queue it was given up in, for a message of a dead-letter queue.
     pub dead_letter_source: Option<String>,
+    /// Its ids, in a FIFO queue.
+    pub fifo: Option<FifoIds>,
 }
 
-/// Proof of one receive of one message. It goes stale when the message is received again.
+/// Proof of one receive of one message. It goes stale when the message is received again, and in a
+/// FIFO queue already when the message becomes visible again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Receipt(String);
 
@@ -121,12 +132,14 @@ pub struct Peeked {
     pub visible_at_ms: i64,
     /// The queue it was given up in, for a message of a dead-letter queue.
     pub dead_letter_source: Option<String>,
+    /// Its ids, in a FIFO queue.
+    pub fifo: Option<FifoIds>,
 }
 
 /// How full a queue is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueStats {
-    /// Messages that can be received now.
+    /// Messages that are not hidden; in a FIFO queue some may wait for one of their group that is.
     pub visible: u64,
     /// Messages that were received and are hidden.
     pub in_flight: u64,
@@ -196,7 +209,8 @@ impl LocalQueues {
     ///
     /// # Errors
     ///
-    /// [`QueueError::Misconfigured`] if the settings are at odds.
+    /// [`QueueError::Misconfigured`] if the settings are at odds with each other, with those of the
+    /// dead-letter queue, or with the messages in the file.
     pub async fn queue(&self, name: &str, settings: QueueSettings) -> Result<(), QueueError> {
         let reason = match (settings.max_receives, settings.dead_letter.as_deref()) {
             (Some(_), None) | (None, Some(_)) => {
@@ -215,8 +229,7 @@ impl LocalQueues {
             });
         }
         self.call("set up", name, move |writer, name, _| {
-            writer.set_up(name, settings);
-            Ok(())
+            writer.set_up(name, settings)
         })
         .await
     }
@@ -244,7 +257,8 @@ impl LocalQueues {
         })
     }
 
-    /// Receives up to `max` messages; waits until there is at least one, at most for `wait`.
+    /// Receives up to `max` messages; waits until there is at least one, at most for `wait`. A FIFO
+    /// queue gives at most ten, as SQS does, and several of one group only in order.
     ///
     /// # Errors
     ///
@@ -285,8 +299,8 @@ impl LocalQueues {
     /// [`QueueError`] if there is no such queue or the database fails.
     pub async fn delete(&self, name: &str, receipts: &[Receipt]) -> Result<u64, QueueError> {
         let receipts = parts(receipts);
-        self.call("delete from", name, move |writer, name, _| {
-            writer.delete(name, &receipts)
+        self.call("delete from", name, move |writer, name, now| {
+            writer.delete(name, &receipts, now)
         })
         .await
     }
@@ -305,7 +319,7 @@ impl LocalQueues {
     ) -> Result<u64, QueueError> {
         let receipts = parts(receipts);
         self.call("change visibility in", name, move |writer, name, now| {
-            writer.change_visibility(name, &receipts, now.saturating_add(to_ms(timeout)))
+            writer.change_visibility(name, &receipts, timeout, now)
         })
         .await
     }
@@ -342,8 +356,10 @@ impl LocalQueues {
     }
 
     /// Moves the messages of a dead-letter queue that are not in flight back to the queues that
-    /// gave them up, and gives their number. As on SQS they are new messages there. A message that
-    /// was sent to the dead-letter queue itself stays.
+    /// gave them up, and gives their number. As on SQS they are new messages there: in a FIFO queue
+    /// they stand in their order behind all others of their group, and deduplication does not apply.
+    /// A message that was sent to the dead-letter queue itself stays, and so does a group of a FIFO
+    /// queue of which a message is in flight.
     ///
     /// # Errors
     ///

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 use super::{writer::count, *};
 use crate::queue::Queue;
 
+mod fifo;
+
 const VISIBILITY: Duration = Duration::from_secs(30);
 
 /// Queues in a directory of their own, with a clock that stands still unless it is moved.
@@ -65,18 +67,36 @@ impl Bench {
 }
 
 async fn open(directory: &Path, clock: &Arc<AtomicI64>) -> LocalQueues {
+    open_with(directory, clock, Durability::PowerLoss).await
+}
+
+async fn open_with(
+    directory: &Path,
+    clock: &Arc<AtomicI64>,
+    durability: Durability,
+) -> LocalQueues {
     let time = Arc::clone(clock);
     let clock: Clock =
         Arc::new(move || Timestamp::from_millisecond(time.load(Ordering::SeqCst)).unwrap());
-    let queues =
-        LocalQueues::open(directory.join("queues.db"), clock, Durability::PowerLoss).unwrap();
+    let queues = LocalQueues::open(directory.join("queues.db"), clock, durability).unwrap();
     let settings = QueueSettings {
         visibility_timeout: VISIBILITY,
         max_receives: Some(2),
         dead_letter: Some("dead".to_owned()),
+        fifo: false,
     };
     queues.queue("events", settings).await.unwrap();
     queues
+}
+
+/// What a kill leaves: the files as they are, nothing closed.
+fn after_kill(directory: &TempDir) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
 }
 
 fn bodies(messages: &[LocalMessage]) -> Vec<&str> {
@@ -299,12 +319,7 @@ async fn what_was_answered_survives_closing_and_a_kill() {
         100
     );
 
-    // What a kill leaves: the files as they are, nothing closed.
-    let after_kill = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(bench.directory.path()).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), after_kill.path().join(entry.file_name())).unwrap();
-    }
+    let after_kill = after_kill(&bench.directory);
     let Bench {
         directory,
         clock,
@@ -384,6 +399,7 @@ async fn settings_at_odds_are_refused() {
             visibility_timeout: VISIBILITY,
             max_receives,
             dead_letter: dead_letter.map(str::to_owned),
+            fifo: false,
         };
         let error = bench.queues.queue("x", settings).await.unwrap_err();
         assert!(matches!(error, QueueError::Misconfigured { .. }));

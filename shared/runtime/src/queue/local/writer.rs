@@ -4,7 +4,12 @@
 //! answers: what was answered survives a kill, and many senders share one flush to disk. Each
 //! request is done inside a savepoint, so that it fails alone.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 use tokio::sync::{mpsc, oneshot};
@@ -12,15 +17,16 @@ use tracing::error;
 
 use super::{
     Arrivals, Clock, Durability, LocalMessage, Peeked, QueueSettings, QueueStats, Receipt,
-    ReceiptParts, from_ms, to_ms,
+    ReceiptParts, fifo, from_ms, to_ms,
 };
-use crate::queue::{Outgoing, QueueError, type_conflict};
+use crate::queue::{FifoIds, Outgoing, QueueError, type_conflict};
 
 /// How many requests share a transaction at most.
 const REQUESTS_PER_COMMIT: usize = 512;
 
 /// `sequence` is never used again, so that an old receipt can never fit a new message. The index
-/// answers receiving in order and counting without touching the bodies.
+/// `message_due` answers receiving in order and counting without touching the bodies.
+/// Group and deduplication id are those of a FIFO queue.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS message (
         sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -31,6 +37,8 @@ const SCHEMA: &str = "
         receive_count INTEGER NOT NULL DEFAULT 0,
         first_received_at_ms INTEGER,
         dead_letter_source TEXT,
+        group_id TEXT,
+        deduplication_id TEXT,
         body TEXT NOT NULL
     );
     CREATE INDEX IF NOT EXISTS message_due
@@ -41,6 +49,8 @@ const SCHEMA: &str = "
 pub(super) enum Failure {
     Database(rusqlite::Error),
     UnknownQueue,
+    /// Settings that do not fit what is there.
+    Misconfigured(&'static str),
     /// Messages that the queue's type does not take.
     WrongQueueType(&'static str),
 }
@@ -60,6 +70,7 @@ impl Failure {
                 source: Box::new(error),
             },
             Self::UnknownQueue => QueueError::Unknown { queue },
+            Self::Misconfigured(reason) => QueueError::Misconfigured { queue, reason },
             Self::WrongQueueType(reason) => QueueError::WrongQueueType { queue, reason },
         }
     }
@@ -136,7 +147,7 @@ where
 
 /// The thread's own: the connection, and what is set up.
 pub(super) struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
     queues: HashMap<String, QueueSettings>,
     arrivals: Arc<Arrivals>,
     /// Queues that get something to receive with the next commit.
@@ -225,7 +236,7 @@ impl Writer {
         self.queues.get(queue).cloned().ok_or(Failure::UnknownQueue)
     }
 
-    fn arrived_in(&mut self, queue: &str) {
+    pub(super) fn arrived_in(&mut self, queue: &str) {
         if self.arrived.last().is_none_or(|last| last != queue) {
             self.arrived.push(queue.to_owned());
         }
@@ -241,18 +252,42 @@ impl Writer {
         id
     }
 
-    pub(super) fn set_up(&mut self, queue: &str, settings: QueueSettings) {
+    pub(super) fn set_up(&mut self, queue: &str, settings: QueueSettings) -> Result<(), Failure> {
+        if self.holds_messages_of_type(queue, !settings.fifo)? {
+            return Err(Failure::Misconfigured(
+                "it has messages from when it was of the other type",
+            ));
+        }
         if let Some(dead_letter) = &settings.dead_letter {
             let dead_letter_settings = QueueSettings {
                 visibility_timeout: settings.visibility_timeout,
                 max_receives: None,
                 dead_letter: None,
+                fifo: settings.fifo,
             };
-            self.queues
+            let dead_letter_settings = self
+                .queues
                 .entry(dead_letter.clone())
                 .or_insert(dead_letter_settings);
+            if dead_letter_settings.fifo != settings.fifo {
+                return Err(Failure::Misconfigured(
+                    "of it and its dead-letter queue only one is a FIFO queue",
+                ));
+            }
         }
         self.queues.insert(queue.to_owned(), settings);
+        Ok(())
+    }
+
+    fn holds_messages_of_type(&self, queue: &str, fifo: bool) -> rusqlite::Result<bool> {
+        let mut counts = self.connection.prepare_cached(
+            "SELECT (SELECT count(*) FROM message WHERE queue = ?1) AS total,
+                 (SELECT count(*) FROM message WHERE queue = ?1 AND group_id IS NOT NULL) AS fifo",
+        )?;
+        counts.query_row([queue], |row| {
+            let (total, of_fifo): (u64, u64) = (row.get("total")?, row.get("fifo")?);
+            Ok(if fifo { of_fifo > 0 } else { of_fifo < total })
+        })
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -267,24 +302,37 @@ impl Writer {
         messages: &[Outgoing],
         now_ms: i64,
     ) -> Result<(), Failure> {
-        self.known(queue)?;
-        if let Some(reason) = type_conflict(false, messages) {
+        let settings = self.known(queue)?;
+        if let Some(reason) = type_conflict(settings.fifo, messages) {
             return Err(Failure::WrongQueueType(reason));
         }
+        if settings.fifo {
+            self.forget_duplicates(now_ms)?;
+        }
         for message in messages {
+            if let Some(ids) = &message.fifo {
+                if self.is_duplicate(queue, ids, now_ms)? {
+                    continue;
+                }
+                self.open_group(queue, &ids.group_id, now_ms)?;
+            }
             let message_id = self.message_id();
             let visible_at_ms = now_ms.saturating_add(to_ms(message.delay));
+            let ids = message.fifo.as_ref();
             self.connection
                 .prepare_cached(
-                    "INSERT INTO message (queue, message_id, sent_at_ms, visible_at_ms, body)
-                     VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO message (queue, message_id, sent_at_ms, visible_at_ms, body,
+                         group_id, deduplication_id)
+                     VALUES (?, ?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![
                     queue,
                     message_id,
                     now_ms,
                     visible_at_ms,
-                    message.body
+                    message.body,
+                    ids.map(|ids| &ids.group_id),
+                    ids.map(|ids| &ids.deduplication_id),
                 ])?;
         }
         // Also for a delayed message: a receiver must know until when to sleep.
@@ -300,51 +348,80 @@ impl Writer {
         now_ms: i64,
     ) -> Result<(Vec<LocalMessage>, Option<i64>), Failure> {
         let settings = self.known(queue)?;
-        let visible_at_ms = now_ms.saturating_add(to_ms(settings.visibility_timeout).max(1));
-        let mut messages = Vec::new();
-        while messages.len() < max {
-            let due = self.due(queue, max - messages.len(), now_ms)?;
-            if due.is_empty() {
-                break;
-            }
-            for (sequence, mut message) in due {
-                if let (Some(max_receives), Some(dead_letter)) =
-                    (settings.max_receives, &settings.dead_letter)
-                    && message.receive_count >= max_receives
-                {
-                    self.give_up(sequence, dead_letter, now_ms)?;
-                    continue;
-                }
-                message.receive_count = message.receive_count.saturating_add(1);
-                message.receipt = ReceiptParts {
-                    sequence,
-                    receive_count: message.receive_count,
-                }
-                .receipt();
-                self.connection
-                    .prepare_cached(
-                        "UPDATE message SET visible_at_ms = ?, receive_count = ?,
-                             first_received_at_ms = ?
-                         WHERE sequence = ?",
-                    )?
-                    .execute(params![
-                        visible_at_ms,
-                        message.receive_count,
-                        message.first_received_at_ms,
-                        sequence
-                    ])?;
-                messages.push(message);
-            }
-        }
+        let messages = if settings.fifo {
+            self.receive_in_groups(queue, &settings, max, now_ms)?
+        } else {
+            self.receive_due(queue, &settings, max, now_ms)?
+        };
         let next_ms = if messages.is_empty() {
-            self.next_ms(queue)?
+            self.next_ms(queue, settings.fifo)?
         } else {
             None
         };
         Ok((messages, next_ms))
     }
 
-    /// The messages that can be received, with their sequences; the receipts are still empty.
+    fn receive_due(
+        &mut self,
+        queue: &str,
+        settings: &QueueSettings,
+        max: usize,
+        now_ms: i64,
+    ) -> Result<Vec<LocalMessage>, Failure> {
+        let mut messages = Vec::new();
+        while messages.len() < max {
+            let due = self.due(queue, max - messages.len(), now_ms)?;
+            if due.is_empty() {
+                break;
+            }
+            for (sequence, message) in due {
+                messages.extend(self.receive_one(sequence, message, settings, now_ms)?);
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Hides a message and gives its receipt, or gives it up.
+    pub(super) fn receive_one(
+        &mut self,
+        sequence: i64,
+        mut message: LocalMessage,
+        settings: &QueueSettings,
+        now_ms: i64,
+    ) -> Result<Option<LocalMessage>, Failure> {
+        if let (Some(max_receives), Some(dead_letter)) =
+            (settings.max_receives, &settings.dead_letter)
+            && message.receive_count >= max_receives
+        {
+            match &message.fifo {
+                None => self.give_up(sequence, dead_letter, now_ms)?,
+                Some(ids) => self.give_up_in_order(sequence, dead_letter, ids, now_ms)?,
+            }
+            return Ok(None);
+        }
+        message.receive_count = message.receive_count.saturating_add(1);
+        message.receipt = ReceiptParts {
+            sequence,
+            receive_count: message.receive_count,
+        }
+        .receipt();
+        let visible_at_ms = now_ms.saturating_add(to_ms(settings.visibility_timeout).max(1));
+        self.connection
+            .prepare_cached(
+                "UPDATE message SET visible_at_ms = ?, receive_count = ?,
+                     first_received_at_ms = ?
+                 WHERE sequence = ?",
+            )?
+            .execute(params![
+                visible_at_ms,
+                message.receive_count,
+                message.first_received_at_ms,
+                sequence
+            ])?;
+        Ok(Some(message))
+    }
+
+    /// The messages that can be received, in order.
     fn due(
         &self,
         queue: &str,
@@ -353,25 +430,13 @@ impl Writer {
     ) -> rusqlite::Result<Vec<(i64, LocalMessage)>> {
         let mut select = self.connection.prepare_cached(
             "SELECT sequence, message_id, body, receive_count, sent_at_ms, first_received_at_ms,
-                 dead_letter_source
+                 dead_letter_source, group_id, deduplication_id
              FROM message WHERE queue = :queue AND visible_at_ms <= :now
              ORDER BY visible_at_ms, sequence LIMIT :max",
         )?;
-        let message = |row: &Row<'_>| {
-            let first_received_at_ms: Option<i64> = row.get("first_received_at_ms")?;
-            let message = LocalMessage {
-                message_id: row.get("message_id")?,
-                receipt: Receipt(String::new()),
-                body: row.get("body")?,
-                receive_count: row.get("receive_count")?,
-                sent_at_ms: row.get("sent_at_ms")?,
-                first_received_at_ms: first_received_at_ms.unwrap_or(now_ms),
-                dead_letter_source: row.get("dead_letter_source")?,
-            };
-            Ok((row.get("sequence")?, message))
-        };
         let rows = named_params! { ":queue": queue, ":now": now_ms, ":max": limit(max) };
-        select.query_map(rows, message)?.collect()
+        let messages = select.query_map(rows, |row| received(row, now_ms))?;
+        messages.collect()
     }
 
     fn give_up(&mut self, sequence: i64, dead_letter: &str, now_ms: i64) -> Result<(), Failure> {
@@ -386,11 +451,21 @@ impl Writer {
         Ok(())
     }
 
-    fn next_ms(&self, queue: &str) -> rusqlite::Result<Option<i64>> {
+    pub(super) fn remove(&self, sequence: i64) -> rusqlite::Result<()> {
         self.connection
-            .prepare_cached(
-                "SELECT visible_at_ms FROM message WHERE queue = ? ORDER BY visible_at_ms LIMIT 1",
-            )?
+            .prepare_cached("DELETE FROM message WHERE sequence = ?")?
+            .execute([sequence])?;
+        Ok(())
+    }
+
+    fn next_ms(&self, queue: &str, fifo: bool) -> rusqlite::Result<Option<i64>> {
+        let sql = if fifo {
+            "SELECT free_at_ms FROM message_group WHERE queue = ? ORDER BY free_at_ms LIMIT 1"
+        } else {
+            "SELECT visible_at_ms FROM message WHERE queue = ? ORDER BY visible_at_ms LIMIT 1"
+        };
+        self.connection
+            .prepare_cached(sql)?
             .query_row([queue], |row| row.get(0))
             .optional()
     }
@@ -399,19 +474,30 @@ impl Writer {
         &mut self,
         queue: &str,
         receipts: &[ReceiptParts],
+        now_ms: i64,
     ) -> Result<u64, Failure> {
         self.known(queue)?;
-        let mut delete = self.connection.prepare_cached(
-            "DELETE FROM message WHERE sequence = ? AND queue = ? AND receive_count = ?",
-        )?;
-        let mut deleted = 0;
+        let (mut deleted, mut groups) = (0, BTreeSet::new());
         for ReceiptParts {
             sequence,
             receive_count,
         } in receipts
         {
-            deleted += delete.execute(params![sequence, queue, receive_count])?;
+            let group: Option<Option<String>> = self
+                .connection
+                .prepare_cached(
+                    "DELETE FROM message WHERE sequence = ? AND queue = ? AND receive_count = ?
+                         AND (group_id IS NULL OR visible_at_ms > ?)
+                     RETURNING group_id",
+                )?
+                .query_row(params![sequence, queue, receive_count, now_ms], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            deleted += usize::from(group.is_some());
+            groups.extend(group.flatten());
         }
+        self.settle_groups(queue, groups, now_ms)?;
         Ok(count(deleted))
     }
 
@@ -419,29 +505,43 @@ impl Writer {
         &mut self,
         queue: &str,
         receipts: &[ReceiptParts],
-        visible_at_ms: i64,
+        timeout: Duration,
+        now_ms: i64,
     ) -> Result<u64, Failure> {
         self.known(queue)?;
-        let mut changed = 0;
+        let visible_at_ms = now_ms.saturating_add(to_ms(timeout));
+        let (mut changed, mut groups) = (0, BTreeSet::new());
         for ReceiptParts {
             sequence,
             receive_count,
         } in receipts
         {
-            changed += self
+            let group: Option<Option<String>> = self
                 .connection
                 .prepare_cached(
                     "UPDATE message SET visible_at_ms = ?
-                     WHERE sequence = ? AND queue = ? AND receive_count = ?",
+                     WHERE sequence = ? AND queue = ? AND receive_count = ?
+                         AND (group_id IS NULL OR visible_at_ms > ?)
+                     RETURNING group_id",
                 )?
-                .execute(params![visible_at_ms, sequence, queue, receive_count])?;
+                .query_row(
+                    params![visible_at_ms, sequence, queue, receive_count, now_ms],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            changed += usize::from(group.is_some());
+            groups.extend(group.flatten());
         }
+        self.settle_groups(queue, groups, now_ms)?;
         self.arrived_in(queue);
         Ok(count(changed))
     }
 
     pub(super) fn purge(&mut self, queue: &str) -> Result<u64, Failure> {
         self.known(queue)?;
+        self.connection
+            .prepare_cached("DELETE FROM message_group WHERE queue = ?")?
+            .execute([queue])?;
         let mut delete = self
             .connection
             .prepare_cached("DELETE FROM message WHERE queue = ?")?;
@@ -472,7 +572,8 @@ impl Writer {
     pub(super) fn peek(&mut self, queue: &str, max: usize) -> Result<Vec<Peeked>, Failure> {
         self.known(queue)?;
         let mut select = self.connection.prepare_cached(
-            "SELECT message_id, body, receive_count, sent_at_ms, visible_at_ms, dead_letter_source
+            "SELECT message_id, body, receive_count, sent_at_ms, visible_at_ms,
+                 dead_letter_source, group_id, deduplication_id
              FROM message WHERE queue = ? ORDER BY sent_at_ms, sequence LIMIT ?",
         )?;
         let peeked = |row: &Row<'_>| {
@@ -483,6 +584,7 @@ impl Writer {
                 sent_at_ms: row.get("sent_at_ms")?,
                 visible_at_ms: row.get("visible_at_ms")?,
                 dead_letter_source: row.get("dead_letter_source")?,
+                fifo: fifo_ids(row)?,
             })
         };
         let peeked: rusqlite::Result<_> = select
@@ -493,41 +595,80 @@ impl Writer {
 
     pub(super) fn redrive(&mut self, dead_letter: &str, now_ms: i64) -> Result<u64, Failure> {
         self.known(dead_letter)?;
-        let given_up: rusqlite::Result<Vec<(i64, String)>> = self
+        // A group in flight stays whole: its later messages must not come back before that one.
+        let given_up: rusqlite::Result<Vec<(i64, String, Option<String>)>> = self
             .connection
             .prepare_cached(
-                "SELECT sequence, dead_letter_source FROM message
-                 WHERE queue = ? AND visible_at_ms <= ? AND dead_letter_source IS NOT NULL
+                "SELECT sequence, dead_letter_source, group_id FROM message
+                 WHERE queue = ?1 AND visible_at_ms <= ?2 AND dead_letter_source IS NOT NULL
+                     AND NOT EXISTS (
+                         SELECT 1 FROM message_group
+                         WHERE message_group.queue = ?1
+                             AND message_group.group_id = message.group_id
+                             AND free_at_ms > ?2
+                     )
                  ORDER BY sequence",
             )?
             .query_map(params![dead_letter, now_ms], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?
             .collect();
         let given_up = given_up?;
-        for (sequence, source) in &given_up {
+        let mut groups = BTreeSet::new();
+        for (sequence, source, group_id) in &given_up {
             let message_id = self.message_id();
             // A new sequence, so that no receipt from before fits.
             self.connection
                 .prepare_cached(
-                    "INSERT INTO message (queue, message_id, sent_at_ms, visible_at_ms, body)
-                     SELECT ?, ?, ?, ?, body FROM message WHERE sequence = ?",
+                    "INSERT INTO message (queue, message_id, sent_at_ms, visible_at_ms, body,
+                         group_id, deduplication_id)
+                     SELECT ?1, ?2, ?3, ?3, body, group_id, deduplication_id
+                     FROM message WHERE sequence = ?4",
                 )?
-                .execute(params![source, message_id, now_ms, now_ms, sequence])?;
-            self.connection
-                .prepare_cached("DELETE FROM message WHERE sequence = ?")?
-                .execute([sequence])?;
+                .execute(params![source, message_id, now_ms, sequence])?;
+            self.remove(*sequence)?;
+            if let Some(group_id) = group_id {
+                self.open_group(source, group_id, now_ms)?;
+                groups.insert(group_id.clone());
+            }
             self.arrived_in(source);
         }
+        self.settle_groups(dead_letter, groups, now_ms)?;
         Ok(count(given_up.len()))
     }
+}
+
+/// A message as it is received, with its sequence; the receipt is still empty.
+pub(super) fn received(row: &Row<'_>, now_ms: i64) -> rusqlite::Result<(i64, LocalMessage)> {
+    let first_received_at_ms: Option<i64> = row.get("first_received_at_ms")?;
+    let message = LocalMessage {
+        message_id: row.get("message_id")?,
+        receipt: Receipt(String::new()),
+        body: row.get("body")?,
+        receive_count: row.get("receive_count")?,
+        sent_at_ms: row.get("sent_at_ms")?,
+        first_received_at_ms: first_received_at_ms.unwrap_or(now_ms),
+        dead_letter_source: row.get("dead_letter_source")?,
+        fifo: fifo_ids(row)?,
+    };
+    Ok((row.get("sequence")?, message))
+}
+
+fn fifo_ids(row: &Row<'_>) -> rusqlite::Result<Option<FifoIds>> {
+    let group_id: Option<String> = row.get("group_id")?;
+    let deduplication_id: Option<String> = row.get("deduplication_id")?;
+    let ids = group_id.zip(deduplication_id);
+    Ok(ids.map(|(group_id, deduplication_id)| FifoIds {
+        group_id,
+        deduplication_id,
+    }))
 }
 
 /// Opens the file for one process: exclusive locking, and every commit flushed to disk.
 fn connect(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::ZERO)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let flushed = match durability {
@@ -538,10 +679,11 @@ fn connect(path: &Path, durability: Durability) -> rusqlite::Result<Connection> 
     // What a burst has made of the log is given back.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(fifo::SCHEMA)?;
     Ok(connection)
 }
 
-fn limit(max: usize) -> i64 {
+pub(super) fn limit(max: usize) -> i64 {
     i64::try_from(max).unwrap_or(i64::MAX)
 }
 
