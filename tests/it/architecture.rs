@@ -130,9 +130,9 @@ fn nobody_but_tests_and_benchmarks_depends_on_the_local_system() {
 }
 
 #[test]
-fn what_decides_is_pure() {
+fn what_decides_and_what_formats_is_pure() {
     let packages = packages();
-    for name in ["models", "domain"] {
+    for name in ["models", "domain", "formats"] {
         for dependency in packages[name].built_from() {
             let impure = [
                 "tokio", "aws", "reqwest", "hyper", "rand", "lambda", "futures", "axum",
