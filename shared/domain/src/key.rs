@@ -180,6 +180,11 @@ pub(crate) fn instant(time: &str) -> Option<Timestamp> {
     time.trim().parse().ok()
 }
 
+/// The wearer's wall time, of a time without offset.
+pub(crate) fn wall_time(time: &str) -> Option<DateTime> {
+    time.trim().parse().ok()
+}
+
 /// One spelling for each time: an instant in UTC where the time has an offset, else the wearer's
 /// wall time. What is no time stays as delivered.
 fn moment(time: &str) -> String {
@@ -187,8 +192,7 @@ fn moment(time: &str) -> String {
     if let Some(instant) = instant(time) {
         return instant.to_string();
     }
-    time.parse::<DateTime>()
-        .map_or_else(|_| time.to_owned(), |wall| wall.to_string())
+    wall_time(time).map_or_else(|| time.to_owned(), |wall| wall.to_string())
 }
 
 const PROFILE: &str = "@profile";

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod record;
 pub mod request;
+pub mod session;
 pub mod streams;
 pub mod summary;
 pub mod version;
