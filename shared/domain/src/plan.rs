@@ -22,6 +22,7 @@ use crate::{
     key::{NaturalKey, Unkeyed},
     message::LostPayload,
     request::Request,
+    session::{Session, Sighting, groups},
     summary::{Found, summarise},
     version::{Register, Version},
 };
@@ -341,13 +342,32 @@ fn plan_data(
     plan
 }
 
-/// Marks records that a later record of the delivery replaces: same key, other content.
+/// Marks records that a later record of the delivery replaces: same key, or one of two keys without id
+/// for the same session, and other content.
 fn mark_shadowed(records: &mut [PlannedRecord], event: &Event<'_>) {
     let mut last = BTreeMap::new();
     for record in records.iter_mut().rev() {
         let json = event.records.get(record.index).map(|slice| slice.json);
         let winner = *last.entry(record.key.clone()).or_insert(json);
         record.shadowed = winner != json;
+    }
+    let sightings = records.iter().filter_map(|record| {
+        let session = Session::of(record.data_type, &record.found.identity)?;
+        let key = record.key.clone();
+        Some(Sighting { session, key })
+    });
+    let sightings: BTreeSet<_> = sightings.collect();
+    let mut homes = BTreeMap::new();
+    for group in groups(&sightings, sightings.iter().map(|one| &one.key)) {
+        let keys = group.keys();
+        homes.extend(keys.map(|key| (key.clone(), group.home_of(key).clone())));
+    }
+    let mut last = BTreeMap::new();
+    for record in records.iter_mut().rev() {
+        if let Some(home) = homes.get(&record.key) {
+            let winner = last.entry(home).or_insert_with(|| record.key.clone());
+            record.shadowed |= *winner != record.key;
+        }
     }
 }
 
@@ -674,6 +694,23 @@ mod tests {
         ));
         assert_eq!(keys(&plan).len(), ids.len());
         assert_eq!(plan.parked, []);
+    }
+
+    #[test]
+    fn the_earlier_of_two_overlapping_sessions_without_id_is_shadowed() {
+        let night = |start: &str, end: &str| {
+            format!(
+                r#"{{"metadata":{{"start_time":"2026-09-02T{start}Z","end_time":"2026-09-03T{end}Z"}}}}"#
+            )
+        };
+        let nights = [
+            night("21:30:00", "05:00:00"),
+            night("21:41:00", "05:02:00"),
+            night("12:00:00", "00:01:00"),
+        ];
+        let plan = planned(&event(DataType::Sleep, &format!("[{}]", nights.join(","))));
+        let shadowed: Vec<_> = plan.records.iter().map(|record| record.shadowed).collect();
+        assert_eq!(shadowed, [true, false, false]);
     }
 
     #[test]
