@@ -15,6 +15,7 @@ use domain::{
     key::{Identity, NaturalKey},
     locator::Locator,
     record::{Arrival, Payload, Record},
+    session::Session,
     summary::{Summary, Value},
     version::{Register, Version},
 };
@@ -75,6 +76,7 @@ fn record(
         owner: RecordOwner::Connection(of.clone()),
         data_type,
         key: NaturalKey::of(data_type, &identity, "").unwrap(),
+        sessions: Session::of(data_type, &identity).into_iter().collect(),
         record: Record::new(arrival, BTreeMap::new()),
     }
 }

@@ -18,7 +18,8 @@ use simulator::{DataType as Kind, Provider, Scores, Shape, Webhook, scenario};
 use store::{parcel, table::records::Mode};
 
 use crate::{
-    fold::{assert_same, fold, headers_of, stored},
+    fold::{State, assert_same, fold, headers_of, stored},
+    records::with_body,
     world::{World, now, terra},
 };
 
@@ -42,6 +43,14 @@ enum Happening {
         until: i32,
         form: u8,
         stamped: bool,
+    },
+    /// A night or a workout that may have no id, and whose times move.
+    Session {
+        link: usize,
+        night: bool,
+        id: Option<u8>,
+        start: i64,
+        length: i64,
     },
     Auth {
         link: usize,
@@ -88,6 +97,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(link, kind, back, until, form, stamped)| {
                 Happening::Data { link, kind, back, until, form, stamped }
             }),
+        8 => (link.clone(), session()).prop_map(|(link, session)| session.under(link)),
         1 => link.clone().prop_map(|link| Happening::Auth { link }),
         1 => (link.clone(), flag()).prop_map(|(link, revoked)| Happening::Ended { link, revoked }),
         1 => link.clone().prop_map(|link| Happening::Failing { link }),
@@ -98,6 +108,69 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => link.clone().prop_map(|link| Happening::Odd { link }),
         1 => link.prop_map(|link| Happening::Athlete { link }),
     ]
+}
+
+fn session() -> impl Strategy<Value = Happening> {
+    let session = (
+        any::<bool>(),
+        prop::option::of(0_u8..4),
+        0_i64..12,
+        1_i64..8,
+    );
+    session.prop_map(|(night, id, start, length)| Happening::Session {
+        link: 0,
+        night,
+        id,
+        start: start * 10,
+        length: length * 13,
+    })
+}
+
+impl Happening {
+    /// The same under another Terra user id.
+    fn under(self, of: usize) -> Self {
+        match self {
+            Self::Session {
+                night,
+                id,
+                start,
+                length,
+                ..
+            } => Self::Session {
+                link: of,
+                night,
+                id,
+                start,
+                length,
+            },
+            other => other,
+        }
+    }
+}
+
+/// A webhook of one night or workout. Unit of its times: minutes after the beginning of a day.
+fn session_webhook(
+    terra: &mut simulator::World,
+    connection: &simulator::Connection,
+    night: bool,
+    id: Option<u8>,
+    (start, length): (i64, i64),
+) -> Webhook {
+    let kind = if night { Kind::Sleep } else { Kind::Activity };
+    let webhook = terra.data(connection, kind, &Shape::default());
+    let time = |minutes: i64| {
+        let noon = jiff::civil::date(2026, 7, 1).at(12, 0, 0, 0);
+        let time = noon.checked_add(jiff::SignedDuration::from_mins(minutes));
+        format!("{}.000000+02:00", time.unwrap())
+    };
+    with_body(&webhook, |body| {
+        let mut record = body["data"][0].clone();
+        let metadata = &mut record["metadata"];
+        metadata["summary_id"] = id.map(|id| format!("session-{id}")).into();
+        metadata["start_time"] = time(start).into();
+        metadata["end_time"] = time(start + length).into();
+        body["data"] = serde_json::Value::Array(vec![record]);
+    })
 }
 
 /// A webhook and the second in which Terra signed it.
@@ -139,6 +212,16 @@ fn webhooks(happenings: &[Happening], seed: u64) -> Vec<Signed> {
                     webhook.ordering_timestamp_ms = None;
                 }
                 vec![webhook]
+            }
+            Happening::Session {
+                link,
+                night,
+                id,
+                start,
+                length,
+            } => {
+                let times = (start, length);
+                vec![session_webhook(&mut terra, &links[link], night, id, times)]
             }
             Happening::Auth { link } => vec![terra.auth(&links[link])],
             Happening::Ended {
@@ -332,6 +415,19 @@ fn any_order_and_repetition_of_webhooks_ends_in_the_same_table() {
     runtime.block_on(world.system.stop());
 }
 
+/// Routes every webhook of a person in a batch of its own, all at once, and compares.
+async fn route_all_at_once(world: &World, signed: &[Signed], expected: &State, person: u64) {
+    let mut messages = Vec::new();
+    for webhook in signed {
+        messages.push(message(world, webhook).await);
+    }
+    messages.shuffle(&mut StdRng::seed_from_u64(person));
+    let batches = messages.chunks(1).map(|batch| route(world, batch));
+    futures::future::join_all(batches).await;
+    let found = stored(&world.system.table, expected).await;
+    assert_same(&found, expected, &format!("person {person}"));
+}
+
 /// Every data webhook and every re-authentication of a person in a batch of its own, all at once:
 /// connections become one while routers write to them and while other routers still move records.
 #[tokio::test(flavor = "multi_thread")]
@@ -357,15 +453,44 @@ async fn connections_that_become_one_under_load_lose_no_record() {
         }
         let signed = webhooks(&happenings, person);
         let expected = fold(signed.iter().map(|(webhook, at_s)| (webhook, *at_s)));
-        let mut messages = Vec::new();
-        for webhook in &signed {
-            messages.push(message(&world, webhook).await);
+        route_all_at_once(&world, &signed, &expected, person).await;
+    }
+    world.system.stop().await;
+}
+
+/// Every delivery of some nights and workouts in a batch of its own, all at once: with an id and without
+/// one, and with times that move.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_with_several_keys_become_one_record_also_when_all_come_at_once() {
+    let world = World::start().await;
+    for person in 0..PEOPLE_AT_ONCE {
+        let mut happenings = Vec::new();
+        for night in [true, false] {
+            for number in 0..3_u8 {
+                // Three times an hour apart, of which each is delivered in four ways.
+                let start = i64::from(number) * 60;
+                for (id, moved) in [(None, 0), (None, 2), (Some(number), 1), (Some(number), 0)] {
+                    let (link, length) = (usize::from(number) % 2, 50 + moved);
+                    let start = start + moved;
+                    happenings.push(Happening::Session {
+                        link,
+                        night,
+                        id,
+                        start,
+                        length,
+                    });
+                }
+            }
         }
-        messages.shuffle(&mut StdRng::seed_from_u64(person));
-        let batches = messages.chunks(1).map(|batch| route(&world, batch));
-        futures::future::join_all(batches).await;
-        let found = stored(&world.system.table, &expected).await;
-        assert_same(&found, &expected, &format!("person {person}"));
+        happenings.push(Happening::Reauth {
+            link: 0,
+            short: false,
+        });
+        let signed = webhooks(&happenings, 100 + person);
+        let expected = fold(signed.iter().map(|(webhook, at_s)| (webhook, *at_s)));
+        assert_eq!(expected.records.len(), 6);
+        route_all_at_once(&world, &signed, &expected, person).await;
+        again_from_the_archive(&world, &signed).await;
     }
     world.system.stop().await;
 }

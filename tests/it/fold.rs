@@ -11,6 +11,7 @@ use domain::{
     plan::{Owner, plan},
     record::{Arrival, Payload, Record},
     request::Request,
+    session::{Parts, Session, Sighting, groups, whole},
     version::ordering_timestamp_ms,
 };
 use models::{
@@ -45,7 +46,13 @@ pub(crate) fn headers_of(webhook: &Webhook) -> TerraHeaders {
 pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + Clone) -> State {
     let mut state = State::default();
     let mut connections: Vec<Connection> = Vec::new();
-    let mut records: Vec<(RecordOwnerOfUser, DataType, NaturalKey, Record)> = Vec::new();
+    let mut records: Vec<(
+        RecordOwnerOfUser,
+        DataType,
+        NaturalKey,
+        Option<Session>,
+        Record,
+    )> = Vec::new();
     for (webhook, signed_at_s) in webhooks {
         let Ok(event) = Event::parse(&webhook.body) else {
             continue;
@@ -98,6 +105,7 @@ pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + 
                 }
             };
             let found = planned.found;
+            let session = Session::of(planned.data_type, &found.identity);
             let size_bytes = event.records[planned.index].range.len() as u64;
             let arrival = Arrival {
                 version: planned.version,
@@ -118,10 +126,12 @@ pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + 
             } else {
                 record
             };
-            records.push((owner, planned.data_type, planned.key, record));
+            records.push((owner, planned.data_type, planned.key, session, record));
         }
     }
-    for (owner, data_type, key, record) in records {
+    let mut sightings = BTreeMap::<(RecordOwner, DataType), BTreeSet<Sighting>>::new();
+    let mut parts = BTreeMap::<(RecordOwner, DataType), Parts>::new();
+    for (owner, data_type, key, session, record) in records {
         let owner = match owner {
             RecordOwnerOfUser::Owner(owner) => owner,
             RecordOwnerOfUser::User(user) => {
@@ -132,12 +142,30 @@ pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + 
                 RecordOwner::Connection(own.id().unwrap())
             }
         };
-        let place = (owner, data_type, key);
-        let known = state.records.remove(&place);
+        let place = (owner, data_type);
+        let sighting = session.map(|session| Sighting {
+            session,
+            key: key.clone(),
+        });
+        sightings.entry(place.clone()).or_default().extend(sighting);
+        let parts = parts.entry(place).or_default();
+        let known = parts.remove(&key);
         let record = known
             .into_iter()
             .fold(record, |record, known| known.join(record));
-        state.records.insert(place, record);
+        parts.insert(key, record);
+    }
+    for ((owner, data_type), parts) in parts {
+        let sightings = &sightings[&(owner.clone(), data_type)];
+        for group in groups(sightings, parts.keys()) {
+            let own = parts
+                .iter()
+                .filter(|(key, _)| group.keys().any(|of_group| of_group == *key));
+            for (key, parts) in group.arrange([], own) {
+                let place = (owner.clone(), data_type, key);
+                state.records.insert(place, whole(&parts).unwrap());
+            }
+        }
     }
     for connection in connections {
         state

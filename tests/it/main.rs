@@ -24,6 +24,7 @@ mod kill;
 mod past;
 mod records;
 mod samples;
+mod sessions;
 mod settled;
 mod signatures;
 mod stories;

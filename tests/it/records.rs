@@ -13,7 +13,7 @@ use store::table::records::FoundRecord;
 
 use crate::world::{World, terra};
 
-fn with_body(webhook: &Webhook, change: impl FnOnce(&mut Value)) -> Webhook {
+pub(crate) fn with_body(webhook: &Webhook, change: impl FnOnce(&mut Value)) -> Webhook {
     let mut body: Value = serde_json::from_slice(&webhook.body).unwrap();
     change(&mut body);
     Webhook {

@@ -313,6 +313,7 @@ async fn leave_under(world: &World, former: &RecordOwner, current: &RecordOwner)
         owner: former.clone(),
         data_type: found.data_type,
         key: found.key,
+        sessions: Vec::new(),
         record: found.record,
     });
     let table = &world.system.table;

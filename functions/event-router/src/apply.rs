@@ -7,6 +7,7 @@ use domain::{
     message::HistoryMessage,
     plan::{Owner, Plan, PlannedRecord},
     record::{Arrival, Payload, Record},
+    session::Session,
 };
 use futures::try_join;
 use store::table::{
@@ -229,6 +230,7 @@ fn incoming(
         shadowed,
     } = planned;
     let slice = read.event.as_ref().ok()?.records.get(index)?;
+    let session = Session::of(data_type, &found.identity);
     let start_time = found.identity.start_time.or(found.identity.timestamp);
     let arrival = Arrival {
         version,
@@ -245,6 +247,7 @@ fn incoming(
         owner: owner.clone(),
         data_type,
         key,
+        sessions: session.into_iter().collect(),
         record,
     })
 }

@@ -8,6 +8,7 @@ use domain::{
     key::{Identity, NaturalKey},
     locator::Locator,
     record::{Arrival, Payload, Record},
+    session::Session,
     summary::{Summary, Value},
     version::{Register, Version},
 };
@@ -137,6 +138,7 @@ impl Folder {
             owner: RecordOwner::Connection(of.id.clone()),
             data_type,
             key: NaturalKey::of(data_type, &identity, "").unwrap(),
+            sessions: Session::of(data_type, &identity).into_iter().collect(),
             record: Record::new(arrival, BTreeMap::new()),
         };
         let written = self.table.apply_records(vec![record], Mode::Write).await;

@@ -246,18 +246,22 @@ impl Table {
             .iter()
             .filter(|(id, _)| **id != joined.id)
         {
-            besides.push(self.delete_connection(id, other.revision)?);
+            besides.push(self.transact_delete(&Key::connection(id), other.revision)?);
         }
         besides.extend(self.move_person(touched, joined)?);
         if besides.is_empty() {
             return self.put_if(&key, encode(joined), seen).await;
         }
-        let put = self.transact_put(&key, encode(joined), seen)?;
-        besides.push(TransactWriteItem::builder().put(put).build());
+        besides.push(self.transact_put(&key, encode(joined), seen)?);
         self.transact(besides, &key).await
     }
 
-    async fn transact(&self, items: Vec<TransactWriteItem>, key: &Key) -> Result<bool, TableError> {
+    /// Writes items together. Returns `false` when a condition of one of them failed.
+    pub(super) async fn transact(
+        &self,
+        items: Vec<TransactWriteItem>,
+        key: &Key,
+    ) -> Result<bool, TableError> {
         let sent = self
             .client
             .transact_write_items()
@@ -271,15 +275,22 @@ impl Table {
         }
     }
 
-    fn transact_put(&self, key: &Key, item: Item, seen: Option<u64>) -> Result<Put, TableError> {
+    /// Writes an item in a transaction if its revision is still `seen`.
+    pub(super) fn transact_put(
+        &self,
+        key: &Key,
+        item: Item,
+        seen: Option<u64>,
+    ) -> Result<TransactWriteItem, TableError> {
         let condition = Condition::on(seen);
-        Put::builder()
+        let put = Put::builder()
             .table_name(&self.name)
             .set_item(Some(stamped(key, item, seen)))
             .condition_expression(condition.expression)
             .set_expression_attribute_values(condition.values)
             .build()
-            .map_err(TableError::unavailable("write", key))
+            .map_err(TableError::unavailable("write", key))?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     fn put_alias(
@@ -304,12 +315,12 @@ impl Table {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    fn delete_connection(
+    /// Deletes an item in a transaction if its revision is still `seen`.
+    pub(super) fn transact_delete(
         &self,
-        id: &ConnectionId,
+        key: &Key,
         seen: u64,
     ) -> Result<TransactWriteItem, TableError> {
-        let key = Key::connection(id);
         let condition = Condition::on(Some(seen));
         let delete = Delete::builder()
             .table_name(&self.name)
@@ -317,7 +328,7 @@ impl Table {
             .condition_expression(condition.expression)
             .set_expression_attribute_values(condition.values)
             .build()
-            .map_err(TableError::unavailable("delete", &key))?;
+            .map_err(TableError::unavailable("delete", key))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
@@ -708,8 +719,8 @@ impl Table {
             }
             stored.erased_at = Some(erased_at.to_owned());
             let key = Key::connection(&id);
-            let put = self.transact_put(&key, encode(&stored), Some(stored.revision))?;
-            let mut items = vec![TransactWriteItem::builder().put(put).build()];
+            let mut items =
+                vec![self.transact_put(&key, encode(&stored), Some(stored.revision))?];
             for user in stored.state.members.keys() {
                 let key = Key::alias(user);
                 let mut item = erased_alias(&id, erased_at);
@@ -757,7 +768,7 @@ impl Table {
         Ok(erased)
     }
 
-    async fn delete(&self, key: &Key) -> Result<(), TableError> {
+    pub(super) async fn delete(&self, key: &Key) -> Result<(), TableError> {
         let delete = self.client.delete_item().table_name(&self.name);
         let deleted = delete.set_key(Some(key.attributes())).send().await;
         deleted

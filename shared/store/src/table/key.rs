@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | connection | `CONNECTION#<id>` | `CONNECTION` | id |
 //! | record | `CONNECTION#<id>` | `<data type>#<natural key>` | connection, type, range of keys |
+//! | sighting of a session | `CONNECTION#<id>` | `SESSION#<data type>#<start>#<end>#<kind>#<natural key>` | connection, type, range of starts |
 //! | alias | `TERRA#<user id>` | `ALIAS` | Terra user id |
 //! | person's connection | `PERSON#<reference id>` | `CONNECTION#<id>` | reference id |
 //! | lab report | `PERSON#<reference id>` | `lab_report#<session id>` | reference id; `PERSON#` without one |
@@ -43,6 +44,7 @@ use domain::{
         window::{BackfillId, WindowId},
     },
     key::NaturalKey,
+    session::{Range, Sighting},
 };
 use jiff::civil::Date;
 use models::{
@@ -74,6 +76,8 @@ const WINDOW: &str = "WINDOW#";
 const BACKFILL: &str = "BACKFILL#";
 /// Beginning of the keys of parked webhooks.
 const PARKED: &str = "PARKED#";
+/// Beginning of the sort keys of sightings.
+const SESSION: &str = "SESSION#";
 /// What the sort key of a month of asked days begins with.
 const ASKED: &str = "ASKED#";
 
@@ -168,6 +172,36 @@ impl Key {
             pk: owner.pk(),
             sk: format!("{data_type}#{key}"),
         }
+    }
+
+    /// Session that a delivery gave under a natural key.
+    pub(crate) fn sighting(owner: &RecordOwner, data_type: DataType, sighting: &Sighting) -> Self {
+        Self {
+            pk: owner.pk(),
+            sk: format!("{SESSION}{data_type}#{sighting}"),
+        }
+    }
+
+    /// Partition of an owner's sightings of one type, and first and last sort key of those that begin
+    /// within a range.
+    pub(crate) fn sightings(
+        owner: &RecordOwner,
+        data_type: DataType,
+        range: &Range,
+    ) -> (String, String, String) {
+        let prefix = format!("{SESSION}{data_type}#");
+        let Range { first, last } = range;
+        (
+            owner.pk(),
+            format!("{prefix}{first}"),
+            after_all(&format!("{prefix}{last}")),
+        )
+    }
+
+    /// Reads back a sighting and its data type.
+    pub(crate) fn as_sighting(&self) -> Option<(DataType, Sighting)> {
+        let (data_type, sighting) = self.sk.strip_prefix(SESSION)?.split_once('#')?;
+        Some((data_type.parse().ok()?, sighting.parse().ok()?))
     }
 
     /// A webhook in the ledger.

@@ -29,6 +29,12 @@
 //! by the steps above. Whoever wrote or moved records asks for the alias once more afterwards: if it
 //! leads elsewhere by now, those records are moved too.
 //!
+//! A record that may be known under several natural keys, because its id came later or its times moved,
+//! is kept under one of them: see [`domain::session`]. Every delivery of such a record first leaves a
+//! *sighting* of its session, an item that never changes, and reads those of its surroundings again after it
+//! wrote. Of two routers at least one therefore sees both deliveries, and brings the parts of the record
+//! together: in one transaction, on the condition that every item concerned is still as it was read.
+//!
 //! # Guarantee
 //!
 //! The state of every item is the join of everything that was applied, in whatever order, however
@@ -50,6 +56,7 @@ pub mod parked;
 pub mod records;
 mod requests;
 mod schema;
+mod sessions;
 
 use std::{collections::HashMap, fmt, time::Duration};
 

@@ -8,6 +8,7 @@ use domain::{
     key::NaturalKey,
     locator::Locator,
     record::{Arrival, KeptSamples, Payload, Record, Score},
+    session::{Parts, Session, whole},
     streams::Stream,
     summary::Summary,
     version::Version,
@@ -27,7 +28,7 @@ use super::{
 };
 
 /// Writes under way at once for one webhook.
-const CONCURRENT_WRITES: usize = 16;
+pub(super) const CONCURRENT_WRITES: usize = 16;
 
 /// A record on its way into the table.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct IncomingRecord {
     pub data_type: DataType,
     /// Under which key.
     pub key: NaturalKey,
+    /// Sessions by which the record is known under other keys too; none of a type that has no such.
+    pub sessions: Vec<Session>,
     /// The state after this one delivery.
     pub record: Record,
 }
@@ -53,8 +56,8 @@ pub struct FoundRecord {
     pub record: Record,
 }
 
-/// What storing a record came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What storing a record came to. The least of several counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// Seen for the first time.
     Created,
@@ -119,9 +122,10 @@ impl Table {
         for record in incoming {
             let key = Key::record(&record.owner, record.data_type, &record.key);
             match by_key.remove(&key) {
-                Some(same) => {
-                    let record = same.record.join(record.record);
-                    by_key.insert(key, IncomingRecord { record, ..same });
+                Some(mut same) => {
+                    same.record = same.record.join(record.record);
+                    same.sessions.extend(record.sessions);
+                    by_key.insert(key, same);
                 }
                 None => drop(by_key.insert(key, record)),
             }
@@ -129,20 +133,33 @@ impl Table {
         let unseen = by_key.keys().filter(|key| !stored.contains_key(key));
         let unseen = self.see(unseen.cloned()).await?;
         stored.extend(unseen);
-        let work: Vec<_> = by_key
-            .into_iter()
-            .map(|(key, incoming)| {
-                let item = stored.remove(&key).flatten();
-                (key, incoming, item)
+        let mut work = Vec::new();
+        let mut of_sessions = BTreeMap::<_, Vec<_>>::new();
+        for (key, incoming) in by_key {
+            let item = stored.remove(&key).flatten();
+            if incoming.sessions.is_empty() {
+                work.push((key, incoming, item));
+            } else {
+                let place = (incoming.owner.clone(), incoming.data_type);
+                of_sessions.entry(place).or_default().push((incoming, item));
+            }
+        }
+        let counts = stream::iter(work)
+            .map(|(key, incoming, item)| async move {
+                self.apply_record(&key, &incoming, item, mode).await
             })
-            .collect();
-        stream::iter(work)
-            .map(|(key, incoming, item)| self.apply_record(key, incoming, item, mode))
             .buffer_unordered(CONCURRENT_WRITES)
             .try_fold(RecordCounts::default(), |counts, change| async move {
                 Ok(counts.add(change))
-            })
-            .await
+            });
+        let mut counts = counts.await?;
+        for ((owner, data_type), incoming) in of_sessions {
+            let changes = self.apply_sessions(&owner, data_type, incoming, mode);
+            for change in changes.await? {
+                counts = counts.add(change);
+            }
+        }
+        Ok(counts)
     }
 
     /// Reads what is stored under these keys, for [`Table::apply_records_seen`].
@@ -174,33 +191,36 @@ impl Table {
         Ok(seen.collect())
     }
 
-    async fn apply_record(
+    /// Joins one record with its item, of which `item` was read before.
+    pub(super) async fn apply_record(
         &self,
-        key: Key,
-        incoming: IncomingRecord,
+        key: &Key,
+        incoming: &IncomingRecord,
         mut item: Option<Item>,
         mode: Mode,
     ) -> Result<Change, TableError> {
         for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
                 back_off(attempt - 1).await;
-                item = self.get(&key).await?;
+                item = self.get(key).await?;
             }
             let stored = item
                 .take()
-                .map(|item| decode(&key, incoming.data_type, item))
+                .map(|item| decode(key, incoming.data_type, item))
                 .transpose()?;
             let seen = stored.as_ref().map(|stored| stored.revision);
-            let joined = match stored {
-                Some(Stored { state, .. }) => {
-                    let joined = state.clone().join(incoming.record.clone());
-                    if joined == state {
+            let mut parts = stored.map(|stored| stored.state).unwrap_or_default();
+            let joined = match parts.remove(&incoming.key) {
+                Some(known) => {
+                    let joined = known.clone().join(incoming.record.clone());
+                    if joined == known {
                         return Ok(Change::Unchanged);
                     }
                     joined
                 }
                 None => incoming.record.clone(),
             };
+            parts.insert(incoming.key.clone(), joined);
             let change = if seen.is_some() {
                 Change::Updated
             } else {
@@ -209,14 +229,14 @@ impl Table {
             if mode == Mode::DryRun {
                 return Ok(change);
             }
-            let item = encode(&incoming.owner, incoming.data_type, &incoming.key, &joined);
-            if self.put_if(&key, item, seen).await? {
+            let item = encode(&incoming.owner, incoming.data_type, &incoming.key, &parts);
+            if self.put_if(key, item, seen).await? {
                 return Ok(change);
             }
         }
         Err(TableError::Contended {
             operation: "write",
-            key,
+            key: key.clone(),
             attempts: MAX_ATTEMPTS,
         })
     }
@@ -227,46 +247,73 @@ impl Table {
         from: &RecordOwner,
         to: &RecordOwner,
     ) -> Result<(), TableError> {
-        for item in self.query(&from.pk(), "").await? {
+        let items = self.query(&from.pk(), "").await?;
+        let keys = items.iter().filter_map(Key::of_item);
+        let sightings = keys.filter_map(|key| Some((key.as_sighting()?, key)));
+        let sightings: Vec<_> = sightings.collect();
+        // First of all, because the records find each other by them.
+        for ((data_type, sighting), _) in &sightings {
+            let sightings = std::slice::from_ref(sighting);
+            self.put_sightings(to, *data_type, sightings).await?;
+        }
+        for item in items {
             let Some(key) = Key::of_item(&item) else {
                 continue;
             };
-            let Some((data_type, natural)) = key.as_record() else {
-                continue;
-            };
-            let mut item = Some(item);
-            for attempt in 0..=MAX_ATTEMPTS {
-                if attempt == MAX_ATTEMPTS {
-                    let operation = "move";
-                    return Err(TableError::Contended {
-                        operation,
-                        key,
-                        attempts: MAX_ATTEMPTS,
-                    });
-                }
-                let found = match item.take() {
-                    Some(item) => Some(item),
-                    None => self.get(&key).await?,
-                };
-                let Some(found) = found else { break };
-                let stored = decode(&key, data_type, found)?;
-                let incoming = IncomingRecord {
-                    owner: to.clone(),
-                    data_type,
-                    key: natural.clone(),
-                    record: stored.state,
-                };
-                self.apply_records(vec![incoming], Mode::Write).await?;
-                // Only what was moved may go: a record written meanwhile is moved again.
-                if self.delete_if(&key, stored.revision).await? {
-                    break;
-                }
+            if let Some((data_type, _)) = key.as_record() {
+                self.move_record(&key, data_type, item, to).await?;
             }
+        }
+        for (_, key) in &sightings {
+            self.delete(key).await?;
         }
         Ok(())
     }
 
-    /// One record.
+    /// Moves one record, of which `item` was read before, to another owner.
+    async fn move_record(
+        &self,
+        key: &Key,
+        data_type: DataType,
+        item: Item,
+        to: &RecordOwner,
+    ) -> Result<(), TableError> {
+        let mut item = Some(item);
+        for _ in 0..MAX_ATTEMPTS {
+            let found = match item.take() {
+                Some(item) => Some(item),
+                None => self.get(key).await?,
+            };
+            let Some(found) = found else { return Ok(()) };
+            let stored = decode(key, data_type, found)?;
+            let incoming = stored.state.into_iter().map(|(natural, record)| {
+                let start_time = record.newest.start_time.as_deref();
+                let sessions = [
+                    Session::of_key(data_type, &natural),
+                    start_time.and_then(|start| Session::of_start(data_type, start)),
+                ];
+                IncomingRecord {
+                    owner: to.clone(),
+                    data_type,
+                    key: natural,
+                    sessions: sessions.into_iter().flatten().collect(),
+                    record,
+                }
+            });
+            self.apply_records(incoming.collect(), Mode::Write).await?;
+            // Only what was moved may go: a record written meanwhile is moved again.
+            if self.delete_if(key, stored.revision).await? {
+                return Ok(());
+            }
+        }
+        Err(TableError::Contended {
+            operation: "move",
+            key: key.clone(),
+            attempts: MAX_ATTEMPTS,
+        })
+    }
+
+    /// Reads one record, also by a key that it had before it was known by another.
     ///
     /// # Errors
     ///
@@ -277,16 +324,19 @@ impl Table {
         data_type: DataType,
         natural: &NaturalKey,
     ) -> Result<Option<FoundRecord>, TableError> {
-        let key = Key::record(owner, data_type, natural);
-        let Some(item) = self.get(&key).await? else {
+        let mut natural = natural.clone();
+        let mut item = self.get(&Key::record(owner, data_type, &natural)).await?;
+        if item.is_none()
+            && let Some(home) = self.home_of(owner, data_type, &natural).await?
+        {
+            natural = home;
+            item = self.get(&Key::record(owner, data_type, &natural)).await?;
+        }
+        let Some(item) = item else {
             return Ok(None);
         };
-        let record = decode(&key, data_type, item)?.state;
-        Ok(Some(FoundRecord {
-            data_type,
-            key: natural.clone(),
-            record,
-        }))
+        let key = Key::record(owner, data_type, &natural);
+        found(&key, data_type, natural, item).map(Some)
     }
 
     /// All records of an owner, of one type or of all, in the order of their keys.
@@ -310,12 +360,7 @@ impl Table {
             let Some((data_type, natural)) = key.as_record() else {
                 continue;
             };
-            let record = decode(&key, data_type, item)?.state;
-            records.push(FoundRecord {
-                data_type,
-                key: natural,
-                record,
-            });
+            records.push(found(&key, data_type, natural, item)?);
         }
         Ok(records)
     }
@@ -359,6 +404,25 @@ impl Table {
         let owner = RecordOwner::Person(Some(reference_id.clone()));
         self.erase_partition(&owner, "").await
     }
+}
+
+/// A record as it is shown: all its parts together.
+fn found(
+    key: &Key,
+    data_type: DataType,
+    natural: NaturalKey,
+    item: Item,
+) -> Result<FoundRecord, TableError> {
+    let parts = decode(key, data_type, item)?.state;
+    let record = whole(&parts).ok_or_else(|| TableError::Corrupt {
+        key: key.clone(),
+        field: PARTS,
+    })?;
+    Ok(FoundRecord {
+        data_type,
+        key: natural,
+        record,
+    })
 }
 
 /// Attributes of an arrival besides its summary.
@@ -438,6 +502,8 @@ const SAMPLES: &str = "samples";
 /// Whether there are samples of the record anywhere, for lists that read no more.
 const HAS_SAMPLES: &str = "has_samples";
 const SHADOWED: &str = "shadowed";
+/// What came under each key, where that was more than one.
+const PARTS: &str = "parts";
 pub(super) const RETRACTED: &str = "retracted";
 pub(super) const START_TIME: &str = "start_time";
 
@@ -456,7 +522,41 @@ fn summary_of(data_type: DataType, map: Map<String, Value>) -> Summary {
     Summary::from_fields(data_type, fields)
 }
 
-fn encode(owner: &RecordOwner, data_type: DataType, key: &NaturalKey, record: &Record) -> Item {
+/// Item of a record: all of it together, as it is read, and its parts where there are several.
+pub(super) fn encode(
+    owner: &RecordOwner,
+    data_type: DataType,
+    key: &NaturalKey,
+    parts: &Parts,
+) -> Item {
+    let Some(record) = whole(parts) else {
+        return Item::new();
+    };
+    let mut item = encode_record(&record);
+    if let (Some(start_time), false) =
+        (&record.newest.start_time, matches!(key, NaturalKey::Day(_)))
+    {
+        let start_time: String = start_time.chars().take(64).collect();
+        item.insert(
+            TIME_PK.to_owned(),
+            AttributeValue::S(owner.time_pk(data_type)),
+        );
+        item.insert(
+            TIME_SK.to_owned(),
+            AttributeValue::S(format!("{start_time}#{key}")),
+        );
+    }
+    if parts.len() > 1 || !parts.contains_key(key) {
+        let parts = parts.iter().map(|(part, record)| {
+            let record = AttributeValue::M(encode_record(record));
+            (part.to_string(), record)
+        });
+        item.insert(PARTS.to_owned(), AttributeValue::M(parts.collect()));
+    }
+    item
+}
+
+fn encode_record(record: &Record) -> Item {
     let newest = &record.newest;
     let delivered = summary_map(&newest.summary);
     let summary = summary_map(&record.summary());
@@ -533,26 +633,47 @@ fn encode(owner: &RecordOwner, data_type: DataType, key: &NaturalKey, record: &R
             AttributeValue::B(Blob::new(frame.clone())),
         );
     }
-    if let (Some(start_time), false) = (&newest.start_time, matches!(key, NaturalKey::Day(_))) {
-        let start_time: String = start_time.chars().take(64).collect();
-        item.insert(
-            TIME_PK.to_owned(),
-            AttributeValue::S(owner.time_pk(data_type)),
-        );
-        item.insert(
-            TIME_SK.to_owned(),
-            AttributeValue::S(format!("{start_time}#{key}")),
-        );
-    }
     item
 }
 
-fn decode(key: &Key, data_type: DataType, mut item: Item) -> Result<Stored<Record>, TableError> {
+/// Reads the parts of a record.
+pub(super) fn decode(
+    key: &Key,
+    data_type: DataType,
+    mut item: Item,
+) -> Result<Stored<Parts>, TableError> {
     let corrupt = |field| TableError::Corrupt {
         key: key.clone(),
         field,
     };
     let revision = revision(key, &item)?;
+    let mut state = Parts::new();
+    match item.remove(PARTS) {
+        Some(AttributeValue::M(parts)) => {
+            for (part, item) in parts {
+                let AttributeValue::M(item) = item else {
+                    return Err(corrupt(PARTS));
+                };
+                let part = part
+                    .parse()
+                    .unwrap_or_else(|never: std::convert::Infallible| match never {});
+                state.insert(part, decode_record(key, data_type, item)?);
+            }
+        }
+        Some(_) => return Err(corrupt(PARTS)),
+        None => {
+            let (_, natural) = key.as_record().ok_or_else(|| corrupt("sk"))?;
+            state.insert(natural, decode_record(key, data_type, item)?);
+        }
+    }
+    Ok(Stored { state, revision })
+}
+
+fn decode_record(key: &Key, data_type: DataType, mut item: Item) -> Result<Record, TableError> {
+    let corrupt = |field| TableError::Corrupt {
+        key: key.clone(),
+        field,
+    };
     let inline = match item.remove(INLINE) {
         Some(AttributeValue::B(frame)) => Some(frame.into_inner()),
         _ => None,
@@ -604,13 +725,12 @@ fn decode(key: &Key, data_type: DataType, mut item: Item) -> Result<Stored<Recor
         retracted,
         start_time,
     };
-    let state = Record {
+    Ok(Record {
         newest,
         sampled: sampled.collect(),
         enrichment,
         shadowed: shadowed.into_iter().collect(),
-    };
-    Ok(Stored { state, revision })
+    })
 }
 
 fn object(value: Option<Value>) -> Option<Map<String, Value>> {
