@@ -787,14 +787,95 @@ def test_the_gateway_lets_through_what_its_parameter_says(template: dict) -> Non
     }
 
 
+# What spares cost and proves nothing, so that no secret is needed for it.
+PATH_TOKEN = "WebhookPathToken"
+
+
 def test_no_secret_is_in_the_clear(template: dict, functions: dict[str, dict]) -> None:
     for name, function in functions.items():
-        for variable in function["Environment"]["Variables"]:
+        for variable, value in function["Environment"]["Variables"].items():
+            if value == {"Fn::If": ["HasPathToken", {"Ref": PATH_TOKEN}, {"Ref": "AWS::NoValue"}]}:
+                continue
             assert not re.search(r"SECRET(?!S_ARN)|KEY|TOKEN|PASSWORD", variable), (name, variable)
-    for name in template["Parameters"]:
+    for name in template["Parameters"].keys() - {PATH_TOKEN}:
         assert not re.search("secret|key|token|password", name, re.IGNORECASE), name
     for name, secret in resources(template, "AWS::SecretsManager::Secret").items():
         assert "SecretString" not in secret["Properties"], name
+
+
+def test_a_token_in_the_path_is_the_only_way_in(template: dict, functions: dict[str, dict]) -> None:
+    token = {"Ref": PATH_TOKEN}
+    parameter = template["Parameters"][PATH_TOKEN]
+    assert (parameter["NoEcho"], parameter["Default"]) == (True, "")
+    allowed = re.compile(parameter["AllowedPattern"])
+    assert allowed.search("") and allowed.search("aZ09_-" * 4)
+    for text in ("a" * 21, "a" * 129, "a" * 21 + "/", "a" * 30 + " ", "{proxy+}" * 4):
+        assert not allowed.search(text), text
+    # 128 bits and more.
+    assert 64**22 >= 2**128 > 64**21
+    assert template["Conditions"]["HasPathToken"] == {"Fn::Not": [{"Fn::Equals": [token, ""]}]}
+
+    # One route: with a token there is none without it.
+    [route] = resources(template, "AWS::ApiGatewayV2::Route").values()
+    path = "POST /webhooks/terra"
+    with_token = {"Fn::Sub": f"{path}/${{{PATH_TOKEN}}}"}
+    assert route["Properties"]["RouteKey"] == {"Fn::If": ["HasPathToken", with_token, path]}
+    arn = template["Resources"]["WebhookApiMayInvoke"]["Properties"]["SourceArn"]["Fn::If"]
+    ends = [each["Fn::Sub"].rsplit("/POST/", 1)[1] for each in arn[1:]]
+    assert (arn[0], ends) == ("HasPathToken", ["webhooks/terra/*", "webhooks/terra"])
+
+    # The function asks for the same, and never for an empty one.
+    passed = {"Fn::If": ["HasPathToken", token, {"Ref": "AWS::NoValue"}]}
+    assert functions["WebhookIntake"]["Environment"]["Variables"]["WEBHOOK_PATH_TOKEN"] == passed
+    # What everybody may read who may see the stack does not have it.
+    assert PATH_TOKEN not in re.findall(r"'Ref': '(\w+)'|\$\{(\w+)\}", str(template["Outputs"]))
+    assert json.dumps(template).count(f'"Ref": "{PATH_TOKEN}"') == 2  # the variable, and the condition
+
+
+def test_the_default_address_is_closed_only_where_there_is_another(template: dict) -> None:
+    parameter = template["Parameters"]["CloseDefaultAddress"]
+    assert (parameter["Default"], parameter["AllowedValues"]) == ("false", ["true", "false"])
+    closes = {"Fn::Equals": [{"Ref": "CloseDefaultAddress"}, "true"]}
+    assert template["Conditions"]["ClosesDefaultAddress"] == closes
+    api = template["Resources"]["WebhookApi"]["Properties"]
+    closed = ["ClosesDefaultAddress", True, {"Ref": "AWS::NoValue"}]
+    assert api["DisableExecuteApiEndpoint"] == {"Fn::If": closed}
+    rule = template["Rules"]["SomeAddressIsOpen"]
+    assert rule["RuleCondition"] == closes
+    [assertion] = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
+
+
+def test_what_a_flood_costs_is_what_its_parts_cost(template: dict) -> None:
+    text = (cfn.FOLDER / "COST.md").read_text()
+    [text] = re.findall("### Requests that Terra did not sign\n(.*?)\n#", text, re.DOTALL)
+    rows = re.findall(r"^\| ([^|]+?) \| ([\d.,]*) \| ([\d.]*) \| ([\d.]+) \|$", text, re.MULTILINE)
+    table = {name: (number.replace(",", ""), each, sum_) for name, number, each, sum_ in rows}
+    _, _, whole = table.pop("all")
+    assert round(sum(float(sum_) for _, _, sum_ in table.values()), 2) == float(whole)
+    # The same prices as for webhooks.
+    source = (cfn.FOLDER / "../bench/src/lambda/cost.rs").read_text()
+    prices = {name: float(price.replace("_", "")) for name, price in re.findall(r"const (\w+): f64 = ([\d._]+);", source)}
+    memory = template["Resources"]["WebhookIntake"]["Properties"]["MemorySize"]
+    line = template["Resources"]["WebhookStage"]["Properties"]["AccessLogSettings"]["Format"]
+    for name, number, price in [
+        ("gateway requests", 1, prices["GATEWAY"]),
+        ("Lambda requests", 1, prices["LAMBDA_REQUESTS"]),
+        ("Lambda GB-s", 0.003 * memory / 1024, prices["LAMBDA_GB_SECONDS"]),
+        ("bytes of the gateway's log", 100, prices["LOG_BYTES"]),
+        ("traces", 0.05, 5.0),
+    ]:
+        told, each, sum_ = table[name]
+        assert (float(told), float(each)) == (number, price), name
+        assert round(number * price, 2) == float(sum_), name
+    literal = re.sub(r"\$context\.[A-Za-z.]+", "", line)
+    assert len(literal) < 100 < len(literal) + 60
+
+    # What the page says of a day at the gateway's limit.
+    a_day = template["Parameters"]["WebhooksPerSecond"]["Default"] * 86_400 / 1e6 * float(whole)
+    page = (cfn.FOLDER / "README.md").read_text()
+    [million, day] = re.findall(r"\$([\d.]+) per million such requests, \$(\d+) a day", page)[0]
+    assert (float(million), int(day)) == (float(whole), round(a_day))
 
 
 def test_access_logs_say_nothing_about_a_person(template: dict) -> None:
