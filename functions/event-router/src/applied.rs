@@ -1,7 +1,14 @@
 //! Result of routing one webhook.
 
-use domain::plan::{ParkReason, Parked};
+use domain::{
+    End,
+    plan::{ParkReason, Parked},
+};
+use runtime::telemetry::Chain;
 use store::table::ledger::{Outcome, RecordCounts};
+use tracing::error;
+
+use crate::error::RouteError;
 
 /// Result of applying a plan to the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +31,17 @@ impl Applied {
             records: RecordCounts::default(),
             parked: Vec::new(),
             connection_changed: false,
+        }
+    }
+
+    /// Decides by the error itself whether its webhook is parked or comes back.
+    pub(crate) fn parked_by(error: RouteError) -> Result<Self, RouteError> {
+        match error.end() {
+            End::Parked(reason) => {
+                error!(error = %Chain(&error), "webhook parked: somebody has to look");
+                Ok(Self::parked(reason))
+            }
+            End::Refused | End::Retry => Err(error),
         }
     }
 

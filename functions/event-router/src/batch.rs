@@ -438,17 +438,6 @@ async fn readable_aliases(
     Ok(aliases)
 }
 
-/// Decides by the error itself whether its webhook is parked or comes back.
-fn parked(error: RouteError) -> Result<Applied, RouteError> {
-    match error.end() {
-        End::Parked(reason) => {
-            error!(error = %Chain(&error), "webhook parked: somebody has to look");
-            Ok(Applied::parked(reason))
-        }
-        End::Refused | End::Retry => Err(error),
-    }
-}
-
 /// Routes one webhook. `archived` says where in the segment it lies; nowhere when its person was erased.
 async fn route_one(
     app: &App,
@@ -487,7 +476,7 @@ async fn route_one(
                     }
                 });
                 let applying = apply(app, read, *plan, in_archive, aliases, Mode::Write);
-                applying.await.or_else(parked)?
+                applying.await.or_else(Applied::parked_by)?
             }
         };
         let segment = batch.segment.clone().await?;

@@ -16,5 +16,5 @@ pub use self::{
     config::{App, Config, Observer},
     error::RouteError,
     handler::handle,
-    replay::replay,
+    replay::{Listed, Replayed, replay},
 };

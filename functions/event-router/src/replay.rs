@@ -3,10 +3,16 @@
 use std::future;
 
 use domain::record::Payload;
+use futures::{TryFutureExt as _, try_join};
 use models::{headers::TerraHeaders, ids::WebhookId};
 use store::{
     archive::ArchivedWebhook,
-    table::{connections::SeenAliases, ledger::Outcome, records::Mode},
+    table::{
+        connections::SeenAliases,
+        ledger::Outcome,
+        parked::{Listing, ParkedWebhook},
+        records::Mode,
+    },
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,9 +24,42 @@ use crate::{
     work::{Read, Work},
 };
 
+/// Change that a replay makes in the list of parked webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// The webhook is not on the list, as before.
+    No,
+    /// The webhook is on the list, as before.
+    Stays,
+    /// Today's code could not use the webhook: it was put on the list.
+    Added,
+    /// Nothing of the webhook is parked any more: it was taken off the list.
+    Removed,
+}
+
+/// Result of a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// Result of applying today's plan.
+    pub applied: Applied,
+    /// Change in the list of parked webhooks.
+    pub listed: Listed,
+}
+
+impl Replayed {
+    /// A replay that had nothing to do, because another webhook in the archive has the content.
+    fn elsewhere() -> Self {
+        Self {
+            applied: Applied::nothing(Outcome::Followed),
+            listed: Listed::No,
+        }
+    }
+}
+
 /// Routes an archived webhook again, or tells what that would change.
 ///
-/// The archive stays as it is and so does the ledger: the webhook came once.
+/// The archive stays as it is and so does the ledger: the webhook came once. The list of parked
+/// webhooks follows. A webhook that an operator dismissed is not put back on the list.
 ///
 /// # Errors
 ///
@@ -29,11 +68,11 @@ pub async fn replay(
     app: &App,
     webhook: &ArchivedWebhook,
     mode: Mode,
-) -> Result<Applied, RouteError> {
+) -> Result<Replayed, RouteError> {
     let header = &webhook.header;
     // The text of a compressed body was archived as the webhook itself.
     if WebhookId::is_sent(&header.webhook_id) {
-        return Ok(Applied::nothing(Outcome::Followed));
+        return Ok(Replayed::elsewhere());
     }
     let received_at = header
         .received_at
@@ -58,7 +97,7 @@ pub async fn replay(
     let read = Read::new(&work);
     // The payload of a ping was archived as a webhook of its own.
     if read.ping().is_some() {
-        return Ok(Applied::nothing(Outcome::Followed));
+        return Ok(Replayed::elsewhere());
     }
     let payload_of = |range: &std::ops::Range<usize>| {
         let frame = webhook
@@ -74,5 +113,48 @@ pub async fn replay(
     };
     let plan = read.plan();
     let archived = future::ready(Ok(payload_of));
-    apply(app, &read, plan, archived, &SeenAliases::new(), mode).await
+    let aliases = SeenAliases::new();
+    // Boxed: inside the futures of a command it would be too large for the stack.
+    let applying = Box::pin(async {
+        let applied = apply(app, &read, plan, archived, &aliases, mode).await;
+        applied.or_else(Applied::parked_by)
+    });
+    let listing = app.table.listing(&work.id).map_err(RouteError::from);
+    let (applied, listing) = try_join!(applying, listing)?;
+    let entry = read.entry(applied.clone(), Some(webhook.locator.clone()), received_at);
+    let parked = ParkedWebhook::of_entry(&entry, header.secret_name.as_deref());
+    let listed = relist(app, parked, listing, applied.outcome, mode).await?;
+    Ok(Replayed { applied, listed })
+}
+
+/// Brings the list of parked webhooks up to date with the outcome of a replay.
+async fn relist(
+    app: &App,
+    parked: ParkedWebhook,
+    listing: Listing,
+    outcome: Outcome,
+    mode: Mode,
+) -> Result<Listed, RouteError> {
+    let writes = mode == Mode::Write;
+    Ok(match (listing, outcome == Outcome::Parked) {
+        (Listing::Unlisted, true) => {
+            if writes {
+                app.table.park(&parked).await?;
+            }
+            Listed::Added
+        }
+        (Listing::Listed(before), true) => {
+            if writes && *before != parked {
+                app.table.park(&parked).await?;
+            }
+            Listed::Stays
+        }
+        (Listing::Listed(_), false) => {
+            if writes {
+                app.table.unpark(&parked.webhook_id).await?;
+            }
+            Listed::Removed
+        }
+        (Listing::Dismissed, _) | (Listing::Unlisted, false) => Listed::No,
+    })
 }

@@ -5,6 +5,7 @@ mod history;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use domain::locator::Locator;
 use jiff::civil::Date;
 
 pub use self::history::{
@@ -199,6 +200,9 @@ Examples:
   terrarium show connection 0f5d3c…      our id, or any Terra user id it ever had
   terrarium show record 0f5d3c… body
   terrarium show record 0f5d3c… body 2026-07-02 --payload
+  terrarium show record person-0001 lab_report
+                                         lab reports belong to a person
+  terrarium show record '' lab_report    those that name no person
   terrarium show webhooks --parked --limit 20
   terrarium show webhook 7b0c… --json
 ")]
@@ -234,9 +238,10 @@ pub enum ShowCommand {
     },
     /// The records of one type, or one of them
     Record {
-        /// Our id, or any Terra user id the connection ever had
-        #[arg(value_name = "CONNECTION")]
-        connection: String,
+        /// Our id, or any Terra user id the connection ever had; for a lab report the person's
+        /// reference id, or '' where the report names none
+        #[arg(value_name = "OWNER")]
+        owner: String,
         /// activity, body, daily, nutrition, sleep, …
         #[arg(value_name = "TYPE")]
         data_type: String,
@@ -267,7 +272,7 @@ pub enum ShowCommand {
         /// At most this many
         #[arg(long, value_name = "N", default_value_t = 25)]
         limit: usize,
-        /// Only those of which something could not be used
+        /// Only those of which something could not be used, until they are replayed or dismissed
         #[arg(long)]
         parked: bool,
         /// As JSON
@@ -291,7 +296,14 @@ pub enum ShowCommand {
 Examples:
   terrarium archive cat 7b0c… > body.json
   terrarium archive verify 7b0c…
-")]
+  terrarium archive list --day 2026-07-02
+                                         what the archive has of a day
+  terrarium archive cat 7b0c… --day 2026-07-02
+                                         after the ledger's 90 days
+  terrarium archive verify --record 0f5d3c… body 2026-07-02
+                                         the webhook that brought the record as it is now
+
+The ledger knows webhooks by their id for 90 days; the archive keeps them after that.")]
 pub struct ArchiveArgs {
     /// What to do.
     #[command(subcommand)]
@@ -305,17 +317,46 @@ pub struct ArchiveArgs {
 #[derive(Debug, Subcommand)]
 pub enum ArchiveCommand {
     /// Print the body, byte for byte as it came
-    Cat {
-        /// The webhook's trace id
-        #[arg(value_name = "WEBHOOK")]
-        id: String,
-    },
+    Cat(WhichArchived),
     /// Verify the signature again, from what was archived
-    Verify {
-        /// The webhook's trace id
-        #[arg(value_name = "WEBHOOK")]
-        id: String,
+    Verify(WhichArchived),
+    /// List what the archive has of a day
+    List {
+        /// The day in UTC on which they were archived
+        #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+        day: Date,
+        /// Those of one event type
+        #[arg(long = "type", value_name = "TYPE")]
+        event_type: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// Choice of archived webhooks.
+#[derive(Debug, Args)]
+pub struct WhichArchived {
+    /// The webhook's trace id; with --day when the ledger no longer knows it
+    #[arg(value_name = "WEBHOOK", conflicts_with_all = ["locator", "record"])]
+    pub id: Option<String>,
+    /// The day (UTC) on which the webhook came; without a trace id, all that were archived on it
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["locator", "record"])]
+    pub day: Option<Date>,
+    /// One webhook, by its place.
+    #[command(flatten)]
+    pub at: ArchivePlace,
+}
+
+/// A place in the archive, written down or known from a record.
+#[derive(Debug, Args)]
+pub struct ArchivePlace {
+    /// The webhook that lies at this place of the archive, or around it, as `show` prints places
+    #[arg(long, value_name = "SEGMENT@OFFSET+LENGTH", value_parser = locator, conflicts_with = "record")]
+    pub locator: Option<Locator>,
+    /// The webhook that brought a record as it is now; named as for `show record`
+    #[arg(long, num_args = 3, value_names = ["OWNER", "TYPE", "KEY"])]
+    pub record: Option<Vec<String>>,
 }
 
 /// Parked webhooks.
@@ -391,26 +432,33 @@ Examples:
   terrarium replay --dry-run             the last 90 days, without writing
   terrarium replay --day 2026-07-02
   terrarium replay --webhook 7b0c…
+  terrarium replay --webhook 7b0c… --day 2026-01-02
+                                         after the ledger's 90 days
+  terrarium replay --record 0f5d3c… body 2026-07-02
+                                         the webhook that brought the record as it is now
   terrarium replay --connection 0f5d3c… --type nutrition --from 2026-01-01
 ")]
 pub struct ReplayArgs {
-    /// One webhook, by its trace id
-    #[arg(long, value_name = "ID", conflicts_with_all = ["day", "from", "to"])]
+    /// One webhook, by its trace id; with --day when the ledger no longer knows it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to", "connection", "event_type", "locator", "record"])]
     pub webhook: Option<String>,
+    /// One webhook, by its place.
+    #[command(flatten)]
+    pub at: ArchivePlace,
     /// Those archived on this day (UTC)
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["from", "to", "locator", "record"])]
     pub day: Option<Date>,
     /// First day [default: 90 days ago]
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["locator", "record"])]
     pub from: Option<Date>,
     /// Last day [default: today]
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["locator", "record"])]
     pub to: Option<Date>,
     /// Those of one connection: our id, or any Terra user id it ever had
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["locator", "record"])]
     pub connection: Option<String>,
     /// Those of one event type
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", conflicts_with_all = ["locator", "record"])]
     pub event_type: Option<String>,
     /// Only tell what would change
     #[arg(long)]
@@ -453,6 +501,11 @@ fn day(text: &str) -> Result<Date, String> {
     } else {
         Err("a day is written YYYY-MM-DD".to_owned())
     }
+}
+
+fn locator(text: &str) -> Result<Locator, String> {
+    text.parse()
+        .map_err(|error: domain::locator::InvalidLocator| error.to_string())
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -8,9 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
+use domain::key::NaturalKey;
 use jiff::Timestamp;
 use models::{
-    ids::{TerraUserId, WebhookId},
+    data::DataType,
+    ids::{ReferenceId, TerraUserId, WebhookId},
     signature::SigningSecret,
 };
 use runtime::{queue::local::Durability, settings::Settings};
@@ -20,7 +22,9 @@ use store::{
     table::{
         Table,
         connections::{Alias, StoredConnection},
+        key::RecordOwner,
         ledger::WebhookEntry,
+        records::FoundRecord,
     },
 };
 
@@ -280,17 +284,79 @@ impl Access {
         }
     }
 
+    /// Owner of records of one type: a connection, or for lab reports a person.
+    pub(super) async fn owner(&self, owner: &str, data_type: DataType) -> anyhow::Result<Owner> {
+        if data_type == DataType::LabReport {
+            return Ok(Owner::Person(ReferenceId::new(owner)));
+        }
+        let connection = self.connection(owner).await?;
+        Ok(Owner::Connection(Box::new(connection)))
+    }
+
+    /// One record, with its owner.
+    pub(super) async fn record(
+        &self,
+        owner: &str,
+        data_type: &str,
+        key: &str,
+    ) -> anyhow::Result<(Owner, FoundRecord)> {
+        let data_type = self::data_type(data_type)?;
+        let holder = self.owner(owner, data_type).await?;
+        let natural: NaturalKey = key
+            .parse()
+            .unwrap_or_else(|never: std::convert::Infallible| match never {});
+        let records = holder.of_records();
+        let found = self.table.record(&records, data_type, &natural).await?;
+        let found = found.ok_or_else(|| {
+            failure::not_found(format!(
+                "there is no {data_type} record {key}: without a key, `terrarium show record \
+                 '{owner}' {data_type}` lists them"
+            ))
+        })?;
+        Ok((holder, found))
+    }
+
     /// A webhook's line in the ledger.
     pub(super) async fn webhook(&self, id: &str) -> anyhow::Result<WebhookEntry> {
         let missing = || {
             failure::not_found(format!(
-                "there is no webhook {id}: `terrarium show webhooks` lists the newest"
+                "there is no webhook {id} in the ledger, which forgets after 90 days: `terrarium show \
+                 webhooks` lists the newest, `terrarium archive list --day` what the archive has"
             ))
         };
         let id = WebhookId::new(id).ok_or_else(missing)?;
         let mut found = self.table.webhooks([&id]).await?;
         found.remove(&id).ok_or_else(missing)
     }
+}
+
+/// Owner of records, as an operator names it.
+pub(super) enum Owner {
+    /// A connection.
+    Connection(Box<StoredConnection>),
+    /// The person of a lab report; absent when the report names none.
+    Person(Option<ReferenceId>),
+}
+
+impl Owner {
+    /// Owner of the records in the table.
+    pub(super) fn of_records(&self) -> RecordOwner {
+        match self {
+            Self::Connection(connection) => RecordOwner::Connection(connection.id.clone()),
+            Self::Person(reference_id) => RecordOwner::Person(reference_id.clone()),
+        }
+    }
+}
+
+/// Reads the name of a data type.
+pub(super) fn data_type(text: &str) -> anyhow::Result<DataType> {
+    text.parse().map_err(|_| {
+        let known: Vec<_> = DataType::ALL.iter().map(|known| known.as_str()).collect();
+        failure::input(format!(
+            "`{text}` is no data type; there are: {}",
+            known.join(", ")
+        ))
+    })
 }
 
 /// Runs a command's work and closes what was opened for it.

@@ -1,16 +1,21 @@
 //! `terrarium archive`: the exact bytes, and their signature.
 
 use domain::locator::Locator;
+use jiff::civil::Date;
 use models::{
     headers::TerraHeaders,
     ids::WebhookId,
     signature::{self, SignatureError, SigningSecret, Tolerance},
 };
-use store::archive::{ArchiveError, ArchivedWebhook};
+use serde_json::json;
+use store::archive::{ArchivedWebhook, WebhookHeader};
 
-use super::access::{self, Access};
+use super::{
+    access::{self, Access},
+    archived,
+};
 use crate::{
-    cli::{ArchiveArgs, ArchiveCommand},
+    cli::{ArchiveArgs, ArchiveCommand, WhichArchived},
     failure,
     failure::Failure,
     output, text,
@@ -18,42 +23,114 @@ use crate::{
 
 pub(super) async fn run(args: ArchiveArgs) -> anyhow::Result<()> {
     access::with(&args.place, async |access| match &args.what {
-        ArchiveCommand::Cat { id } => output::bytes(&read(access, id).await?.body),
-        ArchiveCommand::Verify { id } => verify(access, id).await,
+        ArchiveCommand::Cat(which) => cat(access, which).await,
+        ArchiveCommand::Verify(which) => verify(access, which).await,
+        ArchiveCommand::List {
+            day,
+            event_type,
+            json,
+        } => list(access, *day, event_type.as_deref(), *json).await,
     })
     .await
 }
 
-/// A webhook as it came.
-pub(super) async fn read(access: &Access, id: &str) -> anyhow::Result<ArchivedWebhook> {
-    let entry = access.webhook(id).await?;
-    let locator = entry
-        .locator
-        .ok_or_else(|| failure::not_found(format!("nothing of webhook {id} was archived")))?;
-    access
-        .archive
-        .read_webhook(&locator)
-        .await
-        .map_err(|error| match error {
-            ArchiveError::Erased { .. } => {
-                failure::not_found(format!("webhook {id} was erased on purpose"))
-            }
-            ArchiveError::NotFound { .. } => {
-                failure::not_found(format!("webhook {id} is no longer in the archive"))
-            }
-            error => error.into(),
-        })
+/// Webhooks that a command is about.
+enum Chosen {
+    One(Box<ArchivedWebhook>),
+    /// All of a day, and how many more were erased.
+    Day(Vec<Locator>, usize),
+}
+
+async fn chosen(access: &Access, which: &WhichArchived) -> anyhow::Result<Chosen> {
+    let named = archived::named(access, which.id.as_deref(), which.day, &which.at).await?;
+    if let Some(webhook) = named {
+        return Ok(Chosen::One(Box::new(webhook)));
+    }
+    let day = which.day.ok_or_else(|| {
+        failure::input("which webhook? give its trace id, --day, --locator or --record")
+    })?;
+    let (kept, erased): (Vec<_>, Vec<_>) = archived::of_day(access, day)
+        .await?
+        .into_iter()
+        .partition(|(_, header)| header.erased_at.is_none());
+    let places = kept.into_iter().map(|(locator, _)| locator).collect();
+    Ok(Chosen::Day(places, erased.len()))
+}
+
+/// Prints bodies: one as it is, those of a day each with an end of line behind it.
+async fn cat(access: &Access, which: &WhichArchived) -> anyhow::Result<()> {
+    let (places, erased) = match chosen(access, which).await? {
+        Chosen::One(webhook) => return output::bytes(&webhook.body),
+        Chosen::Day(places, erased) => (places, erased),
+    };
+    for place in places {
+        output::bytes(&archived::read(access, &place).await?.body)?;
+        output::bytes(b"\n")?;
+    }
+    if erased > 0 {
+        output::note(&format!("{} erased", text::count(erased, "webhook")));
+    }
+    Ok(())
+}
+
+async fn list(
+    access: &Access,
+    day: Date,
+    event_type: Option<&str>,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let mut webhooks = archived::of_day(access, day).await?;
+    webhooks
+        .retain(|(_, header)| event_type.is_none() || header.event_type.as_deref() == event_type);
+    if as_json {
+        let listed: Vec<_> = webhooks.iter().map(listed_json).collect();
+        return output::json(&listed);
+    }
+    if webhooks.is_empty() {
+        return output::line(format!("nothing was archived on {day}"));
+    }
+    let mut table = output::table(["received (UTC)", "type", "size", "webhook", "place"]);
+    for (locator, header) in webhooks {
+        let received_at = header.received_at.parse().map_or_else(
+            |_| header.received_at.clone(),
+            |at: jiff::Timestamp| text::date_time(at.as_millisecond()),
+        );
+        let size = match header.erased_at {
+            Some(_) => "erased".to_owned(),
+            None => text::size(header.size_bytes),
+        };
+        table.add_row([
+            received_at,
+            header.event_type.unwrap_or_else(|| "unreadable".to_owned()),
+            size,
+            header.webhook_id,
+            locator.to_string(),
+        ]);
+    }
+    output::line(table)
+}
+
+fn listed_json((locator, header): &(Locator, WebhookHeader)) -> serde_json::Value {
+    json!({
+        "webhook_id": header.webhook_id,
+        "event_type": header.event_type,
+        "received_at": header.received_at,
+        "size_bytes": header.size_bytes,
+        "terra_user_ids": header.terra_user_ids,
+        "erased_at": header.erased_at,
+        "locator": locator,
+    })
 }
 
 /// The body of a webhook as it was sent: compressed, where Terra compressed it.
-async fn as_sent(access: &Access, id: &str, webhook: ArchivedWebhook) -> anyhow::Result<Vec<u8>> {
-    let (Some(sent), Some(text)) = (webhook.header.sent, access.webhook(id).await?.locator) else {
+async fn as_sent(access: &Access, webhook: ArchivedWebhook) -> anyhow::Result<Vec<u8>> {
+    let Some(sent) = webhook.header.sent else {
         return Ok(webhook.body);
     };
     let locator = Locator {
         offset_bytes: sent.offset_bytes,
         length_bytes: sent.length_bytes,
-        ..text
+        ..webhook.locator
     };
     Ok(access.archive.read_webhook(&locator).await?.body)
 }
@@ -72,32 +149,36 @@ fn why_not(error: SignatureError, matched: Option<&str>, known: &[&str]) -> Stri
     }
 }
 
-async fn verify(access: &Access, id: &str) -> anyhow::Result<()> {
-    let webhook = read(access, id).await?;
-    if access.signing_secrets.is_empty() {
-        return Err(failure::input(
-            "there is no signing secret to verify with: set SIGNING_SECRETS to \
-             {\"name\":\"secret\"}",
-        ));
-    }
+/// Result of verifying an archived webhook.
+enum Verdict {
+    /// The signature is right.
+    Verified {
+        secret_name: String,
+        size_bytes: usize,
+        signed_at_s: i64,
+    },
+    /// Terra did not sign it: our own request brought it, or Terra's SQS destination.
+    Unsigned,
+    /// The payload of a ping, and the ping is what was signed.
+    OfPing(WebhookId),
+    /// The signature is not right, with the reason.
+    Wrong(String),
+}
+
+async fn verdict(access: &Access, webhook: ArchivedWebhook) -> anyhow::Result<Verdict> {
     let header = webhook.header.clone();
+    let Some(signed_at_s) = header.signed_at_s else {
+        return Ok(Verdict::Unsigned);
+    };
+    if let Some(ping) = WebhookId::new(&header.webhook_id).and_then(|id| id.ping()) {
+        return Ok(Verdict::OfPing(ping));
+    }
     let pairs = header
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()));
     let headers = TerraHeaders::from_pairs(pairs);
-    let Some(signed_at_s) = header.signed_at_s else {
-        output::line(format!("webhook {id} came on a road without a signature"))?;
-        return Err(Failure::AlreadySaid.into());
-    };
-    let ping = WebhookId::new(id).and_then(|id| id.ping());
-    if let Some(ping) = ping {
-        output::line(format!(
-            "webhook {id} is the payload of {ping}, and the ping is what was signed: verify that one"
-        ))?;
-        return Err(Failure::AlreadySaid.into());
-    }
-    let signed = as_sent(access, id, webhook).await?;
+    let signed = as_sent(access, webhook).await?;
     // The time is the signed one, so only the bytes and the secret decide.
     let verified = signature::verify(
         &access.signing_secrets,
@@ -106,24 +187,84 @@ async fn verify(access: &Access, id: &str) -> anyhow::Result<()> {
         signed_at_s,
         Tolerance::default(),
     );
-    match verified {
-        Ok(verified) => output::line(format!(
-            "verified: {} signed with `{}` at {} UTC",
-            text::count(signed.len(), "byte"),
-            verified.secret_name(),
-            text::date_time(signed_at_s.saturating_mul(1000)),
-        )),
+    Ok(match verified {
+        Ok(verified) => Verdict::Verified {
+            secret_name: verified.secret_name().to_owned(),
+            size_bytes: signed.len(),
+            signed_at_s,
+        },
         Err(error) => {
             let known: Vec<_> = access
                 .signing_secrets
                 .iter()
                 .map(SigningSecret::name)
                 .collect();
-            let why = why_not(error, header.secret_name.as_deref(), &known);
-            output::line(format!("not verified: {why}"))?;
-            Err(Failure::AlreadySaid.into())
+            Verdict::Wrong(why_not(error, header.secret_name.as_deref(), &known))
+        }
+    })
+}
+
+async fn verify(access: &Access, which: &WhichArchived) -> anyhow::Result<()> {
+    let chosen = chosen(access, which).await?;
+    if access.signing_secrets.is_empty() {
+        return Err(failure::input(
+            "there is no signing secret to verify with: set SIGNING_SECRETS to \
+             {\"name\":\"secret\"}",
+        ));
+    }
+    match chosen {
+        Chosen::One(webhook) => verify_one(access, *webhook).await,
+        Chosen::Day(places, erased) => verify_all(access, &places, erased).await,
+    }
+}
+
+async fn verify_one(access: &Access, webhook: ArchivedWebhook) -> anyhow::Result<()> {
+    let id = webhook.header.webhook_id.clone();
+    let why = match verdict(access, webhook).await? {
+        Verdict::Verified {
+            secret_name,
+            size_bytes,
+            signed_at_s,
+        } => {
+            return output::line(format!(
+                "verified: {} signed with `{secret_name}` at {} UTC",
+                text::count(size_bytes, "byte"),
+                text::date_time(signed_at_s.saturating_mul(1000)),
+            ));
+        }
+        Verdict::Unsigned => format!("webhook {id} came on a road without a signature"),
+        Verdict::OfPing(ping) => format!(
+            "webhook {id} is the payload of {ping}, and the ping is what was signed: verify that one"
+        ),
+        Verdict::Wrong(why) => format!("not verified: {why}"),
+    };
+    output::line(why)?;
+    Err(Failure::AlreadySaid.into())
+}
+
+/// Verifies the webhooks of a day: a line for each that is wrong, and the counts.
+async fn verify_all(access: &Access, places: &[Locator], erased: usize) -> anyhow::Result<()> {
+    let (mut verified, mut unsigned, mut wrong) = (0, 0, 0);
+    for place in places {
+        let webhook = archived::read(access, place).await?;
+        let id = webhook.header.webhook_id.clone();
+        match verdict(access, webhook).await? {
+            Verdict::Verified { .. } => verified += 1,
+            Verdict::Unsigned | Verdict::OfPing(_) => unsigned += 1,
+            Verdict::Wrong(why) => {
+                wrong += 1;
+                output::line(format!("{id} not verified: {why}"))?;
+            }
         }
     }
+    output::line(format!(
+        "{} verified, {wrong} not verified, {unsigned} without a signature of their own, {erased} erased",
+        text::count(verified, "webhook"),
+    ))?;
+    if wrong > 0 {
+        return Err(Failure::AlreadySaid.into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

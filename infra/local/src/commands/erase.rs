@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::plan::{self, Owner};
-use futures::TryStreamExt as _;
 use jiff::{civil::Date, tz::TimeZone};
 use models::{
     event::Event,
@@ -16,7 +15,7 @@ use store::archive::{ListedSegment, MAX_BODY_BYTES, WebhookHeader};
 
 use super::{
     access::{self, Access, now},
-    send,
+    archived, send,
 };
 use crate::{cli::EraseArgs, failure, output, text};
 
@@ -121,7 +120,7 @@ async fn erase(
 async fn segments(access: &Access, args: &EraseArgs) -> anyhow::Result<Vec<ListedSegment>> {
     let first = args.from.map_or_else(|| Date::new(FIRST_YEAR, 1, 1), Ok)?;
     let last = now().to_zoned(TimeZone::UTC).date().tomorrow()?;
-    Ok(access.archive.segments(first, last).try_collect().await?)
+    archived::segments(access, first, last).await
 }
 
 /// The person's webhooks that are still there, by segment.

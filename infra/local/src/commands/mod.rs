@@ -2,6 +2,7 @@
 
 mod access;
 mod archive;
+mod archived;
 mod backfill;
 mod connect;
 mod connections;

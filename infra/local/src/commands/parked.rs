@@ -1,5 +1,7 @@
 //! `terrarium parked`: webhooks that could not be used.
 
+use event_router::{Listed, Replayed};
+use jiff::civil::Date;
 use models::ids::WebhookId;
 use serde::Serialize;
 use store::{
@@ -18,7 +20,7 @@ use crate::{
 
 pub(super) async fn run(args: ParkedArgs) -> anyhow::Result<()> {
     access::with(&args.place, async |access| match &args.what {
-        ParkedCommand::List { limit, json } => list(access, *limit, *json).await,
+        ParkedCommand::List { limit, json } => list(access, None, *limit, *json).await,
         ParkedCommand::Replay {
             which,
             dry_run,
@@ -32,13 +34,26 @@ pub(super) async fn run(args: ParkedArgs) -> anyhow::Result<()> {
     .await
 }
 
-async fn list(access: &Access, limit: usize, as_json: bool) -> anyhow::Result<()> {
-    let parked = access.table.parked_webhooks(limit).await?;
+/// Lists the parked webhooks, of one day or of all.
+pub(super) async fn list(
+    access: &Access,
+    day: Option<Date>,
+    limit: usize,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let parked = match day {
+        Some(day) => {
+            let day = day.to_string();
+            access.table.parked_webhooks_of_day(&day, limit).await?
+        }
+        None => access.table.parked_webhooks(limit).await?,
+    };
     if as_json {
         return output::json(&parked);
     }
     if parked.is_empty() {
-        return output::line("no webhook is parked");
+        let of_day = day.map(|day| format!(" of {day}")).unwrap_or_default();
+        return output::line(format!("no webhook{of_day} is parked"));
     }
     let mut table = output::table([
         "received (UTC)",
@@ -92,7 +107,7 @@ async fn chosen(access: &Access, which: &WhichParked) -> anyhow::Result<Vec<Park
 
 /// Result of replaying one parked webhook.
 #[derive(Debug, Serialize)]
-struct Replayed {
+struct Tried {
     webhook_id: WebhookId,
     /// Whether the webhook left the list, or would leave it.
     done: bool,
@@ -141,10 +156,10 @@ async fn replay_all(
 async fn replay_one(
     access: &Access,
     router: &event_router::App,
-    mut webhook: ParkedWebhook,
+    webhook: ParkedWebhook,
     mode: Mode,
-) -> anyhow::Result<Replayed> {
-    let mut result = Replayed {
+) -> anyhow::Result<Tried> {
+    let mut result = Tried {
         webhook_id: webhook.webhook_id.clone(),
         done: false,
         created: 0,
@@ -163,7 +178,7 @@ async fn replay_one(
         }
         Err(error) => return Err(error.into()),
     };
-    let applied = event_router::replay(router, &archived, mode).await?;
+    let Replayed { applied, listed } = event_router::replay(router, &archived, mode).await?;
     result.created = applied.records.created;
     result.updated = applied.records.updated;
     result.unchanged = applied.records.unchanged;
@@ -173,25 +188,17 @@ async fn replay_one(
     }
     if let Some(first) = applied.parked.first() {
         result.still = format!("still parked: {}", first.reason);
-        webhook.parked_count = applied.parked.len();
-        webhook.parked = applied.parked;
-        if mode == Mode::Write {
-            access.table.park(&webhook).await?;
-        }
         return Ok(result);
     }
-    result.done = true;
+    result.done = listed == Listed::Removed;
     applied.outcome.as_str().clone_into(&mut result.still);
-    if mode == Mode::Write {
-        access.table.unpark(&webhook.webhook_id).await?;
-    }
     Ok(result)
 }
 
 async fn dismiss(access: &Access, which: &WhichParked, as_json: bool) -> anyhow::Result<()> {
     let webhooks = chosen(access, which).await?;
     for webhook in &webhooks {
-        access.table.unpark(&webhook.webhook_id).await?;
+        access.table.dismiss(&webhook.webhook_id).await?;
     }
     if as_json {
         let ids: Vec<_> = webhooks.iter().map(|webhook| &webhook.webhook_id).collect();

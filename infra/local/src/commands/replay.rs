@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
-use event_router::Applied;
-use futures::TryStreamExt as _;
+use event_router::{Listed, Replayed};
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use runtime::metrics::Sink;
 use store::{
@@ -15,7 +14,7 @@ use terra_client::{PayloadFetcher, PayloadSettings};
 
 use super::{
     access::{self, Access, now},
-    archive, send,
+    archived, send,
 };
 use crate::{cli::ReplayArgs, output, text};
 
@@ -48,15 +47,15 @@ async fn replay(access: &Access, args: &ReplayArgs) -> anyhow::Result<()> {
         Mode::Write
     };
     let mut totals = Totals::default();
-    if let Some(id) = &args.webhook {
-        let webhook = archive::read(access, id).await?;
+    let named = archived::named(access, args.webhook.as_deref(), args.day, &args.at).await?;
+    if let Some(webhook) = named {
         totals.add(&webhook, &event_router::replay(&app, &webhook, mode).await?);
         return totals.print(mode);
     }
 
     let wanted = Wanted::new(access, args).await?;
     let (first, last) = days(args)?;
-    let segments: Vec<_> = access.archive.segments(first, last).try_collect().await?;
+    let segments = archived::segments(access, first, last).await?;
     let bar = send::progress(segments.len());
     // The newest first: what an older version read wrongly out of a newer delivery no longer hides
     // what an older delivery has, when that one's turn comes.
@@ -132,6 +131,9 @@ fn days(args: &ReplayArgs) -> anyhow::Result<(Date, Date)> {
 struct Totals {
     by_type: BTreeMap<String, Row>,
     erased: usize,
+    /// Webhooks put on the list of parked ones, and taken off it.
+    listed: usize,
+    unlisted: usize,
 }
 
 #[derive(Default)]
@@ -171,7 +173,13 @@ impl Row {
 }
 
 impl Totals {
-    fn add(&mut self, webhook: &ArchivedWebhook, applied: &Applied) {
+    fn add(&mut self, webhook: &ArchivedWebhook, replayed: &Replayed) {
+        let applied = &replayed.applied;
+        match replayed.listed {
+            Listed::Added => self.listed += 1,
+            Listed::Removed => self.unlisted += 1,
+            Listed::No | Listed::Stays => {}
+        }
         let name = webhook.header.event_type.as_deref().unwrap_or("unreadable");
         let row = self.by_type.entry(name.to_owned()).or_default();
         row.webhooks += 1;
@@ -220,6 +228,14 @@ impl Totals {
             (Mode::Write, 0) => format!("{webhooks}, nothing changed{erased}"),
             (Mode::DryRun, _) => format!("{webhooks}, {changes} would be made{erased}"),
             (Mode::Write, _) => format!("{webhooks}, {changes} made{erased}"),
-        })
+        })?;
+        if self.listed + self.unlisted > 0 {
+            let unlisted = text::count(self.unlisted, "webhook");
+            output::line(format!(
+                "list of parked webhooks: {unlisted} off it, {} on it",
+                self.listed
+            ))?;
+        }
+        Ok(())
     }
 }

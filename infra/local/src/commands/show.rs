@@ -3,31 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    key::NaturalKey,
     record::{Payload, Record},
     streams::Stream,
 };
 use jiff::{civil::Date, tz::TimeZone};
-use models::{data::DataType, ids::ReferenceId};
+use models::{data::DataType, event::EventType, ids::ReferenceId};
 use serde_json::{Value, json};
 use store::{
     archive::ArchiveError,
     table::{
-        connections::StoredConnection,
-        key::RecordOwner,
-        ledger::{Outcome, WebhookEntry},
-        records::FoundRecord,
+        connections::StoredConnection, key::RecordOwner, ledger::WebhookEntry, records::FoundRecord,
     },
 };
 
-use super::access::{self, Access, now};
+use super::{
+    access::{self, Access, Owner, now},
+    parked,
+};
 use crate::{
     cli::{ShowArgs, ShowCommand},
     failure, output, text,
 };
 
-/// Webhooks looked through for the parked ones.
-const SEARCHED_FOR_PARKED: usize = 100_000;
 /// Numbers of a record that fit a line of a list.
 const NUMBERS_LISTED: usize = 4;
 
@@ -36,24 +33,22 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<()> {
         ShowCommand::User { reference_id, json } => user(access, reference_id, *json).await,
         ShowCommand::Connection { id, json } => connection(access, id, *json).await,
         ShowCommand::Record {
-            connection,
+            owner,
             data_type,
             key,
             payload,
             json,
         } => {
-            let data_type = self::data_type(data_type)?;
-            let connection = access.connection(connection).await?;
-            match key {
-                None => records(access, &connection, data_type, *json).await,
-                Some(key) => {
-                    let found = record(access, &connection, data_type, key).await?;
-                    if *payload {
-                        return output::bytes(&exact(access, &found).await?);
-                    }
-                    show_record(&connection, &found, *json)
-                }
+            let Some(key) = key else {
+                let data_type = access::data_type(data_type)?;
+                let owner = access.owner(owner, data_type).await?;
+                return records(access, &owner, data_type, *json).await;
+            };
+            let (owner, found) = access.record(owner, data_type, key).await?;
+            if *payload {
+                return output::bytes(&exact(access, &found).await?);
             }
+            show_record(&owner, &found, *json)
         }
         ShowCommand::Webhook { id, json } => webhook(access, id, *json).await,
         ShowCommand::Webhooks {
@@ -65,16 +60,6 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<()> {
         ShowCommand::Request { reference, json } => request(access, reference, *json).await,
     })
     .await
-}
-
-pub(super) fn data_type(text: &str) -> anyhow::Result<DataType> {
-    text.parse().map_err(|_| {
-        let known: Vec<_> = DataType::ALL.iter().map(|known| known.as_str()).collect();
-        failure::input(format!(
-            "`{text}` is no data type; there are: {}",
-            known.join(", ")
-        ))
-    })
 }
 
 async fn user(access: &Access, reference_id: &str, as_json: bool) -> anyhow::Result<()> {
@@ -250,19 +235,34 @@ pub(super) fn connection_json(connection: &StoredConnection) -> Value {
 
 async fn records(
     access: &Access,
-    connection: &StoredConnection,
+    owner: &Owner,
     data_type: DataType,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let owner = RecordOwner::Connection(connection.id.clone());
-    let records = access.table.records(&owner, Some(data_type)).await?;
+    let records = access
+        .table
+        .records(&owner.of_records(), Some(data_type))
+        .await?;
     if as_json {
         return output::json(&records.iter().map(record_json).collect::<Vec<_>>());
     }
     if records.is_empty() {
-        return output::line(format!("no {data_type} records under {}", connection.id));
+        let (_, owner) = owner_text(owner);
+        return output::line(format!("no {data_type} records of {owner}"));
     }
     output::line(record_table(&records))
+}
+
+/// Kind and name of an owner of records.
+fn owner_text(owner: &Owner) -> (&'static str, String) {
+    match owner {
+        Owner::Connection(connection) => {
+            let text = format!("{} ({})", connection.id, provider(connection));
+            ("connection", text)
+        }
+        Owner::Person(Some(reference_id)) => ("person", reference_id.as_str().to_owned()),
+        Owner::Person(None) => ("person", "nobody that is named".to_owned()),
+    }
 }
 
 fn record_table(records: &[FoundRecord]) -> comfy_table::Table {
@@ -286,41 +286,14 @@ fn numbers(found: &FoundRecord) -> String {
     text::numbers(&found.record.summary(), NUMBERS_LISTED)
 }
 
-async fn record(
-    access: &Access,
-    connection: &StoredConnection,
-    data_type: DataType,
-    key: &str,
-) -> anyhow::Result<FoundRecord> {
-    let owner = RecordOwner::Connection(connection.id.clone());
-    let natural: NaturalKey = key
-        .parse()
-        .unwrap_or_else(|never: std::convert::Infallible| match never {});
-    let found = access.table.record(&owner, data_type, &natural).await?;
-    found.ok_or_else(|| {
-        failure::not_found(format!(
-            "there is no {data_type} record {key}: without a key, `terrarium show record {} \
-             {data_type}` lists them",
-            connection.id
-        ))
-    })
-}
-
-fn show_record(
-    connection: &StoredConnection,
-    found: &FoundRecord,
-    as_json: bool,
-) -> anyhow::Result<()> {
+fn show_record(owner: &Owner, found: &FoundRecord, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return output::json(&record_json(found));
     }
     let newest = &found.record.newest;
     output::line(output::facts([
         ("record", format!("{} {}", found.data_type, found.key)),
-        (
-            "connection",
-            format!("{} ({})", connection.id, provider(connection)),
-        ),
+        owner_text(owner),
         (
             "start",
             newest.start_time.clone().unwrap_or_else(|| "-".to_owned()),
@@ -451,12 +424,22 @@ async fn exact(access: &Access, found: &FoundRecord) -> anyhow::Result<Vec<u8>> 
 
 async fn webhook(access: &Access, id: &str, as_json: bool) -> anyhow::Result<()> {
     let entry = access.webhook(id).await?;
+    let other = other_half(access, &entry).await?;
     if as_json {
-        return output::json(&entry);
+        let mut json = serde_json::to_value(&entry)?;
+        if let (Value::Object(map), Some((name, half))) = (&mut json, other) {
+            map.insert(format!("{name}_webhook_id"), json!(half.webhook_id));
+        }
+        return output::json(&json);
     }
     let text_of = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let took = entry.routed_at_ms.saturating_sub(entry.received_at_ms);
-    output::line(output::facts([
+    let other = other.map(|(name, half)| {
+        let (id, event_type) = (half.webhook_id, half.event_type);
+        let outcome = half.outcome.as_str();
+        (name, format!("{id} ({event_type}, {outcome})"))
+    });
+    let facts = [
         ("webhook", entry.webhook_id.to_string()),
         ("type", entry.event_type.clone()),
         ("outcome", entry.outcome.as_str().to_owned()),
@@ -491,7 +474,8 @@ async fn webhook(access: &Access, id: &str, as_json: bool) -> anyhow::Result<()>
             "archive",
             text_of(entry.locator.as_ref().map(ToString::to_string)),
         ),
-    ]))?;
+    ];
+    output::line(output::facts(facts.into_iter().chain(other)))?;
     if !entry.parked.is_empty() {
         let mut table = output::table(["could not be used", "why"]);
         for parked in &entry.parked {
@@ -506,6 +490,23 @@ async fn webhook(access: &Access, id: &str, as_json: bool) -> anyhow::Result<()>
     Ok(())
 }
 
+/// The other half of a ping and its payload, which are two webhooks: of a ping the payload, of a
+/// payload the ping.
+async fn other_half(
+    access: &Access,
+    entry: &WebhookEntry,
+) -> anyhow::Result<Option<(&'static str, WebhookEntry)>> {
+    let (name, id) = match (entry.webhook_id.ping(), &entry.event_type) {
+        (Some(ping), _) => ("ping", Some(ping)),
+        (None, name) if *name == EventType::S3Payload.as_str() => {
+            ("payload", entry.webhook_id.payload())
+        }
+        (None, _) => return Ok(None),
+    };
+    let found = access.table.webhooks(&id).await?.into_values().next();
+    Ok(found.map(|half| (name, half)))
+}
+
 async fn webhooks(
     access: &Access,
     day: Option<Date>,
@@ -514,47 +515,33 @@ async fn webhooks(
     as_json: bool,
 ) -> anyhow::Result<()> {
     let day = day.unwrap_or_else(|| now().to_zoned(TimeZone::UTC).date());
-    let asked = if parked { SEARCHED_FOR_PARKED } else { limit };
-    let mut entries = access
-        .table
-        .webhooks_of_day(&day.to_string(), asked)
-        .await?;
     if parked {
-        entries.retain(|entry| entry.outcome == Outcome::Parked);
-        entries.truncate(limit);
-        // The index does not say why.
-        for entry in &mut entries {
-            if entry.parked.is_empty() {
-                *entry = access.webhook(entry.webhook_id.as_str()).await?;
-            }
-        }
+        return parked::list(access, Some(day), limit, as_json).await;
     }
+    let entries = access
+        .table
+        .webhooks_of_day(&day.to_string(), limit)
+        .await?;
     if as_json {
         return output::json(&entries);
     }
     if entries.is_empty() {
         return output::line(format!("no webhooks on {day}"));
     }
-    output::line(webhook_table(&entries, parked))
+    output::line(webhook_table(&entries))
 }
 
-fn webhook_table(entries: &[WebhookEntry], parked: bool) -> comfy_table::Table {
-    let last = if parked { "why" } else { "records" };
+fn webhook_table(entries: &[WebhookEntry]) -> comfy_table::Table {
     let mut table = output::table([
         "received (UTC)",
         "provider",
         "type",
         "outcome",
-        last,
+        "records",
         "size",
         "webhook",
     ]);
     for entry in entries {
-        let detail = if parked {
-            text::parked(entry).unwrap_or_default()
-        } else {
-            text::counts(&entry.records)
-        };
         table.add_row([
             text::time(entry.received_at_ms),
             entry
@@ -563,7 +550,7 @@ fn webhook_table(entries: &[WebhookEntry], parked: bool) -> comfy_table::Table {
                 .map_or_else(|| "-".to_owned(), ToString::to_string),
             entry.event_type.clone(),
             entry.outcome.as_str().to_owned(),
-            detail,
+            text::counts(&entry.records),
             text::size(entry.size_bytes),
             entry.webhook_id.to_string(),
         ]);

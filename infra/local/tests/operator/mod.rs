@@ -1,15 +1,56 @@
 //! Parked webhooks, and who may reach a local system.
 
-use std::{fs, path::Path};
+mod archived;
+mod relisted;
+
+use std::{fs, path::Path, time::Instant};
 
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-use crate::{Dev, body, folder, ok, refused, run};
+use crate::{Dev, TIMEOUT, body, folder, ok, refused, run};
 
 fn json(arguments: &[&str]) -> Value {
     let shown = ok(&[arguments, &["--json"]].concat());
     serde_json::from_str(&shown).unwrap()
+}
+
+/// Asks the database of a running system by itself, as no command does.
+async fn database(data: &str, operation: &str, request: Value) -> Value {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let address = fs::read_to_string(Path::new(data).join("address")).unwrap();
+    let address: Value = serde_json::from_str(&address).unwrap();
+    let key = fs::read_to_string(Path::new(data).join("database-key")).unwrap();
+    let answer = Client::new()
+        .post(address.get("dynamodb_url").and_then(Value::as_str).unwrap())
+        .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
+        .header("Content-Type", "application/x-amz-json-1.0")
+        .header("Authorization", credential(&key))
+        .body(request.to_string());
+    let answer = answer.send().await.unwrap();
+    let status = answer.status();
+    let text = answer.text().await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn credential(key: &str) -> String {
+    format!("AWS4-HMAC-SHA256 Credential={key}/20260101/local/dynamodb/aws4_request")
+}
+
+/// Sends a body and waits until the ledger has it.
+fn send(folder: &Path, data: &str, id: &str, text: &str) -> Value {
+    let file = body(folder, &format!("{id}.json"), text);
+    let file = file.to_str().unwrap();
+    ok(&["send", "--data", data, "--trace-id", id, file]);
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let shown = run(&["show", "--data", data, "webhook", id, "--json"]);
+        if shown.status.success() {
+            return serde_json::from_slice(&shown.stdout).unwrap();
+        }
+        assert!(Instant::now() < deadline, "{id} is never routed");
+    }
 }
 
 fn finding(data: &str, check: &str) -> Value {
@@ -91,13 +132,11 @@ async fn the_database_answers_no_web_page_and_nobody_without_the_key() {
     let address: Value = serde_json::from_str(&address).unwrap();
     let key = fs::read_to_string(Path::new(&data).join("database-key")).unwrap();
     let ask = |key: &str| {
-        let credential =
-            format!("AWS4-HMAC-SHA256 Credential={key}/20260101/local/dynamodb/aws4_request");
         Client::new()
             .post(address["dynamodb_url"].as_str().unwrap())
             .header("X-Amz-Target", "DynamoDB_20120810.ListTables")
             .header("Content-Type", "application/x-amz-json-1.0")
-            .header("Authorization", credential)
+            .header("Authorization", credential(key))
             .body("{}")
     };
     let answer = ask(&key).send().await.unwrap();

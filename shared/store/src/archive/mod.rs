@@ -136,6 +136,8 @@ enum Overwrite {
 /// A webhook as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivedWebhook {
+    /// Place of the whole webhook.
+    pub locator: Locator,
     /// Everything but the body.
     pub header: WebhookHeader,
     /// The body, byte for byte.
@@ -581,6 +583,7 @@ fn decode_webhook(bytes: &Bytes, locator: &Locator) -> Result<ArchivedWebhook, F
         })
         .collect();
     Ok(ArchivedWebhook {
+        locator: locator.clone(),
         header,
         body,
         frames,

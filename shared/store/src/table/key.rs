@@ -10,6 +10,7 @@
 //! | lab report | `PERSON#<reference id>` | `lab_report#<session id>` | reference id; `PERSON#` without one |
 //! | webhook | `WEBHOOK#<webhook id>` | `WEBHOOK` | webhook id |
 //! | parked webhook | `PARKED#<webhook id>` | `PARKED` | webhook id |
+//! | dismissed webhook | `PARKED#<webhook id>` | `DISMISSED` | webhook id |
 //! | day of parked webhooks | `PARKED_DAYS#<shard>` | `<day>` | shard |
 //! | request | `REQUEST#<reference>` | `REQUEST` | reference |
 //! | request's window | `REQUEST#<reference>` | `WINDOW` | reference |
@@ -217,6 +218,14 @@ impl Key {
         Self {
             pk: format!("{PARKED}{id}"),
             sk: "PARKED".to_owned(),
+        }
+    }
+
+    /// The note that a parked webhook was dismissed.
+    pub fn dismissed(id: &WebhookId) -> Self {
+        Self {
+            pk: format!("{PARKED}{id}"),
+            sk: "DISMISSED".to_owned(),
         }
     }
 

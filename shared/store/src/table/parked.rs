@@ -1,7 +1,8 @@
 //! Parked webhooks: a list of what could not be used, kept until somebody decides.
 //!
 //! The ledger's lines end after 90 days; these items have no TTL. A webhook leaves the list when a
-//! replay stores it, or when it is dismissed.
+//! replay stores it, or when it is dismissed. A replay puts no dismissed webhook back: a note, with
+//! nothing in it but the webhook's id, says that somebody has decided.
 //!
 //! # Writes
 //!
@@ -51,6 +52,17 @@ pub struct ParkedWebhook {
     pub provider: Option<Provider>,
     /// Name of the signing secret that verified the webhook; absent for what was fetched.
     pub secret_name: Option<String>,
+}
+
+/// Standing of one webhook on the list of parked ones.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Listing {
+    /// The list does not have it.
+    Unlisted,
+    /// The list has it.
+    Listed(Box<ParkedWebhook>),
+    /// An operator took it off the list.
+    Dismissed,
 }
 
 impl ParkedWebhook {
@@ -124,6 +136,33 @@ impl Table {
             .map_err(TableError::unavailable("delete", &key))
     }
 
+    /// Takes a webhook off the list, and notes that a replay does not put it back.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when the table does not take one of the two writes. The webhook is
+    /// then still on the list.
+    pub async fn dismiss(&self, id: &WebhookId) -> Result<(), TableError> {
+        self.put(&Key::dismissed(id), Item::new(), "dismiss")
+            .await?;
+        self.unpark(id).await
+    }
+
+    /// Returns whether a webhook is on the list, and if not, whether it was dismissed.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the table does not answer, or the item cannot be read.
+    pub async fn listing(&self, id: &WebhookId) -> Result<Listing, TableError> {
+        let (key, dismissed) = (Key::parked(id), Key::dismissed(id));
+        let mut found = self.batch_get([key.clone(), dismissed.clone()]).await?;
+        Ok(match found.remove(&key) {
+            Some(item) => Listing::Listed(Box::new(decode(&key, item)?)),
+            None if found.contains_key(&dismissed) => Listing::Dismissed,
+            None => Listing::Unlisted,
+        })
+    }
+
     /// A parked webhook; `None` when it is not on the list.
     ///
     /// # Errors
@@ -146,17 +185,33 @@ impl Table {
     pub async fn parked_webhooks(&self, limit: usize) -> Result<Vec<ParkedWebhook>, TableError> {
         let mut webhooks = Vec::new();
         for day in self.parked_days().await?.into_iter().rev() {
-            let shards = stream::iter(0..DAY_SHARDS)
-                .map(|shard| self.parked_of_shard(&day, shard, limit))
-                .buffer_unordered(usize::from(DAY_SHARDS));
-            let keys: Vec<Key> = shards.try_concat().await?;
-            for (key, item) in self.batch_get(keys).await? {
-                webhooks.push(decode(&key, item)?);
-            }
-            if webhooks.len() >= limit {
+            let left = limit.saturating_sub(webhooks.len());
+            if left == 0 {
                 break;
             }
+            webhooks.extend(self.parked_webhooks_of_day(&day, left).await?);
         }
+        Ok(webhooks)
+    }
+
+    /// The parked webhooks that were received on a day (`YYYY-MM-DD`, UTC), newest first, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the table does not answer, or an item cannot be read.
+    pub async fn parked_webhooks_of_day(
+        &self,
+        day: &str,
+        limit: usize,
+    ) -> Result<Vec<ParkedWebhook>, TableError> {
+        let shards = stream::iter(0..DAY_SHARDS)
+            .map(|shard| self.parked_of_shard(day, shard, limit))
+            .buffer_unordered(usize::from(DAY_SHARDS));
+        let keys: Vec<Key> = shards.try_concat().await?;
+        let found = self.batch_get(keys).await?.into_iter();
+        let webhooks = found.map(|(key, item)| decode(&key, item));
+        let mut webhooks = webhooks.collect::<Result<Vec<_>, _>>()?;
         webhooks.sort_by(|one, other| {
             (other.received_at_ms, &other.webhook_id).cmp(&(one.received_at_ms, &one.webhook_id))
         });

@@ -62,7 +62,7 @@ fn types(named: &[String]) -> anyhow::Result<BTreeSet<DataType>> {
 pub(super) fn askable(text: &str) -> anyhow::Result<DataType> {
     use domain::history::coverage::Keyed;
 
-    let data_type = show::data_type(text)?;
+    let data_type = access::data_type(text)?;
     if Keyed::of(data_type).is_some() {
         return Ok(data_type);
     }
