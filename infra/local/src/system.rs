@@ -259,9 +259,8 @@ impl System {
             Some(token) => format!("{}/{}", gateway::WEBHOOK_PATH, token.expose_secret()),
             None => gateway::WEBHOOK_PATH.to_owned(),
         };
-        let webhook_url = format!("http://{address}{path}");
         Ok(Self {
-            webhook_url,
+            webhook_url: format!("http://{address}{path}"),
             table,
             archive,
             queues,
