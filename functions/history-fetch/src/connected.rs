@@ -106,7 +106,7 @@ pub(crate) async fn plan_first(
         &supported,
         connected_at_ms,
         app.fetch.max_days,
-        app.fetch.via.max_request_days(),
+        app.fetch.via.request_size(),
         now_ms,
     );
     let Some(plan) = plan else {

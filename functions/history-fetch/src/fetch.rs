@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, str::FromStr};
 
-use domain::{history::cut, pacing::Quotas};
+use domain::{history::cut::RequestSize, pacing::Quotas};
 use models::ids::Provider;
 use runtime::settings::Settings;
 use terra_client::api::Via;
@@ -30,11 +30,11 @@ impl FetchVia {
         }
     }
 
-    /// The most days of one request of a first backfill.
-    pub fn max_request_days(self) -> u32 {
+    /// Size of the requests of a first backfill.
+    pub fn request_size(self) -> RequestSize {
         match self {
-            Self::Answer | Self::Webhook => cut::MAX_REQUEST_DAYS,
-            Self::LargeRequest => cut::LARGE_REQUEST_DAYS,
+            Self::Answer | Self::Webhook => RequestSize::Ordinary,
+            Self::LargeRequest => RequestSize::Large,
         }
     }
 }
@@ -117,7 +117,7 @@ mod tests {
             ("PROVIDER_CALLS_PER_HOUR", r#"{"POLAR": 600}"#),
         ]);
         let chosen = chosen.unwrap();
-        assert_eq!(chosen.via.max_request_days(), 365);
+        assert_eq!(chosen.via.request_size(), RequestSize::Large);
         assert_eq!(chosen.max_days, Some(400));
         let polar = Provider::new("POLAR").unwrap();
         let shared = chosen.quotas.providers[&polar].shared.unwrap();

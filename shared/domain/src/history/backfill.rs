@@ -18,7 +18,7 @@ pub use self::{
     progress::{Progress, Totals},
 };
 use super::{
-    cut,
+    cut::{self, RequestSize},
     day::{self, Span},
     reach::ProviderHistory,
     window::{BackfillId, Skip, State, Window, WindowId, retry::Reason},
@@ -69,8 +69,8 @@ pub struct Plan {
     pub kind: Kind,
     /// When it was made. Unit: Unix milliseconds.
     pub planned_at_ms: i64,
-    /// The most days of one request; see [`cut::MAX_REQUEST_DAYS`].
-    pub max_request_days: u32,
+    /// Size of its requests.
+    pub request_size: RequestSize,
     /// The days of each type.
     pub days: BTreeMap<DataType, Vec<Span>>,
 }
@@ -87,7 +87,7 @@ impl Plan {
         supported: &BTreeSet<DataType>,
         connected_at_ms: i64,
         max_days: Option<u32>,
-        max_request_days: u32,
+        request_size: RequestSize,
         now_ms: i64,
     ) -> Option<Self> {
         let until = day::next(day::latest_on_earth(now_ms));
@@ -103,7 +103,7 @@ impl Plan {
             connection: connection.clone(),
             kind: Kind::First,
             planned_at_ms: now_ms,
-            max_request_days,
+            request_size,
             days,
         })
     }
@@ -120,8 +120,7 @@ impl Plan {
         let days: BTreeMap<_, _> = missing
             .map(|(data_type, days)| {
                 let runs = Span::runs(days).into_iter();
-                let windows =
-                    runs.flat_map(|run| cut::windows_of_gap(run, newest, cut::MAX_REQUEST_DAYS));
+                let windows = runs.flat_map(|run| cut::windows_of_gap(run, newest));
                 (data_type, windows.collect())
             })
             .collect();
@@ -130,7 +129,7 @@ impl Plan {
             connection: connection.clone(),
             kind: Kind::Gaps,
             planned_at_ms: now_ms,
-            max_request_days: cut::MAX_REQUEST_DAYS,
+            request_size: RequestSize::Ordinary,
             days,
         })
     }
@@ -151,7 +150,7 @@ impl Plan {
         let oldest = day::plus(day::earliest_on_earth(offered_at_ms), -LOST_DAYS);
         let from = oldest.max(history.first_day(connected_at_ms));
         let run = Span::new(from, day::next(newest)).ok()?;
-        let windows = cut::windows_of_gap(run, newest, cut::MAX_REQUEST_DAYS);
+        let windows = cut::windows_of_gap(run, newest);
         let askable = supported
             .iter()
             .filter(|&&data_type| history.can_be_asked(data_type));
@@ -184,7 +183,7 @@ impl Plan {
             connection: connection.clone(),
             kind: Kind::Gaps,
             planned_at_ms: due_ms,
-            max_request_days: cut::MAX_REQUEST_DAYS,
+            request_size: RequestSize::Ordinary,
             days,
         }
     }
@@ -201,7 +200,7 @@ impl Plan {
             connection: connection.clone(),
             kind: Kind::OnDemand,
             planned_at_ms: now_ms,
-            max_request_days: cut::MAX_REQUEST_DAYS,
+            request_size: RequestSize::Ordinary,
             days: types
                 .iter()
                 .map(|&data_type| (data_type, spans.to_vec()))
@@ -216,7 +215,7 @@ impl Plan {
             .iter()
             .flat_map(|(&data_type, spans)| spans.iter().map(move |&span| (data_type, span)))
             .flat_map(|(data_type, span)| {
-                let windows = cut::windows(span, self.max_request_days);
+                let windows = cut::windows(span, self.request_size);
                 windows.into_iter().map(move |window| (window, data_type))
             })
             .collect();

@@ -165,7 +165,7 @@ async fn supported(place: &Place) -> anyhow::Result<BTreeMap<Provider, BTreeSet<
 /// which a provider may file a day's record (FACTS section 4).
 fn with_neighbours(span: Span, now_ms: i64) -> Vec<Span> {
     let newest = day::latest_on_earth(now_ms);
-    cut::windows_of_gap(span, newest, cut::MAX_REQUEST_DAYS)
+    cut::windows_of_gap(span, newest)
 }
 
 /// What is asked for, in the light of what is known.
@@ -238,7 +238,7 @@ impl Wish<'_> {
             types,
             connected_at_ms,
             self.fetch.max_days,
-            self.fetch.via.max_request_days(),
+            self.fetch.via.request_size(),
             self.now_ms,
         );
         plan.ok_or_else(|| NOTHING.to_owned())

@@ -26,7 +26,7 @@ fn plan(provider: &str) -> Plan {
         &types,
         NOW,
         None,
-        cut::MAX_REQUEST_DAYS,
+        RequestSize::Ordinary,
         NOW,
     )
     .unwrap()
@@ -87,7 +87,7 @@ fn there_is_no_backfill_where_only_the_phone_sends() {
         &types,
         NOW,
         None,
-        cut::MAX_REQUEST_DAYS,
+        RequestSize::Ordinary,
         NOW,
     );
     assert_eq!(none, None);
