@@ -19,10 +19,13 @@ use secrecy::ExposeSecret as _;
 use store::{archive::Archive, table::Table};
 use terra_client::api::{self, BaseUrl, InvalidSettings, Jitter, TerraClient};
 
-use crate::{connected::Supported, fetch::FetchSettings};
+use crate::{catalogue::Supported, fetch::FetchSettings};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Time at which the invocation ends at the latest.
+pub type Deadline = Timestamp;
 
 /// The names in the secret of Terra's credentials.
 const DEV_ID: &str = "dev_id";

@@ -10,18 +10,18 @@ use serde_json::json;
 use store::table::history::Check;
 use tracing::info;
 
-use crate::{answer, config::App, error::HistoryError, work::Step};
+use crate::{answer, config::App, error::HistoryError, step::Step};
 
-/// Looks at a backfill: closes it and says so once every window is final.
-pub(crate) async fn look(app: &App, id: &BackfillId) -> Result<Step, HistoryError> {
+/// Closes a backfill whose windows are all final, and sends its event once.
+pub(crate) async fn close(app: &App, id: &BackfillId) -> Result<Step, HistoryError> {
     match app.table.check_backfill(id, app.now_ms()).await? {
         Check::Announce(backfill) => {
             announce(app, &backfill).await?;
             app.table.backfill_announced(id).await?;
-            Ok(Step::Noted)
+            Ok(Step::Changed)
         }
-        Check::Open(..) => Ok(Step::Noted),
-        Check::Closed(_) | Check::Missing => Ok(Step::Nothing),
+        Check::Open(..) => Ok(Step::Changed),
+        Check::Closed(_) | Check::Missing => Ok(Step::Unchanged),
     }
 }
 

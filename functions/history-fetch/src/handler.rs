@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use domain::message::{HistoryMessage, MAX_STEPS};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rand::RngExt as _;
 use runtime::{
     batch::{self, Received},
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tracing::info;
 
 use crate::{
-    config::App,
+    config::{App, Deadline},
     connected,
     error::HistoryError,
     gaps, lost, pace, reconcile, requests,
@@ -32,10 +32,7 @@ const LOOK: SignedDuration = SignedDuration::from_secs(60).saturating_add(LAST_S
 /// Time that is left for the answer to Lambda.
 const TO_ANSWER: SignedDuration = SignedDuration::from_secs(1);
 
-/// When the invocation ends at the latest.
-pub type Deadline = Timestamp;
-
-/// What an invocation brings: messages of the history queue, or one job from a schedule.
+/// Input of an invocation: messages of the history queue, or one job from a schedule.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Value")]
 pub enum Trigger {

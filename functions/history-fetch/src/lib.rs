@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
-mod at_hand;
+mod cache;
+mod catalogue;
 mod config;
 mod connected;
+mod decision;
 mod done;
 mod error;
 mod fetch;
@@ -13,14 +15,15 @@ mod lost;
 mod pace;
 mod reconcile;
 mod requests;
+mod step;
 mod window;
 mod work;
 
 pub use self::{
-    config::{App, Clock, Config, TRUST_EMPTY_AFTER, terra_client},
-    connected::Supported,
+    catalogue::Supported,
+    config::{App, Clock, Config, Deadline, TRUST_EMPTY_AFTER, terra_client},
     error::HistoryError,
     fetch::{FetchSettings, FetchVia, InvalidFetchVia},
-    handler::{Deadline, Trigger, handle, run},
+    handler::{Trigger, handle, run},
     work::{Worked, work},
 };

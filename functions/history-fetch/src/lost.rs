@@ -8,7 +8,7 @@ use domain::{
 use store::table::connections::{Alias, StoredConnection};
 use tracing::info;
 
-use crate::{config::App, error::HistoryError};
+use crate::{config::App, connected::supported_types, error::HistoryError};
 
 /// Plans to ask for what may have been in a lost payload. A payload of an unknown connection counts as a
 /// short outage: the search for missing days then asks for those of every connection.
@@ -74,7 +74,7 @@ async fn plan_recent(
         return Ok(());
     };
     let now_ms = app.now_ms();
-    let supported = app.supported.of(app, provider).await?;
+    let supported = supported_types(app, provider).await?;
     let connected_at_ms = state.connected_at_ms().unwrap_or(offered_at_ms);
     let plan = Plan::lost(
         &connection.id,

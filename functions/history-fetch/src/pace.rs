@@ -8,10 +8,12 @@ use std::{
 
 use domain::{
     connection::ConnectionId,
+    history::window::retry::Jitter,
     pacing::{Ask, Bucket, Demand, Refused, Scope},
 };
 use jiff::{SignedDuration, Timestamp};
 use models::ids::TerraUserId;
+use rand::RngExt as _;
 use store::table::{history::SeenBucket, key::Paced};
 
 use crate::{config::App, error::HistoryError};
@@ -147,6 +149,12 @@ const SHORTEST_WAIT_MS: i64 = 500;
 /// The longest: then it is looked at again.
 const LONGEST_WAIT_MS: i64 = 12 * 3_600_000;
 
+/// Returns a random share by which a retry is spread.
+pub(crate) fn jitter() -> Jitter {
+    Jitter(rand::rng().random_range(0..=1000))
+}
+
+/// Returns a duration in whole milliseconds.
 pub(crate) fn ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -9,11 +9,7 @@ use domain::{
 };
 use store::table::history::{Answer, Applied, Held};
 
-use crate::{
-    config::App,
-    error::HistoryError,
-    window::{jitter, trusted_from_ms},
-};
+use crate::{config::App, decision::trusted_from_ms, error::HistoryError, pace::jitter};
 
 /// A small answer, whose number of webhooks nobody tells, is whole after this long without another one.
 /// Terra sends what it has at once; Garmin's comes in several batches (FACTS section 5).
@@ -27,13 +23,14 @@ pub(crate) async fn advanced(app: &App, reference: &str) -> Result<(), HistoryEr
     };
     let mut held = app.table.hold(&id);
     if held.read().await?.is_some() {
-        look(app, &mut held).await?;
+        advance(app, &mut held).await?;
     }
     Ok(())
 }
 
-/// Brings a window that was read up to what is known of its request. `true`: it needs nothing more now.
-pub(crate) async fn look(app: &App, held: &mut Held<'_>) -> Result<bool, HistoryError> {
+/// Applies to a window the webhooks that came for its request. Returns whether the window needs nothing
+/// more now.
+pub(crate) async fn advance(app: &App, held: &mut Held<'_>) -> Result<bool, HistoryError> {
     let now_ms = app.now_ms();
     let Some(window) = held.window() else {
         return Ok(false);
@@ -92,7 +89,8 @@ async fn doubt_ms(
     asked_at_ms: i64,
 ) -> Result<Option<i64>, HistoryError> {
     let connection = app.table.connection(window.connection()).await?;
-    let trusted_from_ms = connection.map(|stored| trusted_from_ms(app, &stored.state));
+    let trusted_from_ms =
+        connection.map(|stored| trusted_from_ms(&stored.state, app.trust_empty_after));
     let trusted_from_ms = trusted_from_ms.filter(|&trusted| asked_at_ms < trusted);
     Ok(trusted_from_ms.map(|trusted| trusted.saturating_sub(app.now_ms()).max(0)))
 }

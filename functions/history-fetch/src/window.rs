@@ -1,42 +1,33 @@
 //! One window: taken, paced, asked, answered.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use domain::{
-    connection::{Connection, ConnectionId, Status},
-    history::{
-        cut,
-        day::DAY_MS,
-        window::{
-            Event, Skip, State, Window, WorkerId,
-            retry::{Jitter, Reason},
-        },
-    },
+    connection::{ConnectionId, Status},
+    history::window::{Event, State, Window, WorkerId, retry::Reason},
     pacing::Ask,
     plan::PlannedRequest,
     reconcile,
     request::Request,
 };
-use models::ids::{Provider, TerraUserId};
-use rand::RngExt as _;
+use models::ids::TerraUserId;
 use runtime::{
     metrics::{Dimension, Metrics},
     telemetry::Chain,
 };
 use store::table::history::{Answer, Held};
-use terra_client::api::{
-    Accepted, DataAnswer, DataRequest, DateRange, Gone, Samples, TerraError, TooMuch, Via,
-};
+use terra_client::api::{DataRequest, DateRange, Gone, Payload, Samples, TerraError, TooMuch, Via};
 use tracing::{Instrument as _, info, info_span};
 
 use crate::{
     answer,
-    at_hand::AtHand,
+    cache::BackfillCache,
     config::App,
+    decision::{self, Decision, Reading, Target},
     error::HistoryError,
-    pace::{self, Allowance, ms},
+    pace::{self, Allowance, Line, jitter, ms},
     requests,
-    work::Step,
+    step::Step,
 };
 
 /// How long a worker has a window: longer than one call to Terra takes, with the writes around it.
@@ -44,12 +35,6 @@ const LEASE_MS: i64 = 120_000;
 /// How long an answer by webhook may take to begin. Terra waits for the provider, and a provider
 /// that prepares data takes its time; afterwards the window is asked for again.
 const FIRST_WEBHOOK_MS: i64 = 3_600_000;
-/// A connection that is failing may recover: its windows wait for a quarter of the time that it has been
-/// failing, within these bounds.
-const FAILING_MS: RangeInclusive<i64> = 3_600_000..=12 * 3_600_000;
-/// For so long altogether. Then they are skipped, so that the backfill ends and says what it lacks;
-/// when the connection works again, they are asked for again.
-const FAILING_AT_MOST_MS: i64 = 14 * DAY_MS;
 
 /// Does what a due window needs.
 pub(crate) async fn work(
@@ -57,11 +42,11 @@ pub(crate) async fn work(
     worker: &WorkerId,
     held: &mut Held<'_>,
     allowance: &Allowance,
-    at_hand: &mut AtHand,
+    cache: &mut BackfillCache,
 ) -> Result<Step, HistoryError> {
     let id = held.id();
     let span = info_span!("window", backfill_id = %id.backfill, data_type = %id.data_type);
-    Box::pin(step(app, worker, held, allowance, at_hand))
+    Box::pin(step(app, worker, held, allowance, cache))
         .instrument(span)
         .await
 }
@@ -71,72 +56,117 @@ async fn step(
     worker: &WorkerId,
     held: &mut Held<'_>,
     allowance: &Allowance,
-    at_hand: &mut AtHand,
+    cache: &mut BackfillCache,
 ) -> Result<Step, HistoryError> {
     let now_ms = app.now_ms();
+    if catch_up(app, held).await? {
+        cache.forget();
+        return Ok(Step::Changed);
+    }
+    // Nothing is taken that could not be asked.
+    if let Some(step) = decision::blocked(held.window(), allowance.is_used_up(), now_ms) {
+        return Ok(step);
+    }
+    if wait_in_line(held, &mut cache.line, now_ms).await? {
+        return Ok(Step::Changed);
+    }
+    let Some(window) = free_window(held, worker, now_ms) else {
+        return Ok(Step::Unchanged);
+    };
+    let common = cache.common(app, &window).await?;
+    let backfill = common.backfill.as_ref();
+    if !held.is_to_be_asked(backfill, jitter(), now_ms).await? {
+        return Ok(Step::of_write(held.window() != Some(&window)));
+    }
+    let connection = common.connection.as_ref();
+    match decision::decide(connection, app.trust_empty_after, now_ms) {
+        Decision::Ask(target) => {
+            let turn = Turn {
+                window: &window,
+                target,
+                now_ms,
+            };
+            draw_and_ask(app, worker, held, allowance, cache, turn).await
+        }
+        Decision::Defer { until_ms } => Ok(Step::of_write(held.defer(until_ms, now_ms).await?)),
+        Decision::Skip(reason) => Ok(Step::of_write(held.skip(reason, now_ms).await?)),
+    }
+}
+
+/// Reads a window anew that others may have written, and applies the webhooks that came for it.
+/// Returns whether the window needs nothing more now.
+async fn catch_up(app: &App, held: &mut Held<'_>) -> Result<bool, HistoryError> {
     let comes_as_webhooks = held.window().and_then(Window::reference).is_some();
-    // What webhooks have brought meanwhile is written by others.
     if comes_as_webhooks || held.window().is_none() {
         held.read().await?;
     }
-    // What came of it is known to the request.
-    if comes_as_webhooks && requests::look(app, held).await? {
-        at_hand.forget();
-        return Ok(Step::Noted);
+    Ok(comes_as_webhooks && requests::advance(app, held).await?)
+}
+
+/// Puts a window off behind the others that wait for the same bucket. Returns whether it was put off.
+async fn wait_in_line(
+    held: &mut Held<'_>,
+    line: &mut Line,
+    now_ms: i64,
+) -> Result<bool, HistoryError> {
+    match line.next(now_ms) {
+        Some(turn_ms) => Ok(held.defer(turn_ms, now_ms).await?),
+        None => Ok(false),
     }
-    // Nothing is taken that could not be asked.
-    if let Some(wait) = allowance.is_used_up() {
-        return Ok(Step::Paused(wait));
-    }
-    if !held.window().is_some_and(|window| window.is_due(now_ms)) {
-        return Ok(Step::Nothing);
-    }
-    if let Some(turn_ms) = at_hand.line.next(now_ms)
-        && held.defer(turn_ms, now_ms).await?
-    {
-        return Ok(Step::Noted);
-    }
-    if held.is_with_another(worker, now_ms) {
-        return Ok(Step::Nothing);
-    }
-    let Some(window) = held.window().cloned() else {
-        return Ok(Step::Nothing);
-    };
-    let known = at_hand.known(app, &window).await?;
-    let backfill = known.backfill.as_ref();
-    if !held.is_to_be_asked(backfill, jitter(), now_ms).await? {
-        let changed = held.window() != Some(&window);
-        return Ok(if changed { Step::Noted } else { Step::Nothing });
-    }
-    let noted = |written| if written { Step::Noted } else { Step::Nothing };
-    let who = match whom(app, known.connection.as_ref(), now_ms) {
-        Whom::Ask(who) => who,
-        Whom::Later(until_ms) => return Ok(noted(held.defer(until_ms, now_ms).await?)),
-        Whom::Never(why) => return Ok(noted(held.skip(why, now_ms).await?)),
-    };
-    // What is drawn for a window that somebody else then takes is lost, which errs on the side of asking
-    // less; the other way round, each window that has to wait would be taken and put back.
+}
+
+/// Returns the window unless another worker has it.
+fn free_window(held: &Held<'_>, worker: &WorkerId, now_ms: i64) -> Option<Window> {
+    let free = !held.is_with_another(worker, now_ms);
+    held.window().filter(|_| free).cloned()
+}
+
+/// A window whose turn it is.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    window: &'a Window,
+    target: Target<'a>,
+    now_ms: i64,
+}
+
+/// Draws a request from all buckets, leases the window and asks.
+///
+/// A request that is drawn for a window that another worker then takes is lost: Terra is asked less
+/// than allowed. The other way round, each window that has to wait would be leased and put back.
+async fn draw_and_ask(
+    app: &App,
+    worker: &WorkerId,
+    held: &mut Held<'_>,
+    allowance: &Allowance,
+    cache: &mut BackfillCache,
+    turn: Turn<'_>,
+) -> Result<Step, HistoryError> {
+    let Turn {
+        window,
+        target,
+        now_ms,
+    } = turn;
     if let Err(wait) = allowance.take() {
         return Ok(Step::Paused(wait));
     }
     let ask = Ask {
-        user_id: Some(who.user),
-        provider: who.provider,
+        user_id: Some(target.user),
+        provider: target.provider,
         data_type: Some(window.id().data_type),
         days: window.request().length_days(),
     };
-    let drawn = pace::take(app, window.connection(), &ask, &mut at_hand.buckets);
+    let drawn = pace::take(app, window.connection(), &ask, &mut cache.buckets);
     if let Some(empty) = drawn.await? {
-        let turn_ms = at_hand.line.join(empty, now_ms);
-        return Ok(noted(held.defer(turn_ms, now_ms).await?));
+        let turn_ms = cache.line.join(empty, now_ms);
+        return Ok(Step::of_write(held.defer(turn_ms, now_ms).await?));
     }
     let until_ms = now_ms.saturating_add(LEASE_MS);
     if held.lease(worker, until_ms, now_ms).await?.is_none() {
-        return Ok(Step::Nothing);
+        return Ok(Step::Unchanged);
     }
-    let asked = ask_terra(app, worker, held, who).await;
+    let asked = ask_terra(app, worker, held, target).await;
     if asked.is_err() || !held.window().is_some_and(went_well) {
-        at_hand.forget();
+        cache.forget();
     }
     asked
 }
@@ -149,88 +179,33 @@ fn went_well(window: &Window) -> bool {
     )
 }
 
-/// Whether Terra is asked about a connection.
-enum Whom<'a> {
-    Ask(Who<'a>),
-    /// Not before then. Unit: Unix milliseconds.
-    Later(i64),
-    Never(Skip),
-}
-
-fn whom<'a>(app: &App, connection: Option<&'a Connection>, now_ms: i64) -> Whom<'a> {
-    let current = connection.and_then(Connection::current);
-    // Also of one that has become another: whoever it is now has a first backfill of its own.
-    let (Some(connection), Some((user, _))) = (connection, current) else {
-        return Whom::Never(Skip::ConnectionEnded);
-    };
-    match connection.status() {
-        Status::Ended => Whom::Never(Skip::ConnectionEnded),
-        Status::Failing => {
-            let since_ms = connection.status_since_ms().unwrap_or(now_ms);
-            let failing_ms = now_ms.saturating_sub(since_ms);
-            if failing_ms < FAILING_AT_MOST_MS {
-                let wait_ms = (failing_ms / 4).clamp(*FAILING_MS.start(), *FAILING_MS.end());
-                Whom::Later(now_ms.saturating_add(wait_ms))
-            } else {
-                Whom::Never(Skip::ConnectionFailing)
-            }
-        }
-        Status::Active => Whom::Ask(Who {
-            user,
-            provider: connection.provider(),
-            trusted_from_ms: trusted_from_ms(app, connection),
-        }),
-    }
-}
-
-/// Whom Terra is asked about.
-#[derive(Clone, Copy)]
-struct Who<'a> {
-    user: &'a TerraUserId,
-    provider: Option<&'a Provider>,
-    /// When an answer without a record is to be believed.
-    trusted_from_ms: i64,
-}
-
-/// From when on a connection's empty answers are believed: Terra fetches history by itself first. Also
-/// of one that came back.
-pub(crate) fn trusted_from_ms(app: &App, connection: &Connection) -> i64 {
-    let began_at_ms = connection
-        .connected_at_ms()
-        .max(connection.status_since_ms());
-    let began_at_ms = began_at_ms.unwrap_or_default();
-    began_at_ms.saturating_add(ms(app.trust_empty_after))
-}
-
 async fn ask_terra(
     app: &App,
     worker: &WorkerId,
     held: &mut Held<'_>,
-    who: Who<'_>,
+    target: Target<'_>,
 ) -> Result<Step, HistoryError> {
-    let Who {
+    let Target {
         user,
         provider,
         trusted_from_ms,
-    } = who;
+    } = target;
     let asked_at_ms = app.now_ms();
     let deadline_ms = asked_at_ms.saturating_add(LEASE_MS);
     let asked = held.ask(worker, deadline_ms, asked_at_ms).await?;
     let Some(window) = asked.changed() else {
-        return Ok(Step::Nothing);
+        return Ok(Step::Unchanged);
     };
     let days = window.request();
-    let set_back = |reason, wait| set_back(worker, reason, wait);
     let Ok(range) = DateRange::of_days(days.from(), days.until()) else {
-        let event = set_back(Reason::BadRequest, None);
-        return apply(app, held, event).await;
+        return apply(app, held, set_back(worker, Reason::BadRequest, None)).await;
     };
     let request = DataRequest {
         user_id: user,
         provider,
         data_type: window.id().data_type,
         range,
-        via: via(app, &window),
+        via: decision::via(&window, app.fetch.via.via()),
         samples: Samples::With,
     };
     if request.via == Via::Webhook {
@@ -238,69 +213,47 @@ async fn ask_terra(
         let asked = reconcile::asked(user, asked_at_ms);
         app.table.apply_connection(&asked).await?;
     }
-    let answered = app.terra.data(&request).await;
-    let nothing = match &answered {
-        Ok(DataAnswer::Data(payload)) => payload.records == 0,
-        Ok(DataAnswer::NoData) => true,
-        _ => false,
+    let answer = match app.terra.data(&request).await {
+        Ok(answer) => answer,
+        Err(error) => return refused(app, worker, &window, held, user, &error).await,
     };
-    if nothing && asked_at_ms < trusted_from_ms {
-        let wait = Duration::from_millis(u64::try_from(trusted_from_ms - asked_at_ms).unwrap_or(0));
-        return apply(app, held, set_back(Reason::Processing, Some(wait))).await;
-    }
-    match answered {
-        Ok(DataAnswer::Data(payload)) => {
-            match answer::queue(app, &window, asked_at_ms, &payload).await? {
-                Some(answer) => {
-                    held.answer(answer, app.now_ms()).await?;
-                    count(app, "answered");
-                    Ok(Step::Asked)
-                }
-                None => apply(app, held, set_back(Reason::BadAnswer, None)).await,
-            }
-        }
-        Ok(DataAnswer::NoData) => {
+    match decision::read(answer, request.via, asked_at_ms, trusted_from_ms) {
+        Reading::Data(payload) => store(app, worker, held, (&window, asked_at_ms), &payload).await,
+        Reading::Empty => {
             let answer = Answer {
                 records: 0,
                 days: Vec::new(),
                 asked_at_ms,
             };
-            held.answer(answer, app.now_ms()).await?;
-            count(app, "answered");
-            Ok(Step::Asked)
+            close(app, held, answer).await
         }
-        Ok(DataAnswer::Accepted(Accepted {
-            reference: Some(reference),
-            ..
-        })) => accepted(app, worker, held, user, reference).await,
-        // Nothing ties webhooks to it; they are stored all the same when they come.
-        Ok(DataAnswer::Accepted(_)) => {
-            let wait = (request.via == Via::Webhook).then_some(Duration::from_hours(1));
-            apply(app, held, set_back(Reason::NoAnswer, wait)).await
-        }
-        Ok(DataAnswer::Processing { retry_after }) => {
-            apply(app, held, set_back(Reason::Processing, retry_after)).await
-        }
-        Err(error) => refused(app, worker, &window, held, user, &error).await,
+        Reading::Accepted { reference } => accepted(app, worker, held, user, reference).await,
+        Reading::SetBack { reason, wait } => apply(app, held, set_back(worker, reason, wait)).await,
     }
 }
 
-/// How a window's data are to come. A large request is never answered otherwise than by webhook; and of
-/// one that Terra took and sent nothing for, more than once, the answer itself says that there is nothing.
-/// So it does of one that may be small, whose webhooks nobody counted then.
-fn via(app: &App, window: &Window) -> Via {
-    let tries = usize::from(!cut::is_large(window.request()));
-    if cut::is_surely_large(window.request()) {
-        Via::Webhook
-    } else if window.silences() > tries {
-        Via::Answer
-    } else {
-        app.fetch.via.via()
+/// Puts an answer on the events queue, then closes the window.
+async fn store(
+    app: &App,
+    worker: &WorkerId,
+    held: &mut Held<'_>,
+    (window, asked_at_ms): (&Window, i64),
+    payload: &Payload,
+) -> Result<Step, HistoryError> {
+    match answer::queue(app, window, asked_at_ms, payload).await? {
+        Some(answer) => close(app, held, answer).await,
+        None => apply(app, held, set_back(worker, Reason::BadAnswer, None)).await,
     }
 }
 
 /// Terra answers by webhook: from here on the router counts what comes under the reference.
 async fn accepted(
+async fn close(app: &App, held: &mut Held<'_>, answer: Answer) -> Result<Step, HistoryError> {
+    held.answer(answer, app.now_ms()).await?;
+    count(app, "answered");
+    Ok(Step::Asked)
+}
+
     app: &App,
     worker: &WorkerId,
     held: &mut Held<'_>,
@@ -309,7 +262,6 @@ async fn accepted(
 ) -> Result<Step, HistoryError> {
     let now_ms = app.now_ms();
     let deadline_ms = now_ms.saturating_add(FIRST_WEBHOOK_MS);
-    let reference = reference.split(':').next().unwrap_or_default().to_owned();
     let request = Request {
         terra_user_id: Some(user.clone()),
         last_seen_ms: now_ms,
@@ -436,8 +388,4 @@ fn count(app: &App, outcome: &'static str) {
     let mut metrics = Metrics::new("history-fetch").dimension(Dimension::Outcome, outcome);
     metrics.count("Windows", 1);
     metrics.send(app.now_ms(), &app.metrics);
-}
-
-pub(crate) fn jitter() -> Jitter {
-    Jitter(rand::rng().random_range(0..=1000))
 }

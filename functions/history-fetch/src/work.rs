@@ -11,12 +11,12 @@ use store::table::history::Due;
 use tracing::warn;
 
 use crate::{
-    at_hand::AtHand,
-    config::App,
+    cache::BackfillCache,
+    config::{App, Deadline},
     done,
     error::HistoryError,
-    handler::Deadline,
     pace::{self, Allowance},
+    step::Step,
     window,
 };
 
@@ -66,7 +66,7 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
                     let group = by_backfill.entry(id.backfill.clone()).or_default();
                     group.windows.push(id);
                 }
-                Due::Backfill(id) => by_backfill.entry(id).or_default().look = true,
+                Due::Backfill(id) => by_backfill.entry(id).or_default().check = true,
             }
         }
         let mut groups: Vec<BoxFuture<'_, _>> = Vec::with_capacity(by_backfill.len());
@@ -89,7 +89,7 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
                 Ok(Step::Paused(wait)) => round.paused = round.paused.max(Some(wait)),
                 Ok(step) => {
                     round.windows += usize::from(step == Step::Asked);
-                    round.steps += usize::from(step != Step::Nothing);
+                    round.steps += usize::from(step != Step::Unchanged);
                 }
                 Err(HistoryError::Credentials) => return Err(HistoryError::Credentials),
                 Err(error) => {
@@ -117,25 +117,12 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
     Ok(all)
 }
 
-/// What became of one look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Terra was asked.
-    Asked,
-    /// Something was noted.
-    Noted,
-    /// Somebody else has it.
-    Nothing,
-    /// Nobody can be asked for anything for so long.
-    Paused(Duration),
-}
-
-/// What is due of one backfill.
+/// Due items of one backfill.
 #[derive(Debug, Default)]
 struct Group {
     windows: Vec<WindowId>,
-    /// Whether the backfill itself is to be looked at.
-    look: bool,
+    /// True if the backfill itself is due.
+    check: bool,
 }
 
 async fn work_on(
@@ -149,7 +136,7 @@ async fn work_on(
     let mut results = Vec::with_capacity(due.windows.len() + 1);
     let in_time = || (app.clock)() + LAST_START < until;
     // Anew in each round: whoever's turn has come tries the bucket before others are put off.
-    let mut at_hand = AtHand::default();
+    let mut cache = BackfillCache::default();
     'windows: for ids in due.windows.chunks(READ_AT_ONCE) {
         if !in_time() {
             return results;
@@ -165,7 +152,7 @@ async fn work_on(
             if !in_time() {
                 return results;
             }
-            let step = window::work(app, worker, &mut held, allowance, &mut at_hand).await;
+            let step = window::work(app, worker, &mut held, allowance, &mut cache).await;
             let paused = matches!(step, Ok(Step::Paused(_)));
             let refused = matches!(step, Err(HistoryError::Credentials));
             results.push(step);
@@ -178,8 +165,8 @@ async fn work_on(
             }
         }
     }
-    if due.look && in_time() {
-        results.push(done::look(app, &backfill).await);
+    if due.check && in_time() {
+        results.push(done::close(app, &backfill).await);
     }
     results
 }
