@@ -643,6 +643,8 @@ pub(crate) fn attributes(user: &TerraUser, version: &Version) -> Member {
 }
 
 #[cfg(test)]
+mod connection_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
 
