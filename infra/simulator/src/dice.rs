@@ -2,6 +2,58 @@
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
+/// Purpose that dice are thrown for.
+///
+/// Its number is a part of the seed, so that the dice of one purpose say nothing of those of another.
+/// Another number changes every simulated world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Purpose {
+    /// Ids and times of the webhooks of a whole world.
+    World = 0,
+    /// Providers that a person is connected to.
+    Providers = 1,
+    /// Physique and time zone of a person.
+    Physique = 2,
+    /// Account of a person at a provider.
+    Account = 3,
+    /// Values of a lab report.
+    LabResults = 7,
+    /// Upload that a lab report comes from.
+    LabUpload = 8,
+    /// Time at which a person connects.
+    ConnectedAt = 20,
+    /// Days on which there are data of a type.
+    DayHasData = 21,
+    /// Days on which a device lies in a drawer.
+    Away = 22,
+    /// Seconds at which the updates of a day come.
+    UpdateSecond = 23,
+    /// Minute at which the whole day comes.
+    LastSync = 24,
+    /// Length of an account's history.
+    HistoryLength = 25,
+    /// Webhooks of a new connection.
+    Connecting = 30,
+    /// Webhook of a day's sync.
+    Sync = 31,
+    /// Terra user id after a reauthentication.
+    Renewal = 32,
+    /// Webhooks that calls of the API cause.
+    ApiEvent = 40,
+    /// Reference and webhooks of a request for data.
+    ApiRequest = 41,
+    /// Order and repetition of a scenario's webhooks.
+    Meddling = 77,
+}
+
+impl Purpose {
+    /// Returns the number that stands in a seed.
+    pub(crate) const fn number(self) -> u64 {
+        self as u64
+    }
+}
+
 /// A reproducible source of chance.
 #[derive(Debug)]
 pub(crate) struct Dice(StdRng);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Webhook,
-    dice::{Dice, fingerprint},
+    dice::{Dice, Purpose, fingerprint},
     sign::sign,
 };
 
@@ -196,7 +196,7 @@ pub(crate) struct Meddler {
 impl Meddler {
     pub(crate) fn new(mischief: Mischief) -> Self {
         Self {
-            dice: Dice::of(&[mischief.seed, 77]),
+            dice: Dice::of(&[mischief.seed, Purpose::Meddling.number()]),
             mischief,
             held: VecDeque::new(),
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     calendar::{Place, Zone, instant},
-    dice::{Dice, fingerprint},
+    dice::{Dice, Purpose, fingerprint},
     events::DataType,
 };
 
@@ -236,7 +236,7 @@ pub(crate) struct Physique {
 /// The first person is at every provider, the others at CORE and CRONOMETER for the most part and
 /// at a few more.
 pub(crate) fn person(seed: u64, number: u64, start: Timestamp) -> Person {
-    let mut dice = Dice::of(&[seed, number, 1]);
+    let mut dice = Dice::of(&[seed, number, Purpose::Providers.number()]);
     let mut connections = Vec::new();
     for provider in Provider::ALL {
         let likelihood = match provider {
@@ -262,7 +262,7 @@ pub(crate) fn connection(
     provider: Provider,
     start: Timestamp,
 ) -> Connection {
-    let mut body = Dice::of(&[seed, number, 2]);
+    let mut body = Dice::of(&[seed, number, Purpose::Physique.number()]);
     let physique = Physique {
         weight_kg: body.between(52.0, 94.0),
         height_cm: body.between(158.0, 195.0),
@@ -274,7 +274,12 @@ pub(crate) fn connection(
     };
     let minutes_east = body.one_of(&[0, 60, 120, 120, -300, -480, 330, 540]);
 
-    let mut own = Dice::of(&[seed, number, 3, fingerprint(provider.as_str().as_bytes())]);
+    let mut own = Dice::of(&[
+        seed,
+        number,
+        Purpose::Account.number(),
+        fingerprint(provider.as_str().as_bytes()),
+    ]);
     let age = SignedDuration::from_secs(i64::from(own.whole(3_600, 200 * 86_400)));
     Connection {
         terra_user_id: own.uuid(),

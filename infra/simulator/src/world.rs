@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Webhook,
-    dice::Dice,
+    dice::{Dice, Purpose},
     events::Envelope,
     people::{Connection, Person, Provider, connection, person},
 };
@@ -29,7 +29,7 @@ impl World {
             .map(|number| person(seed, number, start))
             .collect();
         Self {
-            dice: Dice::of(&[seed, 0]),
+            dice: Dice::of(&[seed, Purpose::World.number()]),
             seed,
             now: start,
             people,

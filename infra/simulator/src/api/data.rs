@@ -15,7 +15,7 @@ use super::{
 use crate::{
     DataType, Truth, Webhook, World,
     calendar::instant,
-    dice::fingerprint,
+    dice::{Purpose, fingerprint},
     events::{Envelope, VERSION},
     scenario::ChunkForm,
     truth::{Member, next_day, without_samples},
@@ -450,7 +450,7 @@ impl TerraApi {
     /// often it was, not on what others ask meanwhile.
     fn request(&self, read: &mut Read<'_>) -> (String, World) {
         let asked = fingerprint(read.call.instance.as_bytes());
-        let parts = [41, asked, read.fate.dice.number()];
+        let parts = [Purpose::ApiRequest.number(), asked, read.fate.dice.number()];
         let mut world = self.truth().moment(&parts, read.now);
         (world.reference(), world)
     }

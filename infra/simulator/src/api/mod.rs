@@ -55,6 +55,7 @@ use self::{
 };
 use crate::{
     Provider, Truth, Webhook,
+    dice::Purpose,
     scenario::ChunkForm,
     truth::{Emission, Member},
 };
@@ -348,7 +349,9 @@ impl TerraApi {
     /// A world to make the next thing with; names are given in the order of asking.
     fn mint(&self, state: &mut ApiState, at: Timestamp) -> crate::World {
         state.names += 1;
-        self.shared.truth.moment(&[40, state.names], at)
+        self.shared
+            .truth
+            .moment(&[Purpose::ApiEvent.number(), state.names], at)
     }
 
     async fn answer(&self, call: Call) -> Response {

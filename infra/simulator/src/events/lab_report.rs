@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Envelope, number::hundredths};
-use crate::{Webhook, World, dice::Dice};
+use crate::{
+    Webhook, World,
+    dice::{Dice, Purpose},
+};
 
 /// What is measured: name on the report, key, LOINC code, unit, lower and upper bound.
 const BIOMARKERS: [(&str, &str, &str, &str, f64, f64); 6] = [
@@ -41,7 +44,7 @@ impl World {
         results: usize,
     ) -> Webhook {
         let session_id = session_id(session);
-        let mut dice = Dice::of(&[session, 7]);
+        let mut dice = Dice::of(&[session, Purpose::LabResults.number()]);
         let results: Vec<Value> = BIOMARKERS
             .iter()
             .cycle()
@@ -98,7 +101,10 @@ impl World {
         let envelope = Envelope::new(event_type)
             .with("event_id", event_id)
             .with("occurred_at", occurred_at)
-            .with("upload_id", Dice::of(&[session, 8]).uuid())
+            .with(
+                "upload_id",
+                Dice::of(&[session, Purpose::LabUpload.number()]).uuid(),
+            )
             .with("data", data);
         Webhook {
             reference: Some(session_id.to_owned()),

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::{
     Clock, Connection, DataType, Provider, Shape, Size, Webhook, World,
     calendar::{Day, Place},
-    dice::{Dice, fingerprint},
+    dice::{Dice, Purpose, fingerprint},
     events::kind,
     people,
 };
@@ -156,7 +156,11 @@ impl Truth {
                 if let Some(place) = place_of(&settings, number) {
                     connection.zone.place = place;
                 }
-                let mut dice = Dice::of(&[settings.seed, connection.account, 20]);
+                let mut dice = Dice::of(&[
+                    settings.seed,
+                    connection.account,
+                    Purpose::ConnectedAt.number(),
+                ]);
                 let within = settings.connect_within.as_secs_f64().max(0.0);
                 let after = SignedDuration::from_secs_f64(dice.between(0.0, 1.0) * within);
                 let began = settings
@@ -392,7 +396,7 @@ impl Truth {
         if !member.planned || !(from..to).contains(&at) {
             return;
         }
-        let mut world = self.moment(&[connection.account, 30], at);
+        let mut world = self.moment(&[connection.account, Purpose::Connecting.number()], at);
         emissions.push(Emission {
             at,
             data_type: None,
@@ -463,7 +467,13 @@ impl Truth {
                     zone: connection.zone,
                 }
                 .number();
-                let parts = [connection.account, 31, kind(data_type), number, minute];
+                let parts = [
+                    connection.account,
+                    Purpose::Sync.number(),
+                    kind(data_type),
+                    number,
+                    minute,
+                ];
                 let webhook =
                     self.moment(&parts, sync.at)
                         .data_of(&member.as_it_stands(), data_type, &texts);
@@ -560,7 +570,10 @@ impl Truth {
     /// connection.
     pub(crate) fn renew(&self, terra_user_id: &str) -> Option<(Connection, Connection)> {
         let renewal = fingerprint(terra_user_id.as_bytes());
-        self.renew_as(terra_user_id, &Dice::of(&[renewal, 32]).uuid())
+        self.renew_as(
+            terra_user_id,
+            &Dice::of(&[renewal, Purpose::Renewal.number()]).uuid(),
+        )
     }
 
     fn renew_as(&self, old_id: &str, new_id: &str) -> Option<(Connection, Connection)> {
@@ -662,7 +675,11 @@ impl Member {
 }
 
 fn member(settings: &TruthSettings, connection: Connection, began: Timestamp) -> Member {
-    let mut dice = Dice::of(&[settings.seed, connection.account, 25]);
+    let mut dice = Dice::of(&[
+        settings.seed,
+        connection.account,
+        Purpose::HistoryLength.number(),
+    ]);
     let share = if dice.chance(0.3) {
         dice.between(0.2, 1.0)
     } else {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use crate::{
     DataType,
     calendar::Day,
-    dice::Coin,
+    dice::{Coin, Purpose},
     events::kind,
     people::{Connection, Provider},
 };
@@ -35,7 +35,13 @@ pub(super) fn has_data(seed: u64, connection: &Connection, data_type: DataType, 
     if data_type == DataType::Menstruation && !account.is_multiple_of(3) {
         return false;
     }
-    let mut coin = Coin::of(&[seed, account, 21, kind(data_type), day.number()]);
+    let mut coin = Coin::of(&[
+        seed,
+        account,
+        Purpose::DayHasData.number(),
+        kind(data_type),
+        day.number(),
+    ]);
     coin.chance(likelihood(connection.provider, data_type))
 }
 
@@ -59,7 +65,7 @@ fn likelihood(provider: Provider, data_type: DataType) -> f64 {
 /// Whether the device lies in a drawer: some days in a row, without anything of any type.
 fn away(seed: u64, connection: &Connection, day: Day) -> bool {
     let block = day.number() / BLOCK_DAYS;
-    let mut coin = Coin::of(&[seed, connection.account, 22, block]);
+    let mut coin = Coin::of(&[seed, connection.account, Purpose::Away.number(), block]);
     if !coin.chance(0.3) {
         return false;
     }
@@ -78,7 +84,13 @@ pub(super) fn syncs(
     updates: u16,
     delay: SignedDuration,
 ) -> Vec<Sync> {
-    let mut coin = Coin::of(&[seed, connection.account, 23, kind(data_type), day.number()]);
+    let mut coin = Coin::of(&[
+        seed,
+        connection.account,
+        Purpose::UpdateSecond.number(),
+        kind(data_type),
+        day.number(),
+    ]);
     let zone = day.zone;
     let mut at = |date: Date, minute: i32| {
         let second = i64::from(coin.whole(0, 59));
@@ -109,7 +121,13 @@ pub(super) fn syncs(
     let most = delay
         .min(SignedDuration::from_hours(24 * LATEST_SYNC_DAYS - 24))
         .as_mins();
-    let mut late = Coin::of(&[seed, connection.account, 24, kind(data_type), day.number()]);
+    let mut late = Coin::of(&[
+        seed,
+        connection.account,
+        Purpose::LastSync.number(),
+        kind(data_type),
+        day.number(),
+    ]);
     let minutes = late.whole(10, i32::try_from(most).unwrap_or(180).max(10));
     syncs.push(Sync {
         at: at(day.date, 1_440 + minutes),
