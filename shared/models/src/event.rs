@@ -201,14 +201,14 @@ impl TerraUser {
 pub struct RecordSlice<'a> {
     /// The exact text.
     pub json: &'a str,
-    /// Where it lies in the body.
+    /// Position of the record in the body.
     pub range: Range<usize>,
 }
 
 /// An event with its records still unread.
 #[derive(Debug, Clone)]
 pub struct Event<'a> {
-    /// What kind.
+    /// Type of the event.
     pub event_type: EventType,
     /// `status` in Terra's word: success, warning, processing, error, `not_available`, or others.
     pub status: Option<String>,
@@ -235,7 +235,7 @@ pub struct Event<'a> {
     pub occurred_at: Option<String>,
     /// The records, in the order of the array.
     pub records: Vec<RecordSlice<'a>>,
-    /// Whether the event has `data`, or `athlete` in an event of that type; null counts.
+    /// True if the event has `data`, or `athlete` in an event of that type; null counts.
     pub has_data: bool,
     /// `data` was there but was neither an array nor an object nor null.
     pub unreadable_data: bool,

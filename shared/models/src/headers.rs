@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 const TRACE_ID: &str = "x-terra-trace-id";
 const REFERENCE: &str = "terra-reference";
-/// When Terra emitted the payload (FACTS section 7). Unit of its value: Unix milliseconds.
+/// Time at which Terra emitted the payload (FACTS section 7). Unit of its value: Unix milliseconds.
 pub const ORDERING_TIMESTAMP: &str = "x-terra-ordering-timestamp";
 /// Current and deprecated name of the signature header; Terra sends both.
 pub const SIGNATURE_NAMES: [&str; 2] = ["x-terra-signature", "terra-signature"];

@@ -68,11 +68,11 @@ text_id! {
 
 /// Before the name of a request.
 const FETCHED: &str = "fetched~";
-/// Behind the id of the ping that a payload was found by.
+/// Suffix of a ping's id, for the payload that the ping led to.
 const PAYLOAD: &str = "~payload";
-/// Behind the id of a webhook, for its body as it was sent.
+/// Suffix of a webhook's id, for its body as it was sent.
 const SENT: &str = "~sent";
-/// What the trace id of a webhook begins with that we send to our own intake, to see whether it works.
+/// Prefix of the trace id of a probe: a webhook that we send to our own intake as a test.
 pub const PROBE: &str = "doctor-";
 
 impl WebhookId {
@@ -95,12 +95,13 @@ impl WebhookId {
         Self(format!("{FETCHED}{request}"))
     }
 
-    /// Whether Terra was asked for it. Terra's own trace ids are UUIDs.
+    /// Returns whether Terra was asked for the webhook. Terra's own trace ids are UUIDs.
     pub fn is_fetched(&self) -> bool {
         self.0.starts_with(FETCHED)
     }
 
-    /// Whether Terra sent it by itself: nobody asked for it, and it is no probe of our own.
+    /// Returns whether Terra sent the webhook by itself: nobody asked for it, and it is no probe of
+    /// ours.
     pub fn is_unasked(&self) -> bool {
         !self.is_fetched() && !self.0.starts_with(PROBE)
     }

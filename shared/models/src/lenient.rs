@@ -18,12 +18,12 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// What every field type can say about itself.
+/// Questions that every type of field answers.
 pub trait Field {
-    /// Whether Terra sent nothing usable here; such a field is not serialised.
+    /// Returns whether Terra sent nothing usable here; such a field is not serialised.
     fn is_absent(&self) -> bool;
 
-    /// Whether there is a non-empty sample stream here or anywhere below.
+    /// Returns whether there is a non-empty sample stream here or anywhere below.
     fn has_samples(&self) -> bool {
         false
     }
@@ -514,7 +514,7 @@ impl<'a, T> List<'a, T> {
         }
     }
 
-    /// Whether there is no element. Looks at the first bytes only.
+    /// Returns whether there is no element. Reads the first bytes only.
     pub fn is_empty(&self) -> bool {
         let after_bracket = |raw: &RawValue| {
             raw.get()
@@ -765,7 +765,7 @@ macro_rules! terra_object {
         }
 
         impl $(<$life>)? $name $(<$life>)? {
-            /// Whether there is a non-empty sample stream anywhere below.
+            /// Returns whether there is a non-empty sample stream anywhere below.
             pub fn has_samples(&self) -> bool {
                 false $(|| $crate::lenient::Field::has_samples(&self.$field))*
             }

@@ -57,7 +57,7 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// How far the signed time may lie from the clock. Unit: seconds.
+/// Largest distance of the signed time from the clock. Unit: seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tolerance {
     /// Up to this age, and as far into the future, a webhook is on time. Terra's clients: 300.
@@ -92,7 +92,7 @@ impl<'a> VerifiedBody<'a> {
         self.bytes
     }
 
-    /// Which of the configured secrets matched.
+    /// Name of the configured secret that matched.
     pub fn secret_name(&self) -> &'a str {
         self.secret_name
     }
@@ -108,7 +108,7 @@ impl<'a> VerifiedBody<'a> {
     }
 }
 
-/// Why a webhook was refused.
+/// Reason why a webhook was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// Neither header was there, or only empty ones.

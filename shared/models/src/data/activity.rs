@@ -14,7 +14,7 @@ terra_object! {
     ///
     /// Schema: `Activity.yaml`.
     pub struct Activity<'a> {
-        /// When, what and under which id.
+        /// Times, kind and id of the activity.
         metadata: Object<ActivityMetadata<'a>>,
         /// Time at each intensity.
         active_durations_data: Object<ActiveDurationsData<'a>>,
@@ -57,7 +57,7 @@ terra_object! {
         work_data: Object<WorkData>,
     }
 
-    /// When and what an activity was.
+    /// Times and kind of an activity.
     ///
     /// Schema: `ActivityMetadata.yaml`.
     pub struct ActivityMetadata<'a> {
@@ -75,11 +75,11 @@ terra_object! {
         state: Text<'a>,
         /// The record's id, unique within a connection only.
         summary_id: Text<'a>,
-        /// How the times are to be read. Absent before December 2024.
+        /// Localization of the times. Absent before December 2024.
         timestamp_localization: Code<TimestampLocalization>,
-        /// What was done. 0, in a vehicle, is a value like any other.
+        /// Kind of activity. 0, in a vehicle, is a value like any other.
         kind as "type": Code<ActivityType>,
-        /// How the record came about; 4 retracts it.
+        /// Origin of the record; 4 retracts it.
         upload_type: Code<UploadType>,
     }
 
@@ -89,19 +89,19 @@ terra_object! {
     pub struct ActivityDataEnrichment<'a> {
         /// Efficiency. Terra's scale.
         efficiency_score: Number,
-        /// What made up `efficiency_score`.
+        /// Parts of `efficiency_score`.
         efficiency_contributors: Any<'a>,
         /// Strain. Terra's scale.
         strain_score: Number,
-        /// What made up `strain_score`.
+        /// Parts of `strain_score`.
         strain_contributors: Any<'a>,
         /// RCRS. Terra's scale.
         rcrs_score: Number,
-        /// What made up `rcrs_score`.
+        /// Parts of `rcrs_score`.
         rcrs_contributors: Any<'a>,
         /// Training impulse. Terra's scale.
         trimp_score: Number,
-        /// What made up `trimp_score`.
+        /// Parts of `trimp_score`.
         trimp_contributors: Any<'a>,
         /// Stress; only in older payloads.
         stress_score: Number,
@@ -175,7 +175,7 @@ terra_object! {
         avg_watts: Number,
         /// Time in motion. Unit: s.
         active_duration_seconds: Number,
-        /// What ended the lap, as `DISTANCE`; open list.
+        /// Cause of the lap's end, as `DISTANCE`; open list.
         trigger_method: Text<'a>,
     }
 
@@ -219,7 +219,7 @@ terra_object! {
     ///
     /// Schema: `CadenceSample.yaml`.
     pub struct CadenceSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Cadence. Unit: rpm.
         cadence_rpm: Number,
@@ -231,7 +231,7 @@ terra_object! {
     ///
     /// Schema: `SpeedSample.yaml`.
     pub struct SpeedSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Speed. Unit: m/s.
         speed_meters_per_second: Number,
@@ -243,7 +243,7 @@ terra_object! {
     ///
     /// Schema: `TorqueSample.yaml`.
     pub struct TorqueSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Time since the start by the device's own timer. Unit: s.
         timer_duration_seconds: Number,
@@ -277,7 +277,7 @@ terra_object! {
     ///
     /// Schema: `PositionSample.yaml`.
     pub struct PositionSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// `[latitude, longitude]`; either may be null. Unit: degrees.
         coords_lat_lng_deg: List<'a, Number>,
@@ -301,7 +301,7 @@ terra_object! {
     ///
     /// Schema: `PowerSample.yaml`.
     pub struct PowerSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Power. Unit: W.
         watts: Number,
@@ -325,7 +325,7 @@ terra_object! {
         planned: Number,
         /// Score reached. No unit.
         actual: Number,
-        /// How it was computed.
+        /// Method of computation.
         method: Text<'a>,
         /// Intensity factor planned. No unit.
         intensity_factor_planned: Number,

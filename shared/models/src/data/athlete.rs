@@ -29,7 +29,7 @@ terra_object! {
         first_name: Text<'a>,
         /// Gender.
         gender: Text<'a>,
-        /// When the account at the provider was made, `YYYY-MM-DD`.
+        /// Day on which the account at the provider was made, `YYYY-MM-DD`.
         account_creation_date: Text<'a>,
         /// The person's id at the provider.
         provider_user_id: Text<'a>,

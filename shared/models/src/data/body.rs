@@ -23,7 +23,7 @@ terra_object! {
         ketone_data: Object<KetoneData<'a>>,
         /// Weight, composition and the like.
         measurements_data: Object<MeasurementsData<'a>>,
-        /// Which day.
+        /// Day of the record.
         metadata: Object<BodyMetadata<'a>>,
         /// Oxygen saturation and uptake.
         oxygen_data: Object<OxygenData<'a>>,
@@ -41,7 +41,7 @@ terra_object! {
         end_time: Text<'a>,
         /// Start of the day, ISO 8601 as Terra sent it. Its first ten characters are the date.
         start_time: Text<'a>,
-        /// How the times are to be read. Absent before December 2024.
+        /// Localization of the times. Absent before December 2024.
         timestamp_localization: Code<TimestampLocalization>,
     }
 
@@ -61,7 +61,7 @@ terra_object! {
     ///
     /// Schema: `BloodPressureSample.yaml`.
     pub struct BloodPressureSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Diastolic pressure. Unit: mmHg.
         diastolic_bp: Number,
@@ -89,7 +89,7 @@ terra_object! {
     ///
     /// Schema: `AFibClassificationSample.yaml`.
     pub struct AFibClassificationSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// The verdict.
         afib_classification or "afib_classfication": Code<AFibFlag>,
@@ -115,7 +115,7 @@ terra_object! {
     pub struct RawEcgSample<'a> {
         /// Potential. Unit: µV.
         potential_uv as "potential_uV": Number,
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
     }
 
@@ -123,7 +123,7 @@ terra_object! {
     ///
     /// Schema: `PulseVelocitySample.yaml`.
     pub struct PulseVelocitySample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Pulse wave velocity. Unit: m/s.
         pulse_wave_velocity_meters_per_second: Number,
@@ -135,7 +135,7 @@ terra_object! {
     pub struct RrIntervalSample<'a> {
         /// Time between the beats. Unit: ms.
         rr_interval_ms: Number,
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Heart rate. Unit: bpm.
         hr_bpm: Number,
@@ -157,7 +157,7 @@ terra_object! {
     ///
     /// Schema: `HydrationMeasurementSample.yaml`.
     pub struct HydrationMeasurementSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Body water. Unit: kg.
         hydration_kg: Number,
@@ -177,11 +177,11 @@ terra_object! {
     ///
     /// Schema: `KetoneSample.yaml`.
     pub struct KetoneSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Ketones. Unit: mg/dL.
         ketone_mg_per_dl as "ketone_mg_per_dL": Number,
-        /// Where it was measured.
+        /// Place of measurement.
         sample_type: Code<KetoneSampleType>,
     }
 
@@ -225,7 +225,7 @@ terra_object! {
     ///
     /// Schema: `MeasurementDataSample.yaml`.
     pub struct MeasurementDataSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         measurement_time: Text<'a>,
         /// Body mass index. Unit: kg/m².
         bmi as "BMI": Number,
@@ -287,7 +287,7 @@ terra_object! {
     ///
     /// Schema: `TemperatureSample.yaml`.
     pub struct TemperatureSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Temperature. Unit: °C.
         temperature_celsius: Number,
@@ -322,13 +322,13 @@ terra_object! {
     ///
     /// Schema: `GlucoseDataSample.yaml`.
     pub struct GlucoseDataSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Glucose. Unit: mg/dL.
         blood_glucose_mg_per_dl as "blood_glucose_mg_per_dL": Number,
-        /// Where the reading lies.
+        /// Position of the reading in its range.
         glucose_level_flag: Code<GlucoseFlag>,
-        /// Where glucose is going.
+        /// Direction in which glucose is going.
         trend_arrow: Code<TrendArrow>,
     }
 

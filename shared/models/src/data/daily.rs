@@ -31,7 +31,7 @@ terra_object! {
         heart_rate_data: Object<HeartRateData<'a>>,
         /// Metabolic equivalents.
         met_data as "MET_data": Object<MetData<'a>>,
-        /// Which day.
+        /// Day of the record.
         metadata: Object<DailyMetadata<'a>>,
         /// Oxygen saturation and uptake.
         oxygen_data: Object<OxygenData<'a>>,
@@ -53,9 +53,9 @@ terra_object! {
         end_time: Text<'a>,
         /// Start of the day, ISO 8601 as Terra sent it. Its first ten characters are the date.
         start_time: Text<'a>,
-        /// How the times are to be read. Absent before December 2024.
+        /// Localization of the times. Absent before December 2024.
         timestamp_localization: Code<TimestampLocalization>,
-        /// How the record came about; 4 retracts it.
+        /// Origin of the record; 4 retracts it.
         upload_type: Code<UploadType>,
     }
 
@@ -65,35 +65,35 @@ terra_object! {
     pub struct DailyDataEnrichment<'a> {
         /// Stress. Terra's scale.
         total_stress_score: Number,
-        /// What made up `total_stress_score`.
+        /// Parts of `total_stress_score`.
         stress_contributors: Any<'a>,
         /// Breathing. Terra's scale.
         respiratory_score: Number,
-        /// What made up `respiratory_score`.
+        /// Parts of `respiratory_score`.
         respiratory_contributors: Any<'a>,
         /// Immune index. Terra's scale.
         immune_index: Number,
-        /// What made up `immune_index`.
+        /// Parts of `immune_index`.
         immune_contributors: Any<'a>,
         /// Resilience. Terra's scale.
         resilience_score: Number,
-        /// What made up `resilience_score`.
+        /// Parts of `resilience_score`.
         resilience_contributors: Any<'a>,
         /// Strain. Terra's scale.
         strain_index: Number,
         /// Strain as `GREEN`, `AMBER` or `RED`.
         strain_traffic_light: Text<'a>,
-        /// What made up `strain_index`.
+        /// Parts of `strain_index`.
         strain_contributors: Any<'a>,
         /// Stress, second model. Terra's scale.
         total_stress_score_v2: Number,
-        /// What made up `total_stress_score_v2`.
+        /// Parts of `total_stress_score_v2`.
         total_stress_score_v2_contributors: Any<'a>,
         /// Heart and vessels; only in older payloads.
         cardiovascular_score: Number,
-        /// What made up `cardiovascular_score`; only in older payloads.
+        /// Parts of `cardiovascular_score`; only in older payloads.
         cardiovascular_contributors: Any<'a>,
-        /// What made up readiness; only in older payloads.
+        /// Parts of the readiness score; only in older payloads.
         readiness_contributors: Any<'a>,
     }
 
@@ -159,7 +159,7 @@ terra_object! {
     ///
     /// Schema: `StressSample.yaml`.
     pub struct StressSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Stress. Vendor's scale; -1 means not measured.
         level: Number,
@@ -169,7 +169,7 @@ terra_object! {
     ///
     /// Schema: `BodyBatterySample.yaml`.
     pub struct BodyBatterySample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Energy reserve. Vendor's scale.
         level: Number,
@@ -187,9 +187,9 @@ terra_object! {
     ///
     /// Schema: `TagEntry.yaml`.
     pub struct TagEntry<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
-        /// What was tagged.
+        /// Text of the tag.
         tag_name: Text<'a>,
         /// The wearer's notes.
         notes: Text<'a>,

@@ -24,7 +24,7 @@ terra_enum! {
         5 = HighIntensity "High Intensity",
     }
 
-    /// What was done in an activity. Numbers outside the list occur.
+    /// Kind of an activity. Numbers outside the list occur.
     ///
     /// Schema: `ActivityType.yaml`.
     pub enum ActivityType {
@@ -176,7 +176,7 @@ terra_enum! {
         154 = PhysicalTherapy "Physical Therapy",
     }
 
-    /// Where a glucose reading lies.
+    /// Position of a glucose reading in its range.
     ///
     /// Schema: `GlucoseFlag.yaml`.
     pub enum GlucoseFlag {
@@ -200,7 +200,7 @@ terra_enum! {
         8 = Clinical "Clinical",
     }
 
-    /// Whether the wearer was active when the heart rate was read.
+    /// Activity of the wearer when the heart rate was read.
     ///
     /// Schema: `HeartRateContext.yaml`.
     pub enum HeartRateContext {
@@ -209,7 +209,7 @@ terra_enum! {
         2 = NotActive "Not Active",
     }
 
-    /// Where ketones were measured.
+    /// Place of a ketone measurement.
     ///
     /// Schema: `KetoneSampleType.yaml`.
     pub enum KetoneSampleType {
@@ -279,7 +279,7 @@ terra_enum! {
         12 = FluidOunce "Fluid Ounce",
     }
 
-    /// How bad an observed symptom is.
+    /// Severity of an observed symptom.
     ///
     /// Schema: `ObservationSeverity.yaml`.
     pub enum ObservationSeverity {
@@ -290,7 +290,7 @@ terra_enum! {
         4 = Severe "Severe",
     }
 
-    /// Whether an observation stands.
+    /// Status of an observation: valid, or retracted.
     ///
     /// Schema: `ObservationStatus.yaml`.
     pub enum ObservationStatus {
@@ -300,7 +300,7 @@ terra_enum! {
         3 = EnteredInError "Entered In Error",
     }
 
-    /// Which field holds an observation's value.
+    /// Name of the field that holds an observation's value.
     ///
     /// Schema: `ObservationValueType.yaml`.
     pub enum ObservationValueType {
@@ -311,7 +311,7 @@ terra_enum! {
         4 = Code "Code",
     }
 
-    /// What oxygen saturation was measured in.
+    /// Medium in which oxygen saturation was measured.
     ///
     /// Schema: `OxygenSaturationType.yaml`.
     pub enum OxygenSaturationType {
@@ -332,7 +332,7 @@ terra_enum! {
         6 = RemSleep "REM sleep",
     }
 
-    /// How a sleep record came about. Counts differently from [`UploadType`].
+    /// Origin of a sleep record. Counts differently from [`UploadType`].
     ///
     /// Schema: `SleepUploadType.yaml`.
     pub enum SleepUploadType {
@@ -354,7 +354,7 @@ terra_enum! {
         4 = High "High",
     }
 
-    /// How the times of a record are to be read.
+    /// Localization of the times of a record.
     ///
     /// Schema: `TimestampLocalization.yaml`.
     pub enum TimestampLocalization {
@@ -362,7 +362,7 @@ terra_enum! {
         1 = Local "LOCAL",
     }
 
-    /// Where glucose is going.
+    /// Direction in which glucose is going.
     ///
     /// Schema: `TrendArrow.yaml`.
     pub enum TrendArrow {
@@ -374,7 +374,7 @@ terra_enum! {
         5 = RisingQuickly "Rising Quickly",
     }
 
-    /// How an activity or daily record came about. `Delete` retracts it.
+    /// Origin of an activity or daily record. `Delete` retracts it.
     ///
     /// Schema: `UploadType.yaml`.
     pub enum UploadType {

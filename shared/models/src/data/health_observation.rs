@@ -13,13 +13,13 @@ terra_object! {
     ///
     /// Schema: `HealthObservation.yaml`.
     pub struct HealthObservation<'a> {
-        /// When and under which id.
+        /// Time and id of the observation.
         metadata: Object<HealthObservationMetadata<'a>>,
-        /// What was observed.
+        /// Content of the observation.
         observation_data: Object<HealthObservationData<'a>>,
     }
 
-    /// When an observation was made.
+    /// Time of an observation.
     ///
     /// Schema: `HealthObservationMetadata.yaml`.
     pub struct HealthObservationMetadata<'a> {
@@ -29,27 +29,27 @@ terra_object! {
         end_time: Text<'a>,
         /// The record's id.
         summary_id: Text<'a>,
-        /// How the times are to be read. Absent before December 2024.
+        /// Localization of the times. Absent before December 2024.
         timestamp_localization: Code<TimestampLocalization>,
     }
 
-    /// What was observed.
+    /// Content of an observation.
     ///
     /// Schema: `HealthObservationData.yaml`.
     pub struct HealthObservationData<'a> {
         /// Kind of observation.
         category: Code<HealthObservationCategory>,
-        /// What was observed, as `inhaler_usage`; open list.
+        /// Kind of observation, as `inhaler_usage`; open list.
         observation_type: Text<'a>,
         /// The same in public code systems.
         codes: List<'a, ObservationCode<'a>>,
         /// The value. Absent: presence only.
         value: Object<ObservationValue<'a>>,
-        /// How bad.
+        /// Severity of the symptom.
         severity: Code<ObservationSeverity>,
         /// Parts of an observation that has several.
         components: List<'a, ObservationComponent<'a>>,
-        /// Whether it stands; 3 retracts the record.
+        /// Status of the observation; 3 retracts the record.
         status: Code<ObservationStatus>,
         /// The wearer's notes.
         notes: Text<'a>,
@@ -71,7 +71,7 @@ terra_object! {
     ///
     /// Schema: `ObservationComponent.yaml`.
     pub struct ObservationComponent<'a> {
-        /// Which part.
+        /// Code of the part of the body.
         code: Text<'a>,
         /// Its value.
         value: Object<ObservationValue<'a>>,
@@ -81,7 +81,7 @@ terra_object! {
     ///
     /// Schema: `ObservationValue.yaml`.
     pub struct ObservationValue<'a> {
-        /// Which of the other fields holds the value.
+        /// Name of the field that holds the value.
         value_type: Code<ObservationValueType>,
         /// A quantity, in `unit`.
         quantity: Number,

@@ -7,7 +7,7 @@ terra_object! {
     ///
     /// Schema: `HormoneSample.yaml`.
     pub struct HormoneSample<'a> {
-        /// When the test was made, ISO 8601 as Terra sent it.
+        /// Time of the test, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Luteinising hormone. Unit: mIU/mL.
         lh_miu_per_ml as "lh_mIU_per_ml": Number,

@@ -37,11 +37,11 @@ terra_object! {
         session_id: Text<'a>,
         /// The app's own id of the person.
         reference_id: Text<'a>,
-        /// Why.
+        /// Cause of the failure.
         error: Object<LabReportError<'a>>,
     }
 
-    /// Why a document could not be read.
+    /// Cause of an unreadable document.
     ///
     /// Schema: `LabReportEventError.yaml`.
     pub struct LabReportError<'a> {
@@ -49,7 +49,7 @@ terra_object! {
         code: Text<'a>,
         /// Cause in words.
         message: Text<'a>,
-        /// Whether processing again may help.
+        /// True if processing again may help.
         retriable: Flag,
     }
 
@@ -69,19 +69,19 @@ terra_object! {
     ///
     /// Schema: `LabReportEventResult.yaml`.
     pub struct LabReportResult<'a> {
-        /// What the document says.
+        /// Text of the document.
         source: Object<LabReportResultSource<'a>>,
-        /// What was measured.
+        /// Biomarker that was measured.
         biomarker: Object<LabReportBiomarker<'a>>,
         /// The value.
         measurement: Object<LabReportMeasurement<'a>>,
-        /// What the value means.
+        /// Meaning of the value.
         interpretation: Object<LabReportInterpretation<'a>>,
         /// Ranges to compare with.
         reference_ranges: List<'a, LabReportReferenceRange<'a>>,
     }
 
-    /// What the document says, word for word.
+    /// Text of the document, word for word.
     ///
     /// Schema: `LabReportEventResultSource.yaml`.
     pub struct LabReportResultSource<'a> {
@@ -107,7 +107,7 @@ terra_object! {
         collection_time: Text<'a>,
     }
 
-    /// What was measured.
+    /// Biomarker that was measured.
     ///
     /// Schema: `LabReportBiomarker.yaml`.
     pub struct LabReportBiomarker<'a> {
@@ -121,7 +121,7 @@ terra_object! {
         panel_id: Number,
         /// `key` of the panel it belongs to.
         panel_key: Text<'a>,
-        /// What was examined.
+        /// Specimen that was examined.
         specimen: Text<'a>,
     }
 
@@ -139,7 +139,7 @@ terra_object! {
         qualitative: Object<LabReportQualitativeValue<'a>>,
         /// Text.
         text: Text<'a>,
-        /// Why there is none.
+        /// Reason why there is none.
         absent_reason: Text<'a>,
         /// Units, as in the document.
         units: Text<'a>,
@@ -167,7 +167,7 @@ terra_object! {
         code: Text<'a>,
     }
 
-    /// What a value means.
+    /// Meaning of a value.
     ///
     /// Schema: `LabReportInterpretation.yaml`.
     pub struct LabReportInterpretation<'a> {
@@ -175,7 +175,7 @@ terra_object! {
         flag: Text<'a>,
         /// Verdict as in the document.
         flag_raw: Text<'a>,
-        /// Who judged: `report`, `computed` or `none`.
+        /// Source of the judgement: `report`, `computed` or `none`.
         source: Text<'a>,
         /// The range that was applied.
         applied_range: Object<LabReportAppliedRange>,
@@ -201,11 +201,11 @@ terra_object! {
         upper: Number,
         /// Kind of range.
         kind as "type": Text<'a>,
-        /// Whom it holds for.
+        /// People that the range holds for.
         context: Object<LabReportRangeContext<'a>>,
     }
 
-    /// Whom a range holds for.
+    /// People that a range holds for.
     ///
     /// Schema: `LabReportRangeContext.yaml`.
     pub struct LabReportRangeContext<'a> {

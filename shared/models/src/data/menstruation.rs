@@ -10,7 +10,7 @@ terra_object! {
     ///
     /// Schema: `Menstruation.yaml`.
     pub struct Menstruation<'a> {
-        /// Which day.
+        /// Day of the record.
         metadata: Object<MenstruationMetadata<'a>>,
         /// The state of the cycle.
         menstruation_data: Object<MenstruationData<'a>>,
@@ -24,7 +24,7 @@ terra_object! {
         end_time: Text<'a>,
         /// Start of the day, ISO 8601 as Terra sent it. Its first ten characters are the date.
         start_time: Text<'a>,
-        /// How the times are to be read. Absent before December 2024.
+        /// Localization of the times. Absent before December 2024.
         timestamp_localization: Code<TimestampLocalization>,
     }
 
@@ -46,11 +46,11 @@ terra_object! {
         predicted_cycle_length_days: Number,
         /// Day within the cycle, counted by the vendor. Unit: days.
         day_in_cycle: Number,
-        /// When the vendor last changed this, ISO 8601 as Terra sent it.
+        /// Time of the vendor's last change, ISO 8601 as Terra sent it.
         last_updated_time: Text<'a>,
         /// Length of the cycle. Unit: days.
         cycle_length_days: Number,
-        /// Whether the cycle is a prediction.
+        /// True if the cycle is a prediction.
         is_predicted_cycle: Flag,
         /// Flow over time.
         menstruation_flow: List<'a, MenstruationFlowSample<'a>>,
@@ -68,7 +68,7 @@ terra_object! {
     ///
     /// Schema: `MenstruationFlowSample.yaml`.
     pub struct MenstruationFlowSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// The flow.
         flow: Code<MenstruationFlow>,

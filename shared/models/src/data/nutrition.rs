@@ -14,7 +14,7 @@ terra_object! {
         drink_samples: List<'a, DrinkSample<'a>>,
         /// Foods, one entry each.
         meals: List<'a, Meal<'a>>,
-        /// Which day.
+        /// Day of the record.
         metadata: Object<NutritionMetadata<'a>>,
         /// Totals.
         summary: Object<NutritionSummary>,
@@ -28,7 +28,7 @@ terra_object! {
         end_time: Text<'a>,
         /// Start of the day, ISO 8601 as Terra sent it. Its first ten characters are the date.
         start_time: Text<'a>,
-        /// How the times are to be read. Absent before December 2024.
+        /// Localization of the times. Absent before December 2024.
         timestamp_localization: Code<TimestampLocalization>,
     }
 
@@ -50,13 +50,13 @@ terra_object! {
     ///
     /// Schema: `DrinkSample.yaml`.
     pub struct DrinkSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Amount, in `drink_unit`.
         drink_volume: Number,
         /// Unit of `drink_volume`.
         drink_unit: Code<NutritionUnits>,
-        /// What it was.
+        /// Name of the drink.
         drink_name: Text<'a>,
     }
 
@@ -66,15 +66,15 @@ terra_object! {
     pub struct Meal<'a> {
         /// Micronutrients.
         micros: Object<NutritionMicros>,
-        /// Which meal of the day.
+        /// Meal of the day.
         kind as "type": Code<MealType>,
         /// The vendor's id of the entry.
         id: Text<'a>,
-        /// When it was eaten, ISO 8601 as Terra sent it.
+        /// Time of the meal, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
-        /// How much.
+        /// Quantity that was eaten.
         quantity: Object<NutritionQuantity>,
-        /// What it was.
+        /// Name of the food.
         name: Text<'a>,
         /// Macronutrients and energy.
         macros: Object<NutritionMacros>,

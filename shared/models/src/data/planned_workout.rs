@@ -15,15 +15,15 @@ terra_object! {
         planned_date: Text<'a>,
         /// The vendor's id.
         provider_workout_id: Text<'a>,
-        /// What the vendor could not express: text, or an array of `{path, message}`.
+        /// Parts that the vendor could not express: text, or an array of `{path, message}`.
         coercion_warnings: Any<'a>,
-        /// When it was made, ISO 8601 as Terra sent it.
+        /// Time at which it was made, ISO 8601 as Terra sent it.
         created_at: Text<'a>,
-        /// When it was last changed, ISO 8601 as Terra sent it.
+        /// Time of the last change, ISO 8601 as Terra sent it.
         last_updated_at: Text<'a>,
-        /// Whether it was made at the vendor and not through Terra.
+        /// True if the workout was made at the vendor and not through Terra.
         is_external: Flag,
-        /// What targets are reckoned from.
+        /// Figures of the athlete from which targets are computed.
         athlete_metrics: Object<AthleteMetrics>,
         /// The workout itself.
         details: Object<PlannedWorkoutDetails<'a>>,
@@ -33,7 +33,7 @@ terra_object! {
         steps: List<'a, PlannedWorkoutDetailsStep<'a>>,
     }
 
-    /// What the targets of a plan are reckoned from.
+    /// Figures of the athlete from which the targets of a plan are computed.
     ///
     /// Schema: `AthleteMetrics.yaml`.
     pub struct AthleteMetrics {
@@ -113,9 +113,9 @@ terra_object! {
         intensity: Number,
         /// 0 a step, 1 a repetition block.
         kind as "type": Number,
-        /// What ends the step.
+        /// Conditions that end the step.
         durations: List<'a, PlannedWorkoutDetailsStepDuration>,
-        /// What to aim at.
+        /// Targets of the step.
         targets: List<'a, PlannedWorkoutDetailsStepTarget>,
         /// Swimming stroke, as the vendor's code.
         stroke_type: Number,
@@ -131,7 +131,7 @@ terra_object! {
         steps: List<'a, PlannedWorkoutDetailsStep<'a>>,
     }
 
-    /// What ends a step; `duration_type` names which.
+    /// Condition that ends a step; `duration_type` names the field.
     ///
     /// Schema: `PlannedWorkoutDetailsStepDuration.yaml`.
     pub struct PlannedWorkoutDetailsStepDuration {
@@ -141,15 +141,15 @@ terra_object! {
         seconds: Number,
         /// After this distance. Unit: m.
         distance_meters: Number,
-        /// When the heart rate falls below. Unit: bpm.
+        /// Heart rate below which the step ends. Unit: bpm.
         hr_below_bpm: Number,
-        /// When the heart rate rises above. Unit: bpm.
+        /// Heart rate above which the step ends. Unit: bpm.
         hr_above_bpm: Number,
         /// After this energy. Unit: kcal.
         calories: Number,
-        /// When the power falls below. Unit: W.
+        /// Power below which the step ends. Unit: W.
         power_below_watts: Number,
-        /// When the power rises above. Unit: W.
+        /// Power above which the step ends. Unit: W.
         power_above_watts: Number,
         /// After this number of repetitions. Unit: count.
         reps: Number,
@@ -159,7 +159,7 @@ terra_object! {
         steps: Number,
     }
 
-    /// What to aim at in a step; `target_type` names which.
+    /// Target of a step; `target_type` names the field.
     ///
     /// Schema: `PlannedWorkoutDetailsStepTarget.yaml`.
     pub struct PlannedWorkoutDetailsStepTarget {

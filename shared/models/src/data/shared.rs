@@ -10,13 +10,13 @@ terra_object! {
     ///
     /// Schema: `DeviceData.yaml`.
     pub struct DeviceData<'a> {
-        /// When it was activated, ISO 8601 as Terra sent it.
+        /// Time of activation, ISO 8601 as Terra sent it.
         activation_timestamp: Text<'a>,
-        /// What it measured, as `HEART_RATE`; open list.
+        /// Quantities that the device measured, as `HEART_RATE`; open list.
         data_provided: List<'a, Text<'a>>,
         /// Hardware.
         hardware_version: Text<'a>,
-        /// When it last sent data.
+        /// Day of the last upload.
         last_upload_date: Text<'a>,
         /// Maker.
         manufacturer: Text<'a>,
@@ -44,9 +44,9 @@ terra_object! {
         name: Text<'a>,
         /// Software.
         software_version: Text<'a>,
-        /// What it measured, as `HEART_RATE`; open list.
+        /// Quantities that the device measured, as `HEART_RATE`; open list.
         data_provided: List<'a, Text<'a>>,
-        /// When it last sent data.
+        /// Day of the last upload.
         last_upload_date: Text<'a>,
     }
 
@@ -76,13 +76,13 @@ terra_object! {
     ///
     /// Schema: `HeartRateDataSample.yaml`.
     pub struct HeartRateDataSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Heart rate. Unit: bpm.
         bpm: Number,
         /// Time since the start by the device's own timer. Unit: s.
         timer_duration_seconds: Number,
-        /// Whether the wearer was active. Absent before 2024.
+        /// Activity of the wearer. Absent before 2024.
         context: Code<HeartRateContext>,
     }
 
@@ -90,7 +90,7 @@ terra_object! {
     ///
     /// Schema: `HeartRateVariabilityDataSampleRMSSD.yaml`.
     pub struct HrvRmssdSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Variability. Unit: ms.
         hrv_rmssd: Number,
@@ -100,7 +100,7 @@ terra_object! {
     ///
     /// Schema: `HeartRateVariabilityDataSampleSDNN.yaml`.
     pub struct HrvSdnnSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Variability. Unit: ms.
         hrv_sdnn: Number,
@@ -164,11 +164,11 @@ terra_object! {
     ///
     /// Schema: `OxygenSaturationSample.yaml`.
     pub struct OxygenSaturationSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Saturation. Unit: %.
         percentage: Number,
-        /// Of blood or of muscle.
+        /// Medium: blood or muscle.
         kind as "type": Code<OxygenSaturationType>,
     }
 
@@ -176,7 +176,7 @@ terra_object! {
     ///
     /// Schema: `Vo2MaxSample.yaml`.
     pub struct Vo2MaxSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Greatest uptake. Unit: mL/min/kg.
         vo2max_ml_per_min_per_kg: Number,
@@ -212,7 +212,7 @@ terra_object! {
     ///
     /// Schema: `ActivityLevelSample.yaml`.
     pub struct ActivityLevelSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Intensity.
         activity_level: Code<ActivityLevel>,
@@ -240,7 +240,7 @@ terra_object! {
     ///
     /// Schema: `CalorieSample.yaml`.
     pub struct CalorieSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Energy. Unit: kcal.
         calories: Number,
@@ -266,7 +266,7 @@ terra_object! {
     ///
     /// Schema: `DistanceSample.yaml`.
     pub struct DistanceSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Distance. Unit: m.
         distance_meters: Number,
@@ -278,7 +278,7 @@ terra_object! {
     ///
     /// Schema: `ElevationSample.yaml`.
     pub struct ElevationSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Height above sea level. Unit: m.
         elev_meters: Number,
@@ -290,7 +290,7 @@ terra_object! {
     ///
     /// Schema: `FloorsClimbedSample.yaml`.
     pub struct FloorsClimbedSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Floors climbed. Unit: count.
         floors_climbed: Number,
@@ -302,7 +302,7 @@ terra_object! {
     ///
     /// Schema: `StepSample.yaml`.
     pub struct StepSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Steps. Unit: count.
         steps: Number,
@@ -362,7 +362,7 @@ terra_object! {
     ///
     /// Schema: `METSample.yaml`.
     pub struct MetSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Level. Unit: MET.
         level: Number,

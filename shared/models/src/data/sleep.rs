@@ -20,7 +20,7 @@ terra_object! {
         device_data: Object<DeviceData<'a>>,
         /// Heart rate and its variability. 255 as lowest or resting rate means unknown.
         heart_rate_data: Object<HeartRateData<'a>>,
-        /// When and under which id.
+        /// Times and id of the session.
         metadata: Object<SleepMetadata<'a>>,
         /// Vendor's readiness.
         readiness_data: Object<ReadinessData>,
@@ -34,21 +34,21 @@ terra_object! {
         temperature_data: Object<SleepTemperatureData>,
     }
 
-    /// When a sleep session was.
+    /// Times of a sleep session.
     ///
     /// Schema: `SleepMetadata.yaml`.
     pub struct SleepMetadata<'a> {
         /// End, ISO 8601 as Terra sent it.
         end_time: Text<'a>,
-        /// Whether it was a nap.
+        /// True if the sleep was a nap.
         is_nap: Flag,
         /// Start, ISO 8601 as Terra sent it; without an offset it is the wearer's wall time.
         start_time: Text<'a>,
         /// The record's id, unique within a connection only. Often absent.
         summary_id: Text<'a>,
-        /// How the times are to be read. Absent before December 2024.
+        /// Localization of the times. Absent before December 2024.
         timestamp_localization: Code<TimestampLocalization>,
-        /// How the record came about. Counts differently from `UploadType`.
+        /// Origin of the record. Counts differently from `UploadType`.
         upload_type: Code<SleepUploadType>,
     }
 
@@ -58,19 +58,19 @@ terra_object! {
     pub struct SleepDataEnrichment<'a> {
         /// Sleep. Terra's scale.
         sleep_score: Number,
-        /// What made up `sleep_score`.
+        /// Parts of `sleep_score`.
         sleep_contributors: Any<'a>,
         /// Readiness. Terra's scale.
         readiness_score: Number,
-        /// What made up `readiness_score`.
+        /// Parts of `readiness_score`.
         readiness_contributors: Any<'a>,
         /// Sleep, second model. Terra's scale.
         sleep_score_v2: Number,
-        /// What made up `sleep_score_v2`.
+        /// Parts of `sleep_score_v2`.
         sleep_score_v2_contributors: Any<'a>,
         /// Breathing, second model. Terra's scale.
         respiratory_score_v2: Number,
-        /// What made up `respiratory_score_v2`.
+        /// Parts of `respiratory_score_v2`.
         respiratory_score_v2_contributors: Any<'a>,
     }
 
@@ -106,7 +106,7 @@ terra_object! {
         max_breaths_per_min: Number,
         /// Lowest rate. Unit: breaths/min.
         min_breaths_per_min: Number,
-        /// Whether the wearer asked for the reading.
+        /// True if the wearer asked for the reading.
         on_demand_reading: Flag,
         /// Rate over time.
         samples: Samples<'a, BreathSample<'a>>,
@@ -120,7 +120,7 @@ terra_object! {
     ///
     /// Schema: `BreathSample.yaml`.
     pub struct BreathSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Rate. Unit: breaths/min.
         breaths_per_min: Number,
@@ -160,7 +160,7 @@ terra_object! {
     ///
     /// Schema: `SnoringSample.yaml`.
     pub struct SnoringSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// Its length. Unit: s.
         duration_seconds: Number,
@@ -240,7 +240,7 @@ terra_object! {
     ///
     /// Schema: `SleepHypnogramSample.yaml`.
     pub struct SleepHypnogramSample<'a> {
-        /// When, ISO 8601 as Terra sent it.
+        /// Time, ISO 8601 as Terra sent it.
         timestamp: Text<'a>,
         /// The stage.
         level: Code<SleepLevel>,
