@@ -46,7 +46,7 @@ impl Answer {
         }
     }
 
-    /// What serde says is never kept: it quotes what it has read.
+    /// Parses JSON. The text of serde's error is never kept, because it quotes the body.
     pub(super) fn parse<'a, T: serde::Deserialize<'a>>(
         &'a self,
         call: &Call<'_>,

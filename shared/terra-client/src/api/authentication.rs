@@ -19,7 +19,7 @@ use super::{
     settings::WidgetAddress,
 };
 
-/// What both ways to connect take. All of it may be left out; without a reference id, later webhooks
+/// Options of both ways to connect. All of them may be left out; without a reference id, later webhooks
 /// cannot be attributed after a reauthentication (FACTS section 10).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ConnectOptions {
@@ -29,15 +29,15 @@ pub struct ConnectOptions {
     /// The language of Terra's pages, as `en`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// Where the browser goes after success. What Terra appends to it is not signed.
+    /// Address of the browser after success. The parameters that Terra appends to it are not signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_success_redirect_url: Option<String>,
-    /// Where the browser goes after failure.
+    /// Address of the browser after failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_failure_redirect_url: Option<String>,
 }
 
-/// What a widget session takes.
+/// Body of a request for a widget session.
 #[derive(Serialize)]
 struct WidgetSessionBody<'a> {
     /// A comma-separated list.
@@ -61,9 +61,9 @@ pub struct AuthenticationLink {
 pub struct WidgetSession {
     /// Terra's id of the session; comes back in the `auth` event as `widget_session_id`.
     pub session_id: Option<String>,
-    /// Whoever has it can connect.
+    /// Secret address of the session: any holder of it can connect.
     pub url: SecretString,
-    /// How long it is good for: as a rule 900 seconds.
+    /// Time until the session expires: as a rule 900 seconds.
     pub expires_in: Option<Duration>,
 }
 
@@ -72,14 +72,14 @@ pub struct WidgetSession {
 pub struct MobileToken {
     /// The token.
     pub token: SecretString,
-    /// How long it is good for: as a rule 180 seconds.
+    /// Time until the link expires: as a rule 180 seconds.
     pub expires_in: Option<Duration>,
 }
 
-/// How a connection came to its end.
+/// End of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deauthenticated {
-    /// By this call. A `deauth` event follows.
+    /// Ended by this call. A `deauth` event follows.
     Now,
     /// Terra knew no such user any more.
     Before,
@@ -90,7 +90,9 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`]; for a provider that Terra does not have, [`TerraError::NotSupported`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours. For a provider that Terra does
+    /// not have, [`TerraError::NotSupported`].
     pub async fn authentication_link(
         &self,
         provider: &Provider,
@@ -121,7 +123,9 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours, [`TerraError::MalformedAnswer`]
+    /// when the answer has no `url`.
     pub async fn widget_session(
         &self,
         providers: &[Provider],
@@ -148,7 +152,9 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours, [`TerraError::MalformedAnswer`]
+    /// when the answer has no `token`.
     pub async fn mobile_token(&self) -> Result<MobileToken, TerraError> {
         let url = self.url(["auth", "generateAuthToken"], &[]);
         let call = self.auth_call("make a mobile token", Method::POST, url);
@@ -168,7 +174,9 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours, [`TerraError::MalformedAnswer`]
+    /// when the answer is no JSON object.
     pub async fn deauthenticate(
         &self,
         user_id: &TerraUserId,

@@ -5,7 +5,7 @@ use domain::pacing::Ask;
 use http::Method;
 use reqwest::Url;
 
-/// What a call is about, to read its failures by.
+/// Subject of a call, by which its failures are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     /// Data of a user in a window of time.
@@ -26,13 +26,13 @@ impl About {
         matches!(self, Self::Data | Self::User | Self::AddOn)
     }
 
-    /// Whether less can be asked for at once.
+    /// Returns whether less can be asked for at once.
     pub(super) fn has_window(self) -> bool {
         matches!(self, Self::Data | Self::AddOn)
     }
 }
 
-/// Which credentials go along.
+/// Credentials that a call carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Credentials {
     Both,
@@ -41,12 +41,12 @@ pub(super) enum Credentials {
     Nothing,
 }
 
-/// What harm a second request would do.
+/// Harm that a second request would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
     /// None.
     Harmless,
-    /// It would do the work twice, so only if the first has not arrived.
+    /// A second request would do the work twice, so only if the first has not arrived.
     IfNotSent,
 }
 
@@ -61,6 +61,6 @@ pub(super) struct Call<'a> {
     pub(super) about: About,
     pub(super) repeat: Repeat,
     pub(super) max_bytes: usize,
-    /// What it draws from the limits.
+    /// Cost of the call, to be drawn from the limits.
     pub(super) ask: Ask<'a>,
 }

@@ -31,24 +31,24 @@ const MAX_REFERENCE_BYTES: usize = 256;
 /// repetition would have delivered twice. Unit: days.
 const MAX_PLAIN_DAYS: u32 = 28;
 
-/// What is asked for.
+/// Request for data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataRequest<'a> {
-    /// Whose data.
+    /// User whose data are asked for.
     pub user_id: &'a TerraUserId,
     /// The user's provider, where it is known: its limits are kept then, too.
     pub provider: Option<&'a Provider>,
     /// Activity, body, daily, menstruation, nutrition or sleep; Terra has no such call for others.
     pub data_type: DataType,
-    /// From when to when.
+    /// Range of the data.
     pub range: DateRange,
-    /// How the data are to come. Always sent: its default has changed (FACTS section 14, row 5).
+    /// Way of the answer. Always sent: its default has changed (FACTS section 14, row 5).
     pub via: Via,
-    /// Whether samples are to come along.
+    /// Choice of samples.
     pub samples: Samples,
 }
 
-/// How data come.
+/// Way in which data come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// In the answer, which waits for the provider, some 30 seconds at most:
@@ -58,21 +58,21 @@ pub enum Via {
     Webhook,
 }
 
-/// Whether samples come along: `with_samples`.
+/// Choice of samples: `with_samples`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Samples {
-    /// They do.
+    /// With samples.
     With,
-    /// They do not.
+    /// Without samples.
     Without,
 }
 
-/// What Terra did with a request for data, told by what is in the answer (FACTS section 3).
+/// Answer of Terra to a request for data, told by its content (FACTS section 3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataAnswer {
     /// Here they are. There may be no record among them.
     Data(Payload),
-    /// They come as webhooks: as asked, or as a large request although the answer was asked for.
+    /// The data come as webhooks: as asked, or as a large request although the answer was asked for.
     Accepted(Accepted),
     /// The provider prepares them: ask again (Garmin; FACTS section 6).
     Processing {
@@ -86,17 +86,17 @@ pub enum DataAnswer {
 /// Data, as Terra answered them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// What was asked for.
+    /// Data type that was asked for.
     pub data_type: DataType,
     /// The exact bytes of the answer.
     pub body: Bytes,
     /// Terra's own headers of the answer.
     pub headers: TerraHeaders,
-    /// How many records are in it.
+    /// Number of records.
     pub records: usize,
-    /// What is left of the user's rolling hour.
+    /// Rest of the user's rolling hour.
     pub rate_limit: RateLimit,
-    /// Whether `type` names a kind of event.
+    /// True if `type` names a kind of event.
     has_type: bool,
 }
 
@@ -114,9 +114,9 @@ impl fmt::Debug for Payload {
 impl Payload {
     /// The body of the webhook that these data would have been.
     ///
-    /// As a rule the exact bytes. By Terra's schema `type` may be null or missing in an answer,
-    /// and an event without `type` can be put nowhere: then, and only then, the type that was asked
-    /// for stands at the end of the object, where of two keys it is the one that counts.
+    /// The bytes are as a rule exact. By Terra's schema `type` may be null or missing in an answer, and an
+    /// event without `type` can be put nowhere: then, and only then, the type that was asked for stands
+    /// at the end of the object, where of two keys the last one counts.
     pub fn event_body(&self) -> Bytes {
         let Some(open) = self.body.trim_ascii_end().strip_suffix(b"}") else {
             return self.body.clone();
@@ -132,11 +132,11 @@ impl Payload {
 /// A request whose data come as webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// What comes back in `Terra-Reference`, before the first `:`. Absent if Terra names none:
-    /// then nothing ties the webhooks to the request.
+    /// Text that comes back in `Terra-Reference`, before the first `:`. Absent if Terra names none: then
+    /// nothing ties the webhooks to the request.
     pub reference: Option<String>,
-    /// Whether Terra announced chunks. It may make chunks without saying so here; what counts is
-    /// its `large_request_sending`.
+    /// True if Terra announced chunks. Terra may make chunks without saying so here; the announcement
+    /// that counts is `large_request_sending`.
     pub large: bool,
 }
 
@@ -146,8 +146,10 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`]. [`TerraError::NotSupported`], with nothing sent, for a data type that only
-    /// webhooks bring, or that another call of this client asks for.
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours. [`TerraError::NotSupported`],
+    /// with nothing sent, for a data type that only webhooks bring, or that another call of this client
+    /// asks for.
     pub async fn data(&self, request: &DataRequest<'_>) -> Result<DataAnswer, TerraError> {
         let Some((path, name)) = call_for(request.data_type) else {
             return Err(TerraError::NotSupported {
@@ -182,7 +184,7 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// Those of [`data`](Self::data), but for the data type.
     pub async fn athlete(
         &self,
         user_id: &TerraUserId,
@@ -270,7 +272,7 @@ fn call_for(data_type: DataType) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// What the answer is: data, else an acceptance, else "later", else "none" (FACTS section 3).
+/// Decides what an answer is: data, else an acceptance, else "later", else "none" (FACTS section 3).
 fn decide(
     call: &Call<'_>,
     asked: DataType,
@@ -338,7 +340,7 @@ fn decide(
     })
 }
 
-/// How many records there are: the elements of an array, or one object. None if it is neither.
+/// Counts the records: the elements of an array, or one object. `None` for anything else.
 fn records(data: &RawValue) -> Option<usize> {
     match data.get().as_bytes().first() {
         Some(b'[') => {
@@ -364,7 +366,7 @@ fn header(answer: &Answer) -> Option<String> {
     bare(terra_headers(&answer.headers).reference()?)
 }
 
-/// What comes before the first `:` (FACTS section 5).
+/// Cuts a reference at its first `:` (FACTS section 5).
 fn bare(reference: &str) -> Option<String> {
     let reference = reference.split(':').next()?.trim();
     let sound = (1..=MAX_REFERENCE_BYTES).contains(&reference.len())

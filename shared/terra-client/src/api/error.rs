@@ -1,4 +1,4 @@
-//! Why Terra did not do what it was asked, and what to do about it.
+//! Failed calls of Terra, each with its remedy.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -20,7 +20,7 @@ pub enum InvalidSettings {
     /// This machine's TLS cannot be used, for example because it has no root certificates.
     #[error("cannot set up the client of Terra's API")]
     Tls {
-        /// What reqwest says.
+        /// Cause from reqwest.
         source: Box<dyn Error + Send + Sync>,
     },
 }
@@ -35,57 +35,57 @@ pub enum TerraError {
     /// A limit was reached: ask again after `wait`.
     #[error("cannot {call}: {by} was reached")]
     RetryAfter {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
-        /// Whose limit.
+        /// Limit that was reached.
         by: Limit,
-        /// How long it lasts, as far as is known.
+        /// Time until the limit ends, as far as it is known.
         wait: Duration,
     },
     /// `dev-id` or `x-api-key` is wrong: nothing will work until a person has put it right.
     #[error("cannot {call}: the credentials were refused with {status}")]
     Credentials {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
         /// 401 today, 403 in older forms (FACTS section 14, row 2).
         status: StatusCode,
     },
-    /// Whom or what it is about is not there: do not ask again.
+    /// The user or thing of the call is not there: do not ask again.
     #[error("cannot {call}: {what}")]
     Gone {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
-        /// What is gone.
+        /// Thing that is gone.
         what: Gone,
     },
     /// This cannot be asked of this provider or account: leave it out.
     #[error("cannot {call}: {what}")]
     NotSupported {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
-        /// What is not supported.
+        /// Thing that is not supported.
         what: Unsupported,
     },
     /// The answer was too much: ask for less time at once.
     #[error("cannot {call}: {why}")]
     NarrowerWindow {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
-        /// In which way it was too much.
+        /// Kind of excess.
         why: TooMuch,
     },
     /// The provider failed or refused (424): later, a few times.
     #[error("cannot {call}: the provider refused")]
     ProviderRefused {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
     },
     /// Terra finds the request wrong, for a reason that none of the others is.
     #[error("cannot {call}: refused with {status}{}", Named(*.parameter))]
     Refused {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
-        /// What Terra answered; 200 with `"status":"error"` happens.
+        /// Status of the answer; 200 with `"status":"error"` happens.
         status: StatusCode,
         /// The parameter that Terra's reason names, if it names one.
         parameter: Option<&'static str>,
@@ -93,24 +93,24 @@ pub enum TerraError {
     /// Terra cannot be reached, or has a fault of its own: later.
     #[error("cannot {call}: {why}")]
     Unreachable {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
-        /// How it failed.
+        /// Kind of failure.
         why: Unreachable,
-        /// How long to wait, if Terra says so.
+        /// Pause that Terra asks for.
         wait: Option<Duration>,
-        /// What the connection says.
+        /// Cause from the connection.
         source: Option<Box<dyn Error + Send + Sync>>,
     },
     /// The answer is not what Terra's API answers: later, a few times, and then look at the
     /// address.
     #[error("cannot {call}: the answer with {status} {why}")]
     MalformedAnswer {
-        /// What was asked.
+        /// Call, as a verb.
         call: &'static str,
         /// With which status the answer came.
         status: StatusCode,
-        /// What is wrong with it.
+        /// Fault of the answer.
         why: Malformed,
     },
 }
@@ -126,7 +126,7 @@ impl fmt::Display for Named {
     }
 }
 
-/// Whose limit was reached.
+/// Owner of the limit that was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
     /// Our own, kept so that Terra's is not reached. Nothing was sent.
@@ -143,7 +143,7 @@ pub enum Limit {
     Unknown,
 }
 
-/// What is gone.
+/// Thing that is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Gone {
     /// Terra knows no such user.
@@ -159,7 +159,7 @@ pub enum Gone {
     NotSaid,
 }
 
-/// What cannot be asked.
+/// Thing that cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsupported {
     /// The connection has no such data, or Terra has no call for them.
@@ -173,7 +173,7 @@ pub enum Unsupported {
     NotEnabled,
 }
 
-/// In which way an answer was too much.
+/// Excess of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooMuch {
     /// Terra's gateway gave up after about 30 seconds (504).
@@ -185,7 +185,7 @@ pub enum TooMuch {
     /// The answer is larger than [`Bounds`](super::Bounds) allow.
     #[error("the answer is larger than {limit_bytes} bytes")]
     Bound {
-        /// What is allowed.
+        /// Largest answer that is read. Unit: bytes.
         limit_bytes: usize,
     },
     /// The answer kept coming until the time for it was over.
@@ -196,7 +196,7 @@ pub enum TooMuch {
     Days,
 }
 
-/// How Terra could not be reached.
+/// Kind of failure to reach Terra.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreachable {
     /// No connection: nothing was sent.
@@ -213,34 +213,34 @@ pub enum Unreachable {
     Failed(StatusCode),
 }
 
-/// What is wrong with an answer.
+/// Fault of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// It is not JSON; a page of a gateway, for example.
+    /// The answer is not JSON; a page of a gateway, for example.
     #[error("is not JSON")]
     NotJson,
-    /// It ends too early.
+    /// The answer ends too early.
     #[error("is cut off")]
     CutOff,
-    /// It is JSON, but not what this call answers.
+    /// The answer is JSON, but not what this call answers.
     #[error("is not what this call answers")]
     Unexpected,
-    /// It is compressed, which we did not ask for.
+    /// The answer is compressed, which we did not ask for.
     #[error("is compressed")]
     Compressed,
-    /// It is larger than [`Bounds`](super::Bounds) allow, and nothing narrower can be asked.
+    /// The answer is larger than [`Bounds`](super::Bounds) allow, and nothing narrower can be asked.
     #[error("is larger than {limit_bytes} bytes")]
     TooLarge {
-        /// What is allowed.
+        /// Largest answer that is read. Unit: bytes.
         limit_bytes: usize,
     },
-    /// It leads elsewhere. Redirects are not followed: they would carry the key along.
+    /// The answer leads elsewhere. Redirects are not followed: they would carry the key along.
     #[error("is a redirect")]
     Redirect,
 }
 
 impl TerraError {
-    /// Whether the same call can succeed later.
+    /// Returns whether the same call can succeed later.
     ///
     /// For [`NarrowerWindow`](Self::NarrowerWindow) it cannot: only a smaller one.
     pub fn retry(&self) -> Retry {
@@ -257,7 +257,7 @@ impl TerraError {
         }
     }
 
-    /// How long to wait before the same call, where that is known.
+    /// Returns the pause before the same call, where one is known.
     pub fn wait(&self) -> Option<Duration> {
         match self {
             Self::RetryAfter { wait, .. } => Some(*wait),

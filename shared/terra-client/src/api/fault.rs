@@ -1,4 +1,4 @@
-//! What a failure means: by its words first, then by its status.
+//! Reads what a failure means: by its words first, then by its status.
 //!
 //! Terra has two forms of errors, and the status alone is not reliable: what is a 404 today was a
 //! 400, wrong credentials were a 403, and a 200 may say `"status":"error"` (FACTS sections 2 and
@@ -35,11 +35,11 @@ const PARAMETERS: [&str; 14] = [
     "upload_id",
 ];
 
-/// What came with a failure.
+/// Content of a failure's body.
 pub(super) struct Said {
     /// Lower case; each field of its own, so that words of two fields are not read as one sentence.
     texts: Vec<String>,
-    /// Whether it is one of Terra's two forms, and not a page of whatever stands in front of it.
+    /// True for one of Terra's two forms, and not for the page of a gateway in front of Terra.
     is_terras: bool,
     is_empty: bool,
 }
@@ -66,7 +66,7 @@ impl Said {
         }
     }
 
-    /// Whether one text has a word of each group.
+    /// Returns whether one text has a word of each group.
     fn says(&self, groups: &[&[&str]]) -> bool {
         self.texts.iter().any(|text| {
             groups
@@ -82,7 +82,7 @@ impl Said {
     }
 }
 
-/// What an answer means that is no success.
+/// Reads an answer that is no success.
 pub(super) fn of_status(
     call: &Call<'_>,
     status: StatusCode,
@@ -137,7 +137,7 @@ pub(super) fn of_status(
     }
 }
 
-/// What a 200 means that says `"status":"error"`, or nothing but a message.
+/// Reads a 200 that says `"status":"error"`, or nothing but a message.
 pub(super) fn of_success(call: &Call<'_>, status: StatusCode, body: &[u8]) -> TerraError {
     let said = Said::read(body);
     of_words(call, status, &said).unwrap_or_else(|| refused(call, status, &said))

@@ -17,16 +17,16 @@ use super::{
 /// All providers of Terra's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Integrations {
-    /// Those that Terra's servers ask.
+    /// Providers that Terra's servers ask.
     pub providers: Vec<Provider>,
-    /// Those whose data come through Terra's library on a phone.
+    /// Providers whose data come through Terra's library on a phone.
     pub sdk_providers: Vec<Provider>,
 }
 
-/// Whose providers.
+/// Catalogue of providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Catalogue {
-    /// Those that this account has enabled.
+    /// Providers that this account has enabled.
     Account,
     /// All of Terra's, each marked as if it were enabled.
     Terra,
@@ -39,9 +39,9 @@ pub struct Integration {
     pub provider: Provider,
     /// Its name for people.
     pub name: Option<String>,
-    /// Where its icon is.
+    /// Address of the icon.
     pub icon: Option<String>,
-    /// Whether the account has enabled it.
+    /// True if the account has enabled the provider.
     pub enabled: Option<bool>,
     /// The data types that it has. Terra says only of activity, body, nutrition, daily, sleep and
     /// menstruation whether it has them.
@@ -53,7 +53,8 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::MalformedAnswer`] when the answer has no `providers`.
     pub async fn integrations(&self) -> Result<Integrations, TerraError> {
         let call = self.integrations_call(
             "list providers",
@@ -84,7 +85,8 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// Those of [`integrations`](Self::integrations); with the account's catalogue also
+    /// [`TerraError::Credentials`] when Terra refuses the dev id.
     pub async fn detailed_integrations(
         &self,
         of: Catalogue,

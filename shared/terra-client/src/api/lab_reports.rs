@@ -15,12 +15,12 @@ use super::{
     error::TerraError,
 };
 
-/// Which lab reports. Everything may be left out; days are inclusive on both sides.
+/// Choice of lab reports. Everything may be left out; days are inclusive on both sides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabReportFilter {
-    /// Those of one person.
+    /// Reports of one person.
     pub reference_id: Option<ReferenceId>,
-    /// Those of one upload.
+    /// Reports of one upload.
     pub upload_id: Option<String>,
     /// Reports of this day or later.
     pub report_date_from: Option<Date>,
@@ -35,9 +35,9 @@ pub struct LabReportFilter {
 /// A list of lab reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabReports {
-    /// Those that have an id.
+    /// Reports that have an id.
     pub sessions: Vec<LabReportSession>,
-    /// How many had none and were left out.
+    /// Number of reports that had none and were left out.
     pub unreadable: usize,
 }
 
@@ -45,7 +45,7 @@ impl LabReports {
     /// The most that Terra lists (FACTS section 11).
     pub const MOST: usize = 500;
 
-    /// Whether there may be more than are listed: then narrow the filter.
+    /// Returns whether there may be more than are listed: then narrow the filter.
     pub fn may_be_cut(&self) -> bool {
         self.sessions.len().saturating_add(self.unreadable) >= Self::MOST
     }
@@ -58,17 +58,17 @@ pub struct LabReportSession {
     pub session_id: String,
     /// The upload that it came from.
     pub upload_id: Option<String>,
-    /// Whose.
+    /// Person of the report.
     pub reference_id: Option<ReferenceId>,
-    /// How far Terra is with it, as `processing` or `sent`. An open set.
+    /// Progress of Terra with the report, as `processing` or `sent`. An open set.
     pub current_status: Option<String>,
-    /// When it was uploaded.
+    /// Time of the upload.
     pub uploaded_at: Option<String>,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Option<String>,
     /// The day on the report, `YYYY-MM-DD`.
     pub report_date: Option<String>,
-    /// How many results it has. Unit: count.
+    /// Number of results. Unit: count.
     pub results_count: Option<u64>,
 }
 
@@ -77,7 +77,10 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours, [`TerraError::NotSupported`]
+    /// when the account has not enabled lab reports, [`TerraError::MalformedAnswer`] when the answer has
+    /// no `sessions`.
     pub async fn lab_reports(&self, filter: &LabReportFilter) -> Result<LabReports, TerraError> {
         let parameters = filter.parameters();
         let query: Vec<(&str, &str)> = parameters
@@ -101,7 +104,8 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// Those of [`lab_reports`](Self::lab_reports), and [`TerraError::Gone`] for a report that Terra
+    /// does not know.
     pub async fn lab_report(&self, session_id: &str) -> Result<Bytes, TerraError> {
         let url = self.url(["lab-reports", session_id], &[]);
         let call = self.lab_call("read a lab report", url);

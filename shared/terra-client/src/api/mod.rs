@@ -58,7 +58,7 @@ struct Inner {
     widget_address: WidgetAddress,
 }
 
-/// Where calls lie.
+/// Addresses that calls start from.
 struct Bases {
     api: Base,
     former_api: Base,
@@ -88,7 +88,7 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`InvalidSettings`].
+    /// [`InvalidSettings`] when an address, a header or the TLS of this machine cannot be used.
     pub fn new(settings: &Settings, jitter: Jitter) -> Result<Self, InvalidSettings> {
         Ok(Self(Arc::new(Inner {
             transport: Transport::new(settings, jitter)?,

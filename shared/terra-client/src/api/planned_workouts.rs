@@ -29,13 +29,13 @@ pub struct PlannedWorkouts {
     pub body: Bytes,
     /// Terra's own headers of the answer.
     pub headers: TerraHeaders,
-    /// How many there are.
+    /// Number of workouts.
     pub records: usize,
     /// The part of it that is the array.
     array: Bytes,
 }
 
-/// What is planned for somebody is nobody's business in a log.
+/// Prints no workout, because a person's plans are health data.
 impl fmt::Debug for PlannedWorkouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlannedWorkouts")
@@ -69,7 +69,10 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours, [`TerraError::NotSupported`]
+    /// when the account has not enabled them, [`TerraError::Gone`] when the user is
+    /// gone.
     pub async fn planned_workouts(
         &self,
         user_id: &TerraUserId,

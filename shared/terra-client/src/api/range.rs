@@ -4,7 +4,7 @@ use domain::pacing::MAX_DAYS_PER_REQUEST;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 const DAY_S: i64 = 86_400;
-/// What ten digits can say.
+/// Unix seconds that ten digits can say.
 const TEN_DIGITS: std::ops::RangeInclusive<i64> = 1_000_000_000..=9_999_999_999;
 
 /// From a start to an end that is itself left out (FACTS section 14, row 44), of at most 1,825 days
@@ -34,13 +34,13 @@ enum Edges {
 /// No data can be asked for such a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRange {
-    /// It ends where it starts, or before.
+    /// The range ends where it starts, or before.
     #[error("the range does not end after its start")]
     Empty,
     /// Terra takes 1,825 days at once.
     #[error("the range has {days} days, more than {MAX_DAYS_PER_REQUEST}")]
     TooLong {
-        /// How many it has.
+        /// Length of the range.
         days: u64,
     },
     /// Terra takes Unix seconds of ten digits: from September 2001 to November 2286.
@@ -53,7 +53,8 @@ impl DateRange {
     ///
     /// # Errors
     ///
-    /// [`InvalidRange::Empty`], [`InvalidRange::TooLong`].
+    /// [`InvalidRange::Empty`] when the range does not end after its start, [`InvalidRange::TooLong`]
+    /// beyond 1,825 days.
     pub fn of_days(start: Date, end: Date) -> Result<Self, InvalidRange> {
         let days = days(end.duration_since(start).as_secs())?;
         Ok(Self {
@@ -67,7 +68,8 @@ impl DateRange {
     ///
     /// # Errors
     ///
-    /// [`InvalidRange`].
+    /// [`InvalidRange::NotTenDigits`] when ten digits cannot say a bound, [`InvalidRange::Empty`] when
+    /// the range does not end after its start, [`InvalidRange::TooLong`] beyond 1,825 days.
     pub fn of_seconds(start: Timestamp, end: Timestamp) -> Result<Self, InvalidRange> {
         let (start, end) = (start.as_second(), end.as_second());
         if !TEN_DIGITS.contains(&start) || !TEN_DIGITS.contains(&end) {
@@ -79,7 +81,7 @@ impl DateRange {
         })
     }
 
-    /// What Terra counts for it. Unit: days.
+    /// Returns the days that Terra counts for the range. Unit: days.
     pub fn days(&self) -> u32 {
         self.days
     }

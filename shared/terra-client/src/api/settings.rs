@@ -1,4 +1,4 @@
-//! Where Terra's API is, who asks, and how patient we are.
+//! Settings of the client: Terra's address, our credentials, and our patience.
 
 use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 
@@ -79,7 +79,7 @@ fn is_this_machine(host: &str) -> bool {
             .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Which of the three addresses makes widget sessions; all three do the same (FACTS section 3).
+/// Address that makes widget sessions; all three do the same (FACTS section 3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WidgetAddress {
     /// `/auth/generateWidgetSession` below [`Settings::base_url`].
@@ -91,13 +91,13 @@ pub enum WidgetAddress {
     Widget,
 }
 
-/// How long each part of one attempt may take.
+/// Longest time of each part of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the connection stands, TLS included. 5 s.
+    /// Time until the connection stands, TLS included. 5 s.
     pub connect: Duration,
-    /// Until the answer begins. 40 s: Terra's gateway gives up after about 30 and says so
-    /// (FACTS section 4), and that says more than our own silence.
+    /// Time until the answer begins. 40 s: Terra's gateway gives up after about 30 and says so (FACTS
+    /// section 4), and that says more than our own silence.
     pub answer: Duration,
     /// Between two pieces of an answer. 20 s.
     pub read: Duration,
@@ -116,14 +116,14 @@ impl Default for Timeouts {
     }
 }
 
-/// How much is read of an answer before it is left. Unit: bytes.
+/// Bounds of the bytes that are read of an answer. Unit: bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Data. 64 MiB, as for the payloads of pings.
     pub data_bytes: usize,
     /// Everything else; 16 MiB hold some 40,000 users of an unpaged `/subscriptions`.
     pub answer_bytes: usize,
-    /// What comes with a failure; what is behind it is not read. 64 KiB.
+    /// Bytes that are read of a failure. 64 KiB.
     pub failure_bytes: usize,
 }
 
@@ -137,7 +137,7 @@ impl Default for Bounds {
     }
 }
 
-/// How often a call repeats itself before its caller hears of a failure.
+/// Repetitions of a call before its caller hears of a failure.
 ///
 /// Repeated is what can do no harm: reads that Terra answers itself, and any call that cannot have
 /// reached Terra or that it refused for its limits. Never a request for webhooks that may already
@@ -192,7 +192,8 @@ pub struct Settings {
     pub retries: Retries,
     /// The limits that this client keeps by itself, in memory.
     pub quotas: Quotas,
-    /// Whether it does: not where somebody keeps them for several processes at once.
+    /// True if the client keeps the limits itself: not where they are kept for several processes at
+    /// once.
     pub keeps_limits: bool,
 }
 

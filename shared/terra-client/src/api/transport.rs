@@ -22,7 +22,7 @@ use super::{
 };
 use crate::tls;
 
-/// What is set aside for an answer before its bytes arrive, whatever its length is said to be.
+/// Memory reserved for an answer before its bytes arrive, however long it says it is.
 const MAX_RESERVED_BYTES: usize = 1024 * 1024;
 
 /// Draws a wait between nothing and the longest it is given, so that many who failed together do
@@ -60,7 +60,7 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// What calls go through.
+/// Connection that calls go through.
 pub(super) struct Transport {
     http: Client,
     dev_id: HeaderValue,
@@ -175,7 +175,7 @@ impl Transport {
         }
     }
 
-    /// How long to wait before the next attempt, if there is to be one.
+    /// Returns the pause before the next attempt, if there is to be one.
     fn wait_before_next(
         &self,
         call: &Call<'_>,
@@ -358,7 +358,7 @@ struct Stopped {
 enum Stop {
     /// More than is allowed.
     Bound,
-    /// It came, but not fast enough.
+    /// The answer came, but not fast enough.
     Deadline,
     /// Nothing more came.
     Silence,

@@ -16,7 +16,7 @@ use super::{
     error::{Gone, TerraError},
 };
 
-/// How many users `/subscriptions` puts on a page by itself (FACTS section 3).
+/// Number of users that `/subscriptions` puts on a page by default (FACTS section 3).
 pub const DEFAULT_PER_PAGE: u32 = 500;
 
 /// A user as the calls of this module describe it. Times are Terra's text.
@@ -24,13 +24,13 @@ pub const DEFAULT_PER_PAGE: u32 = 500;
 pub struct UserRecord {
     /// Terra's id.
     pub user_id: TerraUserId,
-    /// What events say of users, too; `user_id` is always there.
+    /// Fields that events have of users, too; `user_id` is always there.
     pub user: TerraUser,
-    /// When the connection was made.
+    /// Time at which the connection was made.
     pub created_at: Option<String>,
-    /// When the last webhook for it was sent.
+    /// Time of the last webhook for it.
     pub last_webhook_update: Option<String>,
-    /// When Terra last asked the provider; only from [`TerraClient::user_info`].
+    /// Time of Terra's last question to the provider; only from [`TerraClient::user_info`].
     pub last_polled_at: Option<String>,
     /// The newest data that Terra has; only from [`TerraClient::user_info`].
     pub most_recent_data_at: Option<String>,
@@ -63,9 +63,9 @@ pub struct UserInfo {
 /// Several users.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
-    /// Those that have an id.
+    /// Users that have an id.
     pub users: Vec<UserRecord>,
-    /// How many entries had none and were left out. As long as this is not zero, a user that is
+    /// Number of entries that had none and were left out. As long as this is not zero, a user that is
     /// missing here may not be missing at Terra.
     pub unreadable: usize,
 }
@@ -87,11 +87,13 @@ enum Key<'a> {
 }
 
 impl TerraClient {
-    /// What Terra knows of one user. Call: GET `/userInfo?user_id=`.
+    /// Reads what Terra knows of one user. Call: GET `/userInfo?user_id=`.
     ///
     /// # Errors
     ///
-    /// [`TerraError`]; for a user that is not there, [`TerraError::Gone`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours. For a user that is not there,
+    /// [`TerraError::Gone`].
     pub async fn user_info(&self, user_id: &TerraUserId) -> Result<UserInfo, TerraError> {
         let call = self.user_info_call(&Key::User(user_id));
         let answer = self.transport().send(&call).await?;
@@ -123,7 +125,9 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`]; for a reference id that Terra has never seen, [`TerraError::Gone`].
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours. For a reference id that Terra
+    /// has never seen, [`TerraError::Gone`].
     pub async fn users_of_reference(
         &self,
         reference_id: &ReferenceId,
@@ -158,8 +162,9 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`]; a `next` that does not lead on is a malformed answer, so that whoever
-    /// follows the pages comes to an end.
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours. A `next` that does not lead on
+    /// is a malformed answer, so that whoever follows the pages comes to an end.
     pub async fn subscriptions_page(
         &self,
         page: u32,
@@ -205,7 +210,9 @@ impl TerraClient {
     ///
     /// # Errors
     ///
-    /// [`TerraError`]; with very many users a malformed answer, because it is too large.
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours. With very many users a malformed
+    /// answer, because it is too large.
     pub async fn subscriptions(&self) -> Result<Users, TerraError> {
         let call = self.subscriptions_call(&[]);
         let answer = self.transport().send(&call).await?;
@@ -227,11 +234,13 @@ impl TerraClient {
         }
     }
 
-    /// Those of the given users that Terra knows. Call: POST `/bulkUserInfo`.
+    /// Reads the given users that Terra knows. Call: POST `/bulkUserInfo`.
     ///
     /// # Errors
     ///
-    /// [`TerraError`]; Terra answers 404 if it does not know them.
+    /// [`TerraError::Unreachable`] when Terra does not answer, [`TerraError::RetryAfter`] when a limit
+    /// is reached, [`TerraError::Credentials`] when Terra refuses ours. Terra answers 404 if it does not
+    /// know them.
     pub async fn bulk_user_info(&self, user_ids: &[TerraUserId]) -> Result<Users, TerraError> {
         let ids: Vec<Value> = user_ids.iter().map(|id| id.as_str().into()).collect();
         let call = Call {

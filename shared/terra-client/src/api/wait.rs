@@ -1,4 +1,4 @@
-//! What the headers of an answer say about waiting and about what is left.
+//! Headers of an answer that concern waiting and the rest of a limit.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const LIMIT: &str = "x-terra-ratelimit-limit";
 const REMAINING: &str = "x-terra-ratelimit-remaining";
 const RESET_AFTER: &str = "x-terra-ratelimit-reset-after";
 
-/// What `X-Terra-RateLimit-*` say of one Terra user's rolling hour (FACTS section 6).
+/// Rest of one Terra user's rolling hour, by `X-Terra-RateLimit-*` (FACTS section 6).
 ///
 /// Units are not published. Days are what the limit is in; that `Reset-After` is in seconds is by
 /// the name, which elsewhere means seconds, and a longer time than an hour is cut to an hour.

@@ -1,4 +1,4 @@
-//! Why a payload could not be fetched.
+//! Reasons why a payload could not be fetched.
 
 use std::error::Error;
 
@@ -23,7 +23,7 @@ pub enum FetchError {
     NotAllowed {
         /// The URL's host.
         host: String,
-        /// Which rule it breaks.
+        /// Rule that the address breaks.
         why: &'static str,
     },
     /// The host refuses the payload, mostly because the URL has expired (400 or 403).

@@ -1,4 +1,4 @@
-//! Which hosts may be asked.
+//! Hosts that may be asked for payloads.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -148,7 +148,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// Whether a URL's host is this machine.
+/// Returns whether a URL's host is this machine.
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host
         .strip_prefix('[')

@@ -38,10 +38,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// S3 redirects to a bucket's region while the bucket is new.
 const MAX_REDIRECTS: usize = 3;
-/// What is set aside for a payload before its bytes arrive, whatever its length is said to be.
+/// Memory reserved for a payload before its bytes arrive, however long it says it is.
 const MAX_RESERVED_BYTES: usize = 1024 * 1024;
 
-/// What may be fetched.
+/// Payloads that may be fetched.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The hosts that are asked, redirects included.
@@ -51,10 +51,10 @@ pub struct Settings {
     /// The longest that one payload may take with all its tries, from the first name lookup to the last
     /// byte.
     pub timeout: Duration,
-    /// How often a host that fails is asked again.
+    /// Repetitions against a host that fails.
     pub retries: Retries,
-    /// Whether this machine itself may be asked too, on any port and without TLS: for the local
-    /// system, where the simulator offers the payloads.
+    /// True if this machine itself may be asked too, on any port and without TLS: for the local system,
+    /// where the simulator offers the payloads.
     pub allow_http_loopback: bool,
 }
 

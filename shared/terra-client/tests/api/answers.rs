@@ -1,4 +1,4 @@
-//! What is understood: each form of each answer, by what is in it.
+//! Tests that each form of each answer is read by its content.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::stub::{
     PERSON, Stub, USER, ask, assert_discreet, june, provider, reference_id, reply, user_id,
 };
 
-/// What is understood of each body, with nothing else to go by.
+/// Reads each body, with nothing else to go by.
 async fn read<'a>(
     bodies: impl IntoIterator<Item = &'a str>,
 ) -> Vec<Result<DataAnswer, TerraError>> {

@@ -1,4 +1,4 @@
-//! That no answer is too slow or too large for us.
+//! Tests that no answer is too slow or too large for us.
 
 use std::time::Duration;
 

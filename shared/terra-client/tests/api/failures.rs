@@ -1,4 +1,4 @@
-//! What a failure means, and that it tells nothing else.
+//! Tests that each failure is understood and tells nothing else.
 
 use std::{
     io,
@@ -323,7 +323,7 @@ async fn an_error_names_the_call_and_nothing_of_the_answer() {
     );
 }
 
-/// What is logged, at its most talkative.
+/// Log at its most talkative level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

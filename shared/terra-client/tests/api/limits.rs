@@ -1,4 +1,4 @@
-//! What is repeated, how it waits, and that our own limits come before Terra's.
+//! Tests that calls are repeated and wait as they should, and that our own limits come before Terra's.
 
 use std::{
     sync::{Arc, Mutex},
@@ -29,7 +29,7 @@ fn eager(settings: &Settings) -> (TerraClient, Arc<Mutex<Vec<Duration>>>) {
     (TerraClient::new(settings, jitter).unwrap(), drawn)
 }
 
-/// How often a call is made if it is answered so, and whether it comes to a good end.
+/// Returns how often a call is made if it is answered so, and whether it comes to a good end.
 async fn attempts(replies: Vec<Reply>, via: Via) -> (usize, bool) {
     let stub = Stub::answering(replies).await;
     let mut settings = stub.settings();

@@ -1,4 +1,4 @@
-//! What is sent: each call as Terra describes it, with what it needs and no more.
+//! Tests that each call is sent as Terra describes it, with what it needs and no more.
 
 use jiff::{Timestamp, civil::date};
 use models::{data::DataType, ids::TerraUserId};

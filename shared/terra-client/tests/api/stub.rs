@@ -31,7 +31,7 @@ pub(crate) const KEY: &str = "key-c0ffee";
 pub(crate) const DEV_ID: &str = "testing-stub";
 pub(crate) const USER: &str = "user-5ca1ab1e";
 pub(crate) const PERSON: &str = "person@example.org";
-/// What no error may show, in lower case.
+/// Texts that no error may show, in lower case.
 const HIDDEN: [&str; 6] = [
     KEY,
     USER,
