@@ -34,13 +34,13 @@ struct Args {
     /// The port; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Of the people and their data.
+    /// Seed of the people and their data.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many people there are, each at seven providers.
+    /// Number of people, each at seven providers.
     #[arg(long, default_value_t = 2)]
     people: u64,
-    /// Where webhooks go; without it none are sent.
+    /// Destination of webhooks; without it none are sent.
     #[arg(long)]
     webhook_url: Option<String>,
     /// Terra's folder: requests are held against the description in it.
@@ -136,7 +136,7 @@ fn introduce(address: SocketAddr, truth: &Truth) {
     println!("{line}");
 }
 
-/// What callers did wrong.
+/// Lists the violations of callers.
 async fn violations(State(api): State<TerraApi>) -> String {
     let violations = api.violations().into_iter();
     let texts: Vec<String> = violations

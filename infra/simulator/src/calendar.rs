@@ -8,10 +8,10 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 
-/// Where a person is: how far the clocks there are from UTC, and when they change.
+/// Place of a person: the distance of its clocks from UTC, and the days when they change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Where clocks never change: minutes east of UTC.
+    /// A place where clocks never change: minutes east of UTC.
     At(i32),
     /// Central Europe: a day of 23 hours in March, one of 25 in October.
     Europe,
@@ -30,7 +30,7 @@ static EUROPE: LazyLock<TimeZone> =
     LazyLock::new(|| TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap_or(TimeZone::UTC));
 
 impl Place {
-    /// Whether this date happens here.
+    /// Returns whether this date happens here.
     pub(crate) fn has(self, date: Date) -> bool {
         let tomorrow = date.tomorrow().unwrap_or(date);
         let goes_back = !on_kiritimati(date) && on_kiritimati(tomorrow);
@@ -73,12 +73,12 @@ fn number(date: Date) -> u64 {
     u64::from(days.unsigned_abs())
 }
 
-/// Where a person lives and how the provider writes times there.
+/// Place of a person, and the way in which the provider writes times there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Zone {
-    /// Where.
+    /// Place of the person.
     pub(crate) place: Place,
-    /// Whether times carry the offset; without it they are the wearer's wall time.
+    /// True if times carry the offset; without it they are the wearer's wall time.
     pub(crate) offset_written: bool,
     /// The fraction of a second, which is always zero: `.000000`, `.000` or nothing.
     pub(crate) fraction: &'static str,
@@ -120,7 +120,7 @@ impl Zone {
 pub(crate) struct Day {
     /// The date on the person's wall.
     pub(crate) date: Date,
-    /// How its times are written.
+    /// Zone in which the day's times are written.
     pub(crate) zone: Zone,
 }
 

@@ -1,4 +1,4 @@
-//! What a deliverer has done so far, countable from many tasks.
+//! Counters of a deliverer, shared by many tasks.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -22,10 +22,10 @@ use crate::{
     mischief::{AttemptPlan, Meddler},
 };
 
-/// How webhooks are delivered.
+/// Settings of the delivery of webhooks.
 #[derive(Debug, Clone)]
 pub struct DeliverySettings {
-    /// Where to, `http` or `https`.
+    /// Destination, `http` or `https`.
     pub url: String,
     /// The signing secret.
     pub secret: Vec<u8>,
@@ -43,7 +43,7 @@ pub struct DeliverySettings {
     pub concurrency: usize,
     /// Webhooks begun and not yet settled, at most; those waiting for a retry count here.
     pub unsettled: usize,
-    /// Whether every attempt is signed with its own time, or all with that of the first.
+    /// True if every attempt is signed with its own time; else all carry that of the first.
     pub sign_anew: bool,
     /// Misbehaviour.
     pub mischief: Mischief,
@@ -85,7 +85,7 @@ pub enum DeliverError {
     /// The address is no URL of a host.
     #[error("`{url}` is no address to deliver to")]
     Address {
-        /// What was given.
+        /// Text that was given as URL.
         url: String,
     },
     /// `https` needs a TLS provider, and the process has installed none.
@@ -94,13 +94,13 @@ pub enum DeliverError {
     /// The HTTP client could not be built.
     #[error("cannot build the HTTP client")]
     Client {
-        /// What the client said.
+        /// Cause from the client.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// How the delivery of one webhook ended.
+/// End of the delivery of one webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Answered with 2xx at this attempt.

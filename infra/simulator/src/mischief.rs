@@ -37,7 +37,7 @@ pub struct Mischief {
     pub missing_signature: f64,
     /// Signed with a time in the past, by [`Mischief::lateness`].
     pub late_signature: f64,
-    /// How far a late signature's time lies in the past.
+    /// Time by which a late signature lies in the past.
     pub lateness: Duration,
     /// Two signature headers that differ, of which one is right.
     pub differing_signatures: f64,
@@ -86,7 +86,7 @@ impl Mischief {
         }
     }
 
-    /// What happens to one attempt. The same webhook and attempt always get the same.
+    /// Decides the mischief of one attempt. The same webhook and attempt always get the same.
     pub(crate) fn attempt(&self, webhook: &Webhook, attempt: u32) -> AttemptPlan {
         let name = webhook
             .trace_id
@@ -122,7 +122,7 @@ impl Default for Mischief {
     }
 }
 
-/// What happens to one attempt.
+/// Mischief of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AttemptPlan {
     pub(crate) delay: Duration,
@@ -130,7 +130,7 @@ pub(crate) struct AttemptPlan {
     pub(crate) signing: Signing,
 }
 
-/// How an attempt is signed.
+/// Signing of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signing {
     Right,
@@ -142,7 +142,7 @@ pub(crate) enum Signing {
 }
 
 impl Signing {
-    /// Whether a receiver must refuse the attempt.
+    /// Returns whether a receiver must refuse the attempt.
     pub(crate) fn is_forgery(self) -> bool {
         matches!(self, Self::WrongSecret | Self::Missing)
     }

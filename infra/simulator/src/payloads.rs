@@ -23,10 +23,10 @@ const EXPIRES_IN: i64 = 300;
 /// `type` of a ping by Terra's schema.
 const PING: &str = "s3_payload";
 
-/// How a payload is served, for tests of the side that fetches it.
+/// Oddity in the serving of a payload, for tests of the side that fetches it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Oddity {
-    /// As it should be.
+    /// No oddity.
     #[default]
     None,
     /// With a redirect to this address.
@@ -48,7 +48,7 @@ struct Shared {
     secret: Vec<u8>,
     clock: Clock,
     kept: Mutex<Kept>,
-    /// Until then every request is answered with 503.
+    /// Time until which every request is answered with 503.
     down_until: Mutex<Timestamp>,
 }
 
@@ -58,7 +58,7 @@ struct Kept {
     order: VecDeque<String>,
 }
 
-/// What a request for a payload gets.
+/// Answer to a request for a payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fetched {
     Payload(Bytes, Oddity),

@@ -73,7 +73,7 @@ impl Provider {
         }
     }
 
-    /// What the simulator sends for this provider.
+    /// Returns the data types that the simulator sends for this provider.
     pub fn data_types(self) -> &'static [DataType] {
         use DataType::{
             Activity, Athlete, Body, Daily, HealthObservation, Hormone, Menstruation, Nutrition,
@@ -110,7 +110,7 @@ impl Provider {
         }
     }
 
-    /// Whether Terra has to wait for the phone: its servers cannot ask the provider.
+    /// Returns whether Terra has to wait for the phone, because its servers cannot ask the provider.
     pub fn is_sdk_only(self) -> bool {
         matches!(self, Self::Apple)
     }
@@ -121,7 +121,7 @@ impl Provider {
         all.find(|provider| provider.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// What a user grants, as Terra writes it; null for providers without scopes.
+    /// Returns the scopes that a user grants, as Terra writes them; null for providers without scopes.
     pub(crate) fn scopes(self) -> Option<&'static str> {
         match self {
             Self::Garmin => Some("ACTIVITY_EXPORT,HEALTH_EXPORT"),
@@ -149,7 +149,8 @@ impl Provider {
         }
     }
 
-    /// How times are written: most with offset and six digits, some as bare wall time.
+    /// Returns the zone in which times are written: most with offset and six digits, some as bare wall
+    /// time.
     fn zone(self, place: Place) -> Zone {
         let (offset_written, fraction) = match self {
             Self::Cronometer => (false, ".000000"),
@@ -185,15 +186,15 @@ pub struct Connection {
     pub provider: Provider,
     /// Granted permissions as Terra writes them.
     pub scopes: Option<String>,
-    /// When the user connected.
+    /// Time at which the user connected.
     pub created_at: Timestamp,
-    /// Whether Terra still delivers for it.
+    /// True if Terra still delivers for the connection.
     pub active: bool,
-    /// What survives a reauthentication: the account at the provider.
+    /// Account at the provider, which survives a reauthentication.
     pub(crate) account: u64,
     /// The body behind the numbers.
     pub(crate) physique: Physique,
-    /// Where the person lives.
+    /// Zone where the person lives.
     pub(crate) zone: Zone,
 }
 

@@ -27,7 +27,7 @@ const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// No wait is longer.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(8);
 
-/// What became of the webhooks of one round.
+/// Counts of the webhooks of one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Posted {
     /// Answered with 2xx.
@@ -59,7 +59,7 @@ struct State {
     count: u64,
     failing_since: Option<Timestamp>,
     switched_off: bool,
-    /// Where payloads wait if data are offered by pings.
+    /// Store of the payloads if data are offered by pings.
     payloads: Option<Payloads>,
 }
 
@@ -155,7 +155,7 @@ impl Postman {
         self.state.lock().await.deliverer = deliverer;
     }
 
-    /// Whether the destination has been switched off. It stays so until somebody switches it on.
+    /// Returns whether the destination has been switched off. It stays so until somebody switches it on.
     pub async fn is_switched_off(&self) -> bool {
         self.state.lock().await.switched_off
     }

@@ -1,4 +1,4 @@
-//! What one delivery of data should look like.
+//! Shape of one delivery of data.
 
 use jiff::civil::Date;
 
@@ -10,19 +10,19 @@ use jiff::civil::Date;
 pub struct Shape {
     /// The day of the newest record; today if `None`.
     pub day: Option<Date>,
-    /// How many days the delivery covers at least, going back from `day`.
+    /// Least number of days that the delivery covers, going back from `day`.
     pub days: u16,
-    /// How much of the newest day has happened, in minutes from its midnight, at most 1,440.
+    /// Part of the newest day that has happened, in minutes from its midnight, at most 1,440.
     pub until_minute: i32,
-    /// Whether sample arrays are filled.
+    /// True if sample arrays are filled.
     pub samples: bool,
-    /// What becomes of Terra's own scores.
+    /// State of Terra's own scores.
     pub scores: Scores,
-    /// Whether counts and durations come as `65.0` instead of `65`.
+    /// True if counts and durations come as `65.0` instead of `65`.
     pub floats: bool,
-    /// Whether the vendor takes the records back: `upload_type` 4, observation `status` 3.
+    /// True if the vendor takes the records back: `upload_type` 4, observation `status` 3.
     pub retracted: bool,
-    /// How many of the day's diary entries have been removed again.
+    /// Number of the day's diary entries that have been removed again.
     pub removed: usize,
     /// About how large the body is.
     pub size: Size,
@@ -89,7 +89,7 @@ impl Shape {
     }
 }
 
-/// What a delivery says about `data_enrichment`.
+/// State of `data_enrichment` in a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scores {
     /// Scores with values.
@@ -106,7 +106,7 @@ pub enum Scores {
 /// Types whose records are tiny reach as far as some five years of days carry them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Size {
-    /// As many days as asked for, whatever that weighs.
+    /// Exactly the days that were asked for, whatever their size.
     #[default]
     Ordinary,
     /// The same with at most one sample in two hours and one food a meal, so that years are cheap.

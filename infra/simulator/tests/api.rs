@@ -19,7 +19,7 @@ use simulator::{
 };
 use stand_in::{API_KEY, Answer, DEV_ID, PROVIDERS, StandIn};
 
-/// Which form of an answer to a read is meant; the description's two do not exclude each other.
+/// Form of an answer to a read; the description's two forms do not exclude each other.
 #[derive(Debug, Clone, Copy)]
 enum Form {
     Data,

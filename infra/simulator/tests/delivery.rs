@@ -64,7 +64,7 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
     StatusCode::from_u16(answer).unwrap()
 }
 
-/// Whether one of the two signature headers is right.
+/// Returns whether one of the two signature headers is right.
 fn signed(headers: &HeaderMap, body: &[u8]) -> bool {
     ["x-terra-signature", "terra-signature"].iter().any(|name| {
         let Some(header) = headers.get(*name) else {

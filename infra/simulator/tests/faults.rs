@@ -157,7 +157,7 @@ async fn an_order_may_be_put_off_by_the_provider_s_limit() {
     assert_eq!(types(), ["daily"]);
 }
 
-/// What a large request sends under a fault, beside what the next one sends without.
+/// Returns the webhooks of a large request under a fault, and those of the next one without.
 async fn chunks(fault: Fault) -> (Vec<Webhook>, Vec<Webhook>) {
     let terra = StandIn::with_rule(Rule::always(fault).times(1)).await;
     let user = terra.user(Provider::Garmin);

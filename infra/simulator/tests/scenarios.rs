@@ -1,4 +1,4 @@
-//! What the stories promise, and that a seed tells a story the same way twice.
+//! Tests that the stories keep their promises, and that a seed tells a story the same way twice.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -22,7 +22,7 @@ use simulator::{
     scenario::{self, ChunkForm, Lively, ReauthOrder},
 };
 
-/// Where the schemas pretend to live, so that they find each other.
+/// Base address of the schemas, so that they find each other.
 const BASE: &str = "json-schema:///";
 
 /// Types with a schema of their own.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use reqwest::Url;
 
-/// Where the API is served: the current base and the former one.
+/// Paths that the API is served under: the current base and the former one.
 const BASES: [&str; 2] = ["/api/v2", "/v2"];
 
 /// The widget's own address, at the host and not below a base.

@@ -208,7 +208,7 @@ impl TerraApi {
         }
     }
 
-    /// What the provider refuses, and what Garmin puts off.
+    /// Refuses a call as the provider does, or puts it off as Garmin does.
     fn refused(&self, call: &Call, forms: Forms, member: &Member, fate: &Fate) -> Option<Reply> {
         let failed = |detail| Reply::problem(call, forms, StatusCode::FAILED_DEPENDENCY, detail);
         let user_id = &member.connection.terra_user_id;

@@ -9,10 +9,10 @@ use std::{
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-/// Where the descriptions lie in Terra's folder.
+/// Files of the descriptions in Terra's folder.
 const FILES: [&str; 2] = ["openapi/v2-bundled.yaml", "openapi/widget-bundled.yaml"];
 
-/// Where the shared schemas of a description are.
+/// Prefix of references to a description's shared schemas.
 const SHARED: &str = "#/components/schemas/";
 
 /// Parameters that other texts of Terra name and the description does not (FACTS section 3).
@@ -25,9 +25,9 @@ pub enum DescriptionError {
     /// The file cannot be read.
     #[error("cannot read Terra's API description at {}", path.display())]
     Read {
-        /// Where it should be.
+        /// Path of the missing file.
         path: PathBuf,
-        /// What the file system said.
+        /// Cause from the file system.
         source: std::io::Error,
     },
     /// The file is no YAML.
@@ -35,7 +35,7 @@ pub enum DescriptionError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where it is wrong.
+        /// Position and cause of the fault.
         source: serde_yaml_ng::Error,
     },
 }
@@ -96,12 +96,12 @@ impl Description {
         })
     }
 
-    /// Whether the description has such a call.
+    /// Returns whether the description has such a call.
     pub fn has(&self, method: &str, path: &str) -> bool {
         self.operation(method, path).is_some()
     }
 
-    /// What is wrong with a request; nothing, if it is as described. Values are not repeated.
+    /// Lists the faults of a request; none, if it is as described. Values are not repeated.
     pub(crate) fn faults_of_request(&self, request: Described<'_>) -> Vec<String> {
         let Some(operation) = self.operation(request.method, request.path) else {
             return vec![format!("no {} of this path is described", request.method)];
@@ -123,10 +123,10 @@ impl Description {
         faults
     }
 
-    /// What is wrong with an answer's JSON; nothing, if it is as described for this status.
+    /// Lists the faults of an answer's JSON; none, if it is as described for this status.
     ///
-    /// Where the description says *one of*, *any of* is checked: its alternatives have only
-    /// optional fields and do not exclude each other.
+    /// For *one of* in the description, *any of* is checked: its alternatives have only optional fields
+    /// and do not exclude each other.
     pub fn faults_of_answer(
         &self,
         method: &str,
@@ -290,7 +290,7 @@ impl Operation<'_> {
         lists.flatten().collect()
     }
 
-    /// What stands in the place of `{name}`.
+    /// Returns the text in the place of `{name}`.
     fn path_value<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
         let wanted = format!("{{{name}}}");
         let mut pairs = self.template.split('/').zip(path.split('/'));
@@ -313,7 +313,7 @@ fn values<'a>(pairs: &'a [(String, String)], name: &str) -> Vec<&'a str> {
     found.map(|(_, value)| value.as_str()).collect()
 }
 
-/// What a reference in the document points to; other things are themselves.
+/// Follows a reference in the document; other values are returned as they are.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let target = value["$ref"]
         .as_str()

@@ -67,7 +67,7 @@ pub enum Fault {
 /// A fault for the calls that meet every condition given.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// What goes wrong.
+    /// Fault of the call.
     pub fault: Fault,
     /// Only calls of this path below the base URL, like `/daily`.
     pub path: Option<String>,
@@ -142,7 +142,7 @@ impl Rule {
 /// drawn for reads of data, those of the transport for every call.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
-    /// Of the dice.
+    /// Seed of the dice.
     pub seed: u64,
     /// [`Fault::RateLimited`] for five minutes to half an hour.
     pub rate_limited: f64,
@@ -230,7 +230,7 @@ impl Faults {
     }
 }
 
-/// What a call is about.
+/// Subject of a call, by which rules are matched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) path: &'a str,
@@ -239,7 +239,7 @@ pub(super) struct Subject<'a> {
     pub(super) data_type: Option<DataType>,
     /// The days asked for, the last one excluded.
     pub(super) days: Option<(Date, Date)>,
-    /// When the connection was made.
+    /// Time at which the connection was made.
     pub(super) connected_at: Option<Timestamp>,
     pub(super) now: Timestamp,
 }
@@ -248,9 +248,9 @@ pub(super) struct Subject<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Fates {
     pub(super) faults: Faults,
-    /// How often each call has been made.
+    /// Number of times that each call has been made.
     asked: BTreeMap<u64, u64>,
-    /// How often each rule has been used.
+    /// Number of times that each rule has been used.
     used: Vec<u32>,
 }
 
@@ -264,7 +264,7 @@ impl Fates {
         }
     }
 
-    /// What happens to a call: what goes wrong, and the dice for the details.
+    /// Decides the faults of a call, and makes the dice for the details.
     pub(super) fn of(&mut self, call: &Subject<'_>) -> Fate {
         let signature =
             fingerprint(format!("{} {:?} {:?}", call.path, call.user_id, call.days).as_bytes());
@@ -349,7 +349,7 @@ impl Faults {
     }
 }
 
-/// What goes wrong with one call.
+/// Faults of one call.
 #[derive(Debug)]
 pub(super) struct Fate {
     pub(super) faults: Vec<Fault>,

@@ -16,13 +16,13 @@ const LISTED: usize = 500;
 /// From upload to result.
 const PROCESSING: SignedDuration = SignedDuration::from_secs(60);
 
-/// How many results a report has at least.
+/// Smallest number of results of a report.
 const RESULTS: usize = 5;
 
 /// One session.
 #[derive(Debug, Clone)]
 struct Session {
-    /// As it is retrieved once it is done.
+    /// Body of the finished report.
     body: Map<String, Value>,
     uploaded_at: Timestamp,
     deleted: bool,
@@ -150,7 +150,7 @@ impl TerraApi {
     }
 }
 
-/// What a form with a file has in it.
+/// Text that a form with a file contains.
 const FILE_FIELD: &[u8] = b"name=\"file\"";
 
 impl Session {
@@ -162,7 +162,7 @@ impl Session {
         self.body.get(field)?.as_str()
     }
 
-    /// As it is at a time: at first without results.
+    /// Returns the report as it stands at a time: at first without results.
     fn at(&self, now: Timestamp) -> Map<String, Value> {
         let mut body = self.body.clone();
         let done = self.uploaded_at.saturating_add(PROCESSING);

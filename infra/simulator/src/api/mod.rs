@@ -5,7 +5,7 @@
 //! `/widget/api/session`. Links that it hands out lead to pages of its own, which complete a
 //! connection when they are opened.
 //!
-//! What a request promises as webhooks waits in an outbox until its time on the simulated clock:
+//! Webhooks that a request promises wait in an outbox until their time on the simulated clock:
 //! [`TerraApi::take_due`], or [`Postman`](crate::Postman), which sends them.
 
 mod authentication;
@@ -63,8 +63,8 @@ use crate::{
 /// Larger requests are refused: a lab report may have 20 MB.
 const MOST_BYTES: usize = 21 * 1_024 * 1_024;
 
-/// From which range on a request becomes a large one, whatever was asked; Terra's texts differ
-/// (FACTS sections 5 and 14).
+/// Range from which a request becomes a large one, however it was asked; Terra's texts differ (FACTS
+/// sections 5 and 14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LargeRule {
     /// More than a calendar month, as the description has it.
@@ -76,40 +76,40 @@ pub enum LargeRule {
     Over28Days,
 }
 
-/// How the API is set up.
+/// Settings of the API.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// Where it is served, like `http://127.0.0.1:4100`; the links it hands out begin with it.
+    /// Address of the API, like `http://127.0.0.1:4100`; the links it hands out begin with it.
     pub public_url: String,
     /// The header `dev-id` of every call.
     pub dev_id: String,
     /// The header `x-api-key` of every call.
     pub api_key: String,
-    /// Which generation of answers it gives.
+    /// Generation of the answers.
     pub forms: Forms,
     /// Misbehaviour.
     pub faults: Faults,
     /// Terra's folder: every request is held against the description in it. Without it none is.
     pub terra_dir: Option<PathBuf>,
-    /// Whether calls that only older descriptions have (`/plannedWorkout`, `PATCH /users/{id}`),
-    /// and which the official clients make, are taken; else they are violations.
+    /// True if calls are taken that only older descriptions have (`/plannedWorkout`, `PATCH
+    /// /users/{id}`) and that the official clients make; else they are violations.
     pub former_calls: bool,
-    /// From when on a request is a large one.
+    /// Range from which a request is a large one.
     pub large_rule: LargeRule,
-    /// Whether a record of a whole day is answered for the UTC day on which it begins, which for a
+    /// True if a record of a whole day is answered for the UTC day on which it begins, which for a
     /// wearer east of Greenwich is the day before (FACTS section 4).
     pub utc_days: bool,
     /// Records in one chunk of a large request.
     pub chunk_records: usize,
-    /// How chunks are told apart.
+    /// Form in which chunks are told apart.
     pub chunk_form: ChunkForm,
     /// From a request to its first webhook, on the simulated clock.
     pub latency: SignedDuration,
     /// Calls that a provider allows per user and hour (FACTS section 6: Fitbit).
     pub provider_calls_per_hour: BTreeMap<Provider, i64>,
-    /// Where several callers ask at once, one of them may send its request while another is told to
-    /// wait; and a caller who stops listening before the answer is there has not been told. One request
-    /// within this time of that answer, and within a minute of the simulated clock, is no violation.
+    /// Time within which one request after an answer that says *wait* is no violation, if it also comes
+    /// within a minute of the simulated clock. A caller may have sent it while another one was told to
+    /// wait, or may have stopped listening before the answer was there.
     /// By the machine's clock.
     pub crossing: Duration,
 }
@@ -149,7 +149,7 @@ struct Shared {
     state: Mutex<ApiState>,
 }
 
-/// What changes.
+/// State that changes.
 struct ApiState {
     forms: Forms,
     api_key: String,
@@ -161,9 +161,9 @@ struct ApiState {
     dead_tokens: BTreeSet<String>,
     links: authentication::Links,
     reports: lab_reports::Reports,
-    /// Until when a window of Garmin's is being processed.
+    /// Time until which a window of Garmin's is being processed.
     processing: BTreeMap<String, Timestamp>,
-    /// How many things have been named so far.
+    /// Number of things named so far.
     names: u64,
 }
 
@@ -236,7 +236,7 @@ impl TerraApi {
         asked
     }
 
-    /// How often each day of a Terra user's data was read by requests answered with 2xx.
+    /// Returns how often each day of a Terra user's data was read by requests answered with 2xx.
     pub fn asked(
         &self,
         terra_user_id: &str,
@@ -263,7 +263,7 @@ impl TerraApi {
         emissions.collect()
     }
 
-    /// When the next promised webhook is due.
+    /// Returns the time of the next promised webhook.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.state().outbox.next_at()
     }
@@ -422,7 +422,7 @@ impl TerraApi {
         }
     }
 
-    /// What is refused before anybody looks at the request: credentials and form.
+    /// Refuses a call for its credentials or its form, before the request itself is read.
     fn refuse(&self, call: &Call, forms: Forms, asked: &Asked) -> Option<Reply> {
         let keyless = call.path.starts_with("/integrations");
         if !keyless {
@@ -461,7 +461,7 @@ impl TerraApi {
         Some(Reply::problem(call, forms, status, &detail))
     }
 
-    /// What goes wrong with this call.
+    /// Decides the faults of this call.
     fn fate(&self, call: &Call, member: Option<&Member>, asked: &mut Asked) -> Fate {
         let subject = Subject {
             path: &call.path,

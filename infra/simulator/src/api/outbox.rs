@@ -19,7 +19,7 @@ impl Outbox {
         self.waiting.insert((at, self.count), webhook);
     }
 
-    /// Those whose time has come.
+    /// Takes the webhooks whose time has come.
     pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<(Timestamp, Webhook)> {
         let mut due = Vec::new();
         while let Some(first) = self.waiting.first_entry() {

@@ -73,7 +73,7 @@ impl TerraApi {
             })
     }
 
-    /// One that was planned through Terra; the provider's own have no id to ask for.
+    /// Returns one workout that was planned through Terra; the provider's own have no id to ask for.
     pub(super) fn planned_workout(&self, call: &Call, forms: Forms, id: &str) -> Reply {
         let missing = |detail| Reply::problem(call, forms, StatusCode::NOT_FOUND, detail);
         let user_id = call.parameter("user_id").unwrap_or_default();

@@ -17,7 +17,7 @@ pub const MOST_DAYS_PER_HOUR: i64 = 6_000;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a request costs and who pays.
+/// Cost of a request, and its payer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cost<'a> {
     pub(super) user_id: &'a str,
@@ -27,7 +27,7 @@ pub(super) struct Cost<'a> {
     pub(super) days: i64,
 }
 
-/// What the limits say to a request.
+/// Answer of the limits to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Within all limits, and counted.
@@ -44,18 +44,18 @@ pub(super) enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hourly {
     pub(super) remaining_days: i64,
-    /// Until the oldest days of the hour count no longer.
+    /// Time until the oldest days of the hour count no longer.
     pub(super) reset_after_seconds: i64,
-    /// Until this request would be within the limit.
+    /// Time until this request would be within the limit.
     pub(super) retry_after_seconds: i64,
 }
 
-/// Who has spent what.
+/// Calls and days that were spent.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
     days: BTreeMap<String, VecDeque<(Timestamp, i64)>>,
     calls: BTreeMap<String, VecDeque<(Timestamp, i64)>>,
-    /// What a user's callers have been told to wait.
+    /// Waits that a user's callers were told of.
     waits: BTreeMap<String, Wait>,
 }
 
@@ -63,9 +63,9 @@ pub(super) struct Quotas {
 struct Wait {
     told_at: Timestamp,
     until: Timestamp,
-    /// When they were told, by the machine's clock.
+    /// Time of the answer that told them, by the machine's clock.
     answered: Instant,
-    /// Whether a request came that may have been on its way by then.
+    /// True if a request came that may have been on its way by then.
     crossed: bool,
 }
 
@@ -125,15 +125,14 @@ impl Quotas {
         self.waits.retain(|_, wait| wait.told_at != now);
     }
 
-    /// How long the caller should still wait, if it was told to.
+    /// Returns how long the caller should still wait, if it was told to.
     pub(super) fn wait_seconds(&self, user_id: &str, now: Timestamp) -> Option<i64> {
         let until = self.waits.get(user_id)?.until;
         (now < until).then(|| until.duration_since(now).as_secs().max(1))
     }
 
-    /// Whether a request that comes while its caller should wait was sent before the caller was told,
-    /// as far as one can know: one such request, within `crossing` of the answer, and in the same minute
-    /// of the simulated clock.
+    /// Returns whether a request was probably sent before its caller was told to wait. One such request
+    /// counts, within `crossing` of the answer and in the same minute of the simulated clock.
     pub(super) fn was_on_its_way(
         &mut self,
         user_id: &str,
@@ -149,7 +148,7 @@ impl Quotas {
     }
 }
 
-/// How many calls of the provider one request makes: WHOOP multiplies them.
+/// Returns how many calls of the provider one request makes: WHOOP multiplies them.
 fn calls_of(provider: Provider, data_type: DataType) -> i64 {
     match (provider, data_type) {
         (Provider::Whoop, DataType::Sleep) => 2,

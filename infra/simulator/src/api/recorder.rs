@@ -1,4 +1,4 @@
-//! What was asked, for tests to look at.
+//! Record of the calls, for tests.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::DataType;
 /// One request as the API saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// When, on the simulated clock.
+    /// Time on the simulated clock.
     pub at: Timestamp,
     /// `GET`, `POST` and so on.
     pub method: String,
@@ -22,28 +22,28 @@ pub struct Asked {
     pub data_type: Option<DataType>,
     /// The days that it reads, the last one excluded.
     pub days: Option<(Date, Date)>,
-    /// Whether the data were to come as webhooks.
+    /// True if the data were to come as webhooks.
     pub to_webhook: bool,
     /// The status of the answer.
     pub status: u16,
-    /// What went wrong on purpose.
+    /// Faults that were made on purpose.
     pub faults: Vec<Fault>,
 }
 
 /// Something a caller should not have done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// When, on the simulated clock.
+    /// Time on the simulated clock.
     pub at: Timestamp,
     /// The path below the base URL, without its query.
     pub path: String,
     /// The Terra user id that it is about.
     pub user_id: Option<String>,
-    /// What.
+    /// Kind of the violation.
     pub kind: ViolationKind,
 }
 
-/// What a caller should not have done.
+/// Mistake of a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViolationKind {
     /// One request for more than 1,825 days.
@@ -66,7 +66,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// How often each day was read, by requests that were answered with 2xx.
+    /// Returns how often each day was read, by requests that were answered with 2xx.
     pub(super) fn days(&self, user_id: &str, data_type: DataType) -> BTreeMap<Date, u32> {
         let mut days = BTreeMap::new();
         let reads = self.asked.iter().filter(|asked| {

@@ -18,18 +18,18 @@ const ENDLESS_BYTES: usize = 4 << 30;
 
 const PIECE_BYTES: usize = 64 * 1_024;
 
-/// What was written is flushed within this time.
+/// Time within which written bytes are flushed.
 const FLUSH: Duration = Duration::from_millis(1);
 
-/// Which of its two generations of answers the API gives.
+/// Generation of the API's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Forms {
-    /// As the current description has it.
+    /// Answers of the current description.
     #[default]
     Current,
-    /// As documentation up to 2025 and the former base URL have it: errors as `{status, message}`,
-    /// 403 for credentials, `no_data`, acceptance with `type: "webhook"` and the reference in a
-    /// header too, `{users: […]}`, `sdk_resource`, `active` as text.
+    /// Answers of documentation up to 2025 and of the former base URL: errors as `{status, message}`,
+    /// 403 for credentials, `no_data`, acceptance with `type: "webhook"` and the reference in a header
+    /// too, `{users: […]}`, `sdk_resource`, `active` as text.
     Former,
 }
 

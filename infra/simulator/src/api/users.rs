@@ -10,7 +10,7 @@ use crate::{calendar::instant, truth::Member};
 const PER_PAGE: usize = 500;
 
 impl TerraApi {
-    /// By `user_id` one user, by `reference_id` a list: bare now, `{users: […]}` formerly.
+    /// Returns one user by `user_id`, and a list by `reference_id`: bare now, `{users: […]}` formerly.
     pub(super) fn user_info(&self, call: &Call, forms: Forms) -> Reply {
         let now = self.truth().now();
         let missing = || Reply::problem(call, forms, StatusCode::NOT_FOUND, "user not found");
@@ -72,7 +72,7 @@ impl TerraApi {
         }))
     }
 
-    /// Those of the ids that are known; 404 if none is.
+    /// Returns the users of the ids that are known; 404 if none is.
     pub(super) fn bulk_user_info(&self, call: &Call, forms: Forms) -> Reply {
         let Ok(ids) = serde_json::from_slice::<Vec<String>>(&call.body) else {
             let detail = "the body is no array of user ids";

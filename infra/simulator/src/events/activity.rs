@@ -19,7 +19,7 @@ const DELETED: i32 = 4;
 /// A kind of activity: name, Terra's `type`, metres per second, beats over rest, whether on a bike.
 type Sport = (&'static str, i32, f64, f64, bool);
 
-/// What people do. Type 0, a trip by car, is a value like any other.
+/// Kinds of sport. Type 0, a trip by car, is a value like any other.
 const SPORTS: [Sport; 8] = [
     ("Morning run", 8, 3.1, 95.0, false),
     ("Trail run", 149, 2.6, 100.0, false),

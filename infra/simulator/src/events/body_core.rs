@@ -16,7 +16,7 @@ const WARM_UP_SECONDS: i32 = 300;
 struct Wear {
     from: i32,
     to: i32,
-    /// How hard the wearer works, 0 to 1.
+    /// Effort of the wearer, 0 to 1.
     effort: f64,
 }
 
@@ -87,7 +87,8 @@ pub(crate) fn record(context: &mut Context<'_>) -> Value {
     record
 }
 
-/// When the sensor was on: every fourth person wears it all day with gaps, the others for training.
+/// Returns the times when the sensor was on: every fourth person wears it all day with gaps, the others
+/// for training.
 fn wears(context: &mut Context<'_>) -> Vec<Wear> {
     let dice = &mut context.dice;
     let training = dice.whole(6, 19) * 3_600 + dice.whole(0, 59) * 60;

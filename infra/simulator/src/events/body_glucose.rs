@@ -67,7 +67,7 @@ pub(crate) fn record(context: &mut Context<'_>) -> Value {
     })
 }
 
-/// What a meal adds to the level so many seconds later.
+/// Returns the amount that a meal adds to the level so many seconds later.
 fn rise(since_meal: i32) -> f64 {
     if since_meal <= 0 {
         return 0.0;

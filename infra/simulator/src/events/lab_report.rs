@@ -8,7 +8,7 @@ use crate::{
     dice::{Dice, Purpose},
 };
 
-/// What is measured: name on the report, key, LOINC code, unit, lower and upper bound.
+/// Biomarkers of a report: name on the report, key, LOINC code, unit, lower and upper bound.
 const BIOMARKERS: [(&str, &str, &str, &str, f64, f64); 6] = [
     (
         "Hämoglobin (Hb)",

@@ -102,7 +102,7 @@ impl DataType {
     }
 }
 
-/// What a record is made from: whose day, in what form, with which luck.
+/// Parameters of a record: its day, its form and its dice.
 pub(crate) struct Context<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) day: Day,

@@ -60,7 +60,7 @@ pub(crate) fn as_floats(value: &mut Value) {
     }
 }
 
-/// Whether the field holds an amount; codes and levels stay whole.
+/// Returns whether the field holds an amount; codes and levels stay whole.
 fn is_quantity(name: &str) -> bool {
     [
         "bpm",

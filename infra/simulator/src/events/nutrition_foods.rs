@@ -1,9 +1,9 @@
-//! What people eat: nutrients per 100 g, in round figures.
+//! Foods and drinks: nutrients per 100 g, in round figures.
 
 /// One food of the diary.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Food {
-    /// As the diary names it.
+    /// Name in the diary.
     pub(crate) name: &'static str,
     /// Energy, carbohydrates, fibre, sugar, fat, saturated fat, protein, sodium in mg.
     pub(crate) macros: [f64; 8],

@@ -2,7 +2,7 @@
 
 use crate::{Connection, DataType, Provider, Shape, Webhook, World};
 
-/// In which order the events of a reauthentication arrive.
+/// Order in which the events of a reauthentication arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReauthOrder {
     /// `auth`, then `user_reauth`, link by link.

@@ -94,7 +94,8 @@ pub fn diary(world: &mut World, connection: &Connection) -> Vec<Webhook> {
     webhooks
 }
 
-/// What cannot be used now: an unknown type, a record without a key, types without a shape, no data.
+/// Makes webhooks that cannot be used now: an unknown type, a record without a key, types without a
+/// shape, no data.
 pub fn unusable(world: &mut World, connection: &Connection) -> Vec<Webhook> {
     vec![
         world.unknown_event(connection),

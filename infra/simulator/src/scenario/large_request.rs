@@ -7,7 +7,7 @@ use crate::{Connection, DataType, Shape, Webhook, World};
 /// Days of data in one chunk.
 const CHUNK_DAYS: u16 = 7;
 
-/// Which header tells the chunks of a large request apart; both are documented.
+/// Header that tells the chunks of a large request apart; both are documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkForm {
     /// The bare reference on all; the number stands only in the trace id, `<id>:chunk:<n>`.

@@ -85,7 +85,7 @@ impl Lively {
         }
     }
 
-    /// What happens to a webhook on its way out: a few come again later, a few lack a header.
+    /// Repeats a few webhooks later, and takes a header from a few.
     fn wear(&mut self, mut webhook: Webhook) -> Webhook {
         let chunk = webhook
             .trace_id

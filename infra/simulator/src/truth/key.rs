@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::DataType;
 
-/// What names a record within its connection: an id, a day, a time, or nothing for the profile.
+/// Returns the name of a record within its connection: an id, a day, a time, or nothing for the profile.
 pub(super) fn natural_key(data_type: DataType, record: &Value) -> String {
     let text = |pointer: &str| {
         let found = record.pointer(pointer).and_then(Value::as_str);
@@ -31,7 +31,7 @@ pub(super) fn natural_key(data_type: DataType, record: &Value) -> String {
     }
 }
 
-/// Where a record begins and ends on its wearer's wall, as the first nineteen characters of its
+/// Returns the begin and end of a record on its wearer's wall, as the first nineteen characters of its
 /// own texts. An end that is missing is the start.
 pub(super) fn span(data_type: DataType, record: &Value) -> (String, String) {
     let text = |pointer: &str| {

@@ -1,5 +1,5 @@
-//! What really happened: for every connection, data type and day either nothing or exactly these
-//! records, whoever asks, in whatever order, by webhook or by history read.
+//! The truth of the simulated world: for every connection, data type and day either nothing or exactly
+//! these records, for every reader, in any order, by webhook or by history read.
 //!
 //! Nothing is stored but the connections: a day is made when it is asked for, from the seed, the
 //! account and the date. *Real* is what has reached Terra: a day grows with each of its syncs, and
@@ -25,18 +25,18 @@ use crate::{
     people,
 };
 
-/// What the truth is made from. The same settings give the same truth.
+/// Settings that the truth is made from. The same settings give the same truth.
 #[derive(Debug, Clone)]
 pub struct TruthSettings {
-    /// Of everything that is left to chance.
+    /// Seed of everything that is left to chance.
     pub seed: u64,
-    /// How many people there are.
+    /// Number of people.
     pub people: u64,
     /// The providers people connect.
     pub providers: Vec<Provider>,
-    /// How many of them each person has; the persons take turns through the list.
+    /// Number of providers of each person; the persons take turns through the list.
     pub providers_per_person: usize,
-    /// When the first connections are made.
+    /// Time at which the first connections are made.
     pub start: Timestamp,
     /// All connections are made within this time from `start`.
     pub connect_within: SignedDuration,
@@ -46,12 +46,12 @@ pub struct TruthSettings {
     pub updates_per_day: u16,
     /// The whole day comes at the latest so long after its end, two days at most.
     pub sync_delay: SignedDuration,
-    /// Whether webhooks carry samples.
+    /// True if webhooks carry samples.
     pub webhooks_with_samples: bool,
-    /// Where people live, who take turns through the list; of an empty one, somewhere where clocks
-    /// never change.
+    /// Places where people live, who take turns through the list; for an empty list, a place where
+    /// clocks never change.
     pub places: Vec<Place>,
-    /// Whether records are thin, with one sample in two hours: years stay cheap.
+    /// True if records are thin, with one sample in two hours: years stay cheap.
     pub sparse: bool,
 }
 
@@ -88,14 +88,14 @@ pub struct TruthRecord {
     pub key: String,
     /// The record with all its samples, as a webhook or a history read carries it.
     pub body: Value,
-    /// Where it begins and ends on the wall, `YYYY-MM-DDTHH:MM:SS`.
+    /// Begin and end of the record on the wall, `YYYY-MM-DDTHH:MM:SS`.
     pub(crate) span: (String, String),
 }
 
 /// A webhook with the moment at which Terra emits it, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Emission {
-    /// When.
+    /// Time of the emission.
     pub at: Timestamp,
     /// The type of the data in it; `None` for `auth`, `deauth` and the like.
     pub data_type: Option<DataType>,
@@ -109,11 +109,11 @@ pub struct Emission {
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) connection: Connection,
-    /// When it was made at first; a reauthentication does not change it.
+    /// Time at which it was first made; a reauthentication does not change it.
     pub(crate) began: Timestamp,
     pub(crate) ended: Option<Timestamp>,
     history_from: Date,
-    /// Whether its `auth` is among [`Truth::webhooks_between`]; else who made it has sent one.
+    /// True if its `auth` is among [`Truth::webhooks_between`]; else its maker has sent one.
     planned: bool,
 }
 
@@ -179,7 +179,7 @@ impl Truth {
         }
     }
 
-    /// What it was made from.
+    /// Returns the settings that the truth was made from.
     pub fn settings(&self) -> &TruthSettings {
         &self.shared.settings
     }
@@ -200,8 +200,8 @@ impl Truth {
         self.members().of(terra_user_id).map(Member::as_it_stands)
     }
 
-    /// Whether Terra can fetch this by itself: a phone's data come only when the phone sends them,
-    /// and some types come by webhook only (FACTS sections 3 and 6).
+    /// Returns whether Terra can fetch this by itself: a phone's data come only when the phone sends
+    /// them, and some types come by webhook only (FACTS sections 3 and 6).
     pub fn is_fetchable(connection: &Connection, data_type: DataType) -> bool {
         let by_webhook_only = matches!(data_type, DataType::Hormone | DataType::HealthObservation);
         !connection.provider.is_sdk_only() && !by_webhook_only
@@ -234,9 +234,9 @@ impl Truth {
         records
     }
 
-    /// Those that touch a day in `from..to`: what Terra answers a query of these days with. A
-    /// session over midnight belongs to both (FACTS section 4). With `utc_days` a record of a whole
-    /// day belongs to the UTC day on which it begins.
+    /// Returns the records that touch a day in `from..to`: Terra's answer to a query of these days. A
+    /// session over midnight belongs to both (FACTS section 4). With `utc_days` a record of a whole day
+    /// belongs to the UTC day on which it begins.
     pub(crate) fn records_touching(
         &self,
         connection: &Connection,
@@ -265,7 +265,7 @@ impl Truth {
         records
     }
 
-    /// Whether Terra has anything of this type that begins on the day.
+    /// Returns whether Terra has anything of this type that begins on the day.
     pub fn has_records(&self, connection: &Connection, data_type: DataType, day: Date) -> bool {
         !self
             .records(connection, data_type, day, next_day(day))
@@ -350,7 +350,7 @@ impl Truth {
             .collect()
     }
 
-    /// When a day reaches Terra; never, if nothing happened on it.
+    /// Returns the times at which a day reaches Terra; none, if nothing happened on it.
     fn syncs(&self, member: &Member, data_type: DataType, date: Date) -> Vec<rhythm::Sync> {
         let settings = &self.shared.settings;
         let connection = &member.connection;
@@ -498,8 +498,8 @@ impl Truth {
     /// Connects a person at a provider now, under this Terra user id. The account, and so the
     /// history, depends on person and provider alone.
     ///
-    /// Whom it replaces comes second: the same person's live connection to the provider, which
-    /// gets the new id (FACTS section 10).
+    /// Second in the result is the connection that was replaced: the same person's live connection to
+    /// the provider, which gets the new id (FACTS section 10).
     pub(crate) fn connect(
         &self,
         terra_user_id: &str,

@@ -1,4 +1,4 @@
-//! When there are data, and when they reach Terra.
+//! Days with data, and the times at which they reach Terra.
 
 use jiff::{SignedDuration, Timestamp, civil::Date};
 
@@ -26,7 +26,7 @@ pub(super) struct Sync {
     pub(super) until_minute: i32,
 }
 
-/// Whether the person made anything of this type on the day. The same for every reader.
+/// Returns whether the person made anything of this type on the day. The same for every reader.
 pub(super) fn has_data(seed: u64, connection: &Connection, data_type: DataType, day: Day) -> bool {
     if !day.zone.place.has(day.date) || away(seed, connection, day) {
         return false;
@@ -62,7 +62,7 @@ fn likelihood(provider: Provider, data_type: DataType) -> f64 {
     }
 }
 
-/// Whether the device lies in a drawer: some days in a row, without anything of any type.
+/// Returns whether the device lies in a drawer: some days in a row, without anything of any type.
 fn away(seed: u64, connection: &Connection, day: Day) -> bool {
     let block = day.number() / BLOCK_DAYS;
     let mut coin = Coin::of(&[seed, connection.account, Purpose::Away.number(), block]);
@@ -74,8 +74,8 @@ fn away(seed: u64, connection: &Connection, day: Day) -> bool {
     (from..from + length).contains(&(day.number() % BLOCK_DAYS))
 }
 
-/// When a day with data reaches Terra, in order: `updates` times while it goes on, and whole within
-/// `delay` after its end.
+/// Returns the times at which a day with data reaches Terra, in order: `updates` times while it goes on,
+/// and whole within `delay` after its end.
 pub(super) fn syncs(
     seed: u64,
     connection: &Connection,
