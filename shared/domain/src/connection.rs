@@ -81,7 +81,7 @@ impl From<ConnectionId> for String {
     }
 }
 
-/// How a connection stands (FACTS section 10, table of states).
+/// Status of a connection (FACTS section 10, table of states).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -103,7 +103,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What is known of one Terra user id.
+/// State of one Terra user id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Member {
@@ -178,7 +178,8 @@ impl Member {
         Some(Scopes(scopes))
     }
 
-    /// When a scope was last withdrawn that is still not granted. Unit: Unix milliseconds.
+    /// Returns the time at which a scope was last withdrawn that is still not granted. Unit: Unix
+    /// milliseconds.
     fn withdrawn_at_ms(&self) -> Option<i64> {
         let granted = self.scopes().unwrap_or_default().0;
         let withdrawn = self
@@ -209,8 +210,8 @@ impl Join for Member {
 }
 
 const MINUTE_MS: i64 = 60_000;
-/// How long after a request was sent its webhooks may come while its reference is not known here: longer
-/// than one call to Terra takes. Unit: milliseconds.
+/// Time after a request was sent in which its webhooks may come while its reference is not known here:
+/// longer than one call to Terra takes. Unit: milliseconds.
 const REFERENCE_UNKNOWN_MS: i64 = 120_000;
 
 fn oldest(times: impl IntoIterator<Item = Option<i64>>) -> Option<i64> {
@@ -259,7 +260,7 @@ impl Join for Folded {
 pub struct Connection {
     /// The Terra user ids of which all is kept. Never empty in a stored state.
     pub members: BTreeMap<TerraUserId, Member>,
-    /// What is left of further ids: see [`Connection::fold`].
+    /// Rest of further ids: see [`Connection::fold`].
     pub folded: Folded,
 }
 
@@ -310,7 +311,7 @@ impl Connection {
         self
     }
 
-    /// What an event says of its connection when its data were asked for: they are no sign that the
+    /// Drops the data time of an event whose data were asked for: such data are no sign that the
     /// connection brings any by itself.
     #[must_use]
     pub fn without_data(mut self) -> Self {
@@ -369,7 +370,7 @@ impl Connection {
             .max_by_key(|(id, member)| (!self.is_replaced(id), member.newest_ms(), (*id).clone()))
     }
 
-    /// How it stands.
+    /// Returns the connection's status.
     pub fn status(&self) -> Status {
         self.current()
             .map_or(Status::Ended, |(_, member)| member.status())
@@ -380,8 +381,8 @@ impl Connection {
         self.current().and_then(|(_, member)| member.scopes())
     }
 
-    /// When the person last withdrew a permission that they have not given back. Unit: Unix
-    /// milliseconds.
+    /// Returns the time at which the person last withdrew a permission that they have not given back.
+    /// Unit: Unix milliseconds.
     pub fn withdrawn_at_ms(&self) -> Option<i64> {
         self.current()
             .and_then(|(_, member)| member.withdrawn_at_ms())
@@ -407,26 +408,27 @@ impl Connection {
         Some((&note.value, note.version.ordering_ts_ms))
     }
 
-    /// When data last came, to the minute. Unit: Unix milliseconds.
+    /// Returns the time of the newest data, to the minute. Unit: Unix milliseconds.
     pub fn data_at_ms(&self) -> Option<i64> {
         let members = self.members.values().map(|member| member.data_at_ms);
         members.chain([self.folded.data_at_ms]).flatten().max()
     }
 
-    /// Since when it is known to be, under whichever Terra user id. Unit: Unix milliseconds.
+    /// Returns the time since which the connection is known, under any Terra user id. Unit: Unix
+    /// milliseconds.
     pub fn connected_at_ms(&self) -> Option<i64> {
         let members = self.members.values().map(Member::oldest_ms);
         oldest(members.chain([self.folded.known_since_ms]))
     }
 
-    /// When it ended; `None` while it has not. Unit: Unix milliseconds.
+    /// Returns the time at which the connection ended; `None` while it has not. Unit: Unix milliseconds.
     pub fn ended_at_ms(&self) -> Option<i64> {
         self.status_since_ms()
             .filter(|_| self.status() == Status::Ended)
     }
 
-    /// Since when its status is what it is, where an event of its life told. Unit: Unix
-    /// milliseconds.
+    /// Returns the time since which the status holds, where an event of the connection's life told.
+    /// Unit: Unix milliseconds.
     pub fn status_since_ms(&self) -> Option<i64> {
         let (_, member) = self.current()?;
         Some(member.life.as_ref()?.version.ordering_ts_ms)

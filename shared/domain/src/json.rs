@@ -126,7 +126,7 @@ pub(crate) fn at<'a>(text: &'a [u8], path: &str) -> Option<&'a [u8]> {
     path.split('.').try_fold(text, member)
 }
 
-/// Whether the text is an array with at least one element.
+/// Returns whether the text is an array with at least one element.
 pub(crate) fn is_filled_array(text: &[u8]) -> bool {
     let open = start(text, 0);
     text.get(open) == Some(&b'[') && text.get(start(text, open + 1)) != Some(&b']')

@@ -9,7 +9,7 @@ use jiff::{
 use models::{data::DataType, ids::hex};
 use sha2::{Digest, Sha256};
 
-/// What a record says about its own identity, as delivered.
+/// Identity of a record, as delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// `metadata.summary_id`; absent where it is empty or a placeholder such as `0`.
@@ -154,15 +154,15 @@ const NO_ID: [&str; 8] = [
     "-1",
 ];
 
-/// Whether a text stands in the place of an id without being one: blank, a zero of any length such
-/// as `0` or the nil UUID, or a word such as `null`.
+/// Returns whether a text stands in the place of an id without being one: blank, a zero of any length
+/// such as `0` or the nil UUID, or a word such as `null`.
 pub(crate) fn is_placeholder(id: &str) -> bool {
     let id = id.trim();
     let zero = |byte| matches!(byte, b'0' | b'-' | b'.' | b'{' | b'}');
     id.bytes().all(zero) || NO_ID.iter().any(|word| id.eq_ignore_ascii_case(word))
 }
 
-/// Whether a text stands in the place of a time without being one: the zero of a calendar (the
+/// Returns whether a text stands in the place of a time without being one: the zero of a calendar (the
 /// years before 1900, the first of January 1900, the Unix epoch) or a placeholder.
 pub(crate) fn is_zero_time(time: &str) -> bool {
     let time = time.trim();

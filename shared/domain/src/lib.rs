@@ -26,7 +26,7 @@ pub trait Join: Sized {
     fn join(self, other: Self) -> Self;
 }
 
-/// What becomes of work that failed. Every error decides its own.
+/// End of work that failed. Every error decides its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The caller is told that the request is wrong, and nothing is kept.
@@ -39,7 +39,7 @@ pub enum End {
     Retry,
 }
 
-/// Whether the same work can succeed later. Every error of an I/O crate knows its own.
+/// Chance that the same work succeeds later. Every error of an I/O crate knows its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// A dependency failed: bring the work back.

@@ -1,4 +1,4 @@
-//! Where bytes lie in the archive.
+//! Places of bytes in the archive.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! What passes between functions through queues.
+//! Messages between functions, in queues.
 
 use models::{
     headers::TerraHeaders,
@@ -15,12 +15,12 @@ pub struct EventMessage {
     pub webhook_id: WebhookId,
     /// Terra's own headers.
     pub headers: TerraHeaders,
-    /// When intake took it. Unit: Unix milliseconds.
+    /// Time at which the intake took it. Unit: Unix milliseconds.
     pub received_at_ms: i64,
     /// The signed `t`. Unit: Unix seconds. Absent on roads without a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_at_s: Option<i64>,
-    /// Which signing secret matched.
+    /// Name of the signing secret that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<String>,
     /// Accepted later than on time.
@@ -28,7 +28,7 @@ pub struct EventMessage {
     pub late: bool,
     /// Size of the body as Terra sent it. Unit: bytes.
     pub size_bytes: u64,
-    /// Where the body is.
+    /// Place of the body.
     pub body: Body,
 }
 
@@ -40,7 +40,7 @@ pub enum Body {
     Inline(String),
     /// zstd, as an object of the archive's inbox: did not fit a message.
     Inbox(String),
-    /// As it is: on the road where Terra itself writes to a queue of ours.
+    /// Plain text: on the road where Terra itself writes to a queue of ours.
     Plain(String),
 }
 
@@ -62,14 +62,14 @@ pub enum HistoryMessage {
     Reconcile,
     /// One page of such a comparison.
     ReconcilePage {
-        /// When the comparison began, which is its name. Unit: Unix milliseconds.
+        /// Begin of the comparison, which is its name. Unit: Unix milliseconds.
         sweep_ms: i64,
         /// Terra's page, from 0 on.
         page: u32,
     },
     /// The end of such a comparison, for one shard of our connections: what no page had has ended.
     EndMissing {
-        /// When the comparison began. Unit: Unix milliseconds.
+        /// Begin of the comparison. Unit: Unix milliseconds.
         sweep_ms: i64,
         /// The shard.
         shard: u8,
@@ -87,7 +87,7 @@ pub enum HistoryMessage {
         shard: u8,
         /// The connection to go on behind.
         after: Option<ConnectionId>,
-        /// Whether to look all the way back.
+        /// True if the search goes all the way back.
         #[serde(default)]
         whole: bool,
         /// Jobs before this one in its chain.
@@ -138,6 +138,6 @@ pub struct LostPayload {
     /// Request of ours that the payload answers, where it is one: its window says type and days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// When Terra offered the payload. Unit: Unix milliseconds.
+    /// Time at which Terra offered the payload. Unit: Unix milliseconds.
     pub offered_at_ms: i64,
 }

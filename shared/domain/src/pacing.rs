@@ -1,4 +1,4 @@
-//! How fast Terra may be asked: token buckets, and which of them a request draws from.
+//! Pace of requests to Terra: token buckets, and the buckets that a request draws from.
 //!
 //! The rule is pure and its state is two numbers per bucket, so that whoever holds the buckets (a
 //! process in memory, several Lambdas in the table) holds them to the same limits:
@@ -23,7 +23,7 @@ pub const MAX_DAYS_PER_REQUEST: u32 = 1_825;
 /// The most days that all requests for one Terra user id may cover in a rolling hour
 /// (FACTS section 6).
 pub const MAX_USER_DAYS_PER_HOUR: u32 = 6_000;
-/// What we leave of them: a request counts when it reaches Terra, not when we let it go, and at
+/// Part of them that is not used: a request counts when it reaches Terra, not when we let it go, and at
 /// the rate below a hundred days are one and a half minutes of such delay.
 const USER_DAYS_MARGIN: u32 = 100;
 
@@ -39,7 +39,7 @@ const HOUR_US: u64 = 3_600_000_000;
 
 /// The size of a bucket and how fast it fills.
 ///
-/// What it grants in any span of one hour is at most [`burst`](Self::burst) and
+/// In any span of one hour a quota grants at most [`burst`](Self::burst) and
 /// [`per_hour`](Self::per_hour) together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
@@ -62,8 +62,8 @@ impl Quota {
 
     /// A bucket that grants at most `limit` in any rolling hour, and at most `burst` at once.
     ///
-    /// What may be had at once is taken off the rate: a bucket that is full and fills at `limit`
-    /// an hour would grant both. The least bucket grants one at once and one an hour.
+    /// The tokens that may be had at once are taken off the rate: a bucket that is full and fills at
+    /// `limit` an hour would grant both. The least bucket grants one at once and one an hour.
     pub const fn rolling_hour(limit: u32, burst: u32) -> Self {
         Self {
             burst: at_least_one(burst),
@@ -76,12 +76,12 @@ impl Quota {
         self.burst.get()
     }
 
-    /// What comes back in an hour.
+    /// Returns the tokens that come back in an hour.
     pub const fn per_hour(self) -> u32 {
         self.per_hour.get()
     }
 
-    /// How long `tokens` take to come back, rounded up for each.
+    /// Returns the time until `tokens` have come back, rounded up for each.
     pub fn wait_for(self, tokens: u32) -> Duration {
         Duration::from_micros(self.time_for(tokens).unsigned_abs())
     }
@@ -93,7 +93,7 @@ impl Quota {
     }
 }
 
-/// How full a bucket is: the time at which it is full again, if nothing more is taken.
+/// Level of a bucket: the time at which it is full again, if nothing more is taken.
 ///
 /// Two numbers in an item. A bucket that nobody has written yet is full. Of two states of one
 /// bucket the later is the emptier, which is their [`Join`]; but two that were taken from the *same*
@@ -206,12 +206,12 @@ impl Bucket {
         })
     }
 
-    /// Whether nothing is given at `now`, whatever is in it.
+    /// Returns whether the bucket gives nothing at `now`, however full it is.
     pub fn is_closed(self, now: Timestamp) -> bool {
         self.closed_until_us > now.as_microsecond()
     }
 
-    /// Whether the bucket is full and open at `now`: then it need not be remembered.
+    /// Returns whether the bucket is full and open at `now`: then it need not be remembered.
     pub fn is_full(self, now: Timestamp) -> bool {
         self.full_at_us.max(self.closed_until_us) <= now.as_microsecond()
     }
@@ -226,7 +226,7 @@ impl Join for Bucket {
     }
 }
 
-/// Which bucket.
+/// Owner of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// All calls of the account. Unit: calls.
@@ -239,25 +239,25 @@ pub enum Scope {
     UserDays(TerraUserId),
 }
 
-/// What a request draws from one bucket.
+/// Draw of a request from one bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand {
-    /// Which bucket.
+    /// Owner of the bucket.
     pub scope: Scope,
     /// Its size and rate.
     pub quota: Quota,
-    /// How much is drawn.
+    /// Tokens that are drawn.
     pub cost: u32,
 }
 
 /// A request to Terra, as far as limits look at it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ask<'a> {
-    /// Whose data, if anybody's.
+    /// User whose data are asked for; `None` where they are nobody's.
     pub user_id: Option<&'a TerraUserId>,
     /// The user's provider, where it is known: without it, no limit of a provider counts.
     pub provider: Option<&'a Provider>,
-    /// Which data, if any.
+    /// Data type that is asked for, if any.
     pub data_type: Option<DataType>,
     /// End minus start; a request without dates costs one day. Unit: days.
     pub days: u32,
@@ -281,7 +281,7 @@ pub struct Quotas {
     pub account: Quota,
     /// For each Terra user id. Unit: days.
     pub user_days: Quota,
-    /// By provider; a provider that is not here has no limit of its own.
+    /// Quotas by provider; a provider that is not here has no limit of its own.
     #[serde(default)]
     pub providers: BTreeMap<Provider, ProviderQuota>,
 }
@@ -325,7 +325,7 @@ impl Quotas {
             Some(Quota::rolling_hour(limit, burst));
     }
 
-    /// What `ask` draws, and from which buckets.
+    /// Lists the draws of `ask`, and their buckets.
     pub fn demands(&self, ask: &Ask<'_>) -> Vec<Demand> {
         let mut demands = vec![Demand {
             scope: Scope::Account,
@@ -360,8 +360,8 @@ impl Quotas {
 /// The most of [`provider_calls`].
 const MOST_CALLS_PER_REQUEST: u32 = 4;
 
-/// How many calls at the provider one request to Terra becomes (FACTS section 6): at WHOOP one for
-/// activity and athlete, two for sleep, four for daily. One where nothing is known.
+/// Returns how many calls at the provider one request to Terra becomes (FACTS section 6): at WHOOP one
+/// for activity and athlete, two for sleep, four for daily. One where nothing is known.
 pub fn provider_calls(provider: &Provider, data_type: Option<DataType>) -> u32 {
     match (provider.as_str(), data_type) {
         ("WHOOP", Some(DataType::Sleep)) => 2,

@@ -1,4 +1,4 @@
-//! What an event asks to be changed. All rules of routing live here.
+//! Plans of the changes that an event asks for. All rules of routing live here.
 //!
 //! A plan holds *fragments*: states that know only what this one event says. Whoever applies it
 //! joins them with what is stored, so a plan needs no knowledge of the table and may be applied any
@@ -27,26 +27,26 @@ use crate::{
     version::{Register, Version},
 };
 
-/// What one event asks for.
+/// Changes that one event asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
-    /// What the event says of its connection.
+    /// Fragment of the connection.
     pub connection: Option<Connection>,
-    /// Whose the records are. Absent when there is none to store.
+    /// Owner of the records. Absent when there is none to store.
     pub owner: Option<Owner>,
     /// The records, in the order of `data`.
     pub records: Vec<PlannedRecord>,
-    /// What the event says of a request to Terra.
+    /// Fragment of a request to Terra.
     pub request: Option<PlannedRequest>,
-    /// Who has just connected: their past is to be fetched.
+    /// User who has just connected: the past is to be fetched.
     pub connected: Option<TerraUserId>,
     /// Payload that could not be fetched: its days are to be asked for again.
     pub lost: Option<LostPayload>,
-    /// What could not be used, and why.
+    /// Parts that could not be used, with the reasons.
     pub parked: Vec<Parked>,
 }
 
-/// Whose a record is.
+/// Owner of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// The connection that this Terra user belongs to.
@@ -60,7 +60,7 @@ pub enum Owner {
 pub struct PlannedRecord {
     /// Position in `data`.
     pub index: usize,
-    /// What it is.
+    /// Type of the record.
     pub data_type: DataType,
     /// Its key within its owner.
     pub key: NaturalKey,
@@ -68,7 +68,7 @@ pub struct PlannedRecord {
     pub version: Version,
     /// Its numbers.
     pub found: Found,
-    /// Whether a later record of the same delivery has the same key and other content.
+    /// True if a later record of the same delivery has the same key and other content.
     pub shadowed: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct PlannedRecord {
 pub struct PlannedRequest {
     /// The reference without chunk number.
     pub reference: String,
-    /// What is known now.
+    /// Fragment of the request's state.
     pub request: Request,
     /// Every webhook carries a reference. One that is no marked chunk counts only where the
     /// request is known already: one that comes before its `large_request_…` events is stored, but
@@ -91,11 +91,11 @@ pub struct Parked {
     /// The record in `data`; absent when it is the webhook as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
-    /// Why.
+    /// Reason for parking it.
     pub reason: ParkReason,
 }
 
-/// Why something cannot be used now. It is archived, counted, listed and acknowledged.
+/// Reason why something cannot be used now. It is archived, counted, listed and acknowledged.
 #[derive(
     Debug,
     Clone,
@@ -433,7 +433,7 @@ fn plan_lab_report(event: &Event<'_>, version: &Version) -> Plan {
     plan
 }
 
-/// Why `data` as a whole brings no records.
+/// Returns the reason why `data` as a whole brings no records.
 fn unusable_data(event: &Event<'_>) -> Option<Parked> {
     let reason = match (event.has_data, event.unreadable_data) {
         (_, true) => ParkReason::UnreadableData,
@@ -622,7 +622,7 @@ fn identified(user: Option<&TerraUser>) -> Option<(&TerraUserId, &TerraUser)> {
     Some((user.user_id.as_ref()?, user))
 }
 
-/// What a user object says besides its id.
+/// Returns the attributes of a user object besides its id.
 pub(crate) fn attributes(user: &TerraUser, version: &Version) -> Member {
     let version = || version.clone();
     Member {

@@ -9,11 +9,10 @@ use crate::{
     version::{Register, Version},
 };
 
-/// What stands for a webhook id in what a comparison says.
+/// Text in place of a webhook id in the version of a comparison.
 const RECONCILED: &str = "reconciled";
 
-/// What Terra's list says of a user that we do not know yet: a fragment to apply. `None`: nothing
-/// new.
+/// Returns the fragment to apply for a user on Terra's list. `None`: nothing new.
 ///
 /// `compared_at_ms` is when the comparison began: whatever has happened since is newer than what the
 /// list says. A user we know nothing of began at `created_at_ms`. `active: false` means that no more
@@ -58,12 +57,12 @@ pub fn listed(
     news.then(|| Connection::of_member(id, said))
 }
 
-/// What is to be applied when Terra no longer knows a user.
+/// Returns the fragment to apply when Terra no longer knows a user.
 pub fn missing(id: &TerraUserId, compared_at_ms: i64) -> Connection {
     with_status(id, Status::Ended, compared_at_ms)
 }
 
-/// What is to be applied when Terra says how a user stands, in answer to a question.
+/// Returns the fragment to apply when Terra answers a question about a user's status.
 pub fn with_status(id: &TerraUserId, status: Status, at_ms: i64) -> Connection {
     let member = Member {
         life: Some(Register {
@@ -75,8 +74,8 @@ pub fn with_status(id: &TerraUserId, status: Status, at_ms: i64) -> Connection {
     Connection::of_member(id.clone(), member)
 }
 
-/// What is to be applied before Terra is asked for data that come as webhooks: until their reference is
-/// known, they cannot be told from data that come by themselves.
+/// Returns the fragment to apply before Terra is asked for data that come as webhooks: until their
+/// reference is known, they cannot be told from data that come by themselves.
 pub fn asked(id: &TerraUserId, at_ms: i64) -> Connection {
     let member = Member {
         asked_at_ms: Some(at_ms),
@@ -85,8 +84,8 @@ pub fn asked(id: &TerraUserId, at_ms: i64) -> Connection {
     Connection::of_member(id.clone(), member)
 }
 
-/// Whether a connection that was on no page of the list is to be asked for: it counts as there, and
-/// nothing of it is newer than the comparison.
+/// Returns whether a connection that was on no page of the list is to be asked for: it counts as there,
+/// and nothing of it is newer than the comparison.
 pub fn is_suspect(connection: &Connection, compared_at_ms: i64) -> bool {
     let newest = connection
         .current()

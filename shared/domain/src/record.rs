@@ -94,7 +94,7 @@ pub struct Payload {
 /// A value of `data_enrichment`. A set of contributors is one value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// As Terra sent it, never null.
+    /// Value as Terra sent it, never null.
     pub value: Value,
     /// The delivery that brought it.
     pub version: Version,
@@ -160,7 +160,7 @@ impl Record {
         arrivals.into_values().rev().collect()
     }
 
-    /// Whether samples of the record are there, in the newest arrival or in an older one.
+    /// Returns whether samples of the record are there, in the newest arrival or in an older one.
     pub fn has_samples(&self) -> bool {
         !(self.newest.streams.is_empty() && self.sampled.is_empty())
     }
@@ -238,7 +238,7 @@ impl Arrival {
         (!self.summary.is_failure(), &self.version)
     }
 
-    /// What to keep of the arrival when a newer one replaces it, by stream.
+    /// Returns the samples to keep of the arrival when a newer one replaces it, by stream.
     fn into_kept_samples(self) -> BTreeMap<Stream, KeptSamples> {
         let Self {
             version,

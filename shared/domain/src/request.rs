@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Join;
 
-/// What is known of one request to Terra, under its reference.
+/// State of one request to Terra, under its reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// `expected_payloads` of `large_request_sending`.
@@ -16,17 +16,17 @@ pub struct Request {
     /// The distinct chunks that came: chunk numbers, or hashed webhook ids where none is given.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub chunks: BTreeSet<String>,
-    /// Whether any of its webhooks had a record.
+    /// True if any of its webhooks had a record.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_records: bool,
-    /// Whose data was asked for.
+    /// User whose data were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terra_user_id: Option<TerraUserId>,
     /// The newest ordering timestamp among its webhooks. Unit: Unix milliseconds.
     pub last_seen_ms: i64,
 }
 
-/// How a request stands.
+/// Status of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestStatus {
@@ -34,7 +34,7 @@ pub enum RequestStatus {
     Announced,
     /// Chunks are missing and may still come.
     Receiving,
-    /// As many distinct chunks came as were announced.
+    /// Complete: as many distinct chunks came as were announced.
     Complete,
     /// Chunks are missing and none came for [`SILENCE_MS`]: one was lost.
     Short,
@@ -44,7 +44,7 @@ pub enum RequestStatus {
 pub const SILENCE_MS: i64 = 3_600_000;
 
 impl Request {
-    /// How it stands at `now`.
+    /// Returns the request's status at `now`.
     pub fn status(&self, now_ms: i64) -> RequestStatus {
         let silent = now_ms.saturating_sub(self.last_seen_ms) >= SILENCE_MS;
         match self.expected_chunks {

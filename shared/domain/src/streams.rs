@@ -1,6 +1,6 @@
 //! Arrays of Terra's records: sample streams, and lists that are content.
 //!
-//! Whether a delivery carries samples depends on settings and requests, not on what was measured
+//! Settings and requests decide whether a delivery carries samples; the measurement does not
 //! (FACTS section 9, "Samples and supersets"). A *sample stream* that is absent or empty therefore
 //! erases nothing. A list that is *content* (laps, measurements, meals) is part of the record: the
 //! newest delivery decides, also when it brings an empty list.

@@ -1,18 +1,18 @@
-//! Which of two arrivals is newer.
+//! Order of arrivals.
 
 use models::{headers::TerraHeaders, ids::WebhookId};
 use serde::{Deserialize, Serialize};
 
 use crate::Join;
 
-/// Where an arrival stands in the order of all arrivals.
+/// Position of an arrival in the order of all arrivals.
 ///
 /// Compared by ordering timestamp, then by webhook id, then by position in `data`: a total order,
 /// so that two deliveries with one timestamp end the same way whichever came first, and of two
 /// records with one key in one webhook the later in the array wins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
-    /// When Terra emitted the payload. Unit: Unix milliseconds.
+    /// Time at which Terra emitted the payload. Unit: Unix milliseconds.
     pub ordering_ts_ms: i64,
     /// The webhook that brought it.
     pub webhook_id: String,
@@ -77,7 +77,7 @@ pub fn ordering_timestamp_ms(
 pub struct Register<T> {
     /// The value.
     pub value: T,
-    /// What set it.
+    /// Arrival that set it.
     pub version: Version,
 }
 

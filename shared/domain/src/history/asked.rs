@@ -1,4 +1,4 @@
-//! Which days were asked for, and which of them came back empty.
+//! Days that were asked for, and those of them that came back empty.
 //!
 //! One state per connection, data type and month. It only grows, so it is a [`Join`]: two workers
 //! that note different answers at once lose neither, in whatever order they write.
@@ -14,11 +14,11 @@ use super::{
 };
 use crate::Join;
 
-/// How long a day counts as *asked* after it was claimed for a window or asked for. Longer than any
-/// pause between two askings of one window (see [`retry`](super::window::retry)); beyond it, what
-/// became of the asking will not be told any more.
+/// Time in which a day counts as *asked* after it was claimed for a window or asked for. It is longer
+/// than any pause between two requests of one window (see [`retry`](super::window::retry)); beyond it,
+/// no answer is expected any more.
 pub const ASKED_MS: i64 = 2 * DAY_MS;
-/// How often a day is claimed before it is left alone and reported.
+/// Number of claims of a day before it is left alone and reported.
 pub const MAX_CLAIMS: usize = 5;
 /// Marks of one kind kept per month, the newest: bounds the item.
 const MAX_MARKS: usize = 64;
@@ -57,7 +57,7 @@ impl Join for Marks {
     }
 }
 
-/// What is known of asking for the days of one month.
+/// Requests and answers for the days of one month.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AskedMonth {
@@ -126,7 +126,7 @@ impl AskedMonth {
         self.empty.newest_of(day)
     }
 
-    /// How often the day was claimed.
+    /// Returns how often the day was claimed.
     pub fn claims(&self, day: Date) -> usize {
         self.claimed.times_of(day).count()
     }
@@ -152,7 +152,7 @@ impl Join for AskedMonth {
     }
 }
 
-/// What is known of asking for the days of one connection and data type.
+/// Requests and answers for the days of one connection and data type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AskedDays {
     months: BTreeMap<Month, AskedMonth>,
@@ -164,7 +164,7 @@ impl AskedDays {
         self.months.get(&Month::of(day))
     }
 
-    /// Whether any answer ever came.
+    /// Returns whether any answer ever came.
     pub fn is_answered(&self) -> bool {
         let mut months = self.months.values();
         months.any(|month| !month.answered.0.is_empty() || !month.empty.0.is_empty())

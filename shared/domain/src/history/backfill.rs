@@ -31,7 +31,7 @@ pub const STOP_AFTER_EMPTY_DAYS: u32 = 183;
 /// Windows of one type that are due at once. The next ones become due a little later, so that the
 /// newest are asked first and the rule above can spare the oldest.
 const WINDOWS_AT_ONCE: i64 = 4;
-/// How much later. Unit: milliseconds.
+/// Time between two such groups of windows. Unit: milliseconds.
 const STAGGER_MS: i64 = 30_000;
 /// A type that was refused for good is asked for again after this long. Unit: milliseconds.
 const REFUSED_MS: i64 = 14 * day::DAY_MS;
@@ -46,7 +46,7 @@ const LOST_TOGETHER_MS: i64 = 15 * 60_000;
 /// `type` of the event that says that a backfill is done.
 pub const DONE_EVENT: &str = "terrarium_backfill_done";
 
-/// What a backfill is for.
+/// Purpose of a backfill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -54,20 +54,20 @@ pub enum Kind {
     First,
     /// Days that were found missing: for most a small one every other day, for ever.
     Gaps,
-    /// What a person asked for.
+    /// Days that a person asked for.
     OnDemand,
 }
 
-/// What is to be asked for.
+/// Plan of a backfill: the days to ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Its name.
     pub id: BackfillId,
-    /// Whose.
+    /// Connection whose past is asked for.
     pub connection: ConnectionId,
-    /// What for.
+    /// Purpose of the backfill.
     pub kind: Kind,
-    /// When it was made. Unit: Unix milliseconds.
+    /// Time of planning. Unit: Unix milliseconds.
     pub planned_at_ms: i64,
     /// Size of its requests.
     pub request_size: RequestSize,
@@ -78,7 +78,7 @@ pub struct Plan {
 impl Plan {
     /// The first backfill of a connection: all that the provider has of the `supported` types (from
     /// `/integrations/detailed`), from its reach to today, which is wherever on Earth it is latest;
-    /// and no more than `max_days`, where that is less. In requests of `max_request_days`, see [`cut`].
+    /// and no more than `max_days`, where that is less; in requests of `request_size`.
     ///
     /// `None`: there is nothing that could be asked for.
     pub fn first(
@@ -188,7 +188,8 @@ impl Plan {
         }
     }
 
-    /// What a person asked for: these runs of days. The same wish at the same time is the same backfill.
+    /// Plans the runs of days that a person asked for. The same wish at the same time is the same
+    /// backfill.
     pub fn on_demand(
         connection: &ConnectionId,
         spans: &[Span],
@@ -250,7 +251,7 @@ impl Plan {
     }
 }
 
-/// What was last ordered.
+/// Last order of a person.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
@@ -266,10 +267,10 @@ pub enum Order {
 /// The order comes too late, or makes no sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OrderRefused {
-    /// It is done.
+    /// The backfill is done.
     #[error("the backfill is done")]
     Done,
-    /// It was cancelled, and its windows may be skipped by now: make a new one.
+    /// The backfill was cancelled, and its windows may be skipped by now: make a new one.
     #[error("the backfill was cancelled")]
     Cancelled,
 }
@@ -277,12 +278,12 @@ pub enum OrderRefused {
 /// A backfill, as it is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfill {
-    /// What is to be asked for.
+    /// Plan of the days to ask for.
     pub plan: Plan,
-    /// What was last ordered.
+    /// Last order of a person.
     #[serde(default)]
     pub order: Order,
-    /// Whether all its windows have been written.
+    /// True once all its windows have been written.
     #[serde(default)]
     pub created: bool,
     /// Days before these were not asked for, because there was nothing for so long.
@@ -291,37 +292,37 @@ pub struct Backfill {
     /// Types that Terra or the provider refused for good: one refusal stands for all windows.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<DataType>,
-    /// What it came to. Set once.
+    /// Result of the backfill. Set once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<Done>,
 }
 
-/// That a backfill is done is an event of ours. It is remembered before it is sent and then marked
-/// as sent; who hears it twice knows it by the backfill's id.
+/// End of a backfill, which is an event of ours. It is remembered before the event is sent and then
+/// marked as sent; a receiver who gets the event twice knows it by the backfill's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// When. Unit: Unix milliseconds.
+    /// Time of the end. Unit: Unix milliseconds.
     pub at_ms: i64,
     /// The counts.
     pub totals: Totals,
     /// Somebody is about to send the event until then, and nobody else is. Unit: Unix milliseconds.
     pub announcing_until_ms: i64,
-    /// Whether the event was sent.
+    /// True once the event was sent.
     pub announced: bool,
-    /// Whether the provider refused something for want of a permission.
+    /// True if the provider refused something for want of a permission.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub permission_refused: bool,
 }
 
-/// What matters of a backfill that is done to whoever looks at its connection again and again.
+/// Rest of a backfill that is done: the part that every later search for gaps reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// When. Unit: Unix milliseconds.
+    /// Time of the end. Unit: Unix milliseconds.
     pub at_ms: i64,
     /// Types that were refused for good.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<DataType>,
-    /// Whether the provider refused something for want of a permission.
+    /// True if the provider refused something for want of a permission.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub permission_refused: bool,
 }
@@ -333,7 +334,7 @@ impl Ended {
         self.is_recent(now_ms).then_some(&self.refused)
     }
 
-    /// Whether a permission was lacking, as lately as that.
+    /// Returns whether a permission was lacking within the same time.
     pub fn permission_refused_lately(&self, now_ms: i64) -> bool {
         self.permission_refused && self.is_recent(now_ms)
     }
@@ -343,7 +344,7 @@ impl Ended {
     }
 }
 
-/// What to do with a due window.
+/// Decision about a due window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Ask.
@@ -371,7 +372,8 @@ impl Backfill {
     ///
     /// # Errors
     ///
-    /// [`OrderRefused`].
+    /// [`OrderRefused::Done`] when every window is final, [`OrderRefused::Cancelled`] when a cancelled
+    /// backfill is to go on.
     pub fn ordered(self, order: Order) -> Result<Self, OrderRefused> {
         match (&self.done, self.order) {
             (Some(_), _) => Err(OrderRefused::Done),
@@ -380,7 +382,7 @@ impl Backfill {
         }
     }
 
-    /// What to do with one of its windows that is due.
+    /// Decides about one of its windows that is due.
     pub fn verdict(&self, window: &Window) -> Verdict {
         let stop = self.stopped_before.get(&window.id().data_type);
         match self.order {
@@ -401,7 +403,7 @@ impl Backfill {
         self
     }
 
-    /// What is left of it when it is done.
+    /// Returns the rest that is kept when the backfill is done.
     pub fn ended(&self) -> Option<Ended> {
         let done = self.done.as_ref()?;
         Some(Ended {
@@ -500,7 +502,7 @@ impl Backfill {
     /// The first day of a type that is worth asking for, in the light of this first backfill, when
     /// the provider reaches back to `reach` and the connection began on `connected`.
     ///
-    /// What a cancelled one left out is not asked for behind its back.
+    /// Days that a cancelled backfill left out are never asked for by another one.
     pub fn first_day(&self, data_type: DataType, reach: Date, connected: Date) -> Date {
         if self.order == Order::Cancel {
             return connected.max(reach);

@@ -1,4 +1,4 @@
-//! What is known of each day of one connection and data type.
+//! State of each day of one connection and data type.
 //!
 //! | state | means |
 //! |---|---|
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::key::NaturalKey;
 
-/// How the records of a type relate to days.
+/// Relation of a type's records to days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keyed {
     /// One record per day.
@@ -95,8 +95,8 @@ impl RecordDays {
         self.0.keys().next_back().copied()
     }
 
-    /// Whether the wearer had next to nothing of this day: on a journey over the date line, a day
-    /// that begins 48 hours after the day before the last one did begins after 22 to 30.
+    /// Returns whether the wearer had next to nothing of this day: on a journey over the date line, a
+    /// day that begins 48 hours after the day before the last one did begins after 22 to 30.
     fn is_skipped(&self, day: Date) -> bool {
         let start = |day| self.0.get(&day)?.starts_at_ms;
         match (start(day::previous(day)), start(day::next(day))) {
@@ -109,16 +109,16 @@ impl RecordDays {
 /// Two days that begin within this long have no day worth the name between them.
 const SKIPPED_AT_MOST_MS: i64 = 30 * HOUR_MS;
 
-/// Which days of a connection and data type may have data at all.
+/// Days of a connection and data type that may have data at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Life {
     /// The first one; see [`reach`](super::reach) and [`Backfill::stopped_before`](super::backfill::Backfill).
     pub first_day: Date,
-    /// When the connection ended. Unit: Unix milliseconds.
+    /// Time at which the connection ended. Unit: Unix milliseconds.
     pub ended_at_ms: Option<i64>,
-    /// Whether Terra can be asked for days of the type. Otherwise only stored days say anything.
+    /// True if Terra can be asked for days of the type. Otherwise only stored days say anything.
     pub can_be_asked: bool,
-    /// How long after its end a day's data may come by themselves. Unit: hours.
+    /// Time after its end in which a day's data may come by themselves. Unit: hours.
     pub settle_hours: u32,
 }
 
@@ -131,24 +131,24 @@ pub struct Outage {
     pub until_ms: i64,
 }
 
-/// All that coverage is computed from.
+/// Facts that coverage is computed from.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The type.
     pub keyed: Keyed,
-    /// What is stored.
+    /// Days of the stored records.
     pub records: &'a RecordDays,
-    /// What was asked.
+    /// Requests and answers for the days.
     pub asked: &'a AskedDays,
-    /// What may be.
+    /// Days that may have data.
     pub life: Life,
     /// Days that open windows, or a backfill that is not done, will ask for.
     pub planned: &'a [Span],
-    /// When webhooks were lost.
+    /// Times in which webhooks were lost.
     pub outages: &'a [Outage],
 }
 
-/// What is known of a day.
+/// State of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DayState {
@@ -166,7 +166,7 @@ pub enum DayState {
     Outside(Outside),
 }
 
-/// Why a day counts as missing.
+/// Reason why a day counts as missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
@@ -182,7 +182,7 @@ pub enum Missing {
     GivenUp,
 }
 
-/// Why no data of a day can be expected.
+/// Reason why no data of a day can be expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outside {
@@ -260,7 +260,8 @@ impl Known<'_> {
         DayState::Missing(self.why(day, record, month, now_ms))
     }
 
-    /// When the day's data can be expected to be all there. Unit: Unix milliseconds.
+    /// Returns the time from which all data of the day can be expected to be there. Unit: Unix
+    /// milliseconds.
     pub fn settles_ms(&self, day: Date) -> i64 {
         day::over_ms(day) + i64::from(self.life.settle_hours) * HOUR_MS
     }
@@ -306,7 +307,7 @@ impl Known<'_> {
         }
     }
 
-    /// When the last outage that may have cost something of this day was over.
+    /// Returns the end of the last outage that may have lost data of this day.
     pub(super) fn lost_until_ms(&self, day: Date) -> Option<i64> {
         let (begins, settles) = (day::begins_ms(day), self.settles_ms(day));
         let over_it = |outage: &&Outage| outage.from_ms < settles && begins < outage.until_ms;

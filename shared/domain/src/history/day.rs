@@ -60,12 +60,12 @@ impl Span {
         self.until
     }
 
-    /// How many days.
+    /// Returns the number of days.
     pub fn length_days(self) -> u32 {
         u32::try_from(number(self.until) - number(self.from)).unwrap_or_default()
     }
 
-    /// Whether the day is one of them.
+    /// Returns whether the day is one of them.
     pub fn contains(self, day: Date) -> bool {
         self.from <= day && day < self.until
     }
@@ -137,12 +137,12 @@ pub fn earliest_on_earth(now_ms: i64) -> Date {
     utc_date(now_ms.saturating_sub(WIDEST_OFFSET_MS))
 }
 
-/// When the day begins for the first person on Earth. Unit: Unix milliseconds.
+/// Returns the time at which the day begins for the first person on Earth. Unit: Unix milliseconds.
 pub fn begins_ms(day: Date) -> i64 {
     midnight_ms(day) - WIDEST_OFFSET_MS
 }
 
-/// When the day is over for the last person on Earth. Unit: Unix milliseconds.
+/// Returns the time at which the day is over for the last person on Earth. Unit: Unix milliseconds.
 pub fn over_ms(day: Date) -> i64 {
     midnight_ms(next(day)) + WIDEST_OFFSET_MS
 }
@@ -167,7 +167,7 @@ pub fn previous(day: Date) -> Date {
     day.yesterday().unwrap_or(Date::MIN)
 }
 
-/// How many days lie from `one` to `other`; negative when `other` is earlier.
+/// Returns the number of days from `one` to `other`; negative when `other` is earlier.
 pub fn between(one: Date, other: Date) -> i64 {
     number(other) - number(one)
 }

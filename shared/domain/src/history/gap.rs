@@ -1,4 +1,4 @@
-//! Which missing days to ask for now, and why a connection has gone quiet.
+//! Missing days to ask for now, and the cause of a connection's silence.
 //!
 //! The way of a gap: [`wanted`] names the days, the store claims them (see
 //! [`AskedMonth::claim`](super::asked::AskedMonth::claim)), and what was won becomes a
@@ -35,14 +35,14 @@ const LONG_LULL_DAYS: i64 = 60;
 /// A large batch.
 const LARGE_BATCH_DAYS: i64 = 28;
 
-/// How far back is looked: reading all of it every few hours would cost more than it could find.
-/// Unit: days.
+/// Days that a usual search goes back: reading all of the past every few hours would cost more than it
+/// could find. Unit: days.
 pub const LOOK_BACK_DAYS: i64 = 45;
-/// How often is looked all the way back: at what a first backfill could not get, at what a connection
-/// lacks that has worked again after months. Unit: milliseconds.
+/// Time between two searches all the way back. They find days that a first backfill could not get, and
+/// days of a connection that works again after months. Unit: milliseconds.
 const WHOLE_LOOK_MS: i64 = 7 * DAY_MS;
 
-/// When was last looked all the way back.
+/// Time of the last search all the way back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Looks {
@@ -51,7 +51,7 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// Whether the look that begins now is to be one.
+    /// Returns whether the search that begins now goes all the way back.
     pub fn is_whole_due(self, now_ms: i64) -> bool {
         self.whole_at_ms
             .is_none_or(|at_ms| now_ms >= at_ms.saturating_add(WHOLE_LOOK_MS))
@@ -148,7 +148,7 @@ fn missing_days(known: &Known<'_>, now_ms: i64) -> Vec<MissingDay> {
     missing.collect()
 }
 
-/// How long the oldest missing day waits, so that others can be asked for with it. Unit: days.
+/// Returns how long the oldest missing day waits, so that others can be asked for with it. Unit: days.
 fn batch_days(known: &Known<'_>, rhythm: Rhythm, now_ms: i64) -> i64 {
     let newest = known.records.newest().unwrap_or(known.life.first_day);
     let lull_days = day::between(newest, day::earliest_on_earth(now_ms));

@@ -10,8 +10,8 @@
 //! - [`outage`]: when our intake took no webhooks.
 //! - [`gap`]: what to ask for now, and why a connection has gone quiet.
 //!
-//! Who works with it: plan a [`Backfill`](backfill::Backfill), take a due [`Window`](window::Window),
-//! ask Terra, tell the window what came of it, and note the days in [`asked`].
+//! A worker plans a [`Backfill`](backfill::Backfill), takes a due [`Window`](window::Window), asks
+//! Terra, applies the result to the window, and notes the days in [`asked`].
 
 pub mod asked;
 pub mod backfill;

@@ -33,7 +33,7 @@ impl Month {
         Span::new(self.first, day::next(last)).unwrap_or(Span::of_day(self.first))
     }
 
-    /// What lies in this month of a run of days.
+    /// Returns the days of a run that lie in this month.
     pub fn days_of(self, span: Span) -> Days {
         let within = self.span().intersection(span);
         within.into_iter().flat_map(Span::days).collect()
@@ -96,7 +96,7 @@ impl From<Month> for String {
 pub struct Days(u32);
 
 impl Days {
-    /// Whether it holds the day of its month that `day` is.
+    /// Returns whether the set holds the day of its month that `day` is.
     pub fn has(self, day: Date) -> bool {
         self.has_number(day.day())
     }
@@ -110,19 +110,19 @@ impl Days {
         self.0 == 0
     }
 
-    /// What either has.
+    /// Returns the days of either set.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// What `other` has not.
+    /// Returns the days that `other` has not.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// How many.
+    /// Returns the number of days.
     pub fn count(self) -> u32 {
         self.0.count_ones()
     }

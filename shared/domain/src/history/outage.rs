@@ -1,4 +1,4 @@
-//! When our intake took no webhooks.
+//! Times in which our intake took no webhooks.
 //!
 //! Terra repeats what was not taken for a little over a day, and then it is lost and the destination
 //! is switched off (FACTS section 7, "Answer, timeout, retries"). So silence of more than that, with
@@ -11,10 +11,10 @@ use super::{coverage::Outage, day::HOUR_MS};
 
 /// Silence of this length counts as an outage. Unit: milliseconds.
 pub const OUTAGE_MS: i64 = 30 * HOUR_MS;
-/// How many outages are remembered: gaps are looked for in the last weeks only.
+/// Number of outages that are remembered: gaps are looked for in the last weeks only.
 const REMEMBERED: usize = 32;
 
-/// What is known of the times in which webhooks were lost.
+/// Times in which webhooks were lost, as far as they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OutageLog {
@@ -23,7 +23,7 @@ pub struct OutageLog {
     /// Up to when it was looked for them. Unit: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looked_until_ms: Option<i64>,
-    /// When the newest webhook came that was looked at. Unit: Unix milliseconds.
+    /// Time of the newest webhook that was read. Unit: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_at_ms: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! What each provider's history is like, from `providers.json`; every entry there names its source.
+//! Reach and rhythm of each provider, from `providers.json`; every entry there names its source.
 //!
 //! A provider that is not in the file has the default, and so has every field that an entry leaves
 //! out: an unknown provider is never refused (FACTS section 13).
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::day::{self, HOUR_MS};
 
-/// How a provider's past can be had.
+/// Way in which a provider's past can be had.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fetch {
@@ -25,7 +25,7 @@ pub enum Fetch {
     Phone,
 }
 
-/// How often a type has a record.
+/// Rhythm of a type's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rhythm {
@@ -35,35 +35,35 @@ pub enum Rhythm {
     NowAndThen,
 }
 
-/// What a provider's history is like.
+/// History that a provider has and gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderHistory {
-    /// How its past can be had.
+    /// Way in which its past can be had.
     pub fetch: Fetch,
-    /// How far back from the connection. Unit: days.
+    /// Reach back from the connection. Unit: days.
     pub reach_days: u32,
     /// Never further back than this before the connection. Unit: hours.
     pub reach_before_connection_hours: Option<u32>,
     /// The only types it has, where that is known.
     pub types: Option<BTreeSet<DataType>>,
-    /// How long after its end a day's data may come by themselves. Unit: hours.
+    /// Time after its end in which a day's data may come by themselves. Unit: hours.
     pub settle_hours: u32,
-    /// How long a connection may bring nothing before that is reported. Unit: days.
+    /// Time without data after which a connection is reported. Unit: days.
     pub quiet_after_days: u32,
-    /// Where this is from.
+    /// Source of the entry.
     pub source: String,
     rhythm: BTreeMap<DataType, Rhythm>,
 }
 
 impl ProviderHistory {
-    /// What is known of a provider, or what is assumed of one that is not in the file.
+    /// Returns the entry of a provider, or the default for one that is not in the file.
     pub fn of(provider: &Provider) -> &'static Self {
         HISTORIES.0.get(provider.as_str()).unwrap_or(&HISTORIES.1)
     }
 
     /// The first day that asking can bring, for a person who connected at `connected_at_ms`.
     ///
-    /// Where the wearer is, nobody knows: the earliest date on Earth counts, so nothing is left out.
+    /// Nobody knows where the wearer is: the earliest date on Earth counts, so nothing is left out.
     pub fn first_day(&self, connected_at_ms: i64) -> Date {
         let connected = day::earliest_on_earth(connected_at_ms);
         let reach = day::plus(connected, -i64::from(self.reach_days));
@@ -73,7 +73,7 @@ impl ProviderHistory {
         nearest.map_or(reach, |nearest| nearest.max(reach))
     }
 
-    /// Whether Terra can be asked for days of this type.
+    /// Returns whether Terra can be asked for days of this type.
     pub fn can_be_asked(&self, data_type: DataType) -> bool {
         let known = self
             .types
@@ -82,7 +82,7 @@ impl ProviderHistory {
         self.fetch == Fetch::Server && known && super::coverage::Keyed::of(data_type).is_some()
     }
 
-    /// How often the type has a record.
+    /// Returns the rhythm of the type's records.
     pub fn rhythm(&self, data_type: DataType) -> Rhythm {
         self.rhythm
             .get(&data_type)
@@ -114,7 +114,7 @@ struct File {
     providers: BTreeMap<String, Entry>,
 }
 
-/// What the file's default leaves out, should it ever.
+/// Reach for a provider, should the file's default ever leave it out.
 const REACH_DAYS: u32 = 1825;
 const SETTLE_HOURS: u32 = 24;
 const QUIET_AFTER_DAYS: u32 = 3;

@@ -27,8 +27,8 @@ use self::retry::Reason;
 use super::{cut, day::Span};
 use crate::connection::ConnectionId;
 
-/// How much two workers' clocks may differ. A lease is given up by its holder this long before
-/// anybody else may take it over. Unit: milliseconds.
+/// Largest difference of two workers' clocks. A lease is given up by its holder this long before anybody
+/// else may take it over. Unit: milliseconds.
 pub const CLOCK_SKEW_MS: i64 = 10_000;
 /// Unless the answer was too large, the halves wait for so long: where nobody answers at all, a month would
 /// be cut into days within seconds. Unit: milliseconds.
@@ -45,12 +45,12 @@ pub struct BackfillId(String);
 pub struct InvalidBackfillId;
 
 impl BackfillId {
-    /// Of the first backfill of a connection: there is only one.
+    /// Returns the id of the first backfill of a connection: there is only one.
     pub fn first(connection: &ConnectionId) -> Self {
         Self::of(connection, "first")
     }
 
-    /// Of another backfill of a connection; the same `name` names the same one.
+    /// Returns the id of another backfill of a connection; the same `name` gives the same id.
     pub fn of(connection: &ConnectionId, name: &str) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"terrarium backfill\0");
@@ -99,7 +99,7 @@ impl From<BackfillId> for String {
     }
 }
 
-/// What a window is of: unique within its connection's backfill.
+/// Name of a window: unique within its connection's backfill.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WindowId {
     /// The backfill.
@@ -115,27 +115,27 @@ pub struct WindowId {
 #[serde(transparent)]
 pub struct WorkerId(pub String);
 
-/// Where a window stands. Times are Unix milliseconds.
+/// State of a window. Times are Unix milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// To be asked, not before `due_ms`.
     Planned {
-        /// When.
+        /// Earliest time of the request.
         due_ms: i64,
     },
     /// One worker has it, and nobody else until then.
     Leased {
-        /// Who.
+        /// Worker that has it.
         by: WorkerId,
-        /// Until when.
+        /// End of the lease.
         until_ms: i64,
     },
     /// The request was sent, or is about to be.
     Asked {
-        /// By whom.
+        /// Worker that asked.
         by: WorkerId,
-        /// When.
+        /// Time of the request.
         at_ms: i64,
         /// Silence until then counts as no answer.
         deadline_ms: i64,
@@ -144,7 +144,7 @@ pub enum State {
     },
     /// The answer comes in pieces, as webhooks.
     Receiving {
-        /// When it was asked.
+        /// Time of the request.
         at_ms: i64,
         /// Silence until then counts as a lost piece.
         deadline_ms: i64,
@@ -152,43 +152,43 @@ pub enum State {
         reference: String,
         /// Distinct pieces that came.
         received: u64,
-        /// How many are to come, when that is known.
+        /// Number of pieces that are to come, when it is known.
         expected: Option<u64>,
     },
     /// Answered, with records.
     Done {
-        /// When.
+        /// Time of the answer.
         at_ms: i64,
-        /// How many.
+        /// Number of records.
         records: u64,
     },
     /// Answered, without records.
     Empty {
-        /// When.
+        /// Time of the answer.
         at_ms: i64,
     },
     /// Given up.
     Failed {
-        /// When.
+        /// Time at which it was given up.
         at_ms: i64,
-        /// Why.
+        /// Reason of the last failure.
         reason: Reason,
     },
     /// Not to be asked any more.
     Skipped {
-        /// When.
+        /// Time at which it was skipped.
         at_ms: i64,
-        /// Why.
+        /// Reason for skipping it.
         reason: Skip,
     },
     /// Too large for one answer: its halves took its place.
     Halved {
-        /// When.
+        /// Time at which it was halved.
         at_ms: i64,
     },
 }
 
-/// Why a window was not asked.
+/// Reason why a window is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
@@ -207,11 +207,11 @@ pub enum Skip {
 /// One return to *planned*.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setback {
-    /// When. Unit: Unix milliseconds.
+    /// Time of the return. Unit: Unix milliseconds.
     pub at_ms: i64,
-    /// How often the window had been asked by then.
+    /// Number of requests by then.
     pub asked: u32,
-    /// Why.
+    /// Reason of the return.
     pub reason: Reason,
 }
 
@@ -222,7 +222,7 @@ pub struct Window {
     connection: ConnectionId,
     /// Place in its backfill's order, newest days first.
     rank: u32,
-    /// Whether the request takes a day more on either side.
+    /// True if the request takes a day more on either side.
     overlap: bool,
     #[serde(flatten)]
     state: State,
@@ -244,12 +244,12 @@ impl Window {
         }
     }
 
-    /// What it is of.
+    /// Returns the window's name.
     pub fn id(&self) -> &WindowId {
         &self.id
     }
 
-    /// Whose.
+    /// Returns the connection that the window belongs to.
     pub fn connection(&self) -> &ConnectionId {
         &self.connection
     }
@@ -273,30 +273,30 @@ impl Window {
         }
     }
 
-    /// Where it stands.
+    /// Returns the window's state.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// How often it was asked.
+    /// Returns the number of requests so far.
     pub fn asked(&self) -> u32 {
         self.asked
     }
 
-    /// Why it was not done at once, oldest first.
+    /// Returns the reasons why the window was not done at once, oldest first.
     pub fn setbacks(&self) -> &[Setback] {
         &self.setbacks
     }
 
-    /// How often Terra took the request and what it promised did not come.
+    /// Returns how often Terra took the request and the promised webhooks did not come.
     pub fn silences(&self) -> usize {
         let silent =
             |setback: &&Setback| matches!(setback.reason, Reason::NoAnswer | Reason::Incomplete);
         self.setbacks.iter().filter(silent).count()
     }
 
-    /// When it next needs a worker: to be asked, to be taken over, or because of silence. `None`:
-    /// it is final. Unit: Unix milliseconds.
+    /// Returns the time at which the window next needs a worker: to be asked, to be taken over, or
+    /// because of silence. `None`: the window is final. Unit: Unix milliseconds.
     pub fn due_ms(&self) -> Option<i64> {
         match &self.state {
             State::Planned { due_ms } => Some(*due_ms),
@@ -312,12 +312,12 @@ impl Window {
         }
     }
 
-    /// Whether it needs a worker now; see [`due_ms`](Self::due_ms).
+    /// Returns whether the window needs a worker now; see [`due_ms`](Self::due_ms).
     pub fn is_due(&self, now_ms: i64) -> bool {
         self.due_ms().is_some_and(|due_ms| due_ms <= now_ms)
     }
 
-    /// Whether nothing more will happen to it.
+    /// Returns whether nothing more will happen to the window.
     pub fn is_final(&self) -> bool {
         self.due_ms().is_none()
     }
@@ -331,7 +331,7 @@ impl Window {
         }
     }
 
-    /// What takes the place of a halved window, newer one first; always the same.
+    /// Returns the two windows in the place of a halved one, newer one first; always the same.
     pub fn halves(&self) -> Option<[Self; 2]> {
         let State::Halved { at_ms } = self.state else {
             return None;

@@ -9,7 +9,7 @@ use super::table::{
 use crate::{key::Identity, summary::Value};
 
 summary! {
-    /// What an activity comes to.
+    /// Summary of an activity.
     Activity(ActivitySummary) of record: Activity<'_> {
         let metadata = take(record.metadata);
         let device = take(record.device_data);
@@ -44,11 +44,11 @@ summary! {
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
         timestamp_localization: Value = code(&metadata.timestamp_localization),
-        /// What was done, by Terra's number. From `metadata.type`.
+        /// Kind of activity, by Terra's number. From `metadata.type`.
         kind as "type": Value = code(&metadata.kind),
         /// Name. From `metadata.name`.
         name: String = text(&metadata.name),
-        /// How the record came about, by Terra's number. From `metadata.upload_type`.
+        /// Origin of the record, by Terra's number. From `metadata.upload_type`.
         upload_type: Value = code(&metadata.upload_type),
         /// Steps. Unit: count. From `distance_data.summary.steps`.
         steps: f64 = distance.steps.get(),

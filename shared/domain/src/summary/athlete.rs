@@ -6,7 +6,7 @@ use super::table::{summary, text};
 use crate::key::Identity;
 
 summary! {
-    /// What a profile comes to, without anything that names the person.
+    /// Summary of a profile, without anything that names the person.
     Athlete(AthleteSummary) of record: Athlete<'_> {
         identity = Identity::default();
     } {

@@ -10,7 +10,7 @@ use super::table::{
 use crate::{key::Identity, summary::Value};
 
 summary! {
-    /// What a day of body measurements comes to.
+    /// Summary of a day of body measurements.
     Body(BodySummary) of record: Body<'_> {
         let metadata = take(record.metadata);
         let device = take(record.device_data);

@@ -9,7 +9,7 @@ use super::table::{
 use crate::{key::Identity, summary::Value};
 
 summary! {
-    /// What a day of movement and strain comes to.
+    /// Summary of a day of movement and strain.
     Daily(DailySummary) of record: Daily<'_> {
         let metadata = take(record.metadata);
         let device = take(record.device_data);
@@ -40,7 +40,7 @@ summary! {
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
         timestamp_localization: Value = code(&metadata.timestamp_localization),
-        /// How the record came about, by Terra's number. From `metadata.upload_type`.
+        /// Origin of the record, by Terra's number. From `metadata.upload_type`.
         upload_type: Value = code(&metadata.upload_type),
         /// Steps. Unit: count. From `distance_data.steps`.
         steps: f64 = distance.steps.get(),

@@ -1,4 +1,4 @@
-//! What one record holds.
+//! Content of one record.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,22 +10,22 @@ use crate::{
     streams::{Stream, filled_streams},
 };
 
-/// What is found in one record.
+/// Content of one record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// What the record says about its own identity.
+    /// Identity of the record, as delivered.
     pub identity: Identity,
     /// The numbers that Terra gave outside samples.
     pub delivered: Summary,
-    /// What samples give for fields that Terra left absent; `None` if that is nothing.
+    /// Summary from samples, for fields that Terra left absent; `None` if there is none.
     pub from_samples: Option<Summary>,
     /// The leaves of `data_enrichment` under their paths, known to Terra's schemas or not. A set of
     /// contributors is taken apart: `sleep_contributors.deep`.
     pub enrichment: BTreeMap<String, serde_json::Value>,
     /// Sample streams that hold at least one sample.
     pub streams: BTreeSet<Stream>,
-    /// Whether the record takes itself back: an activity or day that the vendor deleted, an
-    /// observation entered in error.
+    /// True if the record takes itself back: an activity or day that the vendor deleted, an observation
+    /// entered in error.
     pub retracted: bool,
 }
 

@@ -6,7 +6,7 @@ use super::table::{code, id, listed, summary, take, text, time, whole};
 use crate::{key::Identity, summary::Value};
 
 summary! {
-    /// What an observation comes to.
+    /// Summary of an observation.
     HealthObservation(HealthObservationSummary) of record: HealthObservation<'_> {
         let metadata = take(record.metadata);
         let observed = take(record.observation_data);
@@ -26,15 +26,15 @@ summary! {
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
         timestamp_localization: Value = code(&metadata.timestamp_localization),
-        /// What was observed. From `observation_data.observation_type`.
+        /// Kind of observation. From `observation_data.observation_type`.
         observation_type: String = text(&observed.observation_type),
         /// Kind of observation, by Terra's number. From `observation_data.category`.
         category: Value = code(&observed.category),
-        /// How bad, by Terra's number. From `observation_data.severity`.
+        /// Severity, by Terra's number. From `observation_data.severity`.
         severity: Value = code(&observed.severity),
-        /// Whether it stands, by Terra's number. From `observation_data.status`.
+        /// Status of the observation, by Terra's number. From `observation_data.status`.
         status: Value = code(&observed.status),
-        /// Which of the next fields holds the value, by Terra's number. From
+        /// Name of the next field that holds the value, by Terra's number. From
         /// `observation_data.value.value_type`.
         value_type: Value = code(&value.value_type),
         /// A quantity, in `unit`. From `observation_data.value.quantity`.

@@ -6,11 +6,11 @@ use super::table::{summary, text, time};
 use crate::key::Identity;
 
 summary! {
-    /// What a hormone test comes to.
+    /// Summary of a hormone test.
     Hormone(HormoneSummary) of record: HormoneSample<'_> {
         identity = Identity { timestamp: time(&record.timestamp), ..Identity::default() };
     } {
-        /// When the test was made, as Terra sent it. From `timestamp`.
+        /// Time of the test, as Terra sent it. From `timestamp`.
         timestamp: String = text(&record.timestamp),
         /// Luteinising hormone. Unit: mIU/mL. From `lh_mIU_per_ml`.
         lh_miu_per_ml as "lh_mIU_per_ml": f64 = record.lh_miu_per_ml.get(),

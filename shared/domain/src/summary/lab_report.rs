@@ -6,7 +6,7 @@ use super::table::{id, listed, summary, take, text, whole};
 use crate::{key::Identity, summary::Value};
 
 summary! {
-    /// What a laboratory report comes to, or why there is none.
+    /// Summary of a laboratory report, or the reason why there is none.
     LabReport(LabReportSummary) of record: LabReport<'_> {
         let error = take(record.error);
         identity = Identity {
@@ -21,7 +21,7 @@ summary! {
         results_count: f64 = record.results_count.get(),
         /// Cause of a failure, as `file_unreadable`. From `error.code`.
         error_code: String = text(&error.code),
-        /// Whether processing again may help. From `error.retriable`.
+        /// True if processing again may help. From `error.retriable`.
         retriable: bool = error.retriable.get(),
         /// Results: a JSON array of at most 64 entries of `key` or `name`, with `numeric` and
         /// `units`, `operator` before a bound, `text`, and `flag`. From `results`.

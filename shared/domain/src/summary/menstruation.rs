@@ -6,7 +6,7 @@ use super::table::{code, listed, summary, take, text, time};
 use crate::{key::Identity, summary::Value};
 
 summary! {
-    /// What a day of a menstrual cycle comes to.
+    /// Summary of a day of a menstrual cycle.
     Menstruation(MenstruationSummary) of record: Menstruation<'_> {
         let metadata = take(record.metadata);
         let cycle = take(record.menstruation_data);
@@ -39,7 +39,7 @@ summary! {
         /// Predicted length of the cycle. Unit: days. From
         /// `menstruation_data.predicted_cycle_length_days`.
         predicted_cycle_length_days: f64 = cycle.predicted_cycle_length_days.get(),
-        /// Whether the cycle is a prediction. From `menstruation_data.is_predicted_cycle`.
+        /// True if the cycle is a prediction. From `menstruation_data.is_predicted_cycle`.
         is_predicted_cycle: bool = cycle.is_predicted_cycle.get(),
         /// Flow over the cycle: a JSON array of `timestamp` and `flow`, by Terra's number. From
         /// `menstruation_data.menstruation_flow`.
@@ -53,7 +53,7 @@ summary! {
         fertility_window_end: String = text(&cycle.fertility_window_end),
         /// Day of ovulation. From `menstruation_data.ovulation_day`.
         ovulation_day: String = text(&cycle.ovulation_day),
-        /// When the vendor last changed this. From `menstruation_data.last_updated_time`.
+        /// Time of the vendor's last change. From `menstruation_data.last_updated_time`.
         last_updated_time: String = text(&cycle.last_updated_time),
     }
 }

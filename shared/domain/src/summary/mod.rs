@@ -163,12 +163,12 @@ impl Summary {
         fields.find_map(|(field, value)| (field == name).then_some(value))
     }
 
-    /// Whether the record says why there is none: a laboratory report that could not be read.
+    /// Returns whether the record says why there is none: a laboratory report that could not be read.
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::LabReport(report) if report.error_code.is_some())
     }
 
-    /// Whether no field is there.
+    /// Returns whether no field is there.
     pub fn is_empty(&self) -> bool {
         self.fields().is_empty()
     }

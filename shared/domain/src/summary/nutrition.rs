@@ -6,7 +6,7 @@ use super::table::{code, count, summary, take, text, time};
 use crate::{key::Identity, summary::Value};
 
 summary! {
-    /// What a day of food and drink comes to.
+    /// Summary of a day of food and drink.
     Nutrition(NutritionSummary) of record: Nutrition<'_> {
         let metadata = take(record.metadata);
         let meals = record.meals;

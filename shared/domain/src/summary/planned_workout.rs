@@ -6,7 +6,7 @@ use super::table::{id, summary, take, text};
 use crate::key::Identity;
 
 summary! {
-    /// What a planned workout comes to.
+    /// Summary of a planned workout.
     PlannedWorkout(PlannedWorkoutSummary) of record: PlannedWorkout<'_> {
         let details = take(record.details);
         let former = take(record.metadata);
@@ -30,7 +30,7 @@ summary! {
         name: String = text(&metadata.name),
         /// Sport, as the vendor's code. From `details.metadata.type`.
         kind as "type": f64 = metadata.kind.get(),
-        /// Whether it was made at the vendor. From `is_external`.
+        /// True if the workout was made at the vendor. From `is_external`.
         is_external: bool = record.is_external.get(),
         /// Estimated duration. Unit: s. From `details.metadata.estimated_duration_seconds`.
         estimated_duration_seconds: f64 = metadata.estimated_duration_seconds.get(),

@@ -82,7 +82,7 @@ pub fn score_tree<'a, P: AsRef<str>>(
     tree
 }
 
-/// Whether a score is only a mark of a value that the archive has.
+/// Returns whether a score is only a mark of a value that the archive has.
 pub fn is_mark(score: &Value) -> bool {
     score.is_object()
 }

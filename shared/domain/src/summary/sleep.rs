@@ -8,7 +8,7 @@ use super::table::{
 use crate::{key::Identity, summary::Value};
 
 summary! {
-    /// What a sleep session comes to.
+    /// Summary of a sleep session.
     Sleep(SleepSummary) of record: Sleep<'_> {
         let metadata = take(record.metadata);
         let device = take(record.device_data);
@@ -40,9 +40,9 @@ summary! {
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
         timestamp_localization: Value = code(&metadata.timestamp_localization),
-        /// Whether it was a nap. From `metadata.is_nap`.
+        /// True if the sleep was a nap. From `metadata.is_nap`.
         is_nap: bool = metadata.is_nap.get(),
-        /// How the record came about, by Terra's number for sleep. From `metadata.upload_type`.
+        /// Origin of the record, by Terra's number for sleep. From `metadata.upload_type`.
         upload_type: Value = code(&metadata.upload_type),
         /// Time in bed. Unit: s. From `sleep_durations_data.other.duration_in_bed_seconds`.
         duration_in_bed_seconds: f64 = other.duration_in_bed_seconds.get(),

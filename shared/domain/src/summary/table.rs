@@ -1,4 +1,4 @@
-//! What the tables of all data types are made with.
+//! Macros for the tables of all data types.
 
 use models::{
     data::{
@@ -147,8 +147,8 @@ const SIGNED: [&str; 9] = [
     "numeric",
 ];
 
-/// Whether a vendor writes this number where it has none: 255 as heart rate, a negative count, the
-/// end of a number type.
+/// Returns whether a vendor writes this number where it has none: 255 as heart rate, a negative count,
+/// the end of a number type.
 pub(super) fn is_stand_in(field: &str, number: f64) -> bool {
     let size = number.abs();
     let negative = number < 0.0 && !SIGNED.iter().any(|part| field.contains(part));
@@ -311,7 +311,7 @@ macro_rules! key {
     };
 }
 
-/// What samples give for a field, asked only if Terra left it absent.
+/// Value from samples for a field, computed only if Terra left the field absent.
 macro_rules! derived {
     ($delivered:expr) => {
         None
@@ -321,7 +321,7 @@ macro_rules! derived {
     };
 }
 
-/// What a data type says, or what holds where it says nothing.
+/// Value that a data type gives, or the default where it gives none.
 macro_rules! or {
     ($default:expr) => {
         $default

@@ -1,4 +1,4 @@
-//! What a plan costs, before anything is sent.
+//! Cost of a plan, before anything is sent.
 
 use models::ids::Provider;
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,13 @@ use crate::{
     pacing::{Quota, Quotas, provider_calls},
 };
 
-/// What AWS charges for one request that finds something: the window's items, its lease, the days,
+/// Price that AWS charges for one request that finds something: the window's items, its lease, the days,
 /// Lambda's wait. Measured, `infra/aws/COST.md`. Unit: US dollars.
 const AWS_USD_PER_REQUEST: f64 = 0.000_018;
-/// And for each of its days, routed as one record. Measured, `infra/aws/COST.md`. Unit: US dollars.
+/// Price of each of its days, routed as one record. Measured, `infra/aws/COST.md`. Unit: US dollars.
 const AWS_USD_PER_DAY: f64 = 0.000_001_5;
 
-/// What a plan costs at most: the stop rule may spare some of it.
+/// Cost of a plan at most: the stop rule may spare some of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// Days wanted, each type for itself.
@@ -26,14 +26,14 @@ pub struct Estimate {
     pub requests: u64,
     /// Calls at the provider (FACTS section 6: some requests cost several).
     pub provider_calls: u64,
-    /// How long the quotas alone make it take. Unit: hours.
+    /// Time that the quotas alone make it take. Unit: hours.
     pub hours: f64,
-    /// What AWS charges for it, about, at the list prices of us-east-1. Unit: US dollars.
+    /// Price that AWS charges for it, about, at the list prices of us-east-1. Unit: US dollars.
     pub aws_usd: f64,
 }
 
 impl Estimate {
-    /// Of one connection's plan, at the pace that the quotas allow.
+    /// Estimates one connection's plan, at the pace that the quotas allow.
     pub fn of(plan: &Plan, provider: &Provider, quotas: &Quotas) -> Self {
         let mut estimate = Self::default();
         for window in plan.windows() {
@@ -55,7 +55,7 @@ impl Estimate {
         estimate
     }
 
-    /// Of two connections: the quotas are per user, so they run side by side.
+    /// Adds the plan of another connection: the quotas are per user, so both run side by side.
     #[must_use]
     pub fn beside(self, other: Self) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Estimate {
     }
 }
 
-/// What is in the bucket goes at once.
+/// Returns the hours of an amount beyond the bucket, because a full bucket is used at once.
 fn hours(amount: u64, quota: Quota) -> f64 {
     float(amount.saturating_sub(u64::from(quota.burst()))) / f64::from(quota.per_hour())
 }

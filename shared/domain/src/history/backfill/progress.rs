@@ -1,4 +1,4 @@
-//! How far a backfill is, from its windows.
+//! Progress of a backfill, from its windows.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -63,18 +63,18 @@ impl Totals {
     }
 }
 
-/// How far a backfill is.
+/// Progress of a backfill.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Everything.
     pub totals: Totals,
-    /// By type and month, for progress bars.
+    /// Counts by type and month, for progress bars.
     pub by_month: BTreeMap<(DataType, Month), Totals>,
 }
 
 impl Progress {
-    /// How far the plan is when these windows are written. A planned window that is not written is
-    /// open.
+    /// Computes the progress of the plan when these windows are written. A planned window that is not
+    /// written is open.
     pub fn of(plan: &Plan, windows: &[Window]) -> Self {
         let mut progress = Self::default();
         for window in current(plan, windows) {
@@ -85,7 +85,7 @@ impl Progress {
         progress
     }
 
-    /// Whether every window is final.
+    /// Returns whether every window is final.
     pub fn is_complete(&self) -> bool {
         self.totals.open == 0
     }
@@ -107,9 +107,9 @@ pub(super) fn current(plan: &Plan, windows: &[Window]) -> Vec<Window> {
     current
 }
 
-/// Where going back ends for a type: the first day of an unbroken run of empty windows of at least
-/// [`STOP_AFTER_EMPTY_DAYS`], counted from the newest window on. `None` as long as a newer window is
-/// open, since its records may break the run.
+/// Finds the day at which going back ends for a type: the first day of an unbroken run of empty windows
+/// of at least [`STOP_AFTER_EMPTY_DAYS`], counted from the newest window on. Returns `None` as long as a
+/// newer window is open, since its records may break the run.
 pub(super) fn nothing_before(windows: &[Window], data_type: DataType) -> Option<Date> {
     let mut of_type: Vec<_> = windows
         .iter()

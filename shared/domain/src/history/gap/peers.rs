@@ -1,4 +1,4 @@
-//! When data last came from the other people of a provider.
+//! Newest data of the other people of a provider.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Join;
 
-/// When data last came, by provider and by the shard that a connection is listed in: nobody's name is
-/// in it, and still each connection can be told apart from most others.
+/// Times of the newest data, by provider and by the shard that a connection is listed in: nobody's name
+/// is in them, and still each connection can be told apart from most others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Peers {
@@ -24,9 +24,9 @@ impl Peers {
         *newest = data_at_ms.max(*newest);
     }
 
-    /// When another connection of a provider last brought data, seen from one of `shard` that last
-    /// brought them itself at `own_at_ms`. Of its own shard's others only a newer one shows.
-    /// Unit: Unix milliseconds.
+    /// Returns the time at which another connection of a provider last brought data, seen from a
+    /// connection of `shard` that last brought them itself at `own_at_ms`. Within its own shard only a
+    /// newer time shows. Unit: Unix milliseconds.
     pub fn newest_beside(
         &self,
         provider: &Provider,

@@ -1,4 +1,4 @@
-//! Why a connection has gone quiet.
+//! Causes of a connection's silence.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,29 +18,30 @@ const INTAKE_SILENT_MS: i64 = 24 * HOUR_MS;
 /// Unit: milliseconds.
 const LAST_DATA_MS: i64 = DAY_MS;
 
-/// What is seen of a connection and around it. Times are Unix milliseconds.
+/// Signs of a connection and around it. Times are Unix milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signs {
-    /// How the connection stands.
+    /// Status of the connection.
     pub status: Status,
-    /// When it began.
+    /// Time at which the connection began.
     pub connected_at_ms: i64,
-    /// When it last brought data by itself.
+    /// Time of its newest data that came by themselves.
     pub data_at_ms: Option<i64>,
-    /// When any other connection of the same provider last did. `None`: there is no other, or none
-    /// ever did.
+    /// Time of the newest data of any other connection of the same provider. `None`: there is no other,
+    /// or none ever brought data.
     pub peers_data_at_ms: Option<i64>,
-    /// When our intake last took any webhook of Terra's.
+    /// Time of the newest webhook of Terra's that our intake took.
     pub webhook_at_ms: Option<i64>,
     /// Lately the provider refused, for want of a permission (403, 424; FACTS section 2).
     pub permission_refused: bool,
-    /// When the person last withdrew a permission that is still withdrawn (`permission_change`).
+    /// Time at which the person last withdrew a permission that is still withdrawn
+    /// (`permission_change`).
     pub withdrawn_at_ms: Option<i64>,
 }
 
 impl Signs {
-    /// Of a connection, with what is seen around it. One of which nothing has told yet when it began,
-    /// begins now.
+    /// Reads the signs of a connection, with those around it. A connection of which nothing has told yet
+    /// when it began, begins now.
     pub fn of(
         connection: &Connection,
         permission_refused: bool,
@@ -60,7 +61,7 @@ impl Signs {
     }
 }
 
-/// Why no data come, as far as one can tell from here.
+/// Cause of a silence, as far as one can tell from here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -100,13 +101,14 @@ impl Cause {
 pub struct Quiet {
     /// The last sign of life. Unit: Unix milliseconds.
     pub since_ms: i64,
-    /// Why.
+    /// Cause of the silence.
     pub cause: Cause,
 }
 
-/// Whether a connection is quiet, and the likely cause: the most certain one that applies.
+/// Returns whether a connection is quiet, and the likely cause: the most certain one that applies.
 ///
-/// What ended or fails is reported at once, silence after the provider's `quiet_after_days`.
+/// A connection that ended or fails is reported at once, a silent one after the provider's
+/// `quiet_after_days`.
 pub fn quiet(signs: &Signs, history: &ProviderHistory, now_ms: i64) -> Option<Quiet> {
     let since_ms = signs.data_at_ms.unwrap_or(signs.connected_at_ms);
     let quiet_ms = i64::from(history.quiet_after_days) * DAY_MS;

@@ -82,7 +82,7 @@ fn march(days: std::ops::RangeInclusive<i8>) -> Vec<Date> {
     days.map(|day| date(2026, 3, day)).collect()
 }
 
-/// When the settling time of a day has just passed.
+/// Returns the time just after the settling time of a day.
 fn settled(day: i8) -> i64 {
     day::over_ms(date(2026, 3, day)) + 24 * HOUR_MS
 }
@@ -204,7 +204,7 @@ fn who_ended_or_fails_is_asked_for_nothing() {
     }
 }
 
-/// What becomes of a request: lost, refused, too large, or answered.
+/// Returns the window after one request: lost, refused, too large, or answered.
 fn asked_once(window: &Window, fate: u8, now_ms: i64, records: u64) -> Window {
     let by = WorkerId("w".into());
     let lease = Event::Lease {

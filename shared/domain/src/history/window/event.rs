@@ -1,4 +1,4 @@
-//! What can happen to a window, and what becomes of it.
+//! Events of a window, and the state after each.
 
 use super::{
     super::cut,
@@ -11,27 +11,27 @@ use super::{
 pub enum Event {
     /// A worker takes it, to ask. Also a window whose last worker did not come back.
     Lease {
-        /// Who.
+        /// Worker that takes it.
         by: WorkerId,
-        /// Until when the worker has it.
+        /// End of the worker's lease.
         until_ms: i64,
     },
     /// Nobody has it, or not any more, and it is not its turn yet: a pacing bucket is empty, the
     /// backfill is paused, the connection is failing.
     Defer {
-        /// Until when.
+        /// Time until which it waits.
         until_ms: i64,
     },
     /// The holder is about to send the request. Write this before sending.
     Ask {
-        /// Who holds it.
+        /// Worker that holds it.
         by: WorkerId,
         /// Silence until then counts as no answer.
         deadline_ms: i64,
     },
     /// Terra took the request and answers by webhook.
     Accepted {
-        /// Who asked.
+        /// Worker that asked.
         by: WorkerId,
         /// Terra's reference.
         reference: String,
@@ -40,11 +40,11 @@ pub enum Event {
     },
     /// Pieces came, or their number was told.
     Progress {
-        /// Of this request.
+        /// Reference of the request.
         reference: String,
         /// Distinct pieces so far.
         received: u64,
-        /// How many are to come, when that is known.
+        /// Number of pieces that are to come, when it is known.
         expected: Option<u64>,
         /// Silence until then counts as a lost piece.
         deadline_ms: i64,
@@ -58,16 +58,16 @@ pub enum Event {
     Doubted {
         /// To this request.
         reference: String,
-        /// When nothing means nothing: in so many milliseconds.
+        /// Time until an answer without records is believed. Unit: milliseconds.
         retry_after_ms: i64,
         /// Spreads the retries.
         jitter: Jitter,
     },
-    /// It did not work. Only the request of its asker can fail.
+    /// The request failed. Only the request of its asker can fail.
     SetBack {
-        /// Who asked.
+        /// Worker that asked.
         by: WorkerId,
-        /// Why.
+        /// Reason of the failure.
         reason: Reason,
         /// The pause that Terra or the provider asked for.
         retry_after_ms: Option<i64>,
@@ -76,23 +76,23 @@ pub enum Event {
     },
     /// Fewer days may be answered.
     Narrow {
-        /// Who asked.
+        /// Worker that asked.
         by: WorkerId,
         /// [`Reason::TimedOut`] or [`Reason::TooLarge`].
         reason: Reason,
         /// Spreads the retries.
         jitter: Jitter,
     },
-    /// It is past its deadline.
+    /// The window is past its deadline.
     Silence {
         /// Spreads the retries.
         jitter: Jitter,
     },
-    /// It need not be asked.
+    /// The window need not be asked.
     Skip(Skip),
 }
 
-/// Why an event does not apply; the window stays as it is.
+/// Reason why an event does not apply; the window stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Nothing happens any more to a window that is done, empty, failed, skipped or halved.
@@ -116,7 +116,7 @@ pub enum Refused {
 }
 
 impl Window {
-    /// What becomes of the window.
+    /// Returns the window after an event.
     ///
     /// # Errors
     ///

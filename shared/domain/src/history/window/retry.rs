@@ -1,11 +1,11 @@
-//! Why a window is asked again, how long that waits, and when it is given up.
+//! Reasons why a window is asked again, the pauses before, and the end of trying.
 
 use serde::{Deserialize, Serialize};
 
 use super::CLOCK_SKEW_MS;
 use crate::history::{asked::ASKED_MS, day::HOUR_MS};
 
-/// What stood between a window and its answer.
+/// Obstacle between a window and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -53,10 +53,10 @@ pub enum Reason {
     NotSupported,
 }
 
-/// Whether asking again may help.
+/// Hope that asking again helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hope {
-    /// It takes its time, and asking costs little: preparing, pacing, an outage at Terra or the
+    /// The answer takes its time, and asking costs little: preparing, pacing, an outage at Terra or the
     /// provider. Given up after [`MAX_WAITS`].
     Wait,
     /// Terra took the request and what it promised did not come: each try waits long already. Given
@@ -109,8 +109,8 @@ impl Reason {
     }
 }
 
-/// How long to wait before a window is asked again, now that `reason` comes on top of `before`.
-/// `None`: it is given up. Unit: milliseconds.
+/// Returns the pause before a window is asked again, now that `reason` comes on top of `before`. Returns
+/// `None` where the window is given up. Unit: milliseconds.
 ///
 /// A pause lies between half and all of what doubling gives; a pause that was asked for
 /// (`retry_after_ms`) is kept in full, up to twelve hours, and spread by up to a tenth more. It is
