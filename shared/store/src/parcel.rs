@@ -32,21 +32,21 @@ pub enum ParcelError {
     /// The inbox did not take or give it.
     #[error("cannot use the inbox")]
     Inbox(#[from] ArchiveError),
-    /// It is not what intake packed.
+    /// The parcel is not what the intake packed.
     #[error("the parcel is damaged: {what}")]
     Damaged {
-        /// What is wrong with it.
+        /// Fault of the parcel.
         what: &'static str,
     },
 }
 
 impl ParcelError {
-    /// Whether the inbox has it no more.
+    /// Returns whether the inbox has the body no more.
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Inbox(ArchiveError::NotFound { .. }))
     }
 
-    /// Whether the queue should bring the work back.
+    /// Returns whether the queue should bring the work back.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Compress(_) => Retry::Later,
@@ -107,7 +107,8 @@ pub async fn pack(
 ///
 /// # Errors
 ///
-/// [`ParcelError`].
+/// [`ParcelError::Damaged`] when the body is not what [`pack`] made, or has another size;
+/// [`ParcelError::Inbox`] when the inbox does not answer, or no longer has the body.
 pub async fn open(archive: &Archive, body: &Body, size_bytes: u64) -> Result<Vec<u8>, ParcelError> {
     let damaged = |what| ParcelError::Damaged { what };
     let compressed = match body {
@@ -134,7 +135,8 @@ pub async fn open(archive: &Archive, body: &Body, size_bytes: u64) -> Result<Vec
 ///
 /// # Errors
 ///
-/// [`ParcelError`].
+/// [`ParcelError::Damaged`] when the key is no key of the inbox, [`ParcelError::Inbox`] when the inbox
+/// does not answer.
 pub async fn discard(archive: &Archive, body: &Body) -> Result<(), ParcelError> {
     if let Body::Inbox(key) = body {
         let key = key.parse().map_err(|_| ParcelError::Damaged {

@@ -1,4 +1,4 @@
-//! What can go wrong in the archive.
+//! Errors of the archive.
 
 use std::{error::Error, io};
 
@@ -14,7 +14,7 @@ pub enum ArchiveError {
     /// There is no such object.
     #[error("cannot {operation} {key}: there is no such object")]
     NotFound {
-        /// What was attempted, as a verb: `read`, `list`.
+        /// Attempted operation, as a verb: `read`, `list`.
         operation: &'static str,
         /// The object's key, or the locator inside of it.
         key: String,
@@ -30,7 +30,7 @@ pub enum ArchiveError {
     Corrupt {
         /// The object's key, or the locator inside of it.
         key: String,
-        /// What is wrong with them.
+        /// Fault of the bytes.
         what: &'static str,
     },
     /// More bytes than the archive takes or gives at once.
@@ -38,7 +38,7 @@ pub enum ArchiveError {
     TooLarge {
         /// The locator that was read, or the trace id of the webhook that was appended.
         key: String,
-        /// What is allowed.
+        /// Largest size that is allowed. Unit: bytes.
         limit_bytes: u64,
     },
     /// The records are not where the caller says that they are in the body.
@@ -46,13 +46,13 @@ pub enum ArchiveError {
     InvalidRanges {
         /// The webhook that was appended.
         webhook_id: String,
-        /// What is wrong with them.
+        /// Fault of the ranges.
         what: &'static str,
     },
     /// Somebody else wrote the object at the same moment.
     #[error("cannot {operation} {key}: it was written by somebody else")]
     Conflict {
-        /// What was attempted, as a verb.
+        /// Attempted operation, as a verb.
         operation: &'static str,
         /// The object's key.
         key: String,
@@ -60,11 +60,11 @@ pub enum ArchiveError {
     /// The store did not answer, throttled us, or refused.
     #[error("cannot {operation} {key}")]
     Unavailable {
-        /// What was attempted, as a verb.
+        /// Attempted operation, as a verb.
         operation: &'static str,
         /// The object's key, or the locator inside of it.
         key: String,
-        /// What the store said.
+        /// Cause from the store.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The compressor failed, which only a lack of memory explains.
@@ -72,7 +72,7 @@ pub enum ArchiveError {
     Compress {
         /// The webhook that was appended.
         webhook_id: String,
-        /// What zstd said.
+        /// Cause from zstd.
         source: io::Error,
     },
     /// The archive cannot be opened with these settings.
@@ -80,7 +80,7 @@ pub enum ArchiveError {
     Open {
         /// The folder or the bucket.
         place: String,
-        /// What the store said.
+        /// Cause from the store.
         source: Box<dyn Error + Send + Sync>,
     },
 }
@@ -88,7 +88,7 @@ pub enum ArchiveError {
 impl ArchiveError {
     /// Returns what becomes of the webhook whose routing failed so.
     ///
-    /// What the archive does not take is retried: the queue's message is the only copy of it.
+    /// Work that the archive does not take is retried: the queue's message is the only copy of it.
     pub fn end(&self) -> End {
         match self {
             Self::InvalidRanges { .. } => End::Parked(ParkReason::UncuttableRecords),
@@ -103,7 +103,7 @@ impl ArchiveError {
         }
     }
 
-    /// Whether the queue should bring the work back.
+    /// Returns whether the queue should bring the work back.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Conflict { .. } | Self::Unavailable { .. } | Self::Compress { .. } => {
@@ -118,7 +118,7 @@ impl ArchiveError {
         }
     }
 
-    /// What the store said to a read.
+    /// Reads the store's error on a read.
     pub(super) fn of_read(
         operation: &'static str,
         key: impl Into<String>,
@@ -135,8 +135,8 @@ impl ArchiveError {
         }
     }
 
-    /// What the store said to a write. What it then cannot find is the bucket: not the fault of
-    /// what is written, so the work comes back.
+    /// Reads the store's error on a write. If something was not found, it is the bucket: no fault of the
+    /// written bytes, so the work comes back.
     pub(super) fn of_write(
         operation: &'static str,
         key: impl Into<String>,

@@ -18,7 +18,7 @@ const SKIPPABLE: Range<u32> = 0x184D_2A50..0x184D_2A60;
 /// Magic number and length, both little-endian `u32`.
 pub(super) const PREFIX_BYTES: usize = 8;
 
-/// Why bytes cannot be read; what they belong to is added by [`Fault::about`].
+/// Reason why bytes cannot be read; [`Fault::about`] adds the name of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     Erased,
@@ -88,7 +88,7 @@ enum Kind {
     Skipped,
 }
 
-/// What the first frame of `bytes` is, and how long.
+/// Returns the kind and the length of the first frame of `bytes`.
 fn first(bytes: &[u8]) -> Result<(Kind, usize), Fault> {
     let (magic, length) = prefix(bytes).ok_or(Fault::Corrupt("it ends within a frame"))?;
     if magic == DATA {
@@ -119,7 +119,7 @@ fn first(bytes: &[u8]) -> Result<(Kind, usize), Fault> {
     ))
 }
 
-/// What a run of frames decompresses to.
+/// Decompresses a run of frames.
 ///
 /// Nothing is decompressed, nor memory taken, before all frames have said how large they are.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u8>, Fault> {

@@ -56,7 +56,7 @@ impl SegmentKey {
         Path::from(self.as_str())
     }
 
-    /// What every segment key of a day starts with.
+    /// Returns the beginning of every segment key of a day.
     pub(super) fn folder_of(day: Date) -> Path {
         Path::from(folder(SEGMENTS, day))
     }

@@ -102,19 +102,19 @@ pub const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
 /// The longest [`WebhookHeader`], as JSON.
 pub const MAX_HEADER_BYTES: usize = 1024 * 1024;
 
-/// What is read at once when headers are looked for: a header, and often the next ones too.
+/// Bytes that are read at once when headers are looked for: a header, and often the next ones too.
 const HOP_BYTES: usize = 16 * 1024;
 
-/// What [`Archive::write_segment`] does, in its errors.
+/// Name of [`Archive::write_segment`] in its errors.
 const WRITE: &str = "write";
 
-/// How often a segment is put, each time with the client's own retries.
+/// Number of times that a segment is put, each time with the client's own retries.
 const WRITE_TRIES: usize = 3;
 
 /// The longest that all tries to put a segment may take.
 const WRITE_WITHIN: Duration = Duration::from_secs(15);
 
-/// How often an erasure begins again because the segment changed under it.
+/// Number of times that an erasure begins again because the segment changed under it.
 const ERASE_ATTEMPTS: usize = 5;
 
 /// The archive in a bucket, a folder or memory; cheap to clone.
@@ -124,7 +124,7 @@ pub struct Archive {
     overwrite: Overwrite,
 }
 
-/// How a segment is written back without losing what somebody else wrote meanwhile.
+/// Way to write a segment back without losing another writer's change.
 #[derive(Debug, Clone)]
 enum Overwrite {
     /// The store compares entity tags.
@@ -151,7 +151,7 @@ pub struct ArchivedWebhook {
 pub struct ArchivedFrame {
     /// The part of the body it holds.
     pub body_range: Range<usize>,
-    /// Where it lies.
+    /// Place of the frame.
     pub locator: Locator,
     /// The frame itself, compressed.
     pub bytes: Bytes,
@@ -218,7 +218,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As [`s3`](Self::s3).
+    /// Those of [`s3`](Self::s3).
     pub fn s3_for_a_person(bucket: &str, config: &SdkConfig) -> Result<Self, ArchiveError> {
         Self::bucket(bucket, config, s3::PERSON)
     }
@@ -302,12 +302,14 @@ impl Archive {
         }
     }
 
-    /// What the frames at `locator` decompress to: one record, exactly as sent.
+    /// Decompresses the frames at `locator`: one record, exactly as sent.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Erased`], [`ArchiveError::NotFound`], [`ArchiveError::Corrupt`],
-    /// [`ArchiveError::TooLarge`] above [`MAX_BODY_BYTES`], [`ArchiveError::Unavailable`].
+    /// [`ArchiveError::NotFound`] when there is no such segment, [`ArchiveError::Erased`] when the
+    /// person was erased, [`ArchiveError::Corrupt`] when the bytes are no run of zstd frames,
+    /// [`ArchiveError::TooLarge`] above [`MAX_BODY_BYTES`], [`ArchiveError::Unavailable`] when the store
+    /// does not answer.
     pub async fn read_frames(&self, locator: &Locator) -> Result<Vec<u8>, ArchiveError> {
         let bytes = self.read_located(locator).await?;
         frame::decode(&bytes).map_err(|fault| fault.about(locator.to_string()))
@@ -317,7 +319,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As [`read_frames`](Self::read_frames).
+    /// Those of [`read_frames`](Self::read_frames).
     pub async fn read_webhook(&self, locator: &Locator) -> Result<ArchivedWebhook, ArchiveError> {
         let bytes = self.read_located(locator).await?;
         decode_webhook(&bytes, locator).map_err(|fault| fault.about(locator.to_string()))
@@ -349,7 +351,8 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::NotFound`], [`ArchiveError::Corrupt`], [`ArchiveError::Unavailable`].
+    /// [`ArchiveError::NotFound`] when there is no such segment, [`ArchiveError::Corrupt`] when a header
+    /// cannot be read, [`ArchiveError::Unavailable`] when the store does not answer.
     pub async fn webhooks_in(
         &self,
         key: &SegmentKey,
@@ -396,8 +399,9 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::NotFound`], [`ArchiveError::Corrupt`], [`ArchiveError::Unavailable`];
-    /// [`ArchiveError::Conflict`] if the segment kept changing meanwhile. Nothing is erased then.
+    /// [`ArchiveError::NotFound`] when there is no such segment, [`ArchiveError::Corrupt`] when the bytes
+    /// are no run of zstd frames, [`ArchiveError::Unavailable`] when the store does not answer,
+    /// [`ArchiveError::Conflict`] when the segment kept changing meanwhile. Nothing is erased then.
     pub async fn erase(
         &self,
         key: &SegmentKey,
@@ -446,7 +450,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Unavailable`].
+    /// [`ArchiveError::Unavailable`] when the store does not answer or refuses the object.
     pub async fn put_inbox(&self, key: &InboxKey, bytes: Bytes) -> Result<(), ArchiveError> {
         match self
             .store
@@ -462,7 +466,8 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::NotFound`], [`ArchiveError::Unavailable`].
+    /// [`ArchiveError::NotFound`] when the inbox has no such body, [`ArchiveError::Unavailable`] when the
+    /// store does not answer.
     pub async fn get_inbox(&self, key: &InboxKey) -> Result<Bytes, ArchiveError> {
         Ok(self.read_whole("read", key.as_str(), &key.path()).await?.0)
     }
@@ -471,7 +476,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Unavailable`].
+    /// [`ArchiveError::Unavailable`] when the store does not answer or refuses the deletion.
     pub async fn delete_inbox(&self, key: &InboxKey) -> Result<(), ArchiveError> {
         match self.store.delete(&key.path()).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -505,7 +510,7 @@ impl Archive {
         }
     }
 
-    /// As much of `range` as there is, and the length of the whole object.
+    /// Reads as much of `range` as there is. Returns it with the length of the whole object.
     async fn read_range(
         &self,
         about: &str,

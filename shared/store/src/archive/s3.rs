@@ -14,7 +14,7 @@ use rustls::crypto::{CryptoProvider, ring};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_RETRIES: usize = 2;
 
-/// How long a bucket is waited for.
+/// Times for which a bucket is waited for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// The longest that one request may take, to the last byte.
@@ -23,7 +23,7 @@ pub(super) struct Patience {
     retry: Duration,
 }
 
-/// Of a function, whose invocation ends soon and whose queue brings the work back. A call takes
+/// Patience of a function, whose invocation ends soon and whose queue brings the work back. A call takes
 /// `RETRY_TIMEOUT` and `REQUEST_TIMEOUT` together at most. Within the latter a function on AWS moves
 /// hundreds of megabytes.
 pub(super) const FUNCTION: Patience = Patience {
@@ -33,7 +33,7 @@ pub(super) const FUNCTION: Patience = Patience {
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(6);
 const RETRY_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Of a person at the end of a slow line.
+/// Patience of a person at the end of a slow line.
 pub(super) const PERSON: Patience = Patience {
     request: Duration::from_mins(5),
     retry: Duration::from_secs(30),

@@ -21,7 +21,7 @@ const LEVEL: i32 = 1;
 /// At least as long as `,"erased_at":"<the longest text of a jiff::Timestamp>"`.
 const ERASURE_NOTE_BYTES: usize = 64;
 
-/// What the archive knows of a webhook besides its body: a small JSON text in a skippable frame.
+/// Header of a webhook in the archive, besides the body: a small JSON text in a skippable frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookHeader {
     /// The webhook's identity: Terra's trace id, or what stands for it. Survives an erasure.
@@ -37,7 +37,7 @@ pub struct WebhookHeader {
     /// an erasure.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// When our intake took the webhook, RFC 3339.
+    /// Time at which our intake took the webhook, RFC 3339.
     pub received_at: String,
     /// The time that Terra signed, Unix seconds; `None` on roads without a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,8 +45,8 @@ pub struct WebhookHeader {
     /// The name of the signing secret that matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<String>,
-    /// Where in the same segment the body lies as it was sent, if that was compressed: those are the
-    /// bytes that Terra signed. Gone after an erasure.
+    /// Place in the same segment of the body as it was sent, if that was compressed: those are the bytes
+    /// that Terra signed. Gone after an erasure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Span>,
     /// Length of the body. Filled in by [`SegmentBuilder::append`].
@@ -55,7 +55,7 @@ pub struct WebhookHeader {
     /// Length of all frames that follow this header. Filled in by [`SegmentBuilder::append`].
     #[serde(default)]
     pub frames_bytes: u64,
-    /// When the body was erased, RFC 3339; `None` while it is there.
+    /// Time at which the body was erased, RFC 3339; `None` while it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased_at: Option<String>,
 }
@@ -65,7 +65,7 @@ impl WebhookHeader {
         serde_json::from_slice(content).map_err(|_| Fault::Corrupt("a header is not readable"))
     }
 
-    /// What remains of it once the webhook is erased.
+    /// Returns the rest of the header once the webhook is erased.
     pub(super) fn into_erased(self, erased_at: &str) -> Self {
         Self {
             terra_user_ids: Vec::new(),
@@ -80,7 +80,7 @@ impl WebhookHeader {
         serde_json::to_vec(self).map_err(|_| Fault::Corrupt("a header cannot be written"))
     }
 
-    /// As JSON, followed by spaces up to exactly `length`.
+    /// Writes the header as JSON, followed by spaces up to exactly `length`.
     pub(super) fn to_json_of(&self, length: usize) -> Result<Vec<u8>, Fault> {
         let mut json = self.to_json()?;
         if json.len() > length {
@@ -90,7 +90,7 @@ impl WebhookHeader {
         Ok(json)
     }
 
-    /// As JSON, with room for what [`Self::into_erased`] will be.
+    /// Writes the header as JSON, with room for [`Self::into_erased`].
     fn to_json_with_room(&self) -> Result<Vec<u8>, Fault> {
         let mut json = self.to_json()?;
         let shed: usize = self
@@ -136,7 +136,7 @@ impl Span {
     }
 }
 
-/// Where a webhook lies.
+/// Place of an appended webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
     /// Its header and all of its frames.
@@ -182,12 +182,12 @@ impl SegmentBuilder {
         Self::default()
     }
 
-    /// How long the segment is by now.
+    /// Returns the length of the segment so far.
     pub fn size_bytes(&self) -> usize {
         self.segment.len()
     }
 
-    /// Whether nothing has been appended.
+    /// Returns whether nothing has been appended.
     pub fn is_empty(&self) -> bool {
         self.segment.is_empty()
     }

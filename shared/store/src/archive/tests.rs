@@ -33,7 +33,7 @@ fn header(webhook_id: &str, user: &str) -> WebhookHeader {
     }
 }
 
-/// What was appended, and where it lies.
+/// A webhook that was appended, and its place.
 struct Sent {
     body: Vec<u8>,
     records: Vec<Range<usize>>,
@@ -112,7 +112,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// What every archive promises.
+/// Tests the promises of every archive.
 async fn conformance(archive: &Archive) {
     let sent = writes_once_and_reads_exactly(archive).await;
     lists_in_order(archive).await;
@@ -435,7 +435,7 @@ struct Failing {
     store: InMemory,
     puts: AtomicUsize,
     fails: usize,
-    /// Whether a put that fails was done all the same: its answer got lost.
+    /// True if a put that fails was done all the same: its answer got lost.
     after_all: bool,
 }
 

@@ -46,7 +46,7 @@ pub struct StoredConnection {
     pub absorbing: BTreeSet<ConnectionId>,
     /// Folded ids that the last change named or folded: records may still lie under them.
     lately_folded: BTreeSet<TerraUserId>,
-    /// When its erasure began, RFC 3339.
+    /// Begin of its erasure, RFC 3339.
     erased_at: Option<String>,
     revision: u64,
 }
@@ -71,9 +71,9 @@ pub type SeenAliases = BTreeMap<TerraUserId, Option<Alias>>;
 pub struct AppliedConnection {
     /// The connection now.
     pub connection: StoredConnection,
-    /// Whether anything was written.
+    /// True if anything was written.
     pub changed: bool,
-    /// Whether there was no such connection before.
+    /// True if there was no such connection before.
     pub created: bool,
 }
 
@@ -801,7 +801,7 @@ fn all_seen(fragment: &Connection, seen: &SeenAliases) -> Option<Aliases> {
 }
 
 impl Touched {
-    /// Whether an alias leads to a connection that is not there. The two are written in one
+    /// Returns whether an alias leads to a connection that is not there. The two are written in one
     /// transaction but read one after the other.
     fn is_torn(&self) -> bool {
         self.aliases.values().any(|alias| match alias {

@@ -1,4 +1,4 @@
-//! What can go wrong with the table.
+//! Errors of the table.
 
 use std::{error::Error, fmt::Display};
 
@@ -16,21 +16,21 @@ pub enum TableError {
     /// DynamoDB did not answer, throttled us, or refused.
     #[error("cannot {operation} {key}")]
     Unavailable {
-        /// What was attempted, as a verb.
+        /// Attempted operation, as a verb.
         operation: &'static str,
         /// The item, or a partition of items, that it was attempted on.
         key: String,
-        /// What the SDK said.
+        /// Cause from the SDK.
         source: Box<dyn Error + Send + Sync>,
     },
     /// Other writers kept changing the item.
     #[error("cannot {operation} {key}: it kept changing for {attempts} attempts")]
     Contended {
-        /// What was attempted, as a verb.
+        /// Attempted operation, as a verb.
         operation: &'static str,
         /// The item.
         key: Key,
-        /// How often.
+        /// Number of attempts.
         attempts: u32,
     },
     /// An item lacks something that every item of its kind has.
@@ -46,7 +46,7 @@ pub enum TableError {
     TooManyMembers {
         /// The connection.
         key: Key,
-        /// How many.
+        /// Number of members.
         members: usize,
     },
 }

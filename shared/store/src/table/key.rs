@@ -71,18 +71,18 @@ pub(crate) const DUE_SHARDS: u8 = 8;
 /// Partitions of the list of all connections, one per first digit of their ids, so that a list of
 /// them is read and written in many places at once.
 pub const CONNECTION_SHARDS: u8 = 16;
-/// What the sort key of a window begins with.
+/// Beginning of the sort key of a window.
 const WINDOW: &str = "WINDOW#";
-/// What keys of backfills begin with.
+/// Beginning of the keys of backfills.
 const BACKFILL: &str = "BACKFILL#";
 /// Beginning of the keys of parked webhooks.
 const PARKED: &str = "PARKED#";
 /// Beginning of the sort keys of sightings.
 const SESSION: &str = "SESSION#";
-/// What the sort key of a month of asked days begins with.
+/// Beginning of the sort key of a month of asked days.
 const ASKED: &str = "ASKED#";
 
-/// Whose quota a pacing bucket holds.
+/// Owner of the quota that a pacing bucket holds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Paced {
     /// The Terra account's, for all.
@@ -100,7 +100,7 @@ pub struct Key {
     sk: String,
 }
 
-/// Whose record: what stands before the data type in its key.
+/// Owner of a record: the part before the data type in its key.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RecordOwner {
     /// A connection.
@@ -151,7 +151,7 @@ impl Key {
         }
     }
 
-    /// Where a Terra user id leads.
+    /// Key of the alias that leads from a Terra user id to a connection.
     pub fn alias(id: &TerraUserId) -> Self {
         Self {
             pk: format!("TERRA#{id}"),
@@ -281,7 +281,7 @@ impl Key {
         }
     }
 
-    /// That a connection has a backfill.
+    /// Key of the item that lists a backfill under its connection.
     pub fn backfill_of(connection: &ConnectionId, id: &BackfillId) -> Self {
         Self {
             pk: format!("CONNECTION#{connection}"),
@@ -348,7 +348,7 @@ impl Key {
         }
     }
 
-    /// When our intake took no webhooks.
+    /// Key of the log of outages.
     pub fn outages() -> Self {
         Self {
             pk: "HISTORY".to_owned(),
@@ -356,7 +356,7 @@ impl Key {
         }
     }
 
-    /// When data last came from the people of each provider.
+    /// Key of the times of the newest data of each provider's people.
     pub fn peers() -> Self {
         Self {
             pk: "HISTORY".to_owned(),
@@ -364,7 +364,7 @@ impl Key {
         }
     }
 
-    /// When was last looked all the way back for missing days.
+    /// Key of the time of the last search all the way back.
     pub fn looks() -> Self {
         Self {
             pk: "HISTORY".to_owned(),
@@ -420,7 +420,7 @@ impl Key {
         Self::webhook(&WebhookId::fetched("")).pk
     }
 
-    /// What the partitions of our own probes of the intake begin with.
+    /// Returns the beginning of the partitions of our own probes of the intake.
     pub(crate) fn probe_prefix() -> String {
         format!("WEBHOOK#{PROBE}")
     }
@@ -505,7 +505,7 @@ impl Key {
         self.sk.strip_prefix("CONNECTION#")?.parse().ok()
     }
 
-    /// As attributes.
+    /// Returns the key as attributes.
     pub(crate) fn attributes(&self) -> HashMap<String, AttributeValue> {
         HashMap::from([
             (PK.to_owned(), AttributeValue::S(self.pk.clone())),

@@ -18,20 +18,20 @@ use super::{
 
 /// The attribute by which DynamoDB's TTL removes an item. Unit: Unix seconds.
 pub(crate) const EXPIRES_AT: &str = "expires_at";
-/// How long the ledger remembers: far beyond Terra's longest retry schedule (72 h).
+/// Days for which the ledger remembers: far beyond Terra's longest retry schedule (72 h).
 const KEPT_DAYS: i64 = 90;
 /// Reasons listed per webhook; all are counted.
 pub(crate) const MAX_PARKED_LISTED: usize = 50;
 
-/// What became of a webhook.
+/// Outcome of a webhook, in the ledger's own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Its records, its connection or its request are in the table.
     Stored,
-    /// Understood; there was nothing to store.
+    /// Understood, and nothing was to be stored: a health check, a failed login, a chunk without records.
     Noted,
-    /// Some or all of it could not be used.
+    /// Some or all of it could not be used; a person may look at it, and it can be replayed.
     Parked,
     /// A ping: its payload is a webhook of its own.
     Followed,
@@ -52,7 +52,7 @@ impl Outcome {
     }
 }
 
-/// How many records a webhook created, changed and left as they were.
+/// Number of records that a webhook created, changed and left as they were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordCounts {
     /// Seen for the first time.
@@ -81,20 +81,20 @@ pub struct WebhookEntry {
     pub webhook_id: WebhookId,
     /// `type`, or `unreadable`.
     pub event_type: String,
-    /// What became of it.
+    /// Outcome of the webhook.
     pub outcome: Outcome,
     /// Its records.
     #[serde(default)]
     pub records: RecordCounts,
-    /// What was parked, the first of them.
+    /// Parked parts, the first of them.
     #[serde(default)]
     pub parked: Vec<Parked>,
-    /// How much was parked.
+    /// Number of parked parts.
     #[serde(default)]
     pub parked_count: usize,
     /// All its frames in the archive.
     pub locator: Option<Locator>,
-    /// Where it stands in the order of arrivals. Unit: Unix milliseconds.
+    /// Position in the order of arrivals. Unit: Unix milliseconds.
     pub ordering_ts_ms: i64,
     /// Unit: Unix milliseconds.
     pub received_at_ms: i64,
@@ -104,7 +104,7 @@ pub struct WebhookEntry {
     pub size_bytes: u64,
     /// XXH3 of the body, hexadecimal: tells a retry from another body under the same trace id.
     pub body_hash: String,
-    /// Whose.
+    /// User of the webhook.
     pub terra_user_id: Option<TerraUserId>,
     /// The provider.
     pub provider: Option<Provider>,
@@ -120,7 +120,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an entry
+    /// cannot be read.
     pub async fn webhooks(
         &self,
         ids: impl IntoIterator<Item = &WebhookId>,
@@ -136,7 +137,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn finish(&self, entry: &WebhookEntry) -> Result<(), TableError> {
         let key = Key::webhook(&entry.webhook_id);
         self.put(&key, encode(entry), "finish").await
@@ -146,7 +147,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// Those of [`webhooks`](Self::webhooks).
     pub async fn webhooks_of_day(
         &self,
         day: &str,
@@ -163,12 +164,12 @@ impl Table {
         Ok(entries)
     }
 
-    /// When the first webhook came after `after_ms`, of those that Terra sent by itself. Times are
-    /// Unix milliseconds.
+    /// Returns the time of the first webhook after `after_ms`, of those that Terra sent by itself. Times
+    /// are Unix milliseconds.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn first_webhook_after(
         &self,
         after_ms: i64,
@@ -186,12 +187,12 @@ impl Table {
         Ok(None)
     }
 
-    /// When the newest webhook came since `from_ms`, of those that Terra sent by itself. Times are
-    /// Unix milliseconds.
+    /// Returns the time of the newest webhook since `from_ms`, of those that Terra sent by itself. Times
+    /// are Unix milliseconds.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn newest_webhook(
         &self,
         from_ms: i64,
@@ -207,7 +208,7 @@ impl Table {
         Ok(None)
     }
 
-    /// When the first or last webhook of a shard of a day came, behind a moment of the day.
+    /// Returns the time of the first or last webhook of a shard of a day, behind a moment of the day.
     async fn sent_by_itself(
         &self,
         day: &str,

@@ -22,12 +22,12 @@
 //!    still the one read (`attribute_not_exists` for a new item).
 //! 4. If the condition failed, somebody else wrote: go back to 1.
 //!
-//! Where a connection, its aliases and its place under a person must change together, step 3 is one
-//! transaction with the same conditions. When `user_reauth` makes two connections one, that
-//! transaction points all aliases to the connection that stays, deletes the other and notes on the
-//! one that stays that it is *absorbing* the other's records, which are then moved one by one, each
-//! by the steps above. Whoever wrote or moved records asks for the alias once more afterwards: if it
-//! leads elsewhere by now, those records are moved too.
+//! A connection, its aliases and its place under a person change together where they must: step 3 is one
+//! transaction with the same conditions then. When `user_reauth` makes two connections one, that
+//! transaction points all aliases to the connection that stays, deletes the other and notes on the one
+//! that stays that it is *absorbing* the other's records, which are then moved one by one, each by the
+//! steps above. A writer or mover of records asks for the alias once more afterwards: if it leads
+//! elsewhere by now, those records are moved too.
 //!
 //! A record that may be known under several natural keys, because its id came later or its times moved,
 //! is kept under one of them: see [`domain::session`]. Every delivery of such a record first leaves a
@@ -78,7 +78,7 @@ use self::{
 
 /// The attribute that says which write made an item.
 const REVISION: &str = "revision";
-/// How often a change is tried again because others changed the item meanwhile.
+/// Number of times that a change is tried, because others may change the item meanwhile.
 const MAX_ATTEMPTS: u32 = 20;
 /// AWS: a `BatchGetItem` takes at most 100 keys.
 const MAX_BATCH_GET: usize = 100;
@@ -107,7 +107,7 @@ pub struct Stored<T> {
     pub revision: u64,
 }
 
-/// How new a read is to be.
+/// Age that a read may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Freshness {
     /// With everything that was written before it.
@@ -383,10 +383,8 @@ fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
         .is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 
-/// Waits before a repetition: nothing the first time, then a random while of up to 640 ms, so that
-/// those who met once do not meet again.
-/// How often keys are asked for that DynamoDB leaves out of its answers: a partition that is throttled for
-/// so long is left to the queue.
+/// Number of times that keys are asked for which DynamoDB leaves out of its answers: a partition that is
+/// throttled for so long is left to the queue.
 const UNPROCESSED_ATTEMPTS: u32 = 8;
 
 /// DynamoDB left keys out of every answer.
@@ -394,6 +392,8 @@ const UNPROCESSED_ATTEMPTS: u32 = 8;
 #[error("{0} keys were never processed")]
 struct Unprocessed(usize);
 
+/// Waits before a repetition: nothing the first time, then a random while of up to 640 ms, so that
+/// those who met once do not meet again.
 async fn back_off(attempt: u32) {
     if attempt > 0 {
         let longest = 10_u64 << attempt.min(6);

@@ -33,11 +33,11 @@ pub(super) const CONCURRENT_WRITES: usize = 16;
 /// A record on its way into the table.
 #[derive(Debug, Clone)]
 pub struct IncomingRecord {
-    /// Whose.
+    /// Owner of the record.
     pub owner: RecordOwner,
-    /// What.
+    /// Type of the record.
     pub data_type: DataType,
-    /// Under which key.
+    /// Key within its owner.
     pub key: NaturalKey,
     /// Sessions by which the record is known under other keys too; none of a type that has no such.
     pub sessions: Vec<Session>,
@@ -48,15 +48,15 @@ pub struct IncomingRecord {
 /// A record found in the table.
 #[derive(Debug, Clone)]
 pub struct FoundRecord {
-    /// What.
+    /// Type of the record.
     pub data_type: DataType,
-    /// Under which key.
+    /// Key within its owner.
     pub key: NaturalKey,
     /// Its state.
     pub record: Record,
 }
 
-/// What storing a record came to. The least of several counts.
+/// Result of storing a record. The least of several counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// Seen for the first time.
@@ -67,7 +67,7 @@ pub enum Change {
     Unchanged,
 }
 
-/// Whether changes are written or only told.
+/// Choice between writing changes and only telling them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Write.
@@ -76,7 +76,7 @@ pub enum Mode {
     DryRun,
 }
 
-/// Records as they were read for whoever is about to join others with them.
+/// Stored records as they were read, to join others with them.
 #[derive(Debug, Default)]
 pub struct SeenRecords(HashMap<Key, Option<Item>>);
 
@@ -96,7 +96,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; some of the records may have been written then, and all may be sent again.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when one cannot be read. Some of the records may
+    /// have been written then, and all may be sent again.
     pub async fn apply_records(
         &self,
         incoming: Vec<IncomingRecord>,
@@ -106,12 +108,12 @@ impl Table {
         self.apply_records_seen(incoming, unseen, mode).await
     }
 
-    /// The same, for whoever has just read some of what is stored: that is not read again, unless it
-    /// has changed meanwhile.
+    /// Does the same for a caller that has just read some of the stored records: they are not read again,
+    /// unless they have changed meanwhile.
     ///
     /// # Errors
     ///
-    /// As [`Table::apply_records`].
+    /// Those of [`Table::apply_records`].
     pub async fn apply_records_seen(
         &self,
         incoming: Vec<IncomingRecord>,
@@ -166,7 +168,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn see_records<'a>(
         &self,
         owner: &RecordOwner,
@@ -317,7 +319,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn record(
         &self,
         owner: &RecordOwner,
@@ -343,7 +346,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read.
     pub async fn records(
         &self,
         owner: &RecordOwner,
@@ -370,7 +374,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn keys_by_time(
         &self,
         owner: &RecordOwner,
@@ -396,7 +400,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn erase_person(
         &self,
         reference_id: &models::ids::ReferenceId,
@@ -499,10 +503,10 @@ const ENRICHMENT: &str = "enrichment";
 /// Versions of those scores that the newest delivery did not bring.
 const ENRICHED_BY: &str = "enriched_by";
 const SAMPLES: &str = "samples";
-/// Whether there are samples of the record anywhere, for lists that read no more.
+/// Attribute that says whether there are samples of the record anywhere, for lists that read no more.
 const HAS_SAMPLES: &str = "has_samples";
 const SHADOWED: &str = "shadowed";
-/// What came under each key, where that was more than one.
+/// Attribute of the parts of a record, by key, where there are several.
 const PARTS: &str = "parts";
 pub(super) const RETRACTED: &str = "retracted";
 pub(super) const START_TIME: &str = "start_time";

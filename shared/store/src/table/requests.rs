@@ -11,11 +11,12 @@ use super::{
 };
 
 impl Table {
-    /// Joins what a webhook says of a request with what is known. Whether the request is known now.
+    /// Joins a webhook's fragment of a request with the stored state. Returns whether the request is known now.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn apply_request(&self, planned: &PlannedRequest) -> Result<bool, TableError> {
         let key = Key::request(&planned.reference);
         for attempt in 0..MAX_ATTEMPTS {
@@ -41,11 +42,12 @@ impl Table {
         })
     }
 
-    /// What is known of a request, by its reference without chunk number.
+    /// Reads the state of a request, by its reference without chunk number.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn request(&self, reference: &str) -> Result<Option<Request>, TableError> {
         let stored = self.stored_request(&Key::request(reference)).await?;
         Ok(stored.map(|stored| stored.state))

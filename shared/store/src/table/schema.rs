@@ -16,7 +16,7 @@ use super::{
     ledger::EXPIRES_AT,
 };
 
-/// What a list by time shows without reading the items themselves.
+/// Attributes that a list by time shows without reading the items themselves.
 const PROJECTED: [&str; 18] = [
     "summary",
     "enrichment",

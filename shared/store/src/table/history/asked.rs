@@ -16,15 +16,16 @@ use models::data::DataType;
 use super::{Item, Stored, decode, encode};
 use crate::table::{Table, TableError, key::Key};
 
-/// Named where they cannot be read.
+/// Name of the state in errors.
 const ASKED: &str = "asked";
 
 impl Table {
-    /// What is known of asking for the days of a connection and type.
+    /// Reads the requests and answers for the days of a connection and type.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read.
     pub async fn asked_days(
         &self,
         connection: &ConnectionId,
@@ -34,7 +35,7 @@ impl Table {
         months(self.query(&pk, &prefix).await?)
     }
 
-    /// As [`asked_days`](Self::asked_days), from the month of `from` on.
+    /// Reads the same as [`asked_days`](Self::asked_days), from the month of `from` on.
     pub(super) async fn asked_days_from(
         &self,
         connection: &ConnectionId,
@@ -51,7 +52,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; some months may have been written then, and all may be noted again.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when one cannot be read. Some months may have been
+    /// written then, and all may be noted again.
     pub async fn note_asked(
         &self,
         connection: &ConnectionId,
@@ -84,7 +87,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; days that were won by then come free by themselves.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when one cannot be read. Days that were won by then
+    /// come free by themselves.
     pub async fn claim_days(
         &self,
         connection: &ConnectionId,

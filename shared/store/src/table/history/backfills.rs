@@ -29,25 +29,25 @@ const ENDED: &str = "ended";
 
 /// A backfill is looked at again after this long for each open window. Unit: milliseconds.
 const LOOK_PER_WINDOW_MS: i64 = 2_000;
-/// And after this part of the time that it has taken already: so much later *done* may be said.
+/// Part of a backfill's age that is added to that time: *done* may be said so much later.
 const LOOK_PER_AGE: i64 = 8;
-/// It is looked at no more often than this. Unit: milliseconds.
+/// Shortest time between two checks of a backfill. Unit: milliseconds.
 const LOOK_SOONEST_MS: i64 = 15_000;
-/// It is looked at no less often than this. Unit: milliseconds.
+/// Longest time between two checks of a backfill. Unit: milliseconds.
 const LOOK_LATEST_MS: i64 = 3_600_000;
-/// How long an announcement of *done* is given before it is made again. Unit: milliseconds.
+/// Time for an announcement of *done* before it is made again. Unit: milliseconds.
 const ANNOUNCE_AGAIN_MS: i64 = 300_000;
-/// How long a backfill of gaps is kept after it was planned: long after the last of its windows is
-/// given up. One that somebody paused for longer goes with it; its days are found missing again.
+/// Time for which a backfill of gaps is kept after it was planned: long after the last of its windows is
+/// given up. A backfill that somebody paused for longer goes with it; its days are found missing again.
 /// Unit: seconds.
 const GAPS_KEPT_S: i64 = 60 * 86_400;
 
-/// What planning came to.
+/// Result of planning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
     /// The backfill that there is now; its plan is the first one made.
     pub backfill: Backfill,
-    /// Whether this call made it.
+    /// True if this call made it.
     pub new: bool,
 }
 
@@ -56,19 +56,19 @@ pub struct Planned {
 pub struct ListedBackfill {
     /// Its name.
     pub id: BackfillId,
-    /// What is left of it. `None`: it is not done.
+    /// Rest of the backfill. `None`: it is not done.
     pub ended: Option<Ended>,
 }
 
-/// How a backfill stands.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
     /// Windows are open.
     Open(Backfill, Progress),
-    /// It is done, and nobody has said so: send the event, then call
+    /// The backfill is done, and nobody has said so: send the event, then call
     /// [`backfill_announced`](Table::backfill_announced).
     Announce(Backfill),
-    /// It is done, and somebody else is about to say so, or did.
+    /// The backfill is done, and somebody else is about to say so, or did.
     Closed(Backfill),
     /// There is no such backfill.
     Missing,
@@ -79,7 +79,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; planning again goes on from there.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when one cannot be read. Planning again goes on
+    /// from there.
     pub async fn plan_backfill(&self, plan: &Plan) -> Result<Planned, TableError> {
         // Where it is found from its connection first: a backfill that nobody finds is not erased.
         let of_connection = Key::backfill_of(&plan.connection, &plan.id);
@@ -118,7 +120,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// Those of [`backfill_list`](Self::backfill_list).
     pub async fn backfills_of(
         &self,
         connection: &ConnectionId,
@@ -131,7 +133,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read.
     pub async fn backfill_list(
         &self,
         connection: &ConnectionId,
@@ -173,7 +176,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; what is left may be erased again.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when one cannot be read. What is left may be erased
+    /// again.
     pub async fn erase_backfills(&self, connection: &ConnectionId) -> Result<(), TableError> {
         for id in self.backfills_of(connection).await? {
             let mut keys = vec![Key::backfill(&id)];
@@ -197,7 +202,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn backfill(&self, id: &BackfillId) -> Result<Option<Backfill>, TableError> {
         let stored = self.stored_backfill(&Key::backfill(id)).await?;
         Ok(stored.map(|stored| stored.state))
@@ -208,7 +214,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; the order may be given again.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when one cannot be read. The order may be given
+    /// again.
     pub async fn order_backfill(
         &self,
         id: &BackfillId,
@@ -240,7 +248,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn check_backfill(&self, id: &BackfillId, now_ms: i64) -> Result<Check, TableError> {
         let key = Key::backfill(id);
         for attempt in 0..MAX_ATTEMPTS {
@@ -294,7 +303,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn backfill_announced(&self, id: &BackfillId) -> Result<(), TableError> {
         if let Some(backfill) = self.backfill(id).await? {
             self.list_as_ended(&backfill).await?;
@@ -307,7 +317,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn refuse_type(
         &self,
         id: &BackfillId,
@@ -404,8 +415,8 @@ fn forget(item: &mut Item, plan: &Plan) {
     }
 }
 
-/// When to look again at a backfill with so many open windows: not while one of them still waits for
-/// its turn, and the less often the longer it takes anyhow, unless it was cancelled.
+/// Returns the time of the next check of a backfill with so many open windows: not while one of them
+/// still waits for its turn, and the less often the longer it takes anyhow, unless it was cancelled.
 fn next_look_ms(backfill: &Backfill, open: u32, windows: &[Window], now_ms: i64) -> i64 {
     let waiting = windows.iter().filter_map(|window| match window.state() {
         State::Planned { due_ms } => Some(due_ms.saturating_sub(now_ms)),

@@ -1,4 +1,4 @@
-//! All that coverage of a connection is computed from, read at once.
+//! Facts that coverage of a connection is computed from, read at once.
 
 use std::collections::BTreeMap;
 
@@ -20,16 +20,16 @@ use crate::table::{Table, TableError, connections::StoredConnection};
 /// First day of which records are looked for. Earlier times are no times (FACTS section 9).
 const FIRST_DAY: Date = date(1900, 1, 1);
 
-/// What is known of the days of one connection and type.
+/// State of the days of one connection and type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownDays {
-    /// How its records relate to days.
+    /// Relation of its records to days.
     pub keyed: Keyed,
-    /// What is stored.
+    /// Days of the stored records.
     pub records: RecordDays,
-    /// What was asked.
+    /// Requests and answers for the days.
     pub asked: AskedDays,
-    /// What may be.
+    /// Days that may have data.
     pub life: Life,
     /// Days that open windows will ask for.
     pub planned: Vec<Span>,

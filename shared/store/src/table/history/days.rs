@@ -26,7 +26,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when a record
+    /// has no ordering timestamp.
     pub async fn record_days(
         &self,
         connection: &ConnectionId,

@@ -1,4 +1,4 @@
-//! What needs a worker now: a list without a scan.
+//! List of everything that needs a worker now, without a scan.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::history::window::{BackfillId, Window, WindowId};
@@ -21,15 +21,15 @@ pub enum Due {
 }
 
 impl Table {
-    /// What is due at `now_ms`, at most `limit`: the longest due first and of one time the newest days
-    /// first. It may lag behind and name what somebody else has taken meanwhile.
+    /// Lists at most `limit` due items at `now_ms`: the longest due first and of one time the newest
+    /// days first. The list may lag behind and name items that another worker has taken meanwhile.
     ///
-    /// Where there is more than that, it is that of one part of the list, another one each time: workers
-    /// keep out of each other's way, and nobody reads what they will not get to.
+    /// If more is due, one part of the list is read, another one each time: workers keep out of each
+    /// other's way, and nobody reads items that they will not get to.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<Due>, TableError> {
         let first = rand::random_range(0..DUE_SHARDS);
         let mut found = self.due_in_shard(first, now_ms, limit).await?;

@@ -1,5 +1,5 @@
-//! What the gap finder knows of all connections together: when data last came from the people of each
-//! provider, and when it last looked all the way back. One item each.
+//! Facts of the gap finder about all connections together: the time of the newest data of each
+//! provider's people, and the time of the last search all the way back. One item each.
 
 use domain::{
     Join as _,
@@ -8,25 +8,27 @@ use domain::{
 
 use crate::table::{Table, TableError, key::Key};
 
-/// Named where they cannot be read.
+/// Names of the states in errors.
 const PEERS: &str = "peers";
 const LOOKS: &str = "looks";
 
 impl Table {
-    /// When data last came from the people of each provider, as far as was noted.
+    /// Reads the time of the newest data of each provider's people.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn peers(&self) -> Result<Peers, TableError> {
         self.state(&Key::peers(), PEERS).await
     }
 
-    /// Notes when data last came from some people: what is known then of all.
+    /// Notes the time of the newest data of some people. Returns the times of all.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn note_peers(&self, seen: &Peers) -> Result<Peers, TableError> {
         let join = |known: Peers| {
             let next = known.join(seen.clone());
@@ -35,20 +37,22 @@ impl Table {
         self.change_state(&Key::peers(), PEERS, join).await
     }
 
-    /// When was last looked all the way back for missing days.
+    /// Reads the time of the last search all the way back.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn looks(&self) -> Result<Looks, TableError> {
         self.state(&Key::looks(), LOOKS).await
     }
 
-    /// Notes that such a look was begun.
+    /// Notes that a search all the way back begins.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn note_whole_look(&self, now_ms: i64) -> Result<(), TableError> {
         let note = |known: Looks| (known.whole(now_ms), ());
         self.change_state(&Key::looks(), LOOKS, note).await

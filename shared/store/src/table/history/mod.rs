@@ -56,8 +56,8 @@
 //!
 //! # Source
 //!
-//! As [`table`](super): optimistic locking by a version attribute; a sparse index, as AWS describes
-//! it, for a work list without a scan.
+//! The same as of [`table`](super): optimistic locking by a version attribute; a sparse index, as AWS
+//! describes it, for a work list without a scan.
 
 mod asked;
 mod backfills;

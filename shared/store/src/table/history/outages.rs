@@ -4,33 +4,35 @@ use domain::history::{coverage::Outage, outage::OutageLog};
 
 use crate::table::{Table, TableError, key::Key};
 
-/// Named where they cannot be read.
+/// Name of the state in errors.
 const OUTAGES: &str = "outages";
 
 impl Table {
-    /// When our intake took no webhooks, as far as is known.
+    /// Reads the known times in which our intake took no webhooks.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// Those of [`outage_log`](Self::outage_log).
     pub async fn outages(&self) -> Result<Vec<Outage>, TableError> {
         Ok(self.outage_log().await?.outages)
     }
 
-    /// All that is known of outages.
+    /// Reads the log of outages.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn outage_log(&self) -> Result<OutageLog, TableError> {
         self.state(&Key::outages(), OUTAGES).await
     }
 
-    /// Changes what is known of outages: what it is then. `change` may be called several times.
+    /// Changes the log of outages. Returns the changed log. `change` may be called several times.
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn change_outages(
         &self,
         change: impl Fn(OutageLog) -> OutageLog,

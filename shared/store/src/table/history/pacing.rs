@@ -9,7 +9,7 @@ use crate::table::{
     ledger::expire,
 };
 
-/// How long an unused bucket is kept: longer than any quota's period. Unit: seconds.
+/// Time for which an unused bucket is kept: longer than any quota's period. Unit: seconds.
 const KEPT_S: i64 = 7 * 86_400;
 
 /// A bucket's item: its own attribute keeps its fields apart from the item's. `None`: never used.
@@ -18,7 +18,7 @@ struct Bucket<S> {
     bucket: Option<S>,
 }
 
-/// What a worker last saw of a bucket, if anything: it need not be read again then.
+/// State of a bucket as a worker last saw it, if it did: it need not be read again then.
 #[derive(Debug)]
 pub struct SeenBucket<S>(Option<Stored<Bucket<S>>>);
 
@@ -36,7 +36,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; nothing was taken then.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when one cannot be read. Nothing was taken then.
     pub async fn take_from_bucket<S, R>(
         &self,
         limit: &str,

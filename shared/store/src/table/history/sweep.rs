@@ -1,4 +1,4 @@
-//! What the pages of a comparison with Terra's list had, until the comparison is over.
+//! Pages of a comparison with Terra's list, until the comparison is over.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use models::ids::TerraUserId;
 
 use crate::table::{Table, TableError, attribute::Item, key::Key, ledger::expire};
 
-/// How long a page is kept: much longer than a comparison takes. Unit: seconds.
+/// Time for which a page is kept: much longer than a comparison takes. Unit: seconds.
 const KEPT_S: i64 = 3 * 86_400;
 /// An item takes 400 KB, and without pages Terra's answer has everybody on one (FACTS section 3). With
 /// ids of 36 characters a fifth of that.
@@ -20,7 +20,7 @@ const UNREADABLE: &str = "unreadable";
 pub struct Listed {
     /// Their ids.
     pub terra_user_ids: HashSet<TerraUserId>,
-    /// Whether an entry could not be read: then nobody can be called missing.
+    /// True if an entry could not be read: then nobody can be called missing.
     pub unreadable: bool,
 }
 
@@ -29,7 +29,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn note_sweep_page(
         &self,
         sweep_ms: i64,
@@ -59,7 +59,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn sweep(&self, sweep_ms: i64) -> Result<Listed, TableError> {
         let (pk, prefix) = Key::sweep_pages(sweep_ms);
         let mut listed = Listed::default();

@@ -30,17 +30,17 @@ use crate::table::{
 
 /// Writes under way at once for one backfill.
 const CONCURRENT_WRITES: usize = 16;
-/// How long it takes until a window of a paused backfill is looked at again. Unit: milliseconds.
+/// Time until a window of a paused backfill is checked again. Unit: milliseconds.
 const PAUSED_MS: i64 = 600_000;
-/// How long the way from a reference to its window is kept: longer than Terra delivers anything
-/// again (FACTS section 6: 14 days). Unit: seconds.
+/// Time for which the item that leads from a reference to its window is kept: longer than Terra delivers
+/// anything again (FACTS section 6: 14 days). Unit: seconds.
 const REFERENCE_KEPT_S: i64 = 30 * 86_400;
-/// Where the way from a reference leads.
+/// Attributes of the item that leads from a reference to its window.
 const BACKFILL: &str = "backfill";
 const DATA_TYPE: &str = "data_type";
 const SPAN: &str = "span";
 
-/// What became of an event.
+/// Result of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
     /// The window as it is now.
@@ -64,11 +64,11 @@ impl Applied {
 /// The whole answer to a window's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// How many records it had.
+    /// Number of its records.
     pub records: u64,
     /// The days of those records, cut from their texts.
     pub days: Vec<Date>,
-    /// When the request was sent. Unit: Unix milliseconds.
+    /// Time of the request. Unit: Unix milliseconds.
     pub asked_at_ms: i64,
 }
 
@@ -77,7 +77,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn window(&self, id: &WindowId) -> Result<Option<Window>, TableError> {
         let stored = self.stored_state(&Key::window(id), "state").await?;
         Ok(stored.map(|stored| stored.state))
@@ -87,7 +88,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read.
     pub async fn windows(
         &self,
         id: &BackfillId,
@@ -120,7 +122,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn hold_all<'a>(&'a self, ids: &'a [WindowId]) -> Result<Vec<Held<'a>>, TableError> {
         let mut items = self.batch_get(ids.iter().map(Key::window)).await?;
         let held = ids.iter().map(|id| {
@@ -138,7 +140,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn window_of_request(&self, reference: &str) -> Result<Option<WindowId>, TableError> {
         let key = Key::window_of_request(reference);
         let Some(mut item) = self.get(&key).await? else {
@@ -177,7 +180,7 @@ pub struct Held<'a> {
     table: &'a Table,
     id: &'a WindowId,
     seen: Option<Seen>,
-    /// Whether somebody else wrote it before this worker could.
+    /// True if somebody else wrote it before this worker could.
     lost: bool,
     /// The months of its days as they were last written here: an answer follows soon.
     months: BTreeMap<Month, Option<Stored<AskedMonth>>>,
@@ -187,7 +190,7 @@ pub struct Held<'a> {
 struct Seen {
     window: Window,
     revision: u64,
-    /// When its item is removed, with its backfill's.
+    /// Time at which its item is removed, with its backfill's.
     expires_at: Option<AttributeValue>,
 }
 
@@ -209,7 +212,7 @@ impl<'a> Held<'a> {
         self.id
     }
 
-    /// Whether another worker has it now, or somebody wrote it before this one could.
+    /// Returns whether another worker has the window now, or somebody wrote it before this one could.
     pub fn is_with_another(&self, worker: &WorkerId, now_ms: i64) -> bool {
         let is_held = |window: &&Window| window.due_ms().is_some_and(|due_ms| due_ms > now_ms);
         let holder = match self.window().filter(is_held).map(Window::state) {
@@ -230,7 +233,8 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
     pub async fn read(&mut self) -> Result<Option<&Window>, TableError> {
         let key = Key::window(self.id);
         let item = self.table.get(&key).await?;
@@ -243,7 +247,7 @@ impl<'a> Held<'a> {
         self.seen.as_ref().map(|seen| &seen.window)
     }
 
-    /// Whether a window is due and to be asked.
+    /// Returns whether a window is due and to be asked.
     ///
     /// Everything else that a due window can need is done here: one past its deadline is set back,
     /// one whose backfill was cancelled or stopped going back is skipped, one whose backfill is
@@ -252,7 +256,8 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn is_to_be_asked(
         &mut self,
         backfill: Option<&Backfill>,
@@ -290,7 +295,8 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn lease(
         &mut self,
         by: &WorkerId,
@@ -309,7 +315,7 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn defer(&mut self, until_ms: i64, now_ms: i64) -> Result<bool, TableError> {
         self.apply_as_read(&Event::Defer { until_ms }, now_ms).await
     }
@@ -318,7 +324,7 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn skip(&mut self, why: Skip, now_ms: i64) -> Result<bool, TableError> {
         self.apply_as_read(&Event::Skip(why), now_ms).await
     }
@@ -328,7 +334,8 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; do not send.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when it cannot be read. Do not send then.
     pub async fn ask(
         &mut self,
         by: &WorkerId,
@@ -351,7 +358,8 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn accept(
         &mut self,
         by: &WorkerId,
@@ -378,7 +386,9 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; the window is open then, and may be answered again.
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing an item, [`TableError::Corrupt`] when it cannot be read. The window is open then,
+    /// and may be answered again.
     pub async fn answer(&mut self, answer: Answer, now_ms: i64) -> Result<Applied, TableError> {
         if self.seen.is_none() {
             self.read().await?;
@@ -408,7 +418,8 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     ///
-    /// [`TableError`].
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
+    /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
     pub async fn apply(&mut self, event: &Event, now_ms: i64) -> Result<Applied, TableError> {
         let mut fresh = false;
         let mut written: Option<Window> = None;
@@ -500,7 +511,7 @@ impl<'a> Held<'a> {
     }
 }
 
-/// What one try of applying an event came to.
+/// Result of one try of applying an event.
 enum Tried {
     Applied(Applied),
     /// Somebody else wrote since the window was read. It would have become this.
