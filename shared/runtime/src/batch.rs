@@ -18,18 +18,18 @@ use crate::telemetry::Chain;
 pub struct Received<M> {
     /// The queue's name for it; the same each time it comes back.
     pub message_id: String,
-    /// How many times it was received, this time included.
+    /// Number of receives, this one included.
     pub receive_count: u32,
-    /// When it was sent, in Unix milliseconds; 0 if the queue does not say.
+    /// Time of sending, in Unix milliseconds; 0 if the queue does not say.
     pub sent_at_ms: i64,
-    /// What was sent.
+    /// Message that was sent.
     pub message: M,
 }
 
-/// What became of one message of a batch that is handled as a whole.
+/// Result of one message of a batch that is handled as a whole.
 #[derive(Debug)]
 pub struct Outcome<E> {
-    /// Which message.
+    /// Id of the message.
     pub message_id: String,
     /// An error brings the message back.
     pub result: Result<(), E>,
@@ -293,12 +293,12 @@ pub fn parse<M>(
 ///
 /// # Errors
 ///
-/// Where it is not, or not of this type.
+/// Fails where the body is not JSON, or not of this type.
 pub fn json<M: DeserializeOwned>(message: &SqsMessage) -> Result<M, serde_json::Error> {
     serde_json::from_str(message.body.as_deref().unwrap_or_default())
 }
 
-/// When a message was sent, in Unix milliseconds, if the queue says so.
+/// Returns the time at which a message was sent, in Unix milliseconds, if the queue says so.
 pub fn sent_at_ms(message: &SqsMessage) -> Option<i64> {
     number(message, "SentTimestamp")
 }

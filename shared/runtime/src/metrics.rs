@@ -12,7 +12,7 @@ use crate::{settings::Settings, telemetry::Chain};
 /// The most values that one metric may have in one line.
 const MAX_VALUES: usize = 100;
 
-/// What a metric can be broken down by.
+/// Dimension by which a metric can be broken down.
 ///
 /// The set is closed, and the values are texts of the program, so that no data can get into a
 /// metric and the number of series, which is what CloudWatch bills, stays small.
@@ -22,9 +22,9 @@ pub enum Dimension {
     EventType,
     /// Terra's data type: `sleep`, `nutrition`, …
     DataType,
-    /// What became of it: `stored`, `refused`, `parked`, …
+    /// Outcome: `stored`, `refused`, `parked`, …
     Outcome,
-    /// Why: `unknown_user`, `stale`, …
+    /// Reason: `unknown_user`, `stale`, …
     Reason,
 }
 
@@ -66,7 +66,7 @@ enum Unit {
     Bytes,
 }
 
-/// Where metrics go.
+/// Sink of metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
     /// To stdout, where Lambda's log is read for them.
@@ -147,7 +147,7 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// What the writer says.
+    /// Fails where the writer fails.
     pub fn emit(
         &self,
         namespace: &str,
@@ -246,7 +246,7 @@ impl Dimension {
 }
 
 impl Unit {
-    /// As the format has it. A count goes without: each line is billed by its length.
+    /// Name in the format. A count goes without: each line is billed by its length.
     fn name(self) -> Option<&'static str> {
         match self {
             Self::Count => None,

@@ -8,7 +8,7 @@ use http::{
 };
 use serde_json::json;
 
-/// What can be wrong. Each has one type URI, one title and one status.
+/// Kind of problem. Each has one type URI, one title and one status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The request has no signature.
@@ -27,7 +27,7 @@ pub enum Kind {
     NotFound,
     /// The path exists, but not for this method.
     MethodNotAllowed,
-    /// What is asked is at odds with what is there.
+    /// The request is at odds with the stored state.
     Conflict,
     /// Too many requests.
     RateLimited,
@@ -157,7 +157,7 @@ impl Problem {
         self
     }
 
-    /// What is wrong.
+    /// Returns the kind of the problem.
     pub fn kind(&self) -> Kind {
         self.kind
     }

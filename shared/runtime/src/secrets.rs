@@ -14,7 +14,7 @@ use crate::settings::Settings;
 /// The name of a secret that was given without one.
 pub const DEFAULT_NAME: &str = "default";
 
-/// Where a secret is kept.
+/// Place where a secret is kept.
 ///
 /// Neither `Debug` nor any error of this module shows a value.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub enum SecretSource {
 /// One of several secrets that are valid at once, so that one can be replaced without a gap.
 #[derive(Debug, Clone)]
 pub struct NamedSecret {
-    /// What logs call it.
+    /// Name of the secret in logs.
     pub name: String,
     /// Its value.
     pub secret: SecretString,
@@ -48,7 +48,7 @@ pub enum SecretsError {
     Unavailable {
         /// The secret asked for.
         arn: String,
-        /// What the SDK said.
+        /// Cause from the SDK.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The secret has only bytes, no text.
@@ -71,7 +71,7 @@ pub enum SecretsError {
     /// The text is neither an object of secrets nor a secret.
     #[error("the secrets are {what}, they should be {{\"name\":\"secret\"}} or one bare secret")]
     WrongShape {
-        /// What the text is instead.
+        /// Form that the text has instead.
         what: &'static str,
     },
     /// There is no secret at all.
@@ -80,13 +80,13 @@ pub enum SecretsError {
     /// A secret has no name.
     #[error("the secret at position {position} has an empty name")]
     EmptyName {
-        /// Which one, from 1.
+        /// Position of the secret, from 1.
         position: usize,
     },
     /// A secret has no value.
     #[error("the secret `{name}` is empty")]
     EmptySecret {
-        /// Which one.
+        /// Name of the secret.
         name: String,
     },
 }
@@ -209,7 +209,8 @@ fn named(text: &SecretString) -> Result<Vec<NamedSecret>, SecretsError> {
     checked.collect()
 }
 
-/// What a text is that cannot be a bare secret. Taken for one, it would make every signature wrong.
+/// Names the form of a text that cannot be a bare secret. Taken for one, it would make every signature
+/// wrong.
 fn wrong_shape(text: &str) -> Option<&'static str> {
     if text.starts_with('[') {
         Some("a JSON array")

@@ -5,7 +5,7 @@ use std::{collections::HashMap, env::VarError, fmt, str::FromStr, time::Duration
 use http::Uri;
 use secrecy::SecretString;
 
-/// How much of a wrong value is repeated in the report.
+/// Characters of a wrong value that are repeated in the report.
 const SHOWN_CHARS: usize = 60;
 
 /// Reads settings and remembers everything that is wrong with them.
@@ -46,9 +46,9 @@ type Lookup = dyn Fn(&str) -> Result<String, VarError> + Send;
 pub struct Problem {
     /// The variable's name.
     pub name: String,
-    /// What is wrong with it. Holds the value, unless the setting is secret.
+    /// Fault of the value. Holds the value, unless the setting is secret.
     pub wrong: String,
-    /// What would be right.
+    /// Form of a right value.
     pub right: String,
 }
 
@@ -58,7 +58,7 @@ pub struct SettingsError {
     problems: Vec<Problem>,
 }
 
-/// Whether a value may be repeated in an error.
+/// Choice of repeating a value in an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Yes,
