@@ -19,7 +19,7 @@ use crate::{
     webhooks::{request, sizes},
 };
 
-/// What a child measures.
+/// Measurement of a child process.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Task {
     /// CPU of the intake's handler with logs on standard output; the answer is on standard error.

@@ -7,7 +7,7 @@ use tokio::runtime::{self, Runtime};
 
 /// Turns that each subject of a measurement gets; the median counts.
 const TURNS: usize = 7;
-/// How long a turn is about. Unit: nanoseconds.
+/// Approximate length of a turn. Unit: nanoseconds.
 const TURN_NS: u64 = 30_000_000;
 
 /// CPU time that this thread has used. Unit: nanoseconds.
@@ -24,7 +24,7 @@ pub(crate) fn thread_cpu_ns() -> anyhow::Result<u64> {
     first.parse().context("schedstat holds no number")
 }
 
-/// What a function runs on: one thread, with timers and I/O.
+/// Builds the runtime of a function: one thread, with timers and I/O.
 pub(crate) fn one_thread() -> anyhow::Result<Runtime> {
     runtime::Builder::new_current_thread()
         .enable_all()

@@ -320,7 +320,7 @@ fn route_row(name: &str, signed: &Signed, now: Timestamp) -> anyhow::Result<Vec<
     ])
 }
 
-/// What the router writes before a body.
+/// Returns the header that the router writes before a body.
 pub(crate) fn header(
     id: &WebhookId,
     headers: &TerraHeaders,

@@ -1,4 +1,4 @@
-//! What is printed: Markdown on standard output, through one lock.
+//! Report: Markdown on standard output, through one lock.
 
 use std::{
     fs,
@@ -38,7 +38,7 @@ impl Report {
         self.out.flush()
     }
 
-    /// What all of this ran on.
+    /// Prints the machine of the measurements.
     pub(crate) fn machine(&mut self) -> io::Result<()> {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = info

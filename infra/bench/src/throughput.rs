@@ -25,10 +25,10 @@ const CLIENTS: usize = 64;
 const RUN: Duration = Duration::from_secs(10);
 /// Made beforehand; the run ends early when they are used up.
 const WEBHOOKS: usize = 60_000;
-/// How long the backlog may take before the measurement is broken off.
+/// Time after which a measurement is broken off because of its backlog.
 const DRAIN: Duration = Duration::from_secs(45);
 
-/// What the clients saw.
+/// Answers that the clients saw.
 struct Seen {
     /// Answer times of accepted webhooks, sorted.
     answers: Vec<Duration>,

@@ -1,4 +1,4 @@
-//! What each of Terra's sample webhooks writes.
+//! Units that each of Terra's sample webhooks writes.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -239,7 +239,8 @@ async fn measure(samples: &[(String, Signed)], now: Timestamp) -> anyhow::Result
     Ok(measured)
 }
 
-/// Whether an item is a connection, an alias, or a person's connection: those are written together.
+/// Returns whether an item is a connection, an alias, or a person's connection: those are written
+/// together.
 fn is_life((pk, sk): &(String, String)) -> bool {
     sk == "CONNECTION" || pk.starts_with("TERRA#") || sk.starts_with("CONNECTION#")
 }

@@ -33,7 +33,7 @@ impl Signed {
         Self { webhook, headers }
     }
 
-    /// What the intake is handed.
+    /// Returns the request that the intake is handed.
     pub(crate) fn request(&self) -> anyhow::Result<Request> {
         request(&self.headers, self.webhook.body.to_vec())
     }

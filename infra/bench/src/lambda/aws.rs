@@ -59,7 +59,7 @@ struct Counters {
     so_far: Mutex<Counts>,
 }
 
-/// What was asked so far.
+/// Number of requests so far, by service.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     /// Requests.
@@ -137,7 +137,7 @@ impl Aws {
         })
     }
 
-    /// What Terra answers from now on, whatever it is asked.
+    /// Sets Terra's answer from now on, to any request.
     pub(super) fn answer_as_terra(&self, answer: Bytes) {
         if let Ok(mut terra) = self.terra.lock() {
             *terra = answer;

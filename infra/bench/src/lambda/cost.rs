@@ -50,7 +50,7 @@ const BATCHES: usize = 20;
 const SQS_UNIT_BYTES: usize = 64 * 1024;
 const GATEWAY_UNIT_BYTES: usize = 512 * 1024;
 
-/// What one webhook asks for, on average.
+/// Number of calls and bytes that one webhook causes, on average.
 #[derive(Default)]
 struct Factors {
     body_bytes: f64,
@@ -126,7 +126,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// What is priced: webhooks of about one weight, each with one new record but the last.
+/// Kind of webhook that is priced: all of about one weight, each with one new record but the last.
 struct Kind {
     name: &'static str,
     provider: Provider,

@@ -1,4 +1,4 @@
-//! What Lambda hands to each function.
+//! Events that Lambda hands to each function.
 
 use std::sync::Arc;
 
@@ -135,7 +135,7 @@ pub(super) async fn batch(
     Ok((event, sizes))
 }
 
-/// Whether an answer to a batch, or to a schedule, says that nothing failed.
+/// Returns whether an answer to a batch, or to a schedule, says that nothing failed.
 pub(super) fn no_failures(answer: &[u8]) -> bool {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     answer.get("batchItemFailures") == Some(&json!([]))

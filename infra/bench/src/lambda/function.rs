@@ -30,7 +30,7 @@ pub(super) struct Binary {
     pub(super) name: &'static str,
     path: PathBuf,
     pub(super) size_bytes: u64,
-    /// As `zip` makes it.
+    /// Size of the archive that `zip` makes.
     pub(super) zipped_bytes: u64,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Function {
     pub(super) started: Instant,
 }
 
-/// What a process has used so far.
+/// Resources that a process has used so far.
 pub(super) struct Usage {
     pub(super) cpu_ms: f64,
     pub(super) peak_kb: f64,
@@ -171,7 +171,7 @@ impl Function {
         log.lines().next_back().unwrap_or_default().to_owned()
     }
 
-    /// What it has logged.
+    /// Returns the size of its log.
     pub(super) fn log_bytes(&self) -> anyhow::Result<u64> {
         Ok(fs::metadata(&self.log)?.len())
     }

@@ -1,4 +1,4 @@
-//! What history-fetch is given to do: windows that are due, and a Terra that answers.
+//! Work for history-fetch: due windows, and a Terra that answers.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -25,7 +25,7 @@ use tokio::runtime::Runtime;
 use super::events;
 use crate::webhooks::SEED;
 
-/// Of one month: more would be cut.
+/// Days of a window within one month: more would be cut.
 const WINDOW_DAYS: i64 = 25;
 
 /// The job that a schedule brings every minute.
@@ -88,7 +88,7 @@ impl<'a> History<'a> {
         &self.database.address.url
     }
 
-    /// What Terra answers: a day of the window, again and again until it weighs this much.
+    /// Makes Terra's answer: a day of the window, again and again up to this size.
     pub(super) fn answer(&mut self, bytes: usize, now: Timestamp) -> anyhow::Result<Bytes> {
         let (connection, _) = self.people.first().context("nobody")?;
         let shape = Shape::on(Some(window(now)?.from()));

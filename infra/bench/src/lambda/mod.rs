@@ -25,7 +25,7 @@ use crate::{
     report::{Report, number},
 };
 
-/// What an AWS service in the same region takes to answer. Its real latency is not ours to measure.
+/// Time in which an AWS service in the same region answers. Its real latency is not ours to measure.
 const AWS_DELAY: Duration = Duration::from_millis(5);
 /// The same while starts are measured: short, so that what shows is ours.
 const START_DELAY: Duration = Duration::from_millis(1);
@@ -46,7 +46,7 @@ const WINDOWS: [(&str, usize, usize, usize); 3] = [
 /// A function that does not answer at all must not hold up the rest.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// What every measurement needs.
+/// Parts that every measurement needs.
 struct Bench {
     runtime: Runtime,
     folder: TempDir,
