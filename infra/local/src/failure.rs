@@ -1,4 +1,4 @@
-//! How a command ends when it does not end well.
+//! Messages and exit codes of failed commands.
 
 use runtime::telemetry::Chain;
 
@@ -8,10 +8,10 @@ pub enum Failure {
     /// The user asked for something that cannot be.
     #[error("{0}")]
     Input(String),
-    /// What was asked for is not there.
+    /// The named thing is not there.
     #[error("{0}")]
     NotFound(String),
-    /// It did not work; what was printed says so already.
+    /// The command failed; the output says so already.
     #[error("failed")]
     AlreadySaid,
     /// Nobody reads our output any more.
@@ -39,7 +39,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// What to tell of an error, in one line.
+/// Describes an error in one line.
 pub fn message(error: &anyhow::Error) -> Option<String> {
     match error.downcast_ref::<Failure>() {
         Some(Failure::OutputClosed | Failure::AlreadySaid) => None,

@@ -18,7 +18,7 @@ use runtime::{
 use tokio::sync::Semaphore;
 use webhook_intake::{App, handle};
 
-/// Where webhooks are posted.
+/// Path that webhooks are posted to.
 pub const WEBHOOK_PATH: &str = "/webhooks/terra";
 /// Largest body taken: FACTS section 7 speaks of tens of megabytes. Unit: bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;

@@ -18,26 +18,26 @@ use tracing::{error, warn};
 
 use crate::queues::{HISTORY_QUEUE, keeping_hidden};
 
-/// As long as Lambda gives an invocation.
+/// Time that Lambda gives an invocation.
 const INVOCATION: SignedDuration = SignedDuration::from_mins(5);
 /// Messages per batch.
 const BATCH_SIZE: usize = 10;
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// How history is fetched.
+/// Settings of fetching history.
 #[derive(Debug, Clone)]
 pub struct HistoryOptions {
-    /// Where Terra's API is, and as whom it is asked.
+    /// Address of Terra's API, and our credentials.
     pub terra: api::Settings,
-    /// How it is asked.
+    /// Settings of the requests.
     pub fetch: FetchSettings,
     /// See [`App::trust_empty_after`].
     pub trust_empty_after: Duration,
-    /// When what is done; never, where somebody else sees to it.
+    /// Schedule of the jobs; `None` where somebody else starts them.
     pub schedule: Option<Schedule>,
 }
 
-/// How often each job is done. On AWS the template's schedules say so.
+/// Intervals of the jobs. On AWS the template's schedules say so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// Windows and backfills that are due.
@@ -128,7 +128,7 @@ pub(crate) async fn repeat(
     }
 }
 
-/// What Lambda's event source mapping does with the history queue.
+/// Does the part of Lambda's event source mapping with the history queue.
 pub(crate) async fn serve_queue(
     queues: LocalQueues,
     app: Arc<App>,

@@ -30,7 +30,7 @@ pub fn line(text: impl Display) -> anyhow::Result<()> {
 ///
 /// # Errors
 ///
-/// As [`line()`].
+/// Those of [`line()`].
 pub fn redraw(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     crossterm::queue!(out, Clear(ClearType::All), MoveTo(0, 0))
@@ -43,7 +43,7 @@ pub fn redraw(text: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 ///
-/// As [`line()`].
+/// Those of [`line()`].
 pub fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)
@@ -55,7 +55,7 @@ pub fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
 ///
 /// # Errors
 ///
-/// As [`line()`].
+/// Those of [`line()`].
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string_pretty(value)?)
 }
@@ -75,12 +75,12 @@ fn to_stderr(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
-/// Whether a person sees standard output.
+/// Returns whether a person sees standard output.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether a person can be asked.
+/// Returns whether a person can be asked.
 pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

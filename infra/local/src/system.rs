@@ -37,7 +37,7 @@ use crate::{
 /// The table's name, here and as the template's default.
 pub const TABLE_NAME: &str = "terrarium";
 
-/// How often a message is tried before it is put aside.
+/// Number of times that a message is tried before it is put aside.
 const MAX_RECEIVES: u32 = 5;
 /// The same for a ping, which comes back sooner.
 const PING_MAX_RECEIVES: u32 = 25;
@@ -49,12 +49,12 @@ const BATCH_SIZE: usize = 50;
 const CONCURRENCY: usize = 2;
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// Where a system's table is.
+/// Place of a system's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseAt {
     /// In the data folder, in a database of our own.
     DataFolder,
-    /// Behind another DynamoDB endpoint that takes any credentials: an emulator.
+    /// Another DynamoDB endpoint that takes any credentials: an emulator.
     Endpoint {
         /// `http://host:port`.
         url: String,
@@ -63,10 +63,10 @@ pub enum DatabaseAt {
     },
 }
 
-/// How a system is started.
+/// Options of a system's start.
 #[derive(Clone)]
 pub struct Options {
-    /// Where everything is kept.
+    /// Folder of all data.
     pub data_dir: PathBuf,
     /// The gateway's address; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -76,22 +76,22 @@ pub struct Options {
     pub path_token: Option<SecretString>,
     /// Host name under which a tunnel or proxy makes the gateway public; none without it.
     pub public_name: Option<String>,
-    /// How old a signature may be.
+    /// Largest age of a signature.
     pub tolerance: Tolerance,
-    /// How long a message that was received stays hidden from others.
+    /// Time for which a received message stays hidden from others.
     pub visibility_timeout: Duration,
     /// From where payloads of pings are fetched.
     pub payloads: PayloadSettings,
-    /// How history is fetched; not at all without it.
+    /// Settings of fetching history; without them nothing is fetched.
     pub history: Option<HistoryOptions>,
-    /// Where the table is.
+    /// Place of the table.
     pub database: DatabaseAt,
     /// The time.
     pub clock: Clock,
-    /// Whether expired items are removed, as DynamoDB's TTL does. The database knows the machine's
-    /// clock only: not where `clock` tells another time.
+    /// True if expired items are removed, as DynamoDB's TTL does. The database knows the machine's clock
+    /// only: it must be false if `clock` tells another time.
     pub removes_expired: bool,
-    /// Failure that its queues, its database and its archive must survive.
+    /// Failure that stored data must survive: a killed process, or a power loss.
     pub durability: Durability,
 }
 
@@ -133,7 +133,7 @@ impl Options {
 
 /// A running system. Dropping it without [`System::stop`] is a crash, which it survives.
 pub struct System {
-    /// Where webhooks are posted.
+    /// Address that webhooks are posted to.
     pub webhook_url: String,
     /// The table.
     pub table: Table,
@@ -284,13 +284,13 @@ impl System {
         Ok(())
     }
 
-    /// Whether any function has messages in its hands.
+    /// Returns whether any function has messages in its hands.
     pub fn is_at_work(&self) -> bool {
         let queues = if self.history.is_some() { 4 } else { 3 };
         self.queues.waiting() < queues * CONCURRENCY
     }
 
-    /// How many messages are left in the queues, hidden or not; those that were given up not counted.
+    /// Counts the messages left in the queues, hidden or not, without those that were given up.
     ///
     /// # Errors
     ///
@@ -423,7 +423,8 @@ fn serve_history(
     }
 }
 
-/// What Lambda's event source mapping does: batches in, what succeeded is deleted.
+/// Does the part of Lambda's event source mapping: takes batches and deletes the messages that
+/// succeeded.
 async fn route_events(
     queues: LocalQueues,
     queue: &'static str,

@@ -1,4 +1,4 @@
-//! How numbers and times are written for a person.
+//! Numbers and times in a form for people.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use domain::summary::{Summary, Value};
 use jiff::Timestamp;
 use store::table::ledger::{RecordCounts, WebhookEntry};
 
-/// What is worth showing of a record, the best first, with its unit.
+/// Numbers worth showing of a record, the best first, with their units.
 const HEADLINES: &[(&str, &str)] = &[
     ("body_temperature_celsius", "°C core"),
     ("skin_temperature_celsius", "°C skin"),
@@ -96,7 +96,7 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
-/// How long ago a time was, in Unix milliseconds.
+/// Returns the age of a time in Unix milliseconds.
 pub(crate) fn age(unix_ms: i64, now_ms: i64) -> String {
     let ms = u64::try_from(now_ms.saturating_sub(unix_ms)).unwrap_or_default();
     duration(Duration::from_millis(ms))
@@ -131,7 +131,7 @@ pub(crate) fn counts(records: &RecordCounts) -> String {
     format!("+{created} ~{updated} ={unchanged}{shadowed}")
 }
 
-/// Why something of a webhook could not be used, the first reason.
+/// Names the first reason why something of a webhook could not be used.
 pub(crate) fn parked(entry: &WebhookEntry) -> Option<String> {
     let first = entry.parked.first()?;
     let more = match entry.parked_count.saturating_sub(1) {

@@ -48,7 +48,7 @@ pub(super) fn data_dir(given: Option<&PathBuf>) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR))
 }
 
-/// How to reach the system that runs in a data folder; kept there while it runs.
+/// Address of the system that runs in a data folder; kept there while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Address {
     pub(super) webhook_url: String,
@@ -59,7 +59,7 @@ pub(super) struct Address {
     pub(super) terra: Option<TerraAddress>,
 }
 
-/// How to reach a simulated Terra.
+/// Address of a simulated Terra.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TerraAddress {
     /// Its root: the API lies below `/api/v2`, widget sessions below `/widget`.
@@ -90,7 +90,7 @@ impl Address {
         drop(fs::remove_file(Self::file(data_dir)));
     }
 
-    /// Of the system that runs there now.
+    /// Returns the access to the system that runs there now.
     pub(super) fn of_running(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         // Who is gone without a goodbye left the file behind, but not the lock.
         if Lock::shared(data_dir)?.is_some() {
@@ -148,7 +148,7 @@ impl Lock {
     }
 }
 
-/// Whether what is meant lies on AWS.
+/// Returns whether the place lies on AWS.
 pub(super) fn is_on_aws(place: &Place) -> anyhow::Result<bool> {
     let mut settings = Settings::from_env();
     let table_name = settings.optional::<String>("TABLE_NAME", "the table's name");
@@ -167,12 +167,12 @@ fn no_folder(data_dir: &Path) -> String {
     )
 }
 
-/// What a command works on.
+/// Clients that a command works with.
 pub(super) struct Access {
     pub(super) table: Table,
     pub(super) archive: Archive,
     pub(super) signing_secrets: Vec<SigningSecret>,
-    /// Where it is, for a person.
+    /// Name of the place, for a person.
     pub(super) place: String,
     /// The data folder, when it is one.
     pub(super) folder: Option<PathBuf>,
@@ -193,7 +193,8 @@ impl Access {
         Self::open_folder(&data_dir(place.data.as_ref())).await
     }
 
-    /// Whether somebody is at work on what lies here: AWS always is, a folder while its system runs.
+    /// Returns whether somebody is at work on the place's data: AWS always is, a folder while its system
+    /// runs.
     pub(super) fn is_at_work(&self) -> bool {
         self.database.is_none()
     }

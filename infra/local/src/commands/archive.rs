@@ -135,8 +135,8 @@ async fn as_sent(access: &Access, webhook: ArchivedWebhook) -> anyhow::Result<Ve
     Ok(access.archive.read_webhook(&locator).await?.body)
 }
 
-/// Why a signature does not verify that did when its webhook came. `matched` names the secret that
-/// verified it then.
+/// Explains why a signature does not verify that did when its webhook came. `matched` names the secret
+/// that verified it then.
 fn why_not(error: SignatureError, matched: Option<&str>, known: &[&str]) -> String {
     match (error, matched) {
         (SignatureError::Mismatch, Some(name)) if !known.contains(&name) => {

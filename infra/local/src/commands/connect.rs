@@ -72,7 +72,7 @@ async fn of_provider(
     }
 }
 
-/// What to say of a provider that Terra does not have.
+/// Explains that Terra does not have a provider.
 async fn unknown(client: &TerraClient, provider: &Provider) -> String {
     let known = client.integrations().await.ok();
     let mut known = known.map(|known| known.providers).unwrap_or_default();

@@ -43,9 +43,9 @@ const LOG_FILE: &str = "terrarium.log";
 struct Dev {
     system: System,
     simulation: Option<Simulation>,
-    /// What has been seen.
+    /// Board of everything that has been seen.
     board: Arc<Mutex<Board>>,
-    /// Where everything is kept.
+    /// Folder of all data.
     data_dir: PathBuf,
     /// Something to know about this start.
     notes: Vec<String>,
@@ -179,12 +179,12 @@ impl Dev {
         })
     }
 
-    /// Where webhooks are posted.
+    /// Returns the address that webhooks are posted to.
     fn webhook_url(&self) -> &str {
         &self.system.webhook_url
     }
 
-    /// How full the queues are and what the simulator counts.
+    /// Reads the depths of the queues and the counters of the simulator.
     async fn gauges(&self) -> Gauges {
         let queues = &self.system.queues;
         let depth = async |queue| queues.stats(queue).await.map_or(0, |stats| stats.total());
@@ -195,7 +195,7 @@ impl Dev {
         }
     }
 
-    /// What the data folder is called in a command: nothing for the default one.
+    /// Returns the option that names the data folder in a command: nothing for the default one.
     fn data_option(&self) -> String {
         if self.data_dir == data_dir(None) {
             return String::new();

@@ -166,8 +166,8 @@ fn may_name_person(header: &WebhookHeader) -> bool {
         .is_some_and(|name| name.starts_with(LAB_REPORT))
 }
 
-/// Whether the body is this person's: by what the router reads in it, or by a `reference_id` anywhere
-/// in it.
+/// Returns whether the body is this person's: by the user that the router reads in it, or by a
+/// `reference_id` anywhere in it.
 fn names_person(body: &[u8], reference_id: &ReferenceId) -> bool {
     fn names(json: &Value, wanted: &ReferenceId) -> bool {
         match json {

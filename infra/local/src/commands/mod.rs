@@ -29,7 +29,7 @@ use crate::cli::{Cli, Command};
 ///
 /// # Errors
 ///
-/// What [`crate::failure`] turns into a message and an exit code.
+/// An error that [`crate::failure`] turns into a message and an exit code.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Dev(cli.dev)) {
         Command::Dev(args) => dev::run(args).await,

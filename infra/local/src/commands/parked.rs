@@ -109,7 +109,7 @@ async fn chosen(access: &Access, which: &WhichParked) -> anyhow::Result<Vec<Park
 #[derive(Debug, Serialize)]
 struct Tried {
     webhook_id: WebhookId,
-    /// Whether the webhook left the list, or would leave it.
+    /// True if the webhook left the list, or would leave it.
     done: bool,
     created: usize,
     updated: usize,

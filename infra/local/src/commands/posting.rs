@@ -1,4 +1,4 @@
-//! What posting webhooks takes: where to, signed with what, and by which client.
+//! Parts of posting webhooks: the address, the secrets and the client.
 
 use std::{net::Ipv4Addr, path::Path, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::failure;
 /// Longer than Terra waits (8 s), so that a slow answer is seen as one.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where to post: what was given, or the system that runs in the folder.
+/// Returns the address to post to: the given one, or that of the system that runs in the folder.
 pub(super) fn target(given: Option<&str>, data_dir: &Path) -> anyhow::Result<Url> {
     let url = match given {
         Some(url) => url.to_owned(),
@@ -70,7 +70,7 @@ pub(super) fn client(url: &Url) -> anyhow::Result<reqwest::Client> {
     client.build().context("cannot make an HTTP client")
 }
 
-/// Why there was no answer, for a person.
+/// Explains to a person why there was no answer.
 pub(super) fn why_none(url: &Url, error: reqwest::Error) -> String {
     if error.is_connect() {
         format!("nobody listens at {url}")

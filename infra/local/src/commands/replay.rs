@@ -78,7 +78,7 @@ async fn replay(access: &Access, args: &ReplayArgs) -> anyhow::Result<()> {
     totals.print(mode)
 }
 
-/// Which webhooks are meant, within the days.
+/// Choice of webhooks within the days.
 struct Wanted {
     terra_user_ids: Option<BTreeSet<String>>,
     event_type: Option<String>,
@@ -126,7 +126,7 @@ fn days(args: &ReplayArgs) -> anyhow::Result<(Date, Date)> {
     Ok((first, last))
 }
 
-/// What came of it, by event type.
+/// Counts of a replay, by event type.
 #[derive(Default)]
 struct Totals {
     by_type: BTreeMap<String, Row>,

@@ -23,7 +23,7 @@ const VARIABLE: &str = "SIGNING_SECRETS";
 /// Name of the simulator's secret in the file.
 pub(super) const SIMULATOR: &str = "simulator";
 
-/// Where the secrets of a data folder are kept.
+/// Returns the file of a data folder's secrets.
 pub(super) fn file(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
 }
@@ -63,7 +63,7 @@ pub(super) async fn load_or_make(data_dir: &Path) -> anyhow::Result<Vec<(String,
     load(data_dir).await
 }
 
-/// Those of a deployed system, as far as they are given here.
+/// Loads the secrets of a deployed system, as far as they are given here.
 pub(super) async fn load_of_aws(config: &SdkConfig) -> anyhow::Result<Vec<(String, String)>> {
     let mut settings = Settings::from_env();
     let arn = settings.optional::<String>("SIGNING_SECRETS_ARN", "the ARN of a secret");

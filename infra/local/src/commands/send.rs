@@ -18,7 +18,7 @@ use crate::{cli::SendArgs, failure, failure::Failure, output, text};
 
 /// A progress bar is worth its lines from this many files on.
 const MANY: usize = 10;
-/// How much of an answer is shown.
+/// Characters of an answer that are shown.
 const ANSWER_CHARS: usize = 160;
 
 pub(super) async fn run(args: SendArgs) -> anyhow::Result<()> {

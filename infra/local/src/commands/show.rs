@@ -334,7 +334,7 @@ fn show_record(owner: &Owner, found: &FoundRecord, as_json: bool) -> anyhow::Res
     Ok(())
 }
 
-/// Where the samples of a record are, stream by stream.
+/// Names the places of a record's samples, stream by stream.
 fn samples_text(record: &Record) -> String {
     let names = |streams: &BTreeSet<Stream>| {
         let names: Vec<_> = streams.iter().map(|stream| stream.as_str()).collect();

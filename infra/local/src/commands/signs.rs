@@ -1,4 +1,4 @@
-//! What is seen of a connection and around it, to tell why it is quiet.
+//! Signs of a connection and around it that tell why it is quiet.
 
 use domain::history::{
     backfill::Backfill,
@@ -26,8 +26,8 @@ pub(super) async fn backfills(
     Ok(backfills)
 }
 
-/// When Terra last sent a webhook by itself, looking back over so many days: not one that was asked
-/// for, nor one of `terrarium doctor`. Unit: Unix milliseconds.
+/// Returns the time at which Terra last sent a webhook by itself, looking back over so many days: not an
+/// answer to a request, nor a webhook of `terrarium doctor`. Unit: Unix milliseconds.
 pub(super) async fn newest_webhook_ms(
     table: &Table,
     days: i64,
@@ -44,7 +44,7 @@ pub(super) async fn newest_webhook_ms(
     Ok(None)
 }
 
-/// Whether a connection is quiet, and the likely cause.
+/// Returns whether a connection is quiet, and the likely cause.
 pub(super) async fn why_quiet(
     table: &Table,
     connection: &StoredConnection,
@@ -65,7 +65,7 @@ pub(super) async fn why_quiet(
     Ok(quiet(&signs, history, now_ms))
 }
 
-/// Whether a backfill that ended lately lacked a permission.
+/// Returns whether a backfill that ended lately lacked a permission.
 fn permission_refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64) -> bool {
     let mut ended = backfills
         .iter()

@@ -22,12 +22,12 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Signs the addresses of payloads, which only the simulator itself verifies.
 const PAYLOAD_SECRET: &[u8] = b"payloads of the simulation";
 
-/// As whom the simulated Terra is asked.
+/// Dev id of the simulated Terra.
 pub(super) const DEV_ID: &str = "simulated-dev-id";
 /// Days of history that everybody brings. Unit: days.
 const HISTORY_DAYS: u16 = 90;
 
-/// What is simulated.
+/// Plan of the simulation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) rate: f64,
@@ -35,12 +35,12 @@ pub(super) struct Plan {
     pub(super) people: u16,
 }
 
-/// Where a simulated Terra will be, before it is: the system is told of it when it starts.
+/// Address of a simulated Terra before it runs: the system is told of it when it starts.
 pub(super) struct Place {
     listener: TcpListener,
     /// Its root.
     pub(super) url: String,
-    /// As whom it is asked.
+    /// API key of the simulated Terra.
     pub(super) api_key: String,
 }
 

@@ -23,7 +23,7 @@ pub(super) fn terra_client(place: &Place) -> anyhow::Result<TerraClient> {
     client(&required(place)?)
 }
 
-/// How to reach Terra.
+/// Returns the settings of Terra's API.
 ///
 /// # Errors
 ///
@@ -43,9 +43,9 @@ pub(super) fn client(settings: &api::Settings) -> anyhow::Result<TerraClient> {
         .map_err(|error| failure::input(Chain(&error).to_string()))
 }
 
-/// How to reach Terra; `None` when nothing says how.
+/// Returns the settings of Terra's API; `None` when nothing names them.
 ///
-/// What the environment says counts as a whole: its key never goes to an address from elsewhere.
+/// The environment counts as a whole: its key never goes to an address from elsewhere.
 pub(super) fn settings(place: &Place) -> anyhow::Result<Option<api::Settings>> {
     let from_env = real()?;
     if from_env.is_some() || access::is_on_aws(place)? {
@@ -67,7 +67,7 @@ pub(super) fn real() -> anyhow::Result<Option<api::Settings>> {
     of_environment(Settings::from_env())
 }
 
-/// How history is to be fetched, as the environment says. It says the same to history-fetch.
+/// Returns the settings of fetching, as the environment says. It says the same to history-fetch.
 pub(super) fn fetch_settings() -> anyhow::Result<FetchSettings> {
     let mut settings = Settings::from_env();
     let fetch = FetchSettings::from_settings(&mut settings);
@@ -136,7 +136,7 @@ fn of_simulator(data_dir: &Path, terra: &TerraAddress) -> anyhow::Result<api::Se
     Ok(settings)
 }
 
-/// What Terra did not do, and what to do about it.
+/// Turns a failed call of Terra into an error with advice.
 pub(super) fn failed(error: TerraError) -> anyhow::Error {
     match advice(&error) {
         Some(advice) => anyhow::anyhow!("{}: {advice}", Chain(&error)),
@@ -144,7 +144,7 @@ pub(super) fn failed(error: TerraError) -> anyhow::Error {
     }
 }
 
-/// What a person can do about a failed call.
+/// Advises a person about a failed call.
 pub(super) fn advice(error: &TerraError) -> Option<&'static str> {
     match error {
         TerraError::Credentials { .. } => Some(

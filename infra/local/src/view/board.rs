@@ -1,4 +1,4 @@
-//! What has been seen since the start: the numbers behind the view and the plain lines.
+//! Counts since the start: the numbers behind the view and the plain lines.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -39,7 +39,7 @@ pub(crate) struct ProviderCounts {
     pub(crate) latest: String,
 }
 
-/// What is asked of the system from time to time.
+/// Numbers that the system is asked for from time to time.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Gauges {
     pub(crate) queued: u64,

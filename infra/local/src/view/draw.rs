@@ -21,7 +21,7 @@ const TALL: u16 = 18;
 
 const CALM: Color = Color::DarkGray;
 
-/// What is drawn.
+/// Content of the drawing.
 pub(super) struct Scene<'a> {
     pub(super) board: &'a mut Board,
     pub(super) gauges: Gauges,

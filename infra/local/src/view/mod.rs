@@ -28,7 +28,7 @@ use self::{
 
 /// Four redraws a second at most.
 const REDRAW: Duration = Duration::from_millis(250);
-/// How long the keyboard is waited for before looking whether to end.
+/// Time for which the keyboard is waited for before the next check whether to end.
 const KEYBOARD_WAIT: Duration = Duration::from_millis(100);
 
 /// State of a running system, as the view shows it.
@@ -41,7 +41,7 @@ pub(crate) struct Shown {
     pub(crate) tour: Vec<(String, &'static str)>,
 }
 
-/// What a key asks for.
+/// Meaning of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     Quit,

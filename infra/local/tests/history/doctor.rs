@@ -40,7 +40,7 @@ impl Findings {
     }
 }
 
-/// What it finds, and its exit code.
+/// Runs `terrarium doctor`. Returns its findings and its exit code.
 fn doctor(variables: &[(&str, &str)], arguments: &[&str]) -> (Findings, i32) {
     let output = run_with(variables, &[&["doctor", "--json"], arguments].concat());
     let shown = String::from_utf8(output.stdout).unwrap();

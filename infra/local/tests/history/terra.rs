@@ -1,4 +1,4 @@
-//! What asks Terra: `terrarium connect`.
+//! Tests of the commands that ask Terra: `terrarium connect`.
 
 use std::sync::Arc;
 

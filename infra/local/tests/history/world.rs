@@ -38,7 +38,7 @@ pub(super) fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// So many days before today.
+/// Returns the day so many days before today.
 pub(super) fn ago(days: i64) -> Date {
     day::plus(day::earliest_on_earth(now_ms()), -days)
 }

@@ -1,4 +1,4 @@
-//! How far a backfill is, as lines of text.
+//! Progress of a backfill, as lines of text.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::text;
 const BAR: usize = 30;
 /// Failed windows that are listed.
 const FAILED_LISTED: usize = 20;
-/// How much of a month is done.
+/// Characters for the part of a month that is done.
 const EIGHTHS: [char; 8] = ['░', '▁', '▂', '▃', '▄', '▅', '▆', '▇'];
 
 /// One backfill as it stands.
@@ -75,7 +75,7 @@ impl Standing {
         lines
     }
 
-    /// When the next request is sent, when it is not about to be.
+    /// Returns the time of the next request, when it is not about to be sent.
     fn next_request(&self, now_ms: i64) -> Option<String> {
         if self.is_done() || self.backfill.order != Order::Run {
             return None;
@@ -141,7 +141,7 @@ pub(super) fn why_skipped(reason: Skip) -> &'static str {
     }
 }
 
-/// What the months' characters mean.
+/// Meaning of the months' characters.
 pub(super) const LEGEND: &str =
     "months: ░ not begun  ▁▂▃▄▅▆▇ under way  █ complete  ! with a window that was given up";
 

@@ -72,7 +72,7 @@ async fn ids(
     Ok(ids)
 }
 
-/// How they stand, the newest first.
+/// Reads the backfills and their progress, the newest first.
 async fn standing(access: &Access, ids: &[BackfillId]) -> anyhow::Result<Vec<Standing>> {
     let mut standing = Vec::new();
     for id in ids {
@@ -134,7 +134,8 @@ async fn watch(place: &Place, args: &StatusArgs, id: Option<&BackfillId>) -> any
     }
 }
 
-/// Where nobody works nothing moves, and holding the folder would keep others from working.
+/// Opens a place, if it is on AWS or its system runs. Nothing moves in another folder, and holding the
+/// folder would keep others from working.
 async fn open_at_work(place: &Place) -> anyhow::Result<Access> {
     let access = Access::open(place).await?;
     if access.is_at_work() {

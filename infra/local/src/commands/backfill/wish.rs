@@ -29,7 +29,7 @@ use crate::{
     failure, output,
 };
 
-/// What is to be asked of one connection.
+/// Backfill to plan for one connection.
 pub(super) struct Wished {
     pub(super) connection: StoredConnection,
     pub(super) plan: Plan,
@@ -168,7 +168,7 @@ fn with_neighbours(span: Span, now_ms: i64) -> Vec<Span> {
     cut::windows_of_gap(span, newest)
 }
 
-/// What is asked for, in the light of what is known.
+/// Wish of a person, in the light of what is known.
 struct Wish<'a> {
     span: Option<Span>,
     /// Types that were named; none means all.

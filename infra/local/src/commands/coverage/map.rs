@@ -19,7 +19,7 @@ use crate::text;
 /// Days of a month, above its line.
 pub(super) const RULER: &str = "1   5    10   15   20   25   30";
 
-/// What a day is shown as.
+/// Mark that a day is shown as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Mark {
@@ -95,7 +95,7 @@ impl Mark {
     }
 }
 
-/// What each character means.
+/// Explains each character.
 pub(super) fn legend(colored: bool) -> String {
     let entries = Mark::ALL.map(|mark| format!("{} {}", mark.painted(1, colored), mark.name()));
     entries.join("   ")
@@ -113,7 +113,7 @@ pub(super) struct TypeMap {
 pub(super) struct Gap {
     span: Span,
     why: Missing,
-    /// Why the newest window of these days was given up.
+    /// Reason why the newest window of these days was given up.
     failed: Option<Reason>,
 }
 
@@ -227,7 +227,7 @@ impl Gap {
     }
 }
 
-/// Why, and what becomes of it.
+/// Describes why a day is missing, and what happens next.
 fn told(why: Missing) -> String {
     match why {
         Missing::NoRecord => "no record, and not asked for yet".to_owned(),

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{cli::CoverageArgs, failure, output, text};
 
-/// How far back the newest webhook is looked for.
+/// Days back in which the newest webhook is looked for.
 const WEBHOOK_DAYS: i64 = 7;
 
 pub(super) async fn run(args: CoverageArgs) -> anyhow::Result<()> {
@@ -75,7 +75,7 @@ pub(super) fn askable(text: &str) -> anyhow::Result<DataType> {
     )))
 }
 
-/// What is shown of one connection.
+/// Data that are shown of one connection.
 struct Shown {
     connection: StoredConnection,
     quiet: Option<Quiet>,

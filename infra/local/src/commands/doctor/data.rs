@@ -1,4 +1,4 @@
-//! Whether the table and the archive can be read, and whether there are signing secrets.
+//! Checks that the table and the archive can be read, and that there are signing secrets.
 
 use futures::TryStreamExt as _;
 use jiff::tz::TimeZone;

@@ -1,24 +1,24 @@
-//! What a check found, and what to do about it.
+//! Finding of a check, with advice.
 
 use crossterm::style::{Color, Stylize as _};
 use serde::Serialize;
 
 use crate::text;
 
-/// How much of a failure is shown: AWS tells long stories.
+/// Characters of a failure that are shown: AWS tells long stories.
 const DETAIL_CHARS: usize = 300;
 
-/// How it stands with what was checked.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
     Good,
     Wrong,
-    /// It could not be checked from here.
+    /// The check is not possible from here.
     Unknown,
 }
 
-/// What a check found.
+/// Finding of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     check: &'static str,
@@ -82,7 +82,7 @@ impl Finding {
     }
 }
 
-/// What the words of a failure mean for whoever can do something about it.
+/// Advice by the words of a failure, for a person who can do something about it.
 const CAUSES: &[(&[&str], &str)] = &[
     (
         &[

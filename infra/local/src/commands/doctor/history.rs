@@ -1,4 +1,4 @@
-//! Whether webhooks come, connections live, and windows are worked on.
+//! Checks that webhooks come, connections live, and windows are worked on.
 
 use std::{collections::BTreeMap, pin::pin};
 
@@ -21,12 +21,12 @@ use crate::{
 const WEBHOOKS: &str = "webhooks";
 const CONNECTIONS: &str = "connections";
 const WINDOWS: &str = "history windows";
-/// How far back the newest webhook is looked for.
+/// Days back in which the newest webhook is looked for.
 const WEBHOOK_DAYS: i64 = 14;
 /// After so long without any webhook something is wrong: Terra switches an address off after 24
 /// hours of failures (FACTS section 7). Unit: milliseconds.
 const SILENT_MS: i64 = DAY_MS;
-/// What is due for longer than this is not worked on. Unit: milliseconds.
+/// Age of a due window from which nobody seems to work on it. Unit: milliseconds.
 const OVERDUE_MS: i64 = HOUR_MS;
 /// Overdue things that are counted.
 const OVERDUE: usize = 100;
@@ -88,7 +88,7 @@ fn webhooks(newest_ms: Option<i64>, seen: &Seen, now_ms: i64) -> Finding {
     }
 }
 
-/// What is seen of all connections.
+/// Counts over all connections.
 #[derive(Debug, Default)]
 struct Seen {
     by_status: BTreeMap<Status, usize>,

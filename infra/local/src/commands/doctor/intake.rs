@@ -1,5 +1,4 @@
-//! Whether the webhook address takes what it should and nothing else, and whether the clock is
-//! right.
+//! Checks that the webhook address takes what it should and nothing else, and that the clock is right.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -24,8 +23,8 @@ use crate::{
 const ADDRESS: &str = "webhook address";
 const SECRETS: &str = "signed webhooks";
 const CLOCK: &str = "clock";
-/// Whose clock differs by more from others' loses leases and, further off, signatures.
-/// Unit: milliseconds.
+/// Difference of clocks from which leases are lost and, further off, signatures fail. Unit:
+/// milliseconds.
 const CLOCK_OFF_MS: i64 = domain::history::window::CLOCK_SKEW_MS;
 /// Terra waits 8 seconds for an answer (FACTS section 7).
 const TERRA_WAITS: Duration = Duration::from_secs(8);
@@ -221,7 +220,7 @@ fn of_clock(date: Timestamp, began: Timestamp, whose: &str) -> Finding {
     )
 }
 
-/// Whether it is this machine, whose clock is ours.
+/// Returns whether the address is on this machine, whose clock is ours.
 fn is_here(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');

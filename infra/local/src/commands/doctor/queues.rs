@@ -1,4 +1,4 @@
-//! How full the queues are, how long their messages wait, and whether something was put aside.
+//! Checks the depths of the queues, the age of their messages, and the parked and given-up ones.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -58,7 +58,7 @@ pub(super) async fn check(access: &Access) -> Vec<Finding> {
     findings
 }
 
-/// How long the newest webhook waited for its routing, which tells of any queue how old it is.
+/// Reads how long the newest webhook waited for its routing, which tells the age of any queue.
 async fn newest_wait(access: &Access) -> anyhow::Result<Finding> {
     let today = now().to_zoned(TimeZone::UTC).date();
     for day in [today, today.saturating_sub(1.day())] {

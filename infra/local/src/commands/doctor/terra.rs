@@ -1,4 +1,4 @@
-//! Whether Terra takes our credentials.
+//! Checks that Terra takes our credentials.
 
 use reqwest::Url;
 use terra_client::api::TerraError;
@@ -8,7 +8,7 @@ use crate::{cli::Place, commands::terra, failure};
 
 const CHECK: &str = "Terra's API";
 
-/// What Terra says, and where it is.
+/// Asks Terra. Returns the finding, and Terra's address.
 pub(super) async fn check(place: &Place) -> (Finding, Option<Url>) {
     let settings = match terra::settings(place) {
         Ok(Some(settings)) => settings,
