@@ -30,7 +30,7 @@ fn version(at_ms: i64) -> Version {
     }
 }
 
-/// What an event says of a Terra user id and the person behind it.
+/// Makes the fragment of an event about a Terra user id and the person behind it.
 fn member(id: &TerraUserId, person: &str, at_ms: i64) -> Connection {
     let member = Member {
         life: Some(Register {

@@ -1,4 +1,4 @@
-//! What coverage is computed from, read back from the table.
+//! Tests that coverage reads from the table what was written there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -182,7 +182,7 @@ async fn connected(table: &Table, user: &str, provider: &str, at_ms: i64) -> Sto
     applied.connection
 }
 
-/// That data came of somebody.
+/// Makes the fragment of data that came for a user.
 fn noted(user: &TerraUserId, at_ms: i64) -> Connection {
     let member = Member {
         data_at_ms: Some(at_ms),

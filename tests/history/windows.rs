@@ -32,7 +32,7 @@ async fn of_many_that_want_a_window_one_gets_it() {
     );
 }
 
-/// Of windows that were read at once, whatever became of one meanwhile concerns that one only.
+/// Tests that a change of one of several windows that were read at once concerns that one only.
 #[tokio::test]
 async fn a_worker_sees_who_was_faster_and_what_cannot_be_read() {
     let ledger = Ledger::start().await;

@@ -29,7 +29,7 @@ use crate::ledger::{Ledger, MINUTE, NOW, connection, killed_after, plan, worker}
 
 const WORKERS: u32 = 5;
 
-/// What all workers share besides the table.
+/// State that all workers share besides the table.
 struct Shared {
     table: Table,
     clock_ms: AtomicI64,
@@ -45,7 +45,7 @@ struct Killed;
 struct Worker {
     shared: Arc<Shared>,
     name: WorkerId,
-    /// How far its clock is off.
+    /// Deviation of its clock.
     skew_ms: i64,
     dice: StdRng,
 }
@@ -172,7 +172,7 @@ impl Worker {
     }
 }
 
-/// What the provider has.
+/// Returns whether the provider has a record of the day.
 fn has_record(day: Date) -> bool {
     day.day() % 3 == 0
 }

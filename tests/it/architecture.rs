@@ -55,7 +55,7 @@ fn packages() -> BTreeMap<String, Package> {
 }
 
 impl Package {
-    /// What the built package depends on; what its tests need does not count.
+    /// Dependencies of the built package, without those of its tests.
     fn built_from(&self) -> impl Iterator<Item = &Dependency> {
         self.dependencies
             .iter()
@@ -68,7 +68,7 @@ impl Package {
     }
 }
 
-/// What a package may depend on, of ours.
+/// Packages of ours that a package may depend on.
 fn allowed(package: &Package) -> Option<&'static [&'static str]> {
     if package.is_below("functions") {
         return Some(&[

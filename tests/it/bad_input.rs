@@ -268,7 +268,7 @@ async fn a_body_that_breaks_off_is_not_stored() {
     world.system.stop().await;
 }
 
-/// What API Gateway makes of a request, through the conversions of the function's `main`.
+/// Sends a request through API Gateway's form and the conversions of the function's `main`.
 async fn through_gateway(world: &World, body: &str, is_base64: bool, signature: &str) -> u16 {
     let event = json!({
         "version": "2.0",

@@ -118,7 +118,7 @@ fn one_of<'a>(text: &mut &str, words: &[&'a str]) -> Option<&'a str> {
     Some(word)
 }
 
-/// What is wrong with the citation that follows the word FACTS; `None` if all that it names is there.
+/// Returns the fault of the citation that follows the word FACTS; `None` if all that it names is there.
 fn fault_of(citation: &str, sections: &BTreeMap<u32, &str>) -> Option<String> {
     let mut rest = citation;
     if one_of(&mut rest, &[" sections ", " section "]).is_none() {

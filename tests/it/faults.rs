@@ -1,4 +1,4 @@
-//! What is wrong on our side, and odd forms on Terra's: each webhook ends as its own error says.
+//! Tests of faults on our side and odd forms on Terra's: each webhook ends as its own error says.
 
 use std::io::Write as _;
 
@@ -35,7 +35,7 @@ async fn archived(world: &World, trace_id: &str) -> ArchivedWebhook {
     world.system.archive.read_webhook(&locator).await.unwrap()
 }
 
-/// What the archived signature says of these bytes.
+/// Verifies the archived signature over these bytes.
 fn verified(webhook: &ArchivedWebhook, bytes: &[u8]) -> Result<(), SignatureError> {
     let header = &webhook.header;
     let pairs = header.headers.iter();

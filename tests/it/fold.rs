@@ -1,5 +1,5 @@
-//! What a set of webhooks comes to by `domain` alone, without table, queue or order: the measure of
-//! what the system makes of the same webhooks.
+//! Computes the state of a set of webhooks by `domain` alone, without table, queue or order: the measure
+//! of the system's state after the same webhooks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,8 +180,8 @@ enum RecordOwnerOfUser {
     Owner(RecordOwner),
 }
 
-/// What the table holds of everything in `expected`, and of every id that may have had something
-/// on the way there.
+/// Reads the table's state of everything in `expected`, and of every id that may have had something on
+/// the way there.
 pub(crate) async fn stored(table: &Table, expected: &State) -> State {
     let mut state = State::default();
     let users: Vec<TerraUserId> = expected

@@ -1,4 +1,4 @@
-//! What no single crate can prove: stories end to end, Terra's schemas, faults, bad input.
+//! Tests that no single crate can hold: stories end to end, Terra's schemas, faults, bad input.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What was stored once is settled: a replay of it changes nothing.
+//! Tests that a stored webhook is settled: a replay of it changes nothing.
 
 use std::{fs, path::Path};
 

@@ -305,7 +305,7 @@ async fn reauthentications_all_at_once_end_in_one_connection() {
     world.system.stop().await;
 }
 
-/// What a router leaves that is killed between writing its records and looking where they belong.
+/// Leaves records as a router does that is killed between writing them and looking where they belong.
 async fn leave_under(world: &World, former: &RecordOwner, current: &RecordOwner) {
     let records = world.system.table.records(current, None).await.unwrap();
     assert!(!records.is_empty());

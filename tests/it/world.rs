@@ -94,7 +94,7 @@ impl World {
         self.post(&headers, body).await
     }
 
-    /// What the ledger says of a webhook.
+    /// Reads the ledger's entry of a webhook.
     pub(crate) async fn entry(&self, id: &str) -> Option<WebhookEntry> {
         let id = WebhookId::new(id).unwrap();
         self.system.table.webhooks([&id]).await.unwrap().remove(&id)
@@ -135,7 +135,7 @@ impl World {
         panic!("not idle after three minutes: {stats:?}, dead letters: {dead:?}");
     }
 
-    /// What was given up.
+    /// Lists the messages that were given up.
     pub(crate) async fn dead_letters(&self) -> Vec<String> {
         let dead = self
             .system
@@ -146,7 +146,7 @@ impl World {
         dead.into_iter().map(|message| message.body).collect()
     }
 
-    /// What the ledger says of a webhook of the simulator's.
+    /// Reads the ledger's entry of a webhook of the simulator's.
     pub(crate) async fn entry_of(&self, webhook: &Webhook) -> WebhookEntry {
         let id = webhook.trace_id.as_deref().unwrap();
         self.entry(id)
@@ -197,7 +197,7 @@ impl World {
         assert_eq!(self.entry(trace_id).await.unwrap().records.created, 1);
     }
 
-    /// How many webhooks the archive holds under each id.
+    /// Counts the webhooks that the archive holds under each id.
     pub(crate) async fn archived(&self) -> std::collections::BTreeMap<String, usize> {
         use futures::TryStreamExt as _;
         let today = now().to_zoned(jiff::tz::TimeZone::UTC).date();
@@ -219,7 +219,7 @@ impl World {
     }
 }
 
-/// How a system in this folder is started. With `TERRARIUM_TEST_DYNAMODB_URL` its table is there
+/// Returns the options of a system in this folder. With `TERRARIUM_TEST_DYNAMODB_URL` its table is there
 /// instead of in the folder: the same tests on another engine.
 pub(crate) fn options(folder: &Path) -> Options {
     let mut options = Options::new(folder, vec![("main".to_owned(), SECRET.to_owned())]);

@@ -46,7 +46,7 @@ impl io::Write for Log {
     }
 }
 
-/// What must not be found, with where it stands in a body.
+/// Private text that must not be found, with its place in a body.
 #[derive(Default)]
 struct Private {
     texts: BTreeMap<String, String>,

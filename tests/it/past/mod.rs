@@ -57,7 +57,7 @@ pub(crate) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Nobody has taken a message after so many looks: it failed, and is hidden.
 const LOOKS: u32 = 8;
-/// How long a test that lives through days lets pass between two looks at what is due.
+/// Time between two checks for due work, in a test that lives through days.
 const SOON: SignedDuration = SignedDuration::from_mins(10);
 
 pub(crate) const PROVIDERS: [Provider; 6] = [
@@ -82,16 +82,16 @@ pub(crate) const TYPES: [(DataType, Kind); 6] = [
     (DataType::Sleep, Kind::Sleep),
 ];
 
-/// What a test wants of the world.
+/// Wishes of a test about its world.
 pub(crate) struct Wish {
     pub(crate) people: TruthSettings,
     pub(crate) faults: Faults,
     pub(crate) via: FetchVia,
     pub(crate) trust_empty_after: Duration,
     pub(crate) max_days: Option<u32>,
-    /// Whether a whole day is answered for the UTC day on which it begins.
+    /// True if a whole day is answered for the UTC day on which it begins.
     pub(crate) utc_days: bool,
-    /// Whether data are offered by pings instead of posted.
+    /// True if data are offered by pings instead of posted.
     pub(crate) pings: bool,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct Past {
     pub(crate) truth: Truth,
     pub(crate) api: TerraApi,
     pub(crate) postman: Postman,
-    /// Where the payloads of pings wait.
+    /// Store of the payloads of pings.
     pub(crate) payloads: Payloads,
     system: Option<System>,
     folder: TempDir,
@@ -330,7 +330,7 @@ impl Past {
         }
     }
 
-    /// Whether a window is due within this time.
+    /// Returns whether a window is due within this time.
     async fn has_due(&self, within: SignedDuration) -> bool {
         let until_ms = (self.now() + within).as_millisecond();
         let due = self.system().table.due(until_ms, 64).await.unwrap();
@@ -381,8 +381,8 @@ impl Past {
         day::plus(day::earliest_on_earth(self.now().as_millisecond()), -12)
     }
 
-    /// What is known of the days of a connection that are to be known by now, by type, from the first
-    /// that can be on.
+    /// Reads the states of a connection's days that are to be known by now, by type, from the first
+    /// possible day.
     pub(crate) async fn coverage(
         &self,
         connection: &StoredConnection,
@@ -432,7 +432,7 @@ async fn start(
     }
 }
 
-/// How a stand-in Terra at `api_url` is asked, by nobody's schedule.
+/// Returns the settings for a stand-in Terra at `api_url`, without any schedule.
 fn history_options(api_url: &str, via: FetchVia, max_days: Option<u32>) -> HistoryOptions {
     let mut terra = Settings::new(DEV_ID, API_KEY.into());
     terra.base_url = api_url.parse().unwrap();

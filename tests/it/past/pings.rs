@@ -269,7 +269,7 @@ impl Past {
         assert!(checked > 0, "nothing was emitted");
     }
 
-    /// What was lost of a connection was asked for once for all of its payloads, and is answered.
+    /// Asserts that all lost payloads of a connection were asked for once together, and are answered.
     async fn assert_asked_together(&self) {
         let mut asked = 0;
         for connection in self.truth.connections() {

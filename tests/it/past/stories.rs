@@ -99,8 +99,8 @@ async fn a_connection_that_fails_for_weeks_has_its_past_when_it_works_again() {
     past.assert_well_behaved().await;
 }
 
-/// How often each day of each person's types was asked for, of those that are settled after four weeks,
-/// and the days of an outage of webhooks, if there was one.
+/// Counts the requests for each day of each person's types that is settled after four weeks. Returns
+/// them with the days of an outage of webhooks, if there was one.
 async fn asked_in_four_weeks(outage: bool) -> (BTreeMap<(String, DataType, Date), usize>, Span) {
     let mut past = Past::start(Wish {
         max_days: Some(60),
@@ -274,7 +274,8 @@ async fn answers_that_come_as_webhooks_end_their_windows() {
     past.assert_well_behaved().await;
 }
 
-/// As far from UTC as clocks go and further, where days are longer and shorter, and under way.
+/// Places as far from UTC as clocks go and further, with days that are longer and shorter, and on the
+/// way.
 const PLACES: [Place; 4] = [
     Place::At(14 * 60),
     Place::At(-14 * 60),
@@ -282,8 +283,8 @@ const PLACES: [Place; 4] = [
     Place::AcrossTheDateLine,
 ];
 
-/// Of everybody at each of the [`PLACES`], no day is missing in the end and none is there twice, those
-/// that were fetched and those that came by themselves, over a change of clocks.
+/// Tests that in the end no day of a person at any of the [`PLACES`] is missing and none is there twice,
+/// fetched or come by themselves, over a change of clocks.
 async fn days_are_days_everywhere(start: &str, utc_days: bool) {
     let start: Timestamp = start.parse().unwrap();
     let mut past = Past::start(Wish {

@@ -1,4 +1,4 @@
-//! What must be true of history in the end, whatever happened.
+//! Promises that history must keep in the end, whatever happened.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -23,7 +23,7 @@ use terrarium::history::HistoryOptions;
 use super::{DAY, HOUR, Past, Wish, history_options, start};
 use crate::child;
 
-/// What the test that is killed is called.
+/// Name of the test that is killed.
 pub(super) const CHILD: &str = "past::year::a_system_that_fetches_until_it_is_killed";
 
 /// Between them all that goes wrong: Garmin prepares first, Fitbit and Withings have limits of their own,
@@ -38,12 +38,13 @@ const PROVIDERS: [Provider; 6] = [
 ];
 /// Days before anybody connects; with those that are lived through they are a year.
 const DAYS_OF_PAST: u16 = 335;
-/// Of so many people one comes back under a new id, one vanishes, and one's token dies for a while.
+/// Number of people of whom one comes back under a new id, one vanishes, and one's token dies for a
+/// while.
 const OF_MANY: usize = 6;
 /// With fewer people, windows may all be done when a process is killed.
 const ENOUGH_TO_HIT: usize = 100;
 
-/// How windows are asked for and answered, in turns.
+/// Ways in which windows are asked for and answered, in turns.
 pub(super) const WAYS: [(FetchVia, Forms); 3] = [
     (FetchVia::Answer, Forms::Current),
     (FetchVia::LargeRequest, Forms::Current),
@@ -55,7 +56,7 @@ pub(super) fn place_of(via: FetchVia) -> usize {
     WAYS.iter().position(|(way, _)| *way == via).unwrap()
 }
 
-/// How the child asks a stand-in Terra.
+/// Settings of the child for a stand-in Terra.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Orders {
     pub(super) api_url: String,
@@ -112,7 +113,7 @@ async fn a_system_that_fetches_until_it_is_killed() {
     }
 }
 
-/// How many people live it: 200, or as many as `TERRARIUM_YEAR_PEOPLE` says.
+/// Number of people: 200, or the number in `TERRARIUM_YEAR_PEOPLE`.
 fn people() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
     let told = std::env::var("TERRARIUM_YEAR_PEOPLE").ok();
