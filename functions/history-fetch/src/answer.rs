@@ -1,4 +1,4 @@
-//! What Terra answered, on its way to the table.
+//! Answers of Terra, on their way to the table.
 
 use domain::{
     history::{
@@ -19,7 +19,7 @@ use terra_client::api::Payload;
 
 use crate::{config::App, error::HistoryError};
 
-/// What an answer says of days.
+/// Records and days of an answer.
 #[derive(Debug, PartialEq, Eq)]
 struct Told {
     /// Records of the days asked for, and such as name no day; those of the overlap are not counted.

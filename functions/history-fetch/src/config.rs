@@ -79,23 +79,24 @@ impl Config {
     }
 }
 
-/// What a job needs. Built once, before the first job.
+/// Clients and settings of a job. Built once, before the first job.
 pub struct App {
-    /// What is remembered, and what is to be done.
+    /// Table of everything that is remembered or due.
     pub table: Table,
-    /// Whose inbox takes what does not fit a message.
+    /// Archive whose inbox takes bodies that do not fit a message.
     pub archive: Archive,
     /// Terra's API.
     pub terra: TerraClient,
-    /// Whether nobody has put Terra's credentials in yet. Jobs wait then, because Terra would refuse them.
+    /// True if nobody has put Terra's credentials in yet. Jobs wait then, because Terra would refuse
+    /// them.
     pub lacks_credentials: bool,
-    /// Where fetched data go: the events queue's backfill lane.
+    /// Queue of fetched data: the events queue's backfill lane.
     pub backfill_events: Queue<EventMessage>,
     /// Our own jobs.
     pub jobs: Queue<HistoryMessage>,
-    /// How history is fetched.
+    /// Settings of fetching.
     pub fetch: FetchSettings,
-    /// How long after a connection was made an empty answer is not believed: Terra fetches some
+    /// Time after the start of a connection in which an empty answer is not believed: Terra fetches some
     /// history by itself first, and has nothing to give meanwhile (FACTS section 4).
     pub trust_empty_after: Duration,
     /// The longest time by which a comparison with Terra's list is put off, so that accounts set
@@ -103,9 +104,9 @@ pub struct App {
     pub spread: Duration,
     /// The time.
     pub clock: Clock,
-    /// Where metrics go.
+    /// Sink of metrics.
     pub metrics: Sink,
-    /// What providers support, asked for now and then.
+    /// Data types that providers support, as the catalogue last listed them.
     pub supported: Supported,
 }
 
@@ -119,7 +120,8 @@ impl fmt::Debug for App {
 
 /// FACTS section 4 says "within 1–2 hours".
 pub const TRUST_EMPTY_AFTER: Duration = Duration::from_hours(2);
-/// What is larger is asked for in halves: the answers of eight windows at once fit the memory.
+/// Largest answer that is read; a larger one is asked for in halves. The answers of eight windows at
+/// once fit the memory.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 const SPREAD: Duration = Duration::from_mins(10);
 

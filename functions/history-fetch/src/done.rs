@@ -1,4 +1,4 @@
-//! That a backfill is done: an event of our own, on the same road as everything else.
+//! End of a backfill: an event of our own, on the same road as all other events.
 
 use domain::history::{
     backfill::{Backfill, DONE_EVENT, Done},

@@ -1,4 +1,4 @@
-//! Why a job goes back to its queue.
+//! Reasons why a job goes back to its queue.
 
 use domain::Retry;
 use runtime::queue::QueueError;
@@ -12,7 +12,7 @@ pub enum HistoryError {
     /// The table did not answer, or holds what it should not.
     #[error("cannot use the table")]
     Table(#[from] TableError),
-    /// What was fetched could not be made durable.
+    /// The fetched data could not be made durable.
     #[error("cannot pack what was fetched")]
     Parcel(#[from] ParcelError),
     /// A queue did not take a message.
@@ -38,17 +38,17 @@ pub enum HistoryError {
     /// Some of many could not be done; the log says which.
     #[error("{failed} of {all} {what} could not be done now")]
     Some {
-        /// What they are.
+        /// Kind of the pieces.
         what: &'static str,
-        /// How many could not.
+        /// Number of pieces that failed.
         failed: usize,
-        /// How many there were.
+        /// Number of all pieces.
         all: usize,
     },
 }
 
 impl HistoryError {
-    /// Whether the same can succeed later.
+    /// Returns whether the same job can succeed later.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Table(error) => error.retry(),

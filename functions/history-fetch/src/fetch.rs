@@ -1,4 +1,4 @@
-//! How history is fetched: what a deployment, or whoever runs a command, may choose.
+//! Choices for fetching, of a deployment or of the user of a command.
 
 use std::{collections::BTreeMap, num::NonZeroU32, str::FromStr};
 
@@ -7,14 +7,14 @@ use models::ids::Provider;
 use runtime::settings::Settings;
 use terra_client::api::Via;
 
-/// How history is to come.
+/// Way in which history comes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FetchVia {
     /// In the answers, 28 days at most in each: a window then knows at once what it got. The default.
     #[default]
     Answer,
-    /// As webhooks, of as many days. Terra has more time for slow providers, but only silence tells
-    /// that nothing comes: such a window is asked for in the answer at last.
+    /// Webhooks, of as many days each. Terra has more time for slow providers, but only silence tells
+    /// that nothing comes: such a window is finally asked for in the answer.
     Webhook,
     /// A first backfill as large requests of a year, whose webhooks Terra counts (FACTS section 5): the
     /// fewest calls, and the most to ask for again when one of them gets lost. Gaps as webhooks.
@@ -22,7 +22,7 @@ pub enum FetchVia {
 }
 
 impl FetchVia {
-    /// How small requests are answered.
+    /// Returns the way in which ordinary requests are answered.
     pub fn via(self) -> Via {
         match self {
             Self::Answer => Via::Answer,
@@ -68,14 +68,14 @@ impl FromStr for ProviderCalls {
     }
 }
 
-/// How history is fetched.
+/// Settings of fetching.
 #[derive(Debug, Clone, Default)]
 pub struct FetchSettings {
-    /// How it is to come.
+    /// Way in which history comes.
     pub via: FetchVia,
-    /// How far back a first backfill goes at most, where the provider has more. Unit: days.
+    /// Length of a first backfill at most, where the provider has more. Unit: days.
     pub max_days: Option<u32>,
-    /// How fast Terra may be asked, by everybody together.
+    /// Quotas of all calls to Terra, by all workers together.
     pub quotas: Quotas,
 }
 

@@ -131,14 +131,14 @@ pub(crate) async fn find_in_shard(
     Ok(())
 }
 
-/// What is seen around a connection.
+/// Signs around a connection that tell why it is quiet.
 struct Around<'a> {
     outages: &'a [Outage],
     webhook_at_ms: Option<i64>,
-    /// Of the shards that come later, as they stood in the round before.
+    /// Newest data of each provider's people. The shards that come later stand as in the round before.
     peers: Peers,
     shard: u8,
-    /// Whether to look all the way back.
+    /// True if the search goes all the way back.
     whole: bool,
 }
 
@@ -229,11 +229,11 @@ async fn ask_for_gaps(
     Ok(())
 }
 
-/// What was refused for good by backfills that ended lately.
+/// Types that backfills which ended lately were refused for good.
 #[derive(Default)]
 struct RefusedLately {
     types: BTreeSet<DataType>,
-    /// Whether any of it was for want of a permission.
+    /// True if any of them was refused for want of a permission.
     permission: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What wakes the function, and which job that is.
+//! Triggers of the function, and the job of each.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ use crate::{
 /// Messages of a batch handled at once.
 const CONCURRENT_JOBS: usize = 2;
 
-/// How long a look for work begins windows: the schedule brings the next one a minute later, so that two
-/// of them overlap and no more, whatever there is to do.
+/// Time in which one job begins windows. The schedule brings the next job a minute later, so that at
+/// most two of them overlap, whatever there is to do.
 const LOOK: SignedDuration = SignedDuration::from_secs(60).saturating_add(LAST_START);
 
 /// Time that is left for the answer to Lambda.
@@ -42,8 +42,8 @@ pub enum Trigger {
     Schedule(HistoryMessage),
 }
 
-/// What has records is a batch, anything else a job: so the error of a mistyped job names the jobs
-/// that there are.
+/// Reads an event with records as a batch, and any other one as a job: so the error of a mistyped job
+/// names the jobs that exist.
 impl TryFrom<Value> for Trigger {
     type Error = serde_json::Error;
 

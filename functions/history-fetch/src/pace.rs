@@ -1,4 +1,4 @@
-//! How fast Terra is asked, by all workers together: buckets in the table.
+//! Pace of all workers together, kept by buckets in the table.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use crate::{config::App, error::HistoryError};
 #[derive(Debug)]
 pub(crate) struct Allowance {
     left: AtomicU32,
-    /// When there are more.
+    /// Pause until there are more calls.
     wait: Duration,
 }
 
@@ -89,7 +89,7 @@ async fn change_account<R>(
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Allowance {
-    /// How long it takes until there are more, when there is none left.
+    /// Returns the pause until there are more calls, when none is left.
     pub(crate) fn is_used_up(&self) -> Option<Duration> {
         (self.left.load(Ordering::Relaxed) == 0).then_some(self.wait)
     }
@@ -109,12 +109,12 @@ impl Allowance {
 pub(crate) struct Empty {
     /// There is enough again after this long.
     wait: Duration,
-    /// And for another request like it after this much longer.
+    /// Further pause for each further request like it.
     each: Duration,
 }
 
-/// How the windows of one backfill wait for an empty bucket: one behind the other. Put off for the same
-/// time, all of them would come back for one token again and again.
+/// Line of the windows of one backfill that wait for an empty bucket, one behind the other. Put off for
+/// the same time, all of them would come back for one token again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Line(Option<Turn>);
 
@@ -244,7 +244,7 @@ fn wait(refused: Refused, demand: &Demand) -> Duration {
     }
 }
 
-/// Where the bucket of a user or provider is; the account's is drawn from by [`allowance`].
+/// Returns the place of a user's or provider's bucket; the account's is drawn from by [`allowance`].
 ///
 /// A person who comes back gets a new Terra user id and keeps the connection: its buckets stay.
 fn place(scope: &Scope, connection: &ConnectionId) -> Option<(&'static str, Paced)> {

@@ -81,8 +81,8 @@ pub(crate) async fn advance(app: &App, held: &mut Held<'_>) -> Result<bool, Hist
     Ok(matches!(applied, Applied::Changed(window) if !window.is_due(now_ms)))
 }
 
-/// How long it is until the connection's empty answers are to be believed, if that was not so yet when it
-/// was asked about.
+/// Returns the time until the connection's empty answers are believed, if that time had not come yet
+/// when Terra was asked.
 async fn doubt_ms(
     app: &App,
     window: &Window,
@@ -95,9 +95,9 @@ async fn doubt_ms(
     Ok(trusted_from_ms.map(|trusted| trusted.saturating_sub(app.now_ms()).max(0)))
 }
 
-/// Whether Terra tells of how many webhooks the answer is: of a large request it does, though that may
-/// come late, or get lost (FACTS section 5). One that may be large counts as such: if it was not, it is
-/// asked for once more.
+/// Returns whether Terra tells the number of the answer's webhooks. It does so for a large request,
+/// though that may come late, or get lost (FACTS section 5). A request that may be large counts as
+/// large: if it was not, it is asked for once more.
 fn is_counted(window: &Window, request: &Request) -> bool {
     request.expected_chunks.is_some() || cut::is_large(window.request())
 }
@@ -113,7 +113,7 @@ fn is_whole(window: &Window, request: &Request, now_ms: i64) -> bool {
         if *received == came && *deadline_ms <= now_ms)
 }
 
-/// What the answer had, read from the table: a webhook is counted after its records are stored.
+/// Reads an answer's days from the table: a webhook is counted after its records are stored.
 async fn answer(app: &App, window: &Window, asked_at_ms: i64) -> Result<Answer, HistoryError> {
     let (connection, id) = (window.connection(), window.id());
     let table = &app.table;

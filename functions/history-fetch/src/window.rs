@@ -1,4 +1,4 @@
-//! One window: taken, paced, asked, answered.
+//! Work on one window: taken, paced, asked, answered.
 
 use std::time::Duration;
 
@@ -30,10 +30,11 @@ use crate::{
     step::Step,
 };
 
-/// How long a worker has a window: longer than one call to Terra takes, with the writes around it.
+/// Time for which a worker has a window: longer than one call to Terra takes, with the writes around
+/// it. Unit: milliseconds.
 const LEASE_MS: i64 = 120_000;
-/// How long an answer by webhook may take to begin. Terra waits for the provider, and a provider
-/// that prepares data takes its time; afterwards the window is asked for again.
+/// Time in which an answer by webhook has to begin. Terra waits for the provider, and a provider may
+/// have to prepare the data. Afterwards the window is asked for again. Unit: milliseconds.
 const FIRST_WEBHOOK_MS: i64 = 3_600_000;
 
 /// Does what a due window needs.
@@ -171,7 +172,8 @@ async fn draw_and_ask(
     asked
 }
 
-/// Whether a window that was asked says nothing of its backfill or its connection.
+/// Returns whether the request of a window went well, so that it says nothing new of the backfill or
+/// the connection.
 fn went_well(window: &Window) -> bool {
     matches!(
         window.state(),
@@ -209,7 +211,7 @@ async fn ask_terra(
         samples: Samples::With,
     };
     if request.via == Via::Webhook {
-        // What comes before the reference is known must not look like data that come by themselves.
+        // Webhooks that come before the reference is known must not look like data that come by themselves.
         let asked = reconcile::asked(user, asked_at_ms);
         app.table.apply_connection(&asked).await?;
     }
@@ -246,14 +248,14 @@ async fn store(
     }
 }
 
-/// Terra answers by webhook: from here on the router counts what comes under the reference.
-async fn accepted(
 async fn close(app: &App, held: &mut Held<'_>, answer: Answer) -> Result<Step, HistoryError> {
     held.answer(answer, app.now_ms()).await?;
     count(app, "answered");
     Ok(Step::Asked)
 }
 
+/// Terra answers by webhook: from here on the router counts what comes under the reference.
+async fn accepted(
     app: &App,
     worker: &WorkerId,
     held: &mut Held<'_>,
@@ -328,8 +330,8 @@ async fn refused(
     apply(app, held, set_back(worker, reason, wait)).await
 }
 
-/// What a 404 means for the connection. One that does not say what was not found may be about the
-/// user or the data: Terra is asked for the user.
+/// Reads what a 404 means for the connection. A 404 that does not say what was not found may be about
+/// the user or the data: Terra is asked for the user.
 async fn gone(
     app: &App,
     connection: &ConnectionId,

@@ -1,4 +1,4 @@
-//! What is due, one after the other, until nothing is or the time is over.
+//! Work on due windows and backfills, until nothing is due or the time is over.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     window,
 };
 
-/// What is looked at in one go.
+/// Number of due items that are read in one go.
 const BATCH: usize = 64;
 /// Backfills worked on at once. One worker asks for the windows of one backfill one after the other, so
 /// that it does not ask a person's provider for several things at once; it leaves a backfill at which it
@@ -31,7 +31,7 @@ const READ_AT_ONCE: usize = 16;
 /// Nothing new is begun so shortly before the end: the longest that one window takes.
 pub(crate) const LAST_START: SignedDuration = SignedDuration::from_secs(100);
 
-/// What was done.
+/// Counts of a round of work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Worked {
     /// Windows asked for.
@@ -159,7 +159,7 @@ async fn work_on(
             if refused {
                 return results;
             }
-            // Two at one backfill only get in each other's way.
+            // Two workers on one backfill would compete for the same windows.
             if paused || held.is_with_another(worker, app.now_ms()) {
                 break 'windows;
             }
