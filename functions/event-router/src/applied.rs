@@ -19,7 +19,7 @@ pub struct Applied {
     pub records: RecordCounts,
     /// Parts that could not be used, with the reasons.
     pub parked: Vec<Parked>,
-    /// Whether the connection's state changed.
+    /// True if the connection's state changed.
     pub connection_changed: bool,
 }
 

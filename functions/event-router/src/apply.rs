@@ -117,9 +117,9 @@ where
 enum Attribution {
     /// Its person was erased.
     Erased,
-    /// It belongs to no connection.
+    /// The webhook belongs to no connection.
     Unowned,
-    /// It belongs to this connection, which it may have changed.
+    /// The webhook belongs to this connection, which it may have changed.
     Connection {
         known: Box<StoredConnection>,
         changed: bool,
@@ -205,8 +205,8 @@ fn record_owner(owner: Option<&Owner>, connection: Option<ConnectionId>) -> Opti
     }
 }
 
-/// Whether the person was erased since the first look: of what touches no connection, nothing else
-/// would tell.
+/// Returns whether the person was erased since the first look, for a webhook that touches no connection:
+/// nothing else would tell.
 async fn is_erased(app: &App, read: &Read<'_>) -> Result<bool, RouteError> {
     let aliases = app.table.aliases(&read.terra_user_ids).await?;
     Ok(aliases

@@ -182,8 +182,8 @@ fn gather(jobs: &mut BTreeMap<String, Job>, message_id: String, work: Work, inbo
     job.inbox.extend(inbox);
 }
 
-/// What the ledger says of these webhooks: those that are in it are done. A trace id that was used for
-/// another body before gets a name of its own.
+/// Finds the ledger's entries of these webhooks: those that have one are done. A trace id that was used
+/// for another body before gets a name of its own.
 async fn known(
     app: &App,
     reads: &mut [Read<'_>],
@@ -349,17 +349,17 @@ async fn route_job(
     route_one(app, &ready.read, what, own.as_ref(), aliases, batch).await
 }
 
-/// What is to be done with a webhook that is in the archive.
+/// Task with a webhook that is in the archive.
 enum What {
-    /// What its plan says.
+    /// Plan to apply.
     Plan(Box<Plan>),
     /// Nothing: it was a ping and its payload has been routed.
     Followed,
 }
 
-/// What the webhooks of a batch share.
+/// State that the webhooks of a batch share.
 struct Batch<'a> {
-    /// Where they are archived, once they are; `None`: there was nothing to archive.
+    /// Segment of the batch, once it is archived; `None`: there was nothing to archive.
     segment: Shared<BoxFuture<'a, Result<Option<Segment>, RouteError>>>,
     tally: Tally,
     now: Timestamp,
@@ -405,8 +405,8 @@ async fn write(
     Ok(Some(Segment { key, bytes }))
 }
 
-/// Where Terra users lead. Of those whose person was erased, what an earlier attempt, killed half-way,
-/// may have written before the erasure goes too.
+/// Reads the aliases of Terra users. For users whose person was erased, records that an earlier attempt,
+/// killed half-way, may have written before the erasure are erased too.
 async fn look_up(app: &App, users: &BTreeSet<TerraUserId>) -> Result<SeenAliases, RouteError> {
     // Whatever is written looks once more before it counts.
     let aliases = match app.table.aliases_lately(users).await {
@@ -527,8 +527,8 @@ fn report(app: &App, entry: &WebhookEntry, tally: &Tally) {
     }
 }
 
-/// What a batch came to, by outcome: a line of metrics for each instead of one for every webhook,
-/// since logs are billed by length.
+/// Counts of a batch, by outcome: a line of metrics for each instead of one for every webhook, since
+/// logs are billed by length.
 #[derive(Debug, Default)]
 struct Tally(Mutex<BTreeMap<&'static str, Metrics>>);
 

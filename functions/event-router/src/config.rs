@@ -83,19 +83,19 @@ impl Config {
 /// Is told of every webhook whose line is in the ledger.
 pub type Observer = Box<dyn Fn(&WebhookEntry) + Send + Sync>;
 
-/// What a batch needs. Built once, before the first batch.
+/// Clients and settings of a batch. Built once, before the first batch.
 pub struct App {
-    /// What is remembered.
+    /// Table of everything that is remembered.
     pub table: Table,
-    /// Where the exact bytes go.
+    /// Archive of the exact bytes.
     pub archive: Archive,
     /// Follows pings.
     pub payloads: PayloadFetcher,
-    /// Where history-fetch hears of new connections and of answers; nowhere without it.
+    /// Queue that tells history-fetch of new connections and of answers; absent without history.
     pub history: Option<Queue<HistoryMessage>>,
     /// Messages from this queue are Terra's own, not intake's.
     pub terra_queue_arn: Option<String>,
-    /// Where metrics go.
+    /// Sink of metrics.
     pub metrics: Sink,
     /// Watches, where somebody wants to see webhooks go by.
     pub observer: Option<Observer>,

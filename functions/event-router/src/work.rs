@@ -85,7 +85,8 @@ impl Work {
         format!("{:016x}", self.body_hash)
     }
 
-    /// When Terra made it: as signed, or else as received. Unit: Unix milliseconds.
+    /// Returns the time at which Terra made the webhook: as signed, or else as received. Unit: Unix
+    /// milliseconds.
     pub(crate) fn offered_at_ms(&self) -> i64 {
         let signed_at_ms = self.signed_at_s.map(|seconds| seconds.saturating_mul(1000));
         signed_at_ms.unwrap_or(self.received_at_ms)
@@ -99,7 +100,7 @@ impl Work {
 /// Place of a webhook in a segment.
 pub(crate) struct Archived {
     pub(crate) appended: Appended,
-    /// Why the webhook can only be parked: its records could not be cut out.
+    /// Reason why the webhook can only be parked: its records could not be cut out.
     pub(crate) fault: Option<ParkReason>,
 }
 
@@ -174,7 +175,7 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// What it changes; a body that is no event changes nothing and is parked.
+    /// Plans the changes of the webhook; a body that is no event changes nothing and is parked.
     pub(crate) fn plan(&self) -> Plan {
         match &self.event {
             Ok(event) => {
