@@ -74,7 +74,7 @@ impl Config {
     }
 }
 
-/// What a request needs. Built once, before the first request.
+/// Clients and settings of a request. Built once, before the first request.
 #[derive(Debug)]
 pub struct App {
     /// Any of these may have signed.
@@ -83,15 +83,15 @@ pub struct App {
     pub path_token: Option<SecretString>,
     /// Counts of refused requests.
     pub refusals: Refusals,
-    /// How old a signature may be.
+    /// Largest age of a signature.
     pub tolerance: Tolerance,
     /// Queue of accepted webhooks.
     pub events: Queue<EventMessage>,
     /// Queue of accepted pings, whose URLs run out.
     pub pings: Queue<EventMessage>,
-    /// Whose inbox takes what does not fit a message.
+    /// Archive whose inbox takes bodies that do not fit a message.
     pub archive: Archive,
-    /// Where metrics go.
+    /// Sink of metrics.
     pub metrics: Sink,
 }
 

@@ -1,4 +1,4 @@
-//! Why a webhook was not taken, and what its sender is told.
+//! Reasons why a webhook was not taken, and the answers to its sender.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) enum IntakeError {
     /// The bytes could not be packed or put into the inbox.
     #[error("cannot keep the body")]
     Parcel(#[source] ParcelError),
-    /// It took longer than its sender waits.
+    /// The work took longer than the sender waits.
     #[error("cannot make the webhook durable in time")]
     TooSlow,
     /// The queue did not take it.

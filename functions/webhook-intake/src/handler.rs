@@ -142,8 +142,8 @@ fn ends_with(path: &str, token: &str) -> bool {
     segment.len() == token.len() && differences == 0
 }
 
-/// What goes as it should is not counted here: its log line would be as long as all others of a webhook,
-/// and the queue counts it, too.
+/// Counts an outcome. Accepted webhooks are not counted here: the line would be as long as all others of
+/// a webhook, and the queue counts them, too.
 fn count(app: &App, outcome: &'static str, webhooks: u64, now: Timestamp) {
     let mut metrics = Metrics::new("webhook-intake").dimension(Dimension::Outcome, outcome);
     metrics.count("Webhooks", webhooks);

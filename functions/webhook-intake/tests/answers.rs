@@ -1,4 +1,4 @@
-//! What the intake answers, and what it has written by then.
+//! Tests of the intake's answers, and of the writes before them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
