@@ -13,7 +13,7 @@ pub use self::history::{
     DoctorArgs, StatusArgs, WishArgs,
 };
 
-/// Where the local system keeps everything, unless told otherwise.
+/// Default folder of the local system's data.
 pub const DEFAULT_DATA_DIR: &str = "./.terrarium";
 /// The gateway's port, unless told otherwise.
 pub const DEFAULT_PORT: u16 = 4000;
@@ -37,15 +37,15 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong input, 3 not found.")]
 pub struct Cli {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to start the system, when no subcommand is given.
+    /// Options of the start, when no subcommand is given.
     #[command(flatten)]
     pub dev: DevArgs,
 }
 
-/// What to do.
+/// Commands of the tool.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the whole system on this machine
@@ -76,7 +76,7 @@ pub enum Command {
     Doctor(DoctorArgs),
 }
 
-/// How to start the system.
+/// Options of the start.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -114,7 +114,7 @@ pub struct DevArgs {
     pub people: u16,
 }
 
-/// Whose data: a folder, or AWS.
+/// Place of data: a folder, or AWS.
 #[derive(Debug, Clone, Args)]
 pub struct Place {
     /// Data folder of the local system [default: ./.terrarium]
@@ -126,7 +126,7 @@ pub struct Place {
     pub aws: bool,
 }
 
-/// What to send.
+/// Choice of a webhook to send.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -139,10 +139,10 @@ pub struct SendArgs {
     /// Files with one webhook body each, or folders of them
     #[arg(required = true, value_name = "FILE|DIR")]
     pub paths: Vec<PathBuf>,
-    /// Where to post [default: the running local system]
+    /// Address to post to [default: the running local system]
     #[arg(long, env = "TERRARIUM_URL")]
     pub url: Option<String>,
-    /// Which of the signing secrets to sign with [default: the first]
+    /// Name of the signing secret to sign with [default: the first]
     #[arg(long, value_name = "NAME")]
     pub secret_name: Option<String>,
     /// `X-Terra-Trace-Id`; several files get `-2`, `-3`, … behind it [default: a random one each]
@@ -159,7 +159,7 @@ pub struct SendArgs {
     pub data: Option<PathBuf>,
 }
 
-/// What to simulate.
+/// Choice of webhooks to simulate.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -169,10 +169,10 @@ Examples:
 
 The people and their days are made up; on a real system, erase them afterwards.")]
 pub struct SimulateArgs {
-    /// Where to post [default: the running local system]
+    /// Address to post to [default: the running local system]
     #[arg(long, env = "TERRARIUM_URL")]
     pub url: Option<String>,
-    /// How many webhooks
+    /// Number of webhooks
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub count: usize,
     /// Makes the simulated people and their days
@@ -184,7 +184,7 @@ pub struct SimulateArgs {
     /// Writes what was sent, one JSON object per webhook: its id, type, size, SHA-256 and answer
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
-    /// Which of the signing secrets to sign with [default: the first]
+    /// Name of the signing secret to sign with [default: the first]
     #[arg(long, value_name = "NAME")]
     pub secret_name: Option<String>,
     /// Data folder of the local system, for its address and secrets [default: ./.terrarium]
@@ -192,7 +192,7 @@ pub struct SimulateArgs {
     pub data: Option<PathBuf>,
 }
 
-/// What to look at.
+/// Choice of data to show.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -207,15 +207,15 @@ Examples:
   terrarium show webhook 7b0c… --json
 ")]
 pub struct ShowArgs {
-    /// What to look at.
+    /// Choice of data to show.
     #[command(subcommand)]
     pub what: ShowCommand,
-    /// Whose data.
+    /// Place of the data.
     #[command(flatten)]
     pub place: Place,
 }
 
-/// What to look at.
+/// Choice of data to show.
 #[derive(Debug, Subcommand)]
 pub enum ShowCommand {
     /// A person: connections, and how much is stored under each
@@ -223,7 +223,7 @@ pub enum ShowCommand {
         /// The app's own id for the person
         #[arg(value_name = "REFERENCE_ID")]
         reference_id: String,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -232,7 +232,7 @@ pub enum ShowCommand {
         /// Our id, or any Terra user id it ever had
         #[arg(value_name = "ID|TERRA_USER_ID")]
         id: String,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -251,7 +251,7 @@ pub enum ShowCommand {
         /// The record exactly as Terra sent it
         #[arg(long, requires = "key", conflicts_with = "json")]
         payload: bool,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -260,7 +260,7 @@ pub enum ShowCommand {
         /// Its trace id
         #[arg(value_name = "ID")]
         id: String,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -275,7 +275,7 @@ pub enum ShowCommand {
         /// Only those of which something could not be used, until they are replayed or dismissed
         #[arg(long)]
         parked: bool,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -284,13 +284,13 @@ pub enum ShowCommand {
         /// Its reference
         #[arg(value_name = "REFERENCE")]
         reference: String,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
 }
 
-/// What to read from the archive.
+/// Choice of data to read from the archive.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -305,15 +305,15 @@ Examples:
 
 The ledger knows webhooks by their id for 90 days; the archive keeps them after that.")]
 pub struct ArchiveArgs {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub what: ArchiveCommand,
-    /// Whose data.
+    /// Place of the data.
     #[command(flatten)]
     pub place: Place,
 }
 
-/// What to read from the archive.
+/// Choice of data to read from the archive.
 #[derive(Debug, Subcommand)]
 pub enum ArchiveCommand {
     /// Print the body, byte for byte as it came
@@ -325,10 +325,10 @@ pub enum ArchiveCommand {
         /// The day in UTC on which they were archived
         #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
         day: Date,
-        /// Those of one event type
+        /// Webhooks of one event type
         #[arg(long = "type", value_name = "TYPE")]
         event_type: Option<String>,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -370,7 +370,7 @@ Examples:
 
 A parked webhook stays on the list until it is replayed or dismissed.")]
 pub struct ParkedArgs {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub what: ParkedCommand,
     /// Table and archive to use.
@@ -386,28 +386,28 @@ pub enum ParkedCommand {
         /// At most this many
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Route them again with today's code; those that are stored leave the list
     Replay {
-        /// Which of them
+        /// Choice of them
         #[command(flatten)]
         which: WhichParked,
         /// Only tell what would change
         #[arg(long)]
         dry_run: bool,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Take them off the list; they stay in the archive
     Dismiss {
-        /// Which of them
+        /// Choice of them
         #[command(flatten)]
         which: WhichParked,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -425,7 +425,7 @@ pub struct WhichParked {
     pub all: bool,
 }
 
-/// What to route again.
+/// Choice of webhooks to route again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -445,7 +445,7 @@ pub struct ReplayArgs {
     /// One webhook, by its place.
     #[command(flatten)]
     pub at: ArchivePlace,
-    /// Those archived on this day (UTC)
+    /// Webhooks archived on this day (UTC)
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["from", "to", "locator", "record"])]
     pub day: Option<Date>,
     /// First day [default: 90 days ago]
@@ -454,21 +454,21 @@ pub struct ReplayArgs {
     /// Last day [default: today]
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["locator", "record"])]
     pub to: Option<Date>,
-    /// Those of one connection: our id, or any Terra user id it ever had
+    /// Webhooks of one connection: our id, or any Terra user id it ever had
     #[arg(long, value_name = "ID", conflicts_with_all = ["locator", "record"])]
     pub connection: Option<String>,
-    /// Those of one event type
+    /// Webhooks of one event type
     #[arg(long = "type", value_name = "TYPE", conflicts_with_all = ["locator", "record"])]
     pub event_type: Option<String>,
     /// Only tell what would change
     #[arg(long)]
     pub dry_run: bool,
-    /// Whose data.
+    /// Place of the data.
     #[command(flatten)]
     pub place: Place,
 }
 
-/// Whom to erase.
+/// Person to erase.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -487,7 +487,7 @@ pub struct EraseArgs {
     /// First day of the archive to search [default: everything since 2020]
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub from: Option<Date>,
-    /// Whose data.
+    /// Place of the data.
     #[command(flatten)]
     pub place: Place,
 }

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 
 use super::{Place, day};
 
-/// Whom to connect.
+/// Person and provider to connect.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -27,21 +27,21 @@ pub struct ConnectArgs {
     /// The language of Terra's pages, as `en`
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
-    /// Where the browser goes after success
+    /// Address of the browser after success
     #[arg(long, value_name = "URL")]
     pub success_url: Option<String>,
-    /// Where the browser goes after failure
+    /// Address of the browser after failure
     #[arg(long, value_name = "URL")]
     pub failure_url: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Whose Terra.
+    /// Place whose account at Terra is used.
     #[command(flatten)]
     pub place: Place,
 }
 
-/// Which connections to list.
+/// Choice of connections to list.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +49,7 @@ Examples:
   terrarium connections --provider GARMIN --status failing
   terrarium connections --limit 100000 --json")]
 pub struct ConnectionsArgs {
-    /// What to do besides listing them.
+    /// Command besides listing them.
     #[command(subcommand)]
     pub command: Option<ConnectionsCommand>,
     /// Only those of this provider, as Terra spells it
@@ -61,15 +61,15 @@ pub struct ConnectionsArgs {
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Whose data.
+    /// Place of the data.
     #[command(flatten)]
     pub place: Place,
 }
 
-/// What to do with connections.
+/// Commands about connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ConnectionsCommand {
     /// Compare them with Terra's list now: take in what is new, end what is gone. Run once, it
@@ -77,7 +77,7 @@ pub enum ConnectionsCommand {
     Reconcile,
 }
 
-/// Whose days to show.
+/// Choice of days to show.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -97,18 +97,18 @@ pub struct CoverageArgs {
     /// Only this type; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
-    /// How many months, this one included
+    /// Number of months, this one included
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=240))]
     pub months: u16,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Whose data.
+    /// Place of the data.
     #[command(flatten)]
     pub place: Place,
 }
 
-/// What to do about the past.
+/// Command about the past.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -117,15 +117,15 @@ Examples:
   terrarium backfill status --reference-id person-0001 --watch
   terrarium backfill pause 3f9c…")]
 pub struct BackfillArgs {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub what: BackfillCommand,
-    /// Whose data.
+    /// Place of the data.
     #[command(flatten)]
     pub place: Place,
 }
 
-/// What to do about the past.
+/// Command about the past.
 #[derive(Debug, Subcommand)]
 pub enum BackfillCommand {
     /// Show what asking would take; nothing is sent or stored
@@ -154,7 +154,7 @@ pub enum BackfillCommand {
     },
 }
 
-/// Whose days to ask for, and which.
+/// Choice of days to ask for.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -179,12 +179,12 @@ pub struct WishArgs {
     /// Only this type; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub types: Vec<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// Which backfills to show.
+/// Choice of backfills to show.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -201,12 +201,12 @@ pub struct StatusArgs {
     /// Follow until all are done
     #[arg(long, conflicts_with = "json")]
     pub watch: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// What to check.
+/// Choice of checks.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -224,10 +224,10 @@ pub struct DoctorArgs {
     /// The webhook address [default: the running local system]
     #[arg(long, env = "TERRARIUM_URL")]
     pub url: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Whose data.
+    /// Place of the data.
     #[command(flatten)]
     pub place: Place,
 }
