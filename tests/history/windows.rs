@@ -49,7 +49,7 @@ async fn a_worker_sees_who_was_faster_and_what_cannot_be_read() {
         .item("state", AttributeValue::N("7".to_owned()));
     put.send().await.unwrap();
     let backfill = ledger.table.backfill(&plan.id).await.unwrap();
-    let mut held = ledger.table.hold_all(&ids).await.unwrap();
+    let mut held = ledger.table.load_windows(&ids).await.unwrap();
     let (own, other) = (worker("own"), worker("other"));
     let until = NOW + MINUTE;
     ledger.take(&ids[2], &other, until, NOW).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_worker_sees_who_was_faster_and_what_cannot_be_read() {
     assert_eq!(take(&mut held[3]).await.unwrap(), (true, false));
     // The other's time is over: whoever reads it then takes it.
     let now = until + CLOCK_SKEW_MS;
-    let held = ledger.table.hold_all(&ids[2..3]).await.unwrap();
+    let held = ledger.table.load_windows(&ids[2..3]).await.unwrap();
     assert!(held[0].is_with_another(&own, NOW));
     assert!(!held[0].is_with_another(&own, now));
 }

@@ -73,7 +73,7 @@ impl Worker {
             Due::Backfill(_) => None,
         });
         let windows: Vec<_> = windows.collect();
-        let mut held = table.hold_all(&windows).await.unwrap().into_iter();
+        let mut held = table.load_windows(&windows).await.unwrap().into_iter();
         for due in due {
             match due {
                 Due::Window(_) => self.window(held.next().unwrap()).await?,

@@ -21,7 +21,7 @@ use crate::{config::App, error::HistoryError};
 
 /// Records and days of an answer.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
+struct Content {
     /// Records of the days asked for, and such as name no day; those of the overlap are not counted.
     records: u64,
     /// The days of all records.
@@ -48,7 +48,7 @@ pub(crate) async fn queue(
         id.span.until(),
         window.asked(),
     ));
-    let Some(Told { records, days }) = told(&body, &webhook_id, id.span) else {
+    let Some(Content { records, days }) = content(&body, &webhook_id, id.span) else {
         return Ok(None);
     };
     if payload.records > 0 {
@@ -86,7 +86,7 @@ pub(crate) async fn send(
     Ok(app.backfill_events.send(&message).await?)
 }
 
-fn told(body: &[u8], webhook_id: &WebhookId, span: Span) -> Option<Told> {
+fn content(body: &[u8], webhook_id: &WebhookId, span: Span) -> Option<Content> {
     let event = Event::parse(body).ok()?;
     let plan = plan(&event, webhook_id, &TerraHeaders::default(), 0);
     let days: Vec<Option<Date>> = plan
@@ -102,7 +102,7 @@ fn told(body: &[u8], webhook_id: &WebhookId, span: Span) -> Option<Told> {
         })
         .collect();
     let own = |day: &&Option<Date>| day.is_none_or(|day| span.contains(day));
-    Some(Told {
+    Some(Content {
         // Also what the router will have to park: where there are records, there may be older ones.
         records: (days.iter().filter(own).count() + plan.parked.len()) as u64,
         days: days.into_iter().flatten().collect(),
@@ -122,15 +122,15 @@ mod tests {
         ]}"#;
         let day = |text: &str| text.parse::<Date>().unwrap();
         let span = Span::of_day(day("2026-06-10"));
-        let told = told(body, &WebhookId::fetched("x"), span).unwrap();
+        let content = content(body, &WebhookId::fetched("x"), span).unwrap();
         // One of the day, and one that nobody can tell the day of.
-        assert_eq!(told.records, 2);
-        assert_eq!(told.days, [day("2026-06-09"), day("2026-06-10")]);
+        assert_eq!(content.records, 2);
+        assert_eq!(content.days, [day("2026-06-09"), day("2026-06-10")]);
     }
 
     #[test]
     fn what_is_no_event_is_no_answer() {
         let span = Span::of_day("2026-06-10".parse().unwrap());
-        assert_eq!(told(b"<html>", &WebhookId::fetched("x"), span), None);
+        assert_eq!(content(b"<html>", &WebhookId::fetched("x"), span), None);
     }
 }

@@ -27,10 +27,11 @@ use crate::{
     reconcile::{CONNECTIONS_PER_JOB, some_failed},
 };
 
-/// A look all the way back reads years instead of weeks: a job has so many times fewer of them.
-const WHOLE_LOOKS_WEIGH: usize = 8;
+/// Factor by which a job has fewer connections in a search all the way back, because it reads years
+/// instead of weeks.
+const WHOLE_SEARCH_WEIGHT: usize = 8;
 
-/// Notes when webhooks last came, and times in which none did.
+/// Notes the time of the newest webhook, and times in which none came.
 async fn note_silence(app: &App) -> Result<(), HistoryError> {
     let now_ms = app.now_ms();
     let known = app.table.outage_log().await?;
@@ -40,16 +41,16 @@ async fn note_silence(app: &App) -> Result<(), HistoryError> {
         Some(first_ms) => app.table.newest_webhook(first_ms, now_ms).await?,
         None => None,
     };
-    let heard = |log: OutageLog| log.heard(first_ms, newest_ms, now_ms);
-    app.table.change_outages(heard).await?;
+    let note = |log: OutageLog| log.with_webhooks(first_ms, newest_ms, now_ms);
+    app.table.change_outages(note).await?;
     Ok(())
 }
 
-/// Queues a look at every connection; now and then, all the way back.
+/// Queues a check of every connection; now and then, all the way back.
 pub(crate) async fn find(app: &App) -> Result<(), HistoryError> {
     note_silence(app).await?;
     let now_ms = app.now_ms();
-    let whole = app.table.looks().await?.is_whole_due(now_ms);
+    let whole = app.table.searches().await?.is_whole_due(now_ms);
     let jobs: Vec<_> = (0..CONNECTION_SHARDS)
         .map(|shard| HistoryMessage::FindGapsOf {
             shard,
@@ -60,12 +61,12 @@ pub(crate) async fn find(app: &App) -> Result<(), HistoryError> {
         .collect();
     app.queue(&jobs).await?;
     if whole {
-        app.table.note_whole_look(now_ms).await?;
+        app.table.note_whole_search(now_ms).await?;
     }
     Ok(())
 }
 
-/// Looks at some connections of a shard, and queues a look at the next ones, which is the next step.
+/// Checks some connections of a shard, and queues a check of the next ones, which is the next step.
 pub(crate) async fn find_in_shard(
     app: &App,
     (shard, step): (u8, u32),
@@ -73,7 +74,7 @@ pub(crate) async fn find_in_shard(
     whole: bool,
 ) -> Result<(), HistoryError> {
     let most = if whole {
-        CONNECTIONS_PER_JOB / WHOLE_LOOKS_WEIGH
+        CONNECTIONS_PER_JOB / WHOLE_SEARCH_WEIGHT
     } else {
         CONNECTIONS_PER_JOB
     };
@@ -96,7 +97,7 @@ pub(crate) async fn find_in_shard(
             seen.note(provider, shard, at_ms);
         }
     }
-    let around = Around {
+    let around = Surroundings {
         outages: &log.outages,
         webhook_at_ms: log.webhook_at_ms,
         peers: app.table.note_peers(&seen).await?,
@@ -105,7 +106,7 @@ pub(crate) async fn find_in_shard(
     };
     let mut quiet = BTreeMap::<&'static str, u64>::new();
     for connection in &connections {
-        let result = Box::pin(look(app, connection, &around)).await;
+        let result = Box::pin(check_connection(app, connection, &around)).await;
         if let Ok(Some(Quiet { cause, .. })) = &result {
             *quiet.entry(cause.as_str()).or_default() += 1;
         }
@@ -132,7 +133,7 @@ pub(crate) async fn find_in_shard(
 }
 
 /// Signs around a connection that tell why it is quiet.
-struct Around<'a> {
+struct Surroundings<'a> {
     outages: &'a [Outage],
     webhook_at_ms: Option<i64>,
     /// Newest data of each provider's people. The shards that come later stand as in the round before.
@@ -142,11 +143,11 @@ struct Around<'a> {
     whole: bool,
 }
 
-/// Asks for what a connection lacks; tells whether it has gone quiet.
-async fn look(
+/// Asks for the missing days of a connection. Returns the cause if the connection has gone quiet.
+async fn check_connection(
     app: &App,
     connection: &StoredConnection,
-    around: &Around<'_>,
+    around: &Surroundings<'_>,
 ) -> Result<Option<Quiet>, HistoryError> {
     let state = &connection.state;
     let (Some(provider), now_ms) = (state.provider(), app.now_ms()) else {
@@ -193,7 +194,7 @@ async fn ask_for_gaps(
     connection: &StoredConnection,
     history: &ProviderHistory,
     refused: &BTreeSet<DataType>,
-    around: &Around<'_>,
+    around: &Surroundings<'_>,
 ) -> Result<(), HistoryError> {
     let now_ms = app.now_ms();
     let from = day::plus(day::earliest_on_earth(now_ms), -gap::LOOK_BACK_DAYS);

@@ -27,7 +27,7 @@ const CONCURRENT_JOBS: usize = 2;
 
 /// Time in which one job begins windows. The schedule brings the next job a minute later, so that at
 /// most two of them overlap, whatever there is to do.
-const LOOK: SignedDuration = SignedDuration::from_secs(60).saturating_add(LAST_START);
+const WORK_TIME: SignedDuration = SignedDuration::from_secs(60).saturating_add(LAST_START);
 
 /// Time that is left for the answer to Lambda.
 const TO_ANSWER: SignedDuration = SignedDuration::from_secs(1);
@@ -107,7 +107,7 @@ pub async fn run(
     }
     match job {
         HistoryMessage::Work => {
-            let until = until.min((app.clock)() + LOOK);
+            let until = until.min((app.clock)() + WORK_TIME);
             let mut all = 0;
             loop {
                 let Worked {
@@ -160,8 +160,8 @@ pub async fn run(
     }
 }
 
-/// Puts a job off until somebody has put Terra's credentials in. A look for work fails instead: that is an
-/// alarm, and nothing gets lost, because the next look comes by itself.
+/// Puts a job off until somebody has put Terra's credentials in. Work fails instead: that is an
+/// alarm, and nothing gets lost, because the schedule starts the next job.
 async fn wait_for_credentials(app: &App, job: &HistoryMessage) -> Result<(), HistoryError> {
     if *job == HistoryMessage::Work {
         return Err(HistoryError::NoCredentials);

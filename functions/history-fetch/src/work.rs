@@ -36,7 +36,7 @@ pub(crate) const LAST_START: SignedDuration = SignedDuration::from_secs(100);
 pub struct Worked {
     /// Windows asked for.
     pub windows: usize,
-    /// Looks that changed something, windows among them.
+    /// Steps that changed something, windows among them.
     pub steps: usize,
     /// The account's limit is reached for so long; more is due.
     pub paused: Option<Duration>,
@@ -141,7 +141,7 @@ async fn work_on(
         if !in_time() {
             return results;
         }
-        let held = match app.table.hold_all(ids).await {
+        let held = match app.table.load_windows(ids).await {
             Ok(held) => held,
             Err(error) => {
                 results.push(Err(error.into()));

@@ -236,8 +236,8 @@ pub struct Folded {
 }
 
 impl Folded {
-    /// Keeps of a member what outlives it.
-    fn take_in(&mut self, member: Member) {
+    /// Keeps the facts of a member that the connection as a whole needs.
+    fn absorb(&mut self, member: Member) {
         self.known_since_ms = oldest([self.known_since_ms, member.oldest_ms()]);
         self.data_at_ms = self.data_at_ms.max(member.data_at_ms);
         self.replaced.extend(member.replaces);
@@ -304,7 +304,7 @@ impl Connection {
     fn settled(mut self) -> Self {
         let ids = std::mem::take(&mut self.folded.ids);
         for (_, member) in self.members.extract_if(.., |id, _| ids.contains(id)) {
-            self.folded.take_in(member);
+            self.folded.absorb(member);
         }
         self.folded.replaced.retain(|id| !ids.contains(id));
         self.folded.ids = ids;

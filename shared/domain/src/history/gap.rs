@@ -40,26 +40,26 @@ const LARGE_BATCH_DAYS: i64 = 28;
 pub const LOOK_BACK_DAYS: i64 = 45;
 /// Time between two searches all the way back. They find days that a first backfill could not get, and
 /// days of a connection that works again after months. Unit: milliseconds.
-const WHOLE_LOOK_MS: i64 = 7 * DAY_MS;
+const WHOLE_SEARCH_MS: i64 = 7 * DAY_MS;
 
 /// Time of the last search all the way back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Looks {
+pub struct Searches {
     /// Unit: Unix milliseconds.
     whole_at_ms: Option<i64>,
 }
 
-impl Looks {
+impl Searches {
     /// Returns whether the search that begins now goes all the way back.
     pub fn is_whole_due(self, now_ms: i64) -> bool {
         self.whole_at_ms
-            .is_none_or(|at_ms| now_ms >= at_ms.saturating_add(WHOLE_LOOK_MS))
+            .is_none_or(|at_ms| now_ms >= at_ms.saturating_add(WHOLE_SEARCH_MS))
     }
 
-    /// One was begun.
+    /// Notes that a search all the way back begins.
     #[must_use]
-    pub fn whole(self, now_ms: i64) -> Self {
+    pub fn with_whole(self, now_ms: i64) -> Self {
         let whole_at_ms = self.whole_at_ms.max(Some(now_ms));
         Self { whole_at_ms }
     }

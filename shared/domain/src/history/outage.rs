@@ -59,11 +59,16 @@ impl OutageLog {
         self.outages.drain(..forgotten);
     }
 
-    /// Takes in what was heard since the last look: the first webhook after the newest one known,
-    /// and the newest of all. Looks are to be closer together than [`OUTAGE_MS`], so that no outage
-    /// hides between those two. Times are Unix milliseconds.
+    /// Adds the webhooks since the last search: the first one after the newest one known, and the newest
+    /// of all. Searches are to be closer together than [`OUTAGE_MS`], so that no outage hides between
+    /// those two. Times are Unix milliseconds.
     #[must_use]
-    pub fn heard(mut self, first_ms: Option<i64>, newest_ms: Option<i64>, now_ms: i64) -> Self {
+    pub fn with_webhooks(
+        mut self,
+        first_ms: Option<i64>,
+        newest_ms: Option<i64>,
+        now_ms: i64,
+    ) -> Self {
         if let (Some(from_ms), Some(until_ms)) = (self.webhook_at_ms, first_ms)
             && until_ms.saturating_sub(from_ms) >= OUTAGE_MS
         {
@@ -83,21 +88,21 @@ mod tests {
 
     #[test]
     fn three_silent_days_are_an_outage_once_webhooks_come_again() {
-        let log = OutageLog::default().heard(Some(HOUR), Some(5 * HOUR), 6 * HOUR);
+        let log = OutageLog::default().with_webhooks(Some(HOUR), Some(5 * HOUR), 6 * HOUR);
         assert_eq!(log.outages, []);
         let silent = log
-            .heard(None, None, 30 * HOUR)
-            .heard(None, None, 60 * HOUR);
+            .with_webhooks(None, None, 30 * HOUR)
+            .with_webhooks(None, None, 60 * HOUR);
         assert_eq!(silent.outages, []);
-        let heard = silent.heard(Some(77 * HOUR), Some(80 * HOUR), 81 * HOUR);
+        let later = silent.with_webhooks(Some(77 * HOUR), Some(80 * HOUR), 81 * HOUR);
         let outage = Outage {
             from_ms: 5 * HOUR,
             until_ms: 77 * HOUR,
         };
-        assert_eq!(heard.outages, [outage]);
-        assert_eq!(heard.webhook_at_ms, Some(80 * HOUR));
+        assert_eq!(later.outages, [outage]);
+        assert_eq!(later.webhook_at_ms, Some(80 * HOUR));
         // The next look begins behind it.
-        let next = heard.heard(Some(82 * HOUR), Some(83 * HOUR), 84 * HOUR);
+        let next = later.with_webhooks(Some(82 * HOUR), Some(83 * HOUR), 84 * HOUR);
         assert_eq!(next.outages, [outage]);
     }
 
@@ -114,7 +119,10 @@ mod tests {
 
     #[test]
     fn a_night_is_no_outage() {
-        let log = OutageLog::default().heard(Some(0), Some(HOUR), HOUR);
-        assert_eq!(log.heard(Some(12 * HOUR), None, 12 * HOUR).outages, []);
+        let log = OutageLog::default().with_webhooks(Some(0), Some(HOUR), HOUR);
+        assert_eq!(
+            log.with_webhooks(Some(12 * HOUR), None, 12 * HOUR).outages,
+            []
+        );
     }
 }

@@ -122,7 +122,7 @@ impl Table {
         for attempt in 0..MAX_ATTEMPTS {
             back_off(attempt).await;
             let touched = match all_seen(fragment, seen) {
-                Some(aliases) if attempt == 0 => self.led_to(aliases).await?,
+                Some(aliases) if attempt == 0 => self.load_touched(aliases).await?,
                 _ => self.touched(fragment).await?,
             };
             // Read before and after somebody made two connections one: read again.
@@ -186,10 +186,10 @@ impl Table {
 
     async fn touched(&self, fragment: &Connection) -> Result<Touched, TableError> {
         let aliases = self.aliases(fragment.members.keys()).await?;
-        self.led_to(aliases).await
+        self.load_touched(aliases).await
     }
 
-    async fn led_to(&self, mut aliases: Aliases) -> Result<Touched, TableError> {
+    async fn load_touched(&self, mut aliases: Aliases) -> Result<Touched, TableError> {
         let ids: BTreeSet<_> = aliases
             .values()
             .filter_map(|alias| match alias {

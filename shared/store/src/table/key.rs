@@ -21,7 +21,7 @@
 //! | pacing bucket | `PACING#<limit>#<whose>` | `PACING` | limit and whose |
 //! | outages | `HISTORY` | `OUTAGES` | there is one |
 //! | newest data of each provider | `HISTORY` | `PEERS` | there is one |
-//! | looks all the way back | `HISTORY` | `LOOKS` | there is one |
+//! | last search all the way back | `HISTORY` | `SEARCHES` | there is one |
 //!
 //! The index `by_time` (`time_pk`, `time_sk`):
 //!
@@ -365,10 +365,10 @@ impl Key {
     }
 
     /// Key of the time of the last search all the way back.
-    pub fn looks() -> Self {
+    pub fn searches() -> Self {
         Self {
             pk: "HISTORY".to_owned(),
-            sk: "LOOKS".to_owned(),
+            sk: "SEARCHES".to_owned(),
         }
     }
 

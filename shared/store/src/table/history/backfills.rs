@@ -27,14 +27,14 @@ use crate::table::{
 /// In the list of a connection: what is left of a backfill that is done.
 const ENDED: &str = "ended";
 
-/// A backfill is looked at again after this long for each open window. Unit: milliseconds.
-const LOOK_PER_WINDOW_MS: i64 = 2_000;
+/// Time until the next check of a backfill, for each open window. Unit: milliseconds.
+const CHECK_PER_WINDOW_MS: i64 = 2_000;
 /// Part of a backfill's age that is added to that time: *done* may be said so much later.
-const LOOK_PER_AGE: i64 = 8;
+const CHECK_PER_AGE: i64 = 8;
 /// Shortest time between two checks of a backfill. Unit: milliseconds.
-const LOOK_SOONEST_MS: i64 = 15_000;
+const CHECK_SOONEST_MS: i64 = 15_000;
 /// Longest time between two checks of a backfill. Unit: milliseconds.
-const LOOK_LATEST_MS: i64 = 3_600_000;
+const CHECK_LATEST_MS: i64 = 3_600_000;
 /// Time for an announcement of *done* before it is made again. Unit: milliseconds.
 const ANNOUNCE_AGAIN_MS: i64 = 300_000;
 /// Time for which a backfill of gaps is kept after it was planned: long after the last of its windows is
@@ -90,9 +90,9 @@ impl Table {
         self.put_if(&of_connection, listed, None).await?;
         let key = Key::backfill(&plan.id);
         let backfill = Backfill::new(plan.clone());
-        let look_at_ms = plan.planned_at_ms.saturating_add(LOOK_SOONEST_MS);
+        let check_at_ms = plan.planned_at_ms.saturating_add(CHECK_SOONEST_MS);
         let new = self
-            .put_if(&key, encode_backfill(&backfill, Some(look_at_ms)), None)
+            .put_if(&key, encode_backfill(&backfill, Some(check_at_ms)), None)
             .await?;
         let backfill = match self.backfill(&plan.id).await? {
             Some(known) if known.created => known,
@@ -109,9 +109,9 @@ impl Table {
             created: true,
             ..known
         };
-        let look_at_ms = known.plan.planned_at_ms.saturating_add(LOOK_SOONEST_MS);
+        let check_at_ms = known.plan.planned_at_ms.saturating_add(CHECK_SOONEST_MS);
         let changed = self
-            .change_backfill(&known.plan.id, Some(look_at_ms), created)
+            .change_backfill(&known.plan.id, Some(check_at_ms), created)
             .await?;
         Ok(changed.unwrap_or_else(|| known.clone()))
     }
@@ -230,8 +230,8 @@ impl Table {
             return Ok(Some(Err(refused)));
         }
         let obey = |known: Backfill| known.clone().ordered(order).unwrap_or(known);
-        let look_at_ms = now_ms.saturating_add(LOOK_SOONEST_MS);
-        let changed = self.change_backfill(id, Some(look_at_ms), obey).await?;
+        let check_at_ms = now_ms.saturating_add(CHECK_SOONEST_MS);
+        let changed = self.change_backfill(id, Some(check_at_ms), obey).await?;
         if order == Order::Cancel {
             for window in self.windows(id, None).await? {
                 if matches!(window.state(), State::Planned { .. }) {
@@ -243,8 +243,8 @@ impl Table {
         Ok(changed.map(Ok))
     }
 
-    /// Looks at a backfill: writes what a crash left out, notes where going back ends, records *done*
-    /// when every window is final, and says when to look again.
+    /// Checks a backfill: writes the windows that a crash left out, notes where going back ends, records
+    /// *done* when every window is final, and sets the time of the next check.
     ///
     /// # Errors
     ///
@@ -274,16 +274,16 @@ impl Table {
             backfill = backfill.finished(&windows, now_ms).unwrap_or(backfill);
             let progress = Progress::of(&backfill.plan, &windows);
             let again_ms = now_ms.saturating_add(ANNOUNCE_AGAIN_MS);
-            let (next, look_at_ms) = match backfill.announcing(again_ms, now_ms) {
+            let (next, check_at_ms) = match backfill.announcing(again_ms, now_ms) {
                 Some(announcing) => (announcing, again_ms),
                 None if backfill.done.is_some() => return Ok(Check::Closed(backfill)),
                 None => {
                     let open = progress.totals.open;
-                    let look_ms = next_look_ms(&backfill, open, &windows, now_ms);
-                    (backfill, look_ms)
+                    let check_ms = next_check_ms(&backfill, open, &windows, now_ms);
+                    (backfill, check_ms)
                 }
             };
-            let item = encode_backfill(&next, Some(look_at_ms));
+            let item = encode_backfill(&next, Some(check_at_ms));
             if self.put_if(&key, item, Some(revision)).await? {
                 return Ok(if next.done.is_some() {
                     Check::Announce(next)
@@ -325,9 +325,9 @@ impl Table {
         data_type: DataType,
         now_ms: i64,
     ) -> Result<(), TableError> {
-        let look_at_ms = now_ms.saturating_add(LOOK_SOONEST_MS);
+        let check_at_ms = now_ms.saturating_add(CHECK_SOONEST_MS);
         let refuse = |known: Backfill| known.with_refused(data_type);
-        self.change_backfill(id, Some(look_at_ms), refuse).await?;
+        self.change_backfill(id, Some(check_at_ms), refuse).await?;
         Ok(())
     }
 
@@ -352,9 +352,9 @@ impl Table {
         }
         let windows = self.windows(&id.backfill, Some(id.data_type)).await?;
         if backfill.clone().with_stops(&windows) != backfill {
-            let look_at_ms = empty_at_ms(empty).saturating_add(LOOK_SOONEST_MS);
+            let check_at_ms = empty_at_ms(empty).saturating_add(CHECK_SOONEST_MS);
             let stop = |known: Backfill| known.with_stops(&windows);
-            self.change_backfill(&id.backfill, Some(look_at_ms), stop)
+            self.change_backfill(&id.backfill, Some(check_at_ms), stop)
                 .await?;
         }
         Ok(())
@@ -377,11 +377,11 @@ impl Table {
         self.write_windows(plan.windows(), expiry(plan)).await
     }
 
-    /// Changes a backfill, and says when to look at it again; `None`: not any more.
+    /// Changes a backfill, and sets the time of its next check; `None`: no further check.
     async fn change_backfill(
         &self,
         id: &BackfillId,
-        look_at_ms: Option<i64>,
+        check_at_ms: Option<i64>,
         change: impl Fn(Backfill) -> Backfill,
     ) -> Result<Option<Backfill>, TableError> {
         let key = Key::backfill(id);
@@ -391,7 +391,7 @@ impl Table {
                 return Ok(None);
             };
             let next = change(stored.state.clone());
-            let item = encode_backfill(&next, look_at_ms);
+            let item = encode_backfill(&next, check_at_ms);
             if next == stored.state || self.put_if(&key, item, Some(stored.revision)).await? {
                 return Ok(Some(next));
             }
@@ -417,19 +417,19 @@ fn forget(item: &mut Item, plan: &Plan) {
 
 /// Returns the time of the next check of a backfill with so many open windows: not while one of them
 /// still waits for its turn, and the less often the longer it takes anyhow, unless it was cancelled.
-fn next_look_ms(backfill: &Backfill, open: u32, windows: &[Window], now_ms: i64) -> i64 {
+fn next_check_ms(backfill: &Backfill, open: u32, windows: &[Window], now_ms: i64) -> i64 {
     let waiting = windows.iter().filter_map(|window| match window.state() {
         State::Planned { due_ms } => Some(due_ms.saturating_sub(now_ms)),
         _ => None,
     });
     let last_turn_ms = waiting.max().unwrap_or_default();
-    let pause_ms = last_turn_ms.saturating_add(i64::from(open) * LOOK_PER_WINDOW_MS);
+    let pause_ms = last_turn_ms.saturating_add(i64::from(open) * CHECK_PER_WINDOW_MS);
     let age_ms = match backfill.order {
         Order::Cancel => 0,
         Order::Run | Order::Pause => now_ms.saturating_sub(backfill.plan.planned_at_ms),
     };
-    let pause_ms = pause_ms.max(age_ms / LOOK_PER_AGE);
-    now_ms.saturating_add(pause_ms.clamp(LOOK_SOONEST_MS, LOOK_LATEST_MS))
+    let pause_ms = pause_ms.max(age_ms / CHECK_PER_AGE);
+    now_ms.saturating_add(pause_ms.clamp(CHECK_SOONEST_MS, CHECK_LATEST_MS))
 }
 
 /// The attribute by which it is removed.
@@ -446,11 +446,11 @@ fn empty_at_ms(window: &Window) -> i64 {
     }
 }
 
-fn encode_backfill(backfill: &Backfill, look_at_ms: Option<i64>) -> Item {
+fn encode_backfill(backfill: &Backfill, check_at_ms: Option<i64>) -> Item {
     let mut item = encode(backfill);
     forget(&mut item, &backfill.plan);
-    if let Some(look_at_ms) = look_at_ms {
-        list_backfill(&mut item, &backfill.plan.id, look_at_ms);
+    if let Some(check_at_ms) = check_at_ms {
+        list_backfill(&mut item, &backfill.plan.id, check_at_ms);
     }
     item
 }

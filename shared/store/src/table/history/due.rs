@@ -16,7 +16,7 @@ pub enum Due {
     /// A window: to be asked, taken over, or past its deadline. See
     /// [`Held::is_to_be_asked`](super::Held::is_to_be_asked).
     Window(WindowId),
-    /// A backfill to look at. See [`Table::check_backfill`].
+    /// A backfill to check. See [`Table::check_backfill`].
     Backfill(BackfillId),
 }
 

@@ -64,9 +64,9 @@ mod backfills;
 mod coverage;
 mod days;
 mod due;
-mod looks;
 mod outages;
 mod pacing;
+mod searches;
 mod sweep;
 mod windows;
 

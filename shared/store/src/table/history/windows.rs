@@ -123,7 +123,10 @@ impl Table {
     /// # Errors
     ///
     /// [`TableError::Unavailable`] when DynamoDB does not answer.
-    pub async fn hold_all<'a>(&'a self, ids: &'a [WindowId]) -> Result<Vec<Held<'a>>, TableError> {
+    pub async fn load_windows<'a>(
+        &'a self,
+        ids: &'a [WindowId],
+    ) -> Result<Vec<Held<'a>>, TableError> {
         let mut items = self.batch_get(ids.iter().map(Key::window)).await?;
         let held = ids.iter().map(|id| {
             let item = items.remove(&Key::window(id));

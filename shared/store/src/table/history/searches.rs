@@ -3,14 +3,14 @@
 
 use domain::{
     Join as _,
-    history::gap::{Looks, Peers},
+    history::gap::{Peers, Searches},
 };
 
 use crate::table::{Table, TableError, key::Key};
 
 /// Names of the states in errors.
 const PEERS: &str = "peers";
-const LOOKS: &str = "looks";
+const SEARCHES: &str = "searches";
 
 impl Table {
     /// Reads the time of the newest data of each provider's people.
@@ -43,8 +43,8 @@ impl Table {
     ///
     /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
     /// cannot be read.
-    pub async fn looks(&self) -> Result<Looks, TableError> {
-        self.state(&Key::looks(), LOOKS).await
+    pub async fn searches(&self) -> Result<Searches, TableError> {
+        self.state(&Key::searches(), SEARCHES).await
     }
 
     /// Notes that a search all the way back begins.
@@ -53,8 +53,8 @@ impl Table {
     ///
     /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Contended`] when others
     /// keep writing the item, [`TableError::Corrupt`] when it cannot be read.
-    pub async fn note_whole_look(&self, now_ms: i64) -> Result<(), TableError> {
-        let note = |known: Looks| (known.whole(now_ms), ());
-        self.change_state(&Key::looks(), LOOKS, note).await
+    pub async fn note_whole_search(&self, now_ms: i64) -> Result<(), TableError> {
+        let note = |known: Searches| (known.with_whole(now_ms), ());
+        self.change_state(&Key::searches(), SEARCHES, note).await
     }
 }
