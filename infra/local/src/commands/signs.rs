@@ -74,7 +74,7 @@ fn permission_refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64)
 }
 
 /// The cause, and what to do about it.
-pub(super) fn told(cause: Cause) -> &'static str {
+pub(super) fn describe(cause: Cause) -> &'static str {
     match cause {
         Cause::Ended => "the connection ended: the person has to connect again",
         Cause::Failing => {

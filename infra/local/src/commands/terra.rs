@@ -171,20 +171,20 @@ pub(super) fn provider(text: &str) -> anyhow::Result<Provider> {
 mod tests {
     use super::*;
 
-    fn told(variables: &[(&str, &str)]) -> anyhow::Result<Option<api::Settings>> {
+    fn describe(variables: &[(&str, &str)]) -> anyhow::Result<Option<api::Settings>> {
         of_environment(Settings::from_map(variables.iter().copied()))
     }
 
     #[test]
     fn the_environment_names_terra_as_a_whole_or_not_at_all() {
-        assert!(told(&[]).unwrap().is_none());
+        assert!(describe(&[]).unwrap().is_none());
         let both = [("TERRA_DEV_ID", "dev"), ("TERRA_API_KEY", "key")];
-        let terra = told(&both).unwrap().unwrap();
+        let terra = describe(&both).unwrap().unwrap();
         assert_eq!(terra.base_url, BaseUrl::API);
         assert_eq!(terra.widget_address, WidgetAddress::Api);
         let local = ("TERRA_API_URL", "http://127.0.0.1:4100/api/v2");
         let widget = ("TERRA_WIDGET_URL", "http://127.0.0.1:4100");
-        let terra = told(&[both[0], both[1], local, widget]).unwrap().unwrap();
+        let terra = describe(&[both[0], both[1], local, widget]).unwrap().unwrap();
         assert_eq!(terra.base_url.to_string(), local.1);
         assert_eq!(terra.widget_address, WidgetAddress::Widget);
 
@@ -199,7 +199,7 @@ mod tests {
                 ("TERRA_API_URL", "https://me:secret@host"),
             ],
         ] {
-            let error = told(&wrong).unwrap_err();
+            let error = describe(&wrong).unwrap_err();
             assert_eq!(failure::exit_code(&error), 2, "{error}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Span, Timestamp, civil::Date};
 use serde_json::{Value, json};
 
 use super::{
-    Asked, Fault, Forms, LargeRule, TerraApi, ViolationKind,
+    RecordedRequest, Fault, Forms, LargeRule, TerraApi, ViolationKind,
     call::Call,
     faults::{Fate, days_between},
     quota::{Cost, MOST_DAYS_PER_HOUR, Verdict},
@@ -61,7 +61,7 @@ impl TerraApi {
         call: &Call,
         forms: Forms,
         data_type: DataType,
-        asked: &mut Asked,
+        asked: &mut RecordedRequest,
     ) -> Reply {
         let problem = |status, detail: &str| Reply::problem(call, forms, status, detail);
         asked.data_type = Some(data_type);
@@ -142,7 +142,7 @@ impl TerraApi {
         forms: Forms,
         member: &Member,
         fate: &Fate,
-        asked: &Asked,
+        asked: &RecordedRequest,
     ) -> Result<Vec<(&'static str, String)>, Reply> {
         let user_id = &member.connection.terra_user_id;
         let now = asked.at;
@@ -169,7 +169,7 @@ impl TerraApi {
         }) = fate.faults.first()
         {
             let seconds = i64::from(*retry_after_seconds);
-            state.quotas.told(user_id, seconds, now);
+            state.quotas.note_wait(user_id, seconds, now);
             let reply = hourly(too_many("rate limit exceeded"), 0, seconds);
             return Err(reply.with_header("retry-after", seconds.to_string()));
         }
@@ -193,7 +193,7 @@ impl TerraApi {
             }
             Verdict::HourSpent(hour) => {
                 violate(ViolationKind::HourSpent);
-                state.quotas.told(user_id, hour.retry_after_seconds, now);
+                state.quotas.note_wait(user_id, hour.retry_after_seconds, now);
                 let reply = hourly(
                     too_many("rate limit exceeded"),
                     hour.remaining_days,

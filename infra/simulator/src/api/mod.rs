@@ -41,7 +41,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use description::{Description, DescriptionError};
 pub use faults::{Fault, Faults, Rule};
 pub use quota::{MOST_DAYS_PER_HOUR, MOST_DAYS_PER_REQUEST};
-pub use recorder::{Asked, Violation, ViolationKind};
+pub use recorder::{RecordedRequest, Violation, ViolationKind};
 pub use reply::Forms;
 
 use self::{
@@ -218,7 +218,7 @@ impl TerraApi {
     }
 
     /// Every request so far, refused ones included.
-    pub fn requests(&self) -> Vec<Asked> {
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state().recorder.asked.clone()
     }
 
@@ -230,7 +230,7 @@ impl TerraApi {
     }
 
     /// Every request that was answered with 429, injected or earned.
-    pub fn limited(&self) -> Vec<Asked> {
+    pub fn limited(&self) -> Vec<RecordedRequest> {
         let mut asked = self.requests();
         asked.retain(|asked| asked.status == StatusCode::TOO_MANY_REQUESTS.as_u16());
         asked
@@ -359,7 +359,7 @@ impl TerraApi {
             return self.page(&call).send(None).await;
         }
         let now = self.shared.truth.now();
-        let mut asked = Asked {
+        let mut asked = RecordedRequest {
             at: now,
             method: call.method.to_string(),
             path: call.path.clone(),
@@ -377,7 +377,7 @@ impl TerraApi {
         reply.send(fault.as_ref()).await
     }
 
-    fn reply(&self, call: &Call, asked: &mut Asked) -> Reply {
+    fn reply(&self, call: &Call, asked: &mut RecordedRequest) -> Reply {
         let forms = self.state().forms;
         if let Some(refusal) = self.refuse(call, forms, asked) {
             return refusal;
@@ -423,7 +423,7 @@ impl TerraApi {
     }
 
     /// Refuses a call for its credentials or its form, before the request itself is read.
-    fn refuse(&self, call: &Call, forms: Forms, asked: &Asked) -> Option<Reply> {
+    fn refuse(&self, call: &Call, forms: Forms, asked: &RecordedRequest) -> Option<Reply> {
         let keyless = call.path.starts_with("/integrations");
         if !keyless {
             let state = self.state();
@@ -462,7 +462,7 @@ impl TerraApi {
     }
 
     /// Decides the faults of this call.
-    fn fate(&self, call: &Call, member: Option<&Member>, asked: &mut Asked) -> Fate {
+    fn fate(&self, call: &Call, member: Option<&Member>, asked: &mut RecordedRequest) -> Fate {
         let subject = Subject {
             path: &call.path,
             user_id: asked.user_id.as_deref(),
@@ -543,7 +543,7 @@ fn unauthorized(call: &Call, forms: Forms, missing: bool) -> Reply {
     Reply::problem(call, forms, status, detail)
 }
 
-fn violation(asked: &Asked, kind: ViolationKind) -> Violation {
+fn violation(asked: &RecordedRequest, kind: ViolationKind) -> Violation {
     Violation {
         at: asked.at,
         path: asked.path.clone(),

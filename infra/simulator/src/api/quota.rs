@@ -109,7 +109,7 @@ impl Quotas {
     }
 
     /// Remembers that the caller was told to wait.
-    pub(super) fn told(&mut self, user_id: &str, seconds: i64, now: Timestamp) {
+    pub(super) fn note_wait(&mut self, user_id: &str, seconds: i64, now: Timestamp) {
         let until = now.saturating_add(SignedDuration::from_secs(seconds));
         let wait = Wait {
             told_at: now,
@@ -232,8 +232,8 @@ mod tests {
     fn who_was_killed_right_after_being_told_need_not_wait() {
         let mut quotas = Quotas::default();
         let at = |minutes| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
-        quotas.told("early", 600, at(0));
-        quotas.told("late", 600, at(1));
+        quotas.note_wait("early", 600, at(0));
+        quotas.note_wait("late", 600, at(1));
         quotas.forget_told_at(at(1));
         assert_eq!(quotas.wait_seconds("early", at(1)), Some(540));
         assert_eq!(quotas.wait_seconds("late", at(1)), None);
@@ -244,12 +244,12 @@ mod tests {
         let mut quotas = Quotas::default();
         let (now, long) = (Timestamp::UNIX_EPOCH, Duration::from_mins(10));
         let soon = now + SignedDuration::from_mins(2);
-        quotas.told("u", 600, now);
+        quotas.note_wait("u", 600, now);
         assert!(quotas.was_on_its_way("u", long, now));
         assert!(!quotas.was_on_its_way("u", long, now));
-        quotas.told("u", 600, now);
+        quotas.note_wait("u", 600, now);
         assert!(!quotas.was_on_its_way("u", Duration::ZERO, now));
-        quotas.told("u", 600, now);
+        quotas.note_wait("u", 600, now);
         assert!(!quotas.was_on_its_way("u", long, soon));
     }
 

@@ -9,7 +9,7 @@ use crate::DataType;
 
 /// One request as the API saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct RecordedRequest {
     /// Time on the simulated clock.
     pub at: Timestamp,
     /// `GET`, `POST` and so on.
@@ -61,7 +61,7 @@ pub enum ViolationKind {
 /// Everything that was asked.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
-    pub(super) asked: Vec<Asked>,
+    pub(super) asked: Vec<RecordedRequest>,
     pub(super) violations: Vec<Violation>,
 }
 

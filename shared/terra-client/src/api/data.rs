@@ -18,7 +18,7 @@ use super::{
     answer::{Fields, text_of},
     call::{About, Call, Credentials, Repeat},
     error::{TerraError, Unsupported},
-    fault::{self, Said},
+    fault::{self, FailureBody},
     range::DateRange,
     transport::Answer,
     wait::RateLimit,
@@ -313,7 +313,7 @@ fn decide(
         Some("processing") => {}
         // A limit of the provider's that is not worth a 429 to older forms.
         Some("rate_limit") => {
-            let said = Said::read(&answer.body);
+            let said = FailureBody::read(&answer.body);
             let headers = &answer.headers;
             return Err(fault::limit(call.name, &said, headers, unknown_limit_wait));
         }

@@ -36,7 +36,7 @@ const PARAMETERS: [&str; 14] = [
 ];
 
 /// Content of a failure's body.
-pub(super) struct Said {
+pub(super) struct FailureBody {
     /// Lower case; each field of its own, so that words of two fields are not read as one sentence.
     texts: Vec<String>,
     /// True for one of Terra's two forms, and not for the page of a gateway in front of Terra.
@@ -44,7 +44,7 @@ pub(super) struct Said {
     is_empty: bool,
 }
 
-impl Said {
+impl FailureBody {
     pub(super) fn read(body: &[u8]) -> Self {
         let body = without_mark(body);
         let fields = serde_json::from_slice::<BTreeMap<String, &RawValue>>(body);
@@ -67,7 +67,7 @@ impl Said {
     }
 
     /// Returns whether one text has a word of each group.
-    fn says(&self, groups: &[&[&str]]) -> bool {
+    fn has_words(&self, groups: &[&[&str]]) -> bool {
         self.texts.iter().any(|text| {
             groups
                 .iter()
@@ -78,7 +78,7 @@ impl Said {
     fn parameter(&self) -> Option<&'static str> {
         PARAMETERS
             .into_iter()
-            .find(|parameter| self.says(&[&[*parameter]]))
+            .find(|parameter| self.has_words(&[&[*parameter]]))
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn of_status(
     body: &[u8],
     unknown_limit_wait: Duration,
 ) -> TerraError {
-    let said = Said::read(body);
+    let said = FailureBody::read(body);
     if status == StatusCode::TOO_MANY_REQUESTS {
         return limit(call.name, &said, headers, unknown_limit_wait);
     }
@@ -139,11 +139,11 @@ pub(super) fn of_status(
 
 /// Reads a 200 that says `"status":"error"`, or nothing but a message.
 pub(super) fn of_success(call: &Call<'_>, status: StatusCode, body: &[u8]) -> TerraError {
-    let said = Said::read(body);
+    let said = FailureBody::read(body);
     of_words(call, status, &said).unwrap_or_else(|| refused(call, status, &said))
 }
 
-fn of_words(call: &Call<'_>, status: StatusCode, said: &Said) -> Option<TerraError> {
+fn of_words(call: &Call<'_>, status: StatusCode, said: &FailureBody) -> Option<TerraError> {
     const DENIED: &[&str] = &["not enabled", "add-on", "addon", "enable on the dashboard"];
     const NOT_THERE: &[&str] = &[
         "not found",
@@ -166,13 +166,13 @@ fn of_words(call: &Call<'_>, status: StatusCode, said: &Said) -> Option<TerraErr
         "dev_id",
         "credential",
     ];
-    if said.says(&[credentials]) {
+    if said.has_words(&[credentials]) {
         return Some(TerraError::Credentials { call: name, status });
     }
-    if said.says(&[DENIED]) {
+    if said.has_words(&[DENIED]) {
         return unsupported(Unsupported::NotEnabled);
     }
-    if said.says(&[
+    if said.has_words(&[
         &["data type", "datatype"],
         &["invalid", "not support", "unsupported"],
     ]) {
@@ -181,17 +181,17 @@ fn of_words(call: &Call<'_>, status: StatusCode, said: &Said) -> Option<TerraErr
     let authorization: &[&str] = &["authori", "authentic", "access", "connection", "token"];
     // Only Terra itself can say who is gone, and no page of whatever stands in front of it.
     if about.has_user() && said.is_terras {
-        if said.says(&[&["expired", "revoked"], authorization]) {
+        if said.has_words(&[&["expired", "revoked"], authorization]) {
             return gone(Gone::ConnectionEnded);
         }
-        if said.says(&[&["user", "reference", "connection"], NOT_THERE]) {
+        if said.has_words(&[&["user", "reference", "connection"], NOT_THERE]) {
             return gone(Gone::UserUnknown);
         }
     }
-    if about == About::Provider && said.says(&[&["resource", "provider"]]) {
+    if about == About::Provider && said.has_words(&[&["resource", "provider"]]) {
         return unsupported(Unsupported::Provider);
     }
-    if said.says(&[&["unauthorized", "unauthorised"]]) {
+    if said.has_words(&[&["unauthorized", "unauthorised"]]) {
         return Some(TerraError::Credentials { call: name, status });
     }
     None
@@ -200,14 +200,14 @@ fn of_words(call: &Call<'_>, status: StatusCode, said: &Said) -> Option<TerraErr
 /// A limit that was reached, however Terra says it.
 pub(super) fn limit(
     call: &'static str,
-    said: &Said,
+    said: &FailureBody,
     headers: &HeaderMap,
     unknown_limit_wait: Duration,
 ) -> TerraError {
     let rate_limit = RateLimit::of(headers);
     let by = if rate_limit.is_there() {
         Limit::Terra
-    } else if said.says(&[&["provider"]]) {
+    } else if said.has_words(&[&["provider"]]) {
         Limit::Provider
     } else {
         Limit::Unknown
@@ -244,7 +244,7 @@ fn malformed(call: &Call<'_>, status: StatusCode, why: Malformed) -> TerraError 
     }
 }
 
-fn refused(call: &Call<'_>, status: StatusCode, said: &Said) -> TerraError {
+fn refused(call: &Call<'_>, status: StatusCode, said: &FailureBody) -> TerraError {
     TerraError::Refused {
         call: call.name,
         status,

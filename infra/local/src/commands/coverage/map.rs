@@ -212,7 +212,7 @@ impl Gap {
         let failed = self.failed.map_or_else(String::new, |reason| {
             format!(" (a window was given up: {reason})")
         });
-        let (from, why) = (self.span.from(), told(self.why));
+        let (from, why) = (self.span.from(), describe(self.why));
         format!("! {from}{until}: {why}{failed}")
     }
 
@@ -228,7 +228,7 @@ impl Gap {
 }
 
 /// Describes why a day is missing, and what happens next.
-fn told(why: Missing) -> String {
+fn describe(why: Missing) -> String {
     match why {
         Missing::NoRecord => "no record, and not asked for yet".to_owned(),
         Missing::Unproven => {

@@ -37,7 +37,7 @@ const CONNECTIONS_SEEN: usize = 2000;
 
 pub(super) async fn check(access: &Access, now: Timestamp) -> Vec<Finding> {
     let now_ms = now.as_millisecond();
-    let seen = match Seen::read(access, now_ms).await {
+    let seen = match Tally::read(access, now_ms).await {
         Ok(seen) => seen,
         Err(error) => return vec![checked(CONNECTIONS, Err(error))],
     };
@@ -58,7 +58,7 @@ pub(super) async fn check(access: &Access, now: Timestamp) -> Vec<Finding> {
     ]
 }
 
-fn webhooks(newest_ms: Option<i64>, seen: &Seen, now_ms: i64) -> Finding {
+fn webhooks(newest_ms: Option<i64>, seen: &Tally, now_ms: i64) -> Finding {
     let advice = "look on Terra's dashboard whether it has the webhook address and whether it is \
                   switched on: after 24 hours of failures Terra switches it off";
     let nobody = seen.count(Status::Active) == 0;
@@ -90,7 +90,7 @@ fn webhooks(newest_ms: Option<i64>, seen: &Seen, now_ms: i64) -> Finding {
 
 /// Counts over all connections.
 #[derive(Debug, Default)]
-struct Seen {
+struct Tally {
     by_status: BTreeMap<Status, usize>,
     /// Windows that were given up lately, by why.
     failed: BTreeMap<String, usize>,
@@ -99,7 +99,7 @@ struct Seen {
     more: bool,
 }
 
-impl Seen {
+impl Tally {
     async fn read(access: &Access, now_ms: i64) -> anyhow::Result<Self> {
         let table = &access.table;
         let mut seen = Self::default();
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_type_that_a_provider_does_not_have_is_no_finding() {
-        let mut seen = Seen::default();
+        let mut seen = Tally::default();
         seen.failed(0, Reason::NotSupported, 0);
         assert!(seen.failed.is_empty());
         seen.failed(0, Reason::TimedOut, 0);
