@@ -242,7 +242,16 @@ async fn a_person_without_a_past_is_not_asked_for_five_years_of_it() {
     let ledger = Ledger::start().await;
     let strava = ProviderHistory::of(&Provider::new("STRAVA").unwrap());
     let types = BTreeSet::from([DataType::Activity]);
-    let plan = Plan::first(&connection("a"), strava, &types, NOW, None, RequestSize::Ordinary, NOW).unwrap();
+    let plan = Plan::first(
+        &connection("a"),
+        strava,
+        &types,
+        NOW,
+        None,
+        RequestSize::Ordinary,
+        NOW,
+    )
+    .unwrap();
     let windows = ledger.planned(&plan).await;
     let (mut asked, by) = (0, worker("w"));
     for window in &windows {

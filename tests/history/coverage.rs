@@ -394,7 +394,16 @@ async fn the_first_backfill_says_where_days_begin() {
     let own = connected(table, "a", "GARMIN", NOW).await;
     let history = ProviderHistory::of(&Provider::new("GARMIN").unwrap());
     let types = BTreeSet::from([DataType::Daily]);
-    let plan = Plan::first(&own.id, history, &types, NOW, None, RequestSize::Ordinary, NOW).unwrap();
+    let plan = Plan::first(
+        &own.id,
+        history,
+        &types,
+        NOW,
+        None,
+        RequestSize::Ordinary,
+        NOW,
+    )
+    .unwrap();
     table.plan_backfill(&plan).await.unwrap();
     let first_day = |known: &BTreeMap<DataType, store::table::history::KnownDays>| {
         known[&DataType::Daily].life.first_day

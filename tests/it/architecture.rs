@@ -1,6 +1,10 @@
 //! The arrows of dependency, and who may speak what.
 
-use std::{collections::BTreeMap, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+};
 
 use serde::Deserialize;
 
@@ -196,4 +200,112 @@ fn named_in(package: &Package, name: &str) -> Vec<String> {
         .filter(|file| file.is_file() && std::fs::read_to_string(file).unwrap().contains(name))
         .map(|file| file.file_name().unwrap().to_str().unwrap().to_owned())
         .collect()
+}
+
+/// The modules right below a package's `lib.rs`, each with the code of all its files, without tests.
+fn modules(package: &Package) -> BTreeMap<String, String> {
+    fn collect(path: &Path, code: &mut String) {
+        if path.is_dir() {
+            for entry in std::fs::read_dir(path).unwrap() {
+                collect(&entry.unwrap().path(), code);
+            }
+        } else {
+            let file = std::fs::read_to_string(path).unwrap();
+            code.push_str(file.split("#[cfg(test)]\nmod tests").next().unwrap());
+        }
+    }
+    let sources = Path::new(&package.manifest_path).with_file_name("src");
+    let mut modules = BTreeMap::<String, String>::new();
+    for entry in std::fs::read_dir(sources).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if !["lib", "main"].contains(&name.as_str()) {
+            collect(&path, modules.entry(name).or_default());
+        }
+    }
+    modules
+}
+
+/// The names that follow `crate::` in some code, also in the braces of a `use`.
+fn names_after_crate(code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let Some(group) = rest.strip_prefix('{') else {
+            names.insert(first_word(rest));
+            continue;
+        };
+        let (mut depth, mut begins) = (1, true);
+        for (at, char) in group.char_indices() {
+            match char {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => begins = true,
+                _ if begins && !char.is_whitespace() => {
+                    names.insert(first_word(group.get(at..).unwrap()));
+                    begins = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    names
+}
+
+fn first_word(text: &str) -> String {
+    let word = text.split(|char: char| !char.is_alphanumeric() && char != '_');
+    word.take(1).collect()
+}
+
+/// A circle of modules that name each other, if there is one.
+fn circle(mut named: BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    loop {
+        let left: BTreeSet<_> = named.keys().cloned().collect();
+        named.retain(|own, names| names.iter().any(|name| name != own && left.contains(name)));
+        if named.len() == left.len() {
+            return (!left.is_empty()).then(|| left.into_iter().collect());
+        }
+    }
+}
+
+#[test]
+fn the_files_of_a_function_and_of_the_local_system_name_each_other_one_way() {
+    let mut checked = 0;
+    for package in packages().values() {
+        if !package.is_below("functions") && package.name != "terrarium" {
+            continue;
+        }
+        let modules = modules(package);
+        assert!(modules.len() >= 3, "{}", package.name);
+        let named = modules.iter().map(|(name, code)| {
+            let names = names_after_crate(code).into_iter();
+            let others = names.filter(|other| modules.contains_key(other));
+            (name.clone(), others.collect())
+        });
+        // Modules that name the circle stand in the list too.
+        assert_eq!(circle(named.collect()), None, "{}", package.name);
+        checked += 1;
+    }
+    assert!(checked >= 4);
+}
+
+#[test]
+fn a_circle_of_files_is_found() {
+    let code =
+        "use crate::{config::{App, Clock}, pace, step::Step}; fn a() { crate::done::close() }";
+    let read: Vec<_> = names_after_crate(code).into_iter().collect();
+    assert_eq!(read, ["config", "done", "pace", "step"]);
+    let circle_of = |arrows: &[(&str, &str)]| {
+        let mut named = BTreeMap::<String, BTreeSet<String>>::new();
+        for (one, other) in arrows {
+            let others = named.entry((*one).to_owned()).or_default();
+            others.insert((*other).to_owned());
+        }
+        circle(named)
+    };
+    assert_eq!(circle_of(&[("a", "b"), ("a", "c"), ("b", "c")]), None);
+    let found = circle_of(&[("a", "b"), ("b", "a"), ("c", "d")]);
+    assert_eq!(found, Some(vec!["a".to_owned(), "b".to_owned()]));
 }

@@ -27,6 +27,14 @@ const FACTS: &str = include_str!("../../shared/models/FACTS.md");
 const NOT_CITING: [&str; 2] = ["shared/models/FACTS.md", "tests/it/documents.rs"];
 /// Shorter sentences may stand in several places. Unit: words.
 const SENTENCE_WORDS: usize = 7;
+/// Words that begin a clause without a subject of its own. A paragraph of docs begins with a noun or a verb instead.
+const CLAUSE_WORDS: [&str; 10] = [
+    "What", "How", "Whether", "Where", "Who", "Whom", "Whose", "That", "Which", "As",
+];
+/// More of them, which may begin a later paragraph: the main clause follows there.
+const TIME_WORDS: [&str; 2] = ["When", "Why"];
+/// Paragraphs that still begin with a clause. The number may only shrink.
+const CLAUSES_LEFT: usize = 125;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -295,6 +303,87 @@ fn no_sentence_stands_in_two_places() {
     assert!(places.len() > 200, "only {} sentences", places.len());
     places.retain(|_, places| places.len() > 1);
     assert!(places.is_empty(), "{places:#?}");
+}
+
+/// The first lines of a file's doc comments and of their paragraphs, each with whether its comment begins there.
+fn doc_beginnings(code: &str) -> Vec<(&str, bool)> {
+    let (mut beginnings, mut before, mut in_code) = (Vec::new(), None, false);
+    for line in code.lines() {
+        let line = line.trim();
+        let text = ["///", "//!"].iter().find_map(|mark| {
+            let text = line.strip_prefix(mark)?;
+            (text.is_empty() || text.starts_with(' ')).then(|| text.trim())
+        });
+        if let Some(text) = text {
+            in_code ^= text.starts_with("```");
+            let begins = before.is_none_or(str::is_empty);
+            if begins && !in_code && !text.is_empty() {
+                beginnings.push((text, before.is_none()));
+            }
+        }
+        before = text;
+    }
+    beginnings
+}
+
+/// The beginnings of paragraphs that are a clause without a subject.
+fn clauses(code: &str) -> Vec<&str> {
+    let begins_with = |text: &str, words: &[&str]| {
+        let first = text.split(|char: char| !char.is_alphanumeric()).next();
+        first.is_some_and(|first| words.contains(&first))
+    };
+    let beginnings = doc_beginnings(code).into_iter();
+    beginnings
+        .filter(|&(text, begins)| {
+            begins_with(text, &CLAUSE_WORDS) || begins && begins_with(text, &TIME_WORDS)
+        })
+        .map(|(text, _)| text)
+        .collect()
+}
+
+#[test]
+fn docs_begin_with_a_noun_or_a_verb() {
+    let (mut beginnings, mut found) = (0, Vec::new());
+    for (path, code) in texts() {
+        // This file has an example of what is found.
+        if Path::new(&path).extension() == Some("rs".as_ref()) && path != NOT_CITING[1] {
+            beginnings += doc_beginnings(&code).len();
+            found.extend(clauses(&code).iter().map(|text| format!("{path}: {text}")));
+        }
+    }
+    assert!(beginnings > 1_000, "only {beginnings} were read");
+    assert!(
+        found.len() <= CLAUSES_LEFT,
+        "{} beginnings are clauses, of which {CLAUSES_LEFT} were known; name the thing first: {found:#?}",
+        found.len()
+    );
+}
+
+#[test]
+fn a_doc_that_begins_with_a_clause_is_found() {
+    let code = "
+        //! What a page is for.
+        //!
+        //! When it rains, it pours.
+
+        /// Whose.
+        owner: Owner,
+        /// Time of the request. Whether it was answered says
+        /// What follows.
+        ///
+        /// Where it stands.
+        at_ms: i64,
+        // What an ordinary comment may say.
+        /// ```
+        /// How code looks.
+        /// ```
+        /// Whatever has another word in front.
+        fn example() {}
+        /// When.
+        due_ms: i64,
+    ";
+    let found = ["What a page is for.", "Whose.", "Where it stands.", "When."];
+    assert_eq!(clauses(code), found);
 }
 
 #[test]

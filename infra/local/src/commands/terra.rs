@@ -184,7 +184,9 @@ mod tests {
         assert_eq!(terra.widget_address, WidgetAddress::Api);
         let local = ("TERRA_API_URL", "http://127.0.0.1:4100/api/v2");
         let widget = ("TERRA_WIDGET_URL", "http://127.0.0.1:4100");
-        let terra = describe(&[both[0], both[1], local, widget]).unwrap().unwrap();
+        let terra = describe(&[both[0], both[1], local, widget])
+            .unwrap()
+            .unwrap();
         assert_eq!(terra.base_url.to_string(), local.1);
         assert_eq!(terra.widget_address, WidgetAddress::Widget);
 

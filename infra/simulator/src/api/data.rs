@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Span, Timestamp, civil::Date};
 use serde_json::{Value, json};
 
 use super::{
-    RecordedRequest, Fault, Forms, LargeRule, TerraApi, ViolationKind,
+    Fault, Forms, LargeRule, RecordedRequest, TerraApi, ViolationKind,
     call::Call,
     faults::{Fate, days_between},
     quota::{Cost, MOST_DAYS_PER_HOUR, Verdict},
@@ -193,7 +193,9 @@ impl TerraApi {
             }
             Verdict::HourSpent(hour) => {
                 violate(ViolationKind::HourSpent);
-                state.quotas.note_wait(user_id, hour.retry_after_seconds, now);
+                state
+                    .quotas
+                    .note_wait(user_id, hour.retry_after_seconds, now);
                 let reply = hourly(
                     too_many("rate limit exceeded"),
                     hour.remaining_days,

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, civil::Date};
 use serde_json::{Value, json};
 
 use super::{
-    RecordedRequest, Forms, TerraApi,
+    Forms, RecordedRequest, TerraApi,
     call::Call,
     data::{unsupported, user},
     reply::Reply,
@@ -23,7 +23,12 @@ const TRAILING_DAYS: i64 = 30;
 
 impl TerraApi {
     /// The list; here the end is included.
-    pub(super) fn planned_workouts(&self, call: &Call, forms: Forms, asked: &mut RecordedRequest) -> Reply {
+    pub(super) fn planned_workouts(
+        &self,
+        call: &Call,
+        forms: Forms,
+        asked: &mut RecordedRequest,
+    ) -> Reply {
         let problem = |status, detail: &str| Reply::problem(call, forms, status, detail);
         asked.data_type = Some(DataType::PlannedWorkout);
         let Some(user_id) = call.parameter("user_id") else {

@@ -148,7 +148,10 @@ impl Shown {
         ))?;
         if let Some(quiet) = self.quiet {
             let age = text::age(quiet.since_ms, self.now_ms);
-            output::line(format!("  quiet for {age}: {}", signs::describe(quiet.cause)))?;
+            output::line(format!(
+                "  quiet for {age}: {}",
+                signs::describe(quiet.cause)
+            ))?;
         }
         for data_type in &self.refused {
             output::line(format!("  {data_type}: refused by Terra or the provider"))?;
