@@ -216,7 +216,7 @@ struct ResultOf<E> {
 }
 
 impl<E: Error> ResultOf<E> {
-    /// Whether the message is done; if not, the log says why it goes back.
+    /// Returns whether the message is done; if not, the log says why it goes back.
     fn is_done(&self) -> bool {
         let Self {
             message_id,

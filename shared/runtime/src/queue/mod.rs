@@ -43,7 +43,7 @@ pub struct Queue<M> {
 /// Carries messages to one queue.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// What the queue is called, in errors and logs.
+    /// Name of the queue, in errors and logs.
     fn queue(&self) -> &str;
 
     /// Sends messages, and returns only when every one of them is durable.
@@ -60,7 +60,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
 pub struct Outgoing {
     /// The message as JSON.
     pub body: String,
-    /// How long nobody may receive it; at most [`MAX_DELAY`], and zero in a FIFO queue.
+    /// Time for which nobody may receive it; at most [`MAX_DELAY`], and zero in a FIFO queue.
     pub delay: Duration,
     /// Place and identity in a FIFO queue; `None` in a standard queue.
     pub fifo: Option<FifoIds>,
@@ -91,7 +91,7 @@ pub enum QueueError {
     Unwritable {
         /// The queue.
         queue: String,
-        /// What the serializer said.
+        /// Cause from the serializer.
         source: serde_json::Error,
     },
     /// The message is larger than a queue takes. Nothing was sent.
@@ -118,17 +118,17 @@ pub enum QueueError {
     WrongQueueType {
         /// The queue.
         queue: String,
-        /// What does not fit.
+        /// Fault of the messages.
         reason: &'static str,
     },
     /// The queue did not answer, throttled us, or refused us.
     #[error("cannot {operation} {queue}")]
     Unavailable {
-        /// What was attempted, with its preposition: `send to`, `receive from`.
+        /// Attempted operation, with its preposition: `send to`, `receive from`.
         operation: &'static str,
         /// The queue.
         queue: String,
-        /// What the SDK or the database said.
+        /// Cause from the SDK or the database.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The queue does not take this content.
@@ -144,9 +144,9 @@ pub enum QueueError {
     PartlySent {
         /// The queue.
         queue: String,
-        /// How many were not sent.
+        /// Number of messages that were not sent.
         failed: usize,
-        /// How many there were.
+        /// Number of all messages.
         sent: usize,
         /// SQS's error code for the first of them.
         code: String,
@@ -164,13 +164,13 @@ pub enum QueueError {
     Misconfigured {
         /// The queue.
         queue: String,
-        /// What is wrong.
+        /// Fault of the settings.
         reason: &'static str,
     },
 }
 
 impl QueueError {
-    /// Whether sending the same message later could succeed.
+    /// Returns whether sending the same message later could succeed.
     pub fn retry(&self) -> Retry {
         match self {
             Self::Unwritable { .. }
@@ -201,7 +201,7 @@ impl<M: Serialize + DeserializeOwned> Queue<M> {
         Self::new(Arc::new(SqsTransport::new(client, queue_url)))
     }
 
-    /// What the queue is called.
+    /// Returns the name of the queue.
     pub fn name(&self) -> &str {
         self.transport.queue()
     }
@@ -222,7 +222,7 @@ impl<M: Serialize + DeserializeOwned> Queue<M> {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// Those of [`send`](Self::send).
     pub async fn send_after(&self, message: &M, delay: Duration) -> Result<(), QueueError> {
         let outgoing = self.outgoing(message, delay, None)?;
         self.transport.send(vec![outgoing]).await
@@ -333,7 +333,7 @@ impl FifoIds {
     }
 }
 
-/// Why a queue of this type does not take these messages, if it does not.
+/// Returns the reason why a queue of this type does not take these messages, if there is one.
 fn type_conflict(is_fifo: bool, messages: &[Outgoing]) -> Option<&'static str> {
     let conflict = |message: &Outgoing| match (is_fifo, &message.fifo) {
         (true, None) => Some("a FIFO queue needs a message group and a deduplication id"),

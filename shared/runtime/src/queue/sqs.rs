@@ -28,7 +28,7 @@ pub struct SqsTransport {
     queue_url: String,
 }
 
-/// How full a queue is. SQS counts approximately.
+/// Depth of a queue. SQS counts approximately.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueDepth {
     /// Messages that can be received.
@@ -70,7 +70,7 @@ impl SqsTransport {
         }
     }
 
-    /// How full the queue is, as SQS counts.
+    /// Reads the depth of the queue, as SQS counts.
     ///
     /// # Errors
     ///

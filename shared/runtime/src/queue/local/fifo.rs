@@ -16,7 +16,7 @@ use super::{
 };
 use crate::queue::FifoIds;
 
-/// How long a FIFO queue remembers a deduplication id, from the first message with it on.
+/// Time for which a FIFO queue remembers a deduplication id, from the first message with it on.
 ///
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-key-terms.html>
 const DEDUPLICATION_MS: i64 = 5 * 60 * 1000;
@@ -63,7 +63,7 @@ pub(super) const GROUP_VISIBLE_AT: &str = "
     SELECT visible_at_ms FROM message
     WHERE queue = ? AND group_id = ? AND receive_count > 0
     ORDER BY visible_at_ms DESC LIMIT 1";
-/// Whether a group has messages.
+/// Condition that a group has messages.
 pub(super) const GROUP_EXISTS: &str =
     "SELECT 1 FROM message WHERE queue = ? AND group_id = ? LIMIT 1";
 

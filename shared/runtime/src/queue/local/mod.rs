@@ -41,7 +41,7 @@ use super::{FifoIds, Outgoing, QueueError, Transport};
 /// Tells the time; tests and simulations give their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How many requests may wait for the thread before senders wait themselves.
+/// Number of requests that may wait for the thread before senders wait themselves.
 const WAITING_REQUESTS: usize = 4096;
 
 /// Many named queues in one file. Clones share it; the last one dropped closes it.
@@ -76,18 +76,18 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// How one queue behaves.
+/// Settings of one queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSettings {
-    /// How long a received message is hidden from others. At least a millisecond.
+    /// Time for which a received message is hidden from others. At least a millisecond.
     pub visibility_timeout: Duration,
-    /// How often a message is received before it moves to the dead-letter queue. Set together with
+    /// Number of receives before a message moves to the dead-letter queue. Set together with
     /// `dead_letter`, or not at all.
     pub max_receives: Option<u32>,
     /// The queue it moves to; set up with this one's visibility timeout and type if it is not set up
     /// yet. The dead-letter queue of a FIFO queue is a FIFO queue.
     pub dead_letter: Option<String>,
-    /// Whether it is a FIFO queue.
+    /// True for a FIFO queue.
     pub fifo: bool,
 }
 
@@ -100,11 +100,12 @@ pub struct LocalMessage {
     pub receipt: Receipt,
     /// The message as it was sent.
     pub body: String,
-    /// How many times it was received, this time included.
+    /// Number of receives, this one included.
     pub receive_count: u32,
-    /// When it was sent, in Unix milliseconds; in a FIFO dead-letter queue, when it was given up.
+    /// Time of sending, in Unix milliseconds; in a FIFO dead-letter queue, the time at which the message
+    /// was given up.
     pub sent_at_ms: i64,
-    /// When it was first received, in Unix milliseconds.
+    /// Time of the first receive, in Unix milliseconds.
     pub first_received_at_ms: i64,
     /// The queue it was given up in, for a message of a dead-letter queue.
     pub dead_letter_source: Option<String>,
@@ -124,11 +125,11 @@ pub struct Peeked {
     pub message_id: String,
     /// The message as it was sent.
     pub body: String,
-    /// How many times it was received.
+    /// Number of receives.
     pub receive_count: u32,
-    /// When it was sent, in Unix milliseconds.
+    /// Time of sending, in Unix milliseconds.
     pub sent_at_ms: i64,
-    /// When it can be received, in Unix milliseconds; in the past, if it can be now.
+    /// Time from which it can be received, in Unix milliseconds; in the past, if it can be now.
     pub visible_at_ms: i64,
     /// The queue it was given up in, for a message of a dead-letter queue.
     pub dead_letter_source: Option<String>,
@@ -136,7 +137,7 @@ pub struct Peeked {
     pub fifo: Option<FifoIds>,
 }
 
-/// How full a queue is.
+/// Depth of a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueStats {
     /// Messages that are not hidden; in a FIFO queue some may wait for one of their group that is.
@@ -145,7 +146,7 @@ pub struct QueueStats {
     pub in_flight: u64,
     /// Messages that were never received and are held back.
     pub delayed: u64,
-    /// How long ago the oldest of all of them was sent.
+    /// Age of the oldest of all of them.
     pub oldest_age: Option<Duration>,
 }
 
@@ -244,7 +245,7 @@ impl LocalQueues {
             .await
     }
 
-    /// How many receivers wait for messages now.
+    /// Returns the number of receivers that wait for messages now.
     pub fn waiting(&self) -> usize {
         self.inner.waiting.load(Ordering::Relaxed)
     }
@@ -334,7 +335,7 @@ impl LocalQueues {
             .await
     }
 
-    /// How full a queue is.
+    /// Returns the depth of a queue.
     ///
     /// # Errors
     ///
@@ -460,7 +461,7 @@ impl From<String> for Receipt {
     }
 }
 
-/// What a receipt proves.
+/// Parts of a receipt: the message, and the number of the receive.
 #[derive(Clone, Copy)]
 struct ReceiptParts {
     sequence: i64,
@@ -473,7 +474,7 @@ impl ReceiptParts {
     }
 }
 
-/// What receipts prove; one that is none proves nothing.
+/// Reads the parts of receipts; a text that is no receipt has none.
 fn parts(receipts: &[Receipt]) -> Vec<ReceiptParts> {
     let parts = receipts.iter().filter_map(|receipt| {
         let (sequence, receive_count) = receipt.0.split_once('-')?;

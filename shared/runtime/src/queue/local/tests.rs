@@ -89,7 +89,7 @@ async fn open_with(
     queues
 }
 
-/// What a kill leaves: the files as they are, nothing closed.
+/// Copies the files as a kill leaves them: nothing is closed.
 fn after_kill(directory: &TempDir) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(directory.path()).unwrap() {
@@ -446,7 +446,7 @@ async fn an_event_for_a_handler_has_what_lambda_gives() {
     assert!(succeeded(&messages, &response).is_empty());
 }
 
-/// What the queues must do, as plainly as it can be written.
+/// Model of the queues, as plain as it can be written.
 #[derive(Default)]
 struct Model {
     now_ms: i64,

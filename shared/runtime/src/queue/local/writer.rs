@@ -21,7 +21,7 @@ use super::{
 };
 use crate::queue::{FifoIds, Outgoing, QueueError, type_conflict};
 
-/// How many requests share a transaction at most.
+/// Number of requests that share a transaction at most.
 const REQUESTS_PER_COMMIT: usize = 512;
 
 /// `sequence` is never used again, so that an old receipt can never fit a new message. The index
@@ -45,7 +45,7 @@ const SCHEMA: &str = "
         ON message (queue, visible_at_ms, sequence, receive_count, sent_at_ms);
 ";
 
-/// Why a request failed on the thread.
+/// Reason why a request failed on the thread.
 pub(super) enum Failure {
     Database(rusqlite::Error),
     UnknownQueue,

@@ -433,8 +433,7 @@ async fn steps_taken(bench: &Bench) -> i32 {
     steps.await.unwrap()
 }
 
-/// What a FIFO queue and its dead-letter queue must do. Which of the free groups comes first is left
-/// open.
+/// Model of a FIFO queue and its dead-letter queue. It leaves open which of the free groups comes first.
 #[derive(Default)]
 struct Model {
     now_ms: i64,
