@@ -1,4 +1,4 @@
-//! What is delivered: one state of one record, or an event.
+//! Content of a delivery: one state of one record, or an event.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -30,10 +30,10 @@ pub struct Change {
     pub attempt: u32,
     /// Reason for this delivery.
     pub cause: Cause,
-    /// Whether the state is also written over an equal revision, because the shape of the table or
-    /// the person behind the connection changed.
+    /// True if the state is also written over an equal revision, because the shape of the table or the
+    /// person behind the connection changed.
     pub force: bool,
-    /// When this attempt began.
+    /// Begin of this attempt.
     pub sent_at: Timestamp,
     /// Connection or person that the change belongs to.
     pub source: Source,
@@ -87,9 +87,9 @@ pub struct Source {
     pub scopes: Option<Vec<String>>,
     /// State of the connection.
     pub status: Option<Status>,
-    /// When the connection was first seen. Unit: Unix milliseconds.
+    /// Time at which the connection was first seen. Unit: Unix milliseconds.
     pub created_at_ms: Option<i64>,
-    /// When the connection last brought data. Unit: Unix milliseconds.
+    /// Time of the connection's newest data. Unit: Unix milliseconds.
     pub last_data_at_ms: Option<i64>,
 }
 
@@ -133,7 +133,7 @@ pub struct RecordState {
     pub ordering_ts_ms: i64,
     /// The webhook that brought the newest delivery.
     pub source_webhook_id: String,
-    /// Whether the provider took the record back.
+    /// True if the provider took the record back.
     pub retracted: bool,
     /// The numbers of the record.
     pub summary: Summary,
@@ -190,7 +190,7 @@ pub struct PassedWebhook {
     pub webhook_id: String,
     /// `Terra-Reference`, if Terra sent one.
     pub terra_reference: Option<String>,
-    /// When the intake took the webhook. Unit: Unix milliseconds.
+    /// Time at which the intake took the webhook. Unit: Unix milliseconds.
     pub received_at_ms: i64,
     /// Ordering timestamp. Unit: Unix milliseconds.
     pub ordering_ts_ms: i64,
@@ -267,7 +267,7 @@ impl Change {
         }
     }
 
-    /// Whether the change removes its record.
+    /// Returns whether the change removes its record.
     pub fn is_deletion(&self) -> bool {
         matches!(self.body, Body::Deleted { .. } | Body::ConnectionDeleted)
     }

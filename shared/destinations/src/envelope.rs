@@ -273,7 +273,7 @@ pub(crate) fn user(source: &Source) -> User<'_> {
 /// The version that Terra writes into every webhook.
 pub const TERRA_VERSION: &str = "2022-03-16";
 
-/// Whether a lab report is one that failed: it has an error and no results.
+/// Parts of a lab report that tell whether it failed: it has an error and no results then.
 #[derive(serde::Deserialize)]
 struct ReportParts<'a> {
     #[serde(borrow)]

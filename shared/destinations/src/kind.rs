@@ -1,4 +1,4 @@
-//! What every kind of destination can do.
+//! Trait of all kinds of destinations.
 
 use std::{fmt, future::Future, time::Duration};
 
@@ -93,11 +93,11 @@ pub struct Limits {
     pub timeout: Duration,
     /// Number of message groups that suits the destination, unless the operator says otherwise.
     pub concurrency: u32,
-    /// What the destination keeps.
+    /// Data that the destination keeps.
     pub keeps: Keeps,
 }
 
-/// What a destination keeps.
+/// Data that a destination keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Keeps {
@@ -143,7 +143,7 @@ impl Outcome {
     /// Delivered as it is.
     pub const APPLIED: Self = Self::Applied { repaired: 0 };
 
-    /// Whether the destination now has the change or a newer state.
+    /// Returns whether the destination now has the change or a newer state.
     pub fn is_settled(&self) -> bool {
         matches!(self, Self::Applied { .. } | Self::Stale)
     }
@@ -156,7 +156,7 @@ pub struct Rejection {
     pub reason: String,
     /// The destination's own code: an HTTP status, an SQLSTATE.
     pub code: Option<String>,
-    /// Whether the destination asked not to be sent this change again.
+    /// True if the destination asked not to be sent this change again.
     pub is_final: bool,
 }
 
@@ -225,7 +225,7 @@ pub enum Fault {
     /// The destination refuses everything until somebody changes its settings or ours.
     #[error("{finding}{}", .missing.as_deref().map(|what| format!(": it lacks {what}")).unwrap_or_default())]
     Misconfigured {
-        /// What is wrong.
+        /// Fault that was found.
         finding: String,
         /// The right or the thing that is missing, as the destination's owner knows it, for example
         /// `INSERT on terrarium.daily`.
@@ -331,7 +331,7 @@ pub struct Finding {
     /// Time that the step took.
     #[serde(serialize_with = "as_millis")]
     pub took: Duration,
-    /// What was found, without any secret.
+    /// Text of the finding, without any secret.
     pub text: String,
     /// The right or the thing that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -441,7 +441,7 @@ pub struct Erasure {
 pub enum Erased {
     /// Nothing of the person is left; so many records were removed by this call.
     Done(u64),
-    /// Whoever reads the log was told.
+    /// The readers of the log were told.
     Announced,
     /// We cannot remove it; the text says what to remove.
     Manual(String),

@@ -1,4 +1,4 @@
-//! What JSON can hold and a database cannot.
+//! Repairs of JSON values that a database cannot hold.
 
 use std::borrow::Cow;
 

@@ -22,7 +22,7 @@ use crate::{
 /// Longest time of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What a SAS URL says: `https://<account>.blob.core.windows.net/<container>?<token>`.
+/// Parts of a SAS URL: `https://<account>.blob.core.windows.net/<container>?<token>`.
 struct Sas {
     account: Option<String>,
     container: Option<String>,

@@ -1,4 +1,4 @@
-//! What an error of Azure Blob Storage means.
+//! Meaning of Azure Blob Storage's errors.
 //!
 //! Codes: <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>.
 

@@ -68,7 +68,7 @@ pub(super) fn revision_key(settings: &Settings, change: &Change, extension: &str
     )
 }
 
-/// What the names of a Terra user's objects of one data type begin with.
+/// Returns the beginning of the names of a Terra user's objects of one data type.
 pub(super) fn terra_prefix(settings: &Settings, change: &Change) -> String {
     let collection = change.collection().unwrap_or("events");
     let user = match &change.source.terra_user_id {
@@ -100,7 +100,7 @@ pub(super) fn webhook_key(settings: &Settings, webhook: &PassedWebhook) -> Strin
     )
 }
 
-/// What the names of a person's objects begin with.
+/// Returns the beginnings of the names of a person's objects.
 pub(super) fn prefixes_of(settings: &Settings, person: &Erasure) -> Vec<String> {
     let types = models::data::DataType::ALL.map(models::data::DataType::as_str);
     match settings.layout {

@@ -1,4 +1,4 @@
-//! What an error of a file system means.
+//! Meaning of a file system's errors.
 
 use std::io;
 

@@ -16,8 +16,8 @@ pub(crate) type Folder = Bucket<Files>;
 
 /// Files below one folder.
 ///
-/// What a bucket keeps as metadata stands below `.terrarium/`. A file is written before its metadata:
-/// whoever is killed in between writes it again.
+/// Metadata that a bucket keeps with an object stands below `.terrarium/`. A file is written before its
+/// metadata: a worker that is killed in between is followed by one that writes it again.
 #[derive(Debug)]
 pub(crate) struct Files {
     root: PathBuf,

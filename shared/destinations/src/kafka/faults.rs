@@ -1,4 +1,4 @@
-//! What an error of Kafka means.
+//! Meaning of Kafka's errors.
 //!
 //! Codes: <https://kafka.apache.org/protocol#protocol_error_codes>.
 

@@ -1,4 +1,4 @@
-//! What an error of MongoDB means.
+//! Meaning of MongoDB's errors.
 //!
 //! Codes: <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>. The server's
 //! own text can quote values of a record, so only its code is kept.

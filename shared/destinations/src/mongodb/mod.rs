@@ -36,7 +36,7 @@ pub(crate) struct Mongodb {
     client: Mutex<Option<Client>>,
 }
 
-/// Where the database is.
+/// Place of the database.
 #[derive(Debug)]
 struct Settings {
     host: String,

@@ -1,4 +1,4 @@
-//! What an error of MySQL or MariaDB means.
+//! Meaning of MySQL's and MariaDB's errors.
 //!
 //! Codes: <https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>. The server's
 //! own text can quote values of a record, so only its code is kept.
@@ -58,7 +58,7 @@ fn of_code(code: u16, right: &str) -> Fault {
     fault.with_code(code)
 }
 
-/// Whether a table or a column is missing that may be made anew.
+/// Returns whether a table or a column is missing that may be made anew.
 pub(super) fn is_shape(fault: &Fault) -> bool {
     matches!(fault.code(), Some("1146" | "1054"))
 }

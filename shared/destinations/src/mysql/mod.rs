@@ -36,7 +36,7 @@ pub(crate) struct Mysql {
     session: Mutex<Option<Session>>,
 }
 
-/// Where the database is, and what is written.
+/// Place of the database, and the tables to write.
 #[derive(Debug)]
 struct Settings {
     host: String,

@@ -1,4 +1,4 @@
-//! What an error of S3 means.
+//! Meaning of S3's errors.
 //!
 //! Codes: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
 

@@ -41,7 +41,7 @@ impl Table {
     }
 }
 
-/// What a column holds.
+/// Type of a column's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ColumnType {
     /// The record id: 32 hexadecimal digits, the primary key.
@@ -69,9 +69,9 @@ pub(crate) enum ColumnType {
 pub(crate) struct Column {
     /// Name, in lower case.
     pub name: String,
-    /// What it holds.
+    /// Type of its content.
     pub holds: ColumnType,
-    /// Whether every row has a value.
+    /// True if every row has a value.
     pub required: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What an error of SQS means.
+//! Meaning of SQS's errors.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 

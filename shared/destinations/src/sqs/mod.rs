@@ -33,14 +33,14 @@ pub(crate) struct Sqs {
     pointers: Option<Arc<dyn Pointers>>,
 }
 
-/// How a body is sent.
+/// Way in which a body is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyForm {
     /// In the message, a larger one as a link.
     Auto,
     /// In the message; a larger one is rejected.
     Inline,
-    /// As a link.
+    /// A link to the body.
     Pointer,
 }
 

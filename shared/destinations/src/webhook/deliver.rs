@@ -18,7 +18,7 @@ use crate::{
     net::{http_fault, read_answer},
 };
 
-/// What stands in the headers of one request beside its signatures.
+/// Content of the headers of one request beside its signatures.
 pub(super) struct Label<'a> {
     pub(super) delivery_id: &'a str,
     pub(super) event: &'a str,

@@ -43,7 +43,7 @@ pub(crate) struct Webhook {
     pointers: Option<Arc<dyn Pointers>>,
 }
 
-/// Which signatures a receiver gets.
+/// Choice of signatures that a receiver gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HeadersStyle {
     Both,
@@ -51,12 +51,12 @@ enum HeadersStyle {
     Standard,
 }
 
-/// How a body is sent.
+/// Way in which a body is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// In the request; a larger one is rejected.
     Push,
-    /// As a link.
+    /// A link to the body.
     Ping,
     /// In the request, a larger one as a link.
     Auto,

@@ -1,4 +1,4 @@
-//! What every kind that keeps state promises.
+//! Promises of every kind that keeps state.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{proxy::Proxy, samples};
 /// Attempts after which a test gives up.
 const MAX_ATTEMPTS: usize = 200;
 
-/// What a destination should hold: the greatest revision of each record.
+/// State that a destination should hold: the greatest revision of each record.
 #[derive(Default)]
 pub(crate) struct Model {
     records: BTreeMap<RecordId, Change>,
