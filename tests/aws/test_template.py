@@ -968,6 +968,12 @@ def test_the_table_is_what_the_store_makes(template: dict) -> None:
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
+def test_the_key_of_the_alarms_costs_no_rotation(template: dict) -> None:
+    keys = resources(template, "AWS::KMS::Key")
+    assert set(keys) == {"AlarmKey"}, "does the new one protect data at rest?"
+    assert "EnableKeyRotation" not in keys["AlarmKey"]["Properties"]
+
+
 def test_the_table_is_protected(template: dict) -> None:
     table = template["Resources"]["Table"]["Properties"]
     assert table["DeletionProtectionEnabled"] is True

@@ -20,6 +20,7 @@ mod deadlines;
 mod documents;
 mod faults;
 mod fold;
+mod jobs;
 mod kill;
 mod past;
 mod records;
