@@ -45,6 +45,7 @@ pub(super) const METRES_PER_SECOND: Unit = unit("m/s", "m/s");
 pub(super) const PER_SQUARE_METRE: Unit = unit("kg/m2", "kg/m²");
 pub(super) const PRESSURE: Unit = unit("mm[Hg]", "mmHg");
 pub(super) const MS: Unit = unit("ms", "ms");
+pub(super) const SECOND: Unit = unit("s", "s");
 pub(super) const MINUTE: Unit = unit("min", "min");
 pub(super) const DAY: Unit = unit("d", "d");
 pub(super) const YEAR: Unit = unit("a", "a");
@@ -184,12 +185,6 @@ impl Kind {
     /// The same kind with codes of SNOMED CT beside the others.
     pub(super) const fn snomed(mut self, snomed: &'static [Code]) -> Self {
         self.snomed = snomed;
-        self
-    }
-
-    /// The same kind with another unit.
-    pub(super) const fn in_unit(mut self, unit: Unit) -> Self {
-        self.unit = unit;
         self
     }
 
@@ -344,7 +339,10 @@ pub(super) const BMI: Kind = Kind::loinc(
 pub(super) const BLOOD_PRESSURE: Kind = Kind::loinc(
     "blood_pressure",
     "Blood pressure",
-    &[("85354-9", Some("Blood pressure panel with all children optional"))],
+    &[(
+        "85354-9",
+        Some("Blood pressure panel with all children optional"),
+    )],
     Category::Vital("bp"),
     PRESSURE,
 );

@@ -7,5 +7,6 @@
     reason = "helpers of tests"
 )]
 
+mod fhir;
 mod fit;
 mod records;

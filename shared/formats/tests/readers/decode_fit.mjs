@@ -1,5 +1,5 @@
 // Decodes every FIT file of a folder with Garmin's JavaScript SDK; one JSON file beside each.
-// node decode.mjs FOLDER
+// node decode_fit.mjs FOLDER
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Decoder, Stream } from "@garmin/fitsdk";

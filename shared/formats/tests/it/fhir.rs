@@ -1,0 +1,303 @@
+//! FHIR bundles of every record.
+
+use std::{collections::BTreeSet, fs};
+
+use formats::fhir::{self, BundleKind, Input, NO_SERVER, Options, Person, Resource};
+use models::data::DataType;
+use serde_json::{Value, json};
+use simulator::{Provider, Size};
+
+use crate::records::{Sample, empty_folder, samples, simulated};
+
+fn person() -> Person {
+    Person::with_reference_id("person-0001@example.org")
+}
+
+fn resources(sample: &Sample, options: Options) -> Vec<Resource> {
+    let record = sample.text();
+    let input = Input {
+        data_type: sample.data_type,
+        owner: "connection-1",
+        key: &sample.name,
+        provider: Some(&sample.provider),
+        retracted: false,
+        record: &record,
+    };
+    fhir::resources(&input, &person(), options).unwrap()
+}
+
+/// Every record of the samples, and some of each provider of the simulator.
+fn all() -> Vec<Sample> {
+    let mut all = samples();
+    all.extend(simulated(&Provider::ALL, 2, Size::Ordinary));
+    all
+}
+
+fn exported(data_type: DataType, provider: &str, record: Value) -> Vec<Value> {
+    let sample = Sample {
+        name: "key-1".to_owned(),
+        provider: provider.to_owned(),
+        data_type,
+        record,
+    };
+    resources(&sample, Options::default())
+        .iter()
+        .map(|resource| serde_json::to_value(resource).unwrap())
+        .collect()
+}
+
+fn with_code<'r>(resources: &'r [Value], code: &str) -> Vec<&'r Value> {
+    let has = |resource: &&Value| {
+        let codings = resource["code"]["coding"].as_array();
+        codings.is_some_and(|codings| codings.iter().any(|coding| coding["code"] == code))
+    };
+    resources.iter().filter(has).collect()
+}
+
+#[test]
+fn every_record_makes_resources_with_an_id_each() {
+    let mut empty = BTreeSet::new();
+    for sample in all() {
+        let resources = resources(&sample, Options::default());
+        let ids: BTreeSet<_> = resources
+            .iter()
+            .map(|resource| (resource.kind(), resource.id()))
+            .collect();
+        assert_eq!(ids.len(), resources.len(), "{}", sample.name);
+        assert_eq!(resources, self::resources(&sample, Options::default()));
+        let observed = resources.iter().any(|made| made.kind() == "Observation");
+        if !observed && sample.name.starts_with("every-field") {
+            empty.insert(sample.data_type.as_str());
+        }
+    }
+    let nothing_observed = BTreeSet::from(["athlete", "planned_workout"]);
+    assert_eq!(empty, nothing_observed);
+}
+
+#[test]
+fn a_newer_delivery_of_a_record_has_the_ids_of_the_older() {
+    let steps = |steps: u32| {
+        json!({
+            "metadata": {"start_time": "2026-07-01T00:00:00+02:00", "end_time": "2026-07-02T00:00:00+02:00"},
+            "distance_data": {"steps": steps},
+        })
+    };
+    let (older, newer) = (
+        exported(DataType::Daily, "GARMIN", steps(100)),
+        exported(DataType::Daily, "GARMIN", steps(9_120)),
+    );
+    assert_eq!(older[0]["id"], newer[0]["id"]);
+    assert_eq!(newer[0]["valueQuantity"]["value"], 9_120);
+    assert_eq!(newer[0]["code"]["coding"][0]["code"], "41950-7");
+    assert_eq!(
+        newer[0]["effectivePeriod"],
+        json!({"start": "2026-07-01T00:00:00+02:00", "end": "2026-07-02T00:00:00+02:00"})
+    );
+}
+
+#[test]
+fn a_daily_total_has_no_code_of_a_workout_and_a_workout_none_of_a_day() {
+    let of_day = ["41950-7", "41953-1", "41979-6", "8873-2"];
+    let of_workout = ["55423-8", "55430-3", "41981-2", "55426-1"];
+    for sample in all() {
+        let wrong = match sample.data_type {
+            DataType::Daily => of_workout,
+            DataType::Activity => of_day,
+            _ => continue,
+        };
+        let made = exported(sample.data_type, &sample.provider, sample.record.clone());
+        for code in wrong {
+            assert!(with_code(&made, code).is_empty(), "{}", sample.name);
+        }
+    }
+}
+
+#[test]
+fn a_blood_pressure_with_one_half_says_that_the_other_is_unknown() {
+    let record = json!({
+        "metadata": {"start_time": "2026-07-01T00:00:00+02:00"},
+        "blood_pressure_data": {"blood_pressure_samples": [
+            {"timestamp": "2026-07-01T09:00:00.000000+02:00", "systolic_bp": "121"},
+            {"timestamp": "2026-07-01T10:00:00.000000+02:00"},
+        ]},
+    });
+    let made = exported(DataType::Body, "OMRON", record);
+    let pressures = with_code(&made, "85354-9");
+    insta::assert_json_snapshot!(pressures);
+}
+
+#[test]
+fn core_temperature_has_both_codes_and_the_temperature_of_others_one() {
+    let record = json!({
+        "metadata": {"start_time": "2026-07-01T00:00:00+02:00"},
+        "temperature_data": {"day_avg_body_temperature_celsius": 37.1},
+    });
+    for (provider, codes) in [("CORE", 1), ("WITHINGS", 0)] {
+        let made = exported(DataType::Body, provider, record.clone());
+        assert_eq!(with_code(&made, "8310-5").len(), 1);
+        assert_eq!(with_code(&made, "8329-5").len(), codes, "{provider}");
+    }
+}
+
+#[test]
+fn glucose_of_a_sensor_is_no_glucose_of_blood() {
+    let record = json!({
+        "metadata": {"start_time": "2026-07-01T00:00:00+02:00"},
+        "glucose_data": {"blood_glucose_samples": [
+            {"timestamp": "2026-07-01T09:00:00.000000+02:00", "blood_glucose_mg_per_dL": 95},
+            {"timestamp": "2026-07-01T09:15:00.000000+02:00", "blood_glucose_mg_per_dL": 97.5},
+            {"timestamp": "2026-07-01T09:45:00.000000+02:00", "blood_glucose_mg_per_dL": 99},
+        ]},
+    });
+    let sensor = exported(DataType::Body, "FREESTYLELIBRE", record.clone());
+    let series = with_code(&sensor, "99504-3");
+    assert_eq!(series[0]["valueSampledData"]["data"], "95 97.5 E 99");
+    assert_eq!(series[0]["valueSampledData"]["period"], 900_000);
+    assert!(with_code(&sensor, "2339-0").is_empty());
+    let meter = exported(DataType::Body, "APPLE", record);
+    assert_eq!(with_code(&meter, "2339-0").len(), 1);
+}
+
+#[test]
+fn stages_without_a_total_are_components_of_a_session_without_value() {
+    let record = json!({
+        "metadata": {"start_time": "2026-07-01T23:00:00+02:00", "end_time": "2026-07-02T07:00:00+02:00"},
+        "sleep_durations_data": {
+            "asleep": {"duration_asleep_state_seconds": null, "duration_deep_sleep_state_seconds": 5400},
+        },
+        "heart_rate_data": {"summary": {"min_hr_bpm": 255, "resting_hr_bpm": 255, "avg_hr_bpm": 51}},
+    });
+    let made = exported(DataType::Sleep, "WHOOP", record);
+    let session = with_code(&made, "93832-4");
+    assert_eq!(session[0].get("valueQuantity"), None);
+    assert_eq!(session[0]["component"][0]["valueQuantity"]["value"], 90);
+    assert_eq!(with_code(&made, "8867-4").len(), 1);
+    assert!(
+        with_code(&made, "40443-4").is_empty(),
+        "255 is no heart rate"
+    );
+}
+
+#[test]
+fn the_panel_of_a_workout_names_all_its_results() {
+    let samples = samples();
+    let garmin = samples
+        .iter()
+        .find(|sample| sample.name.contains("activity-garmin-samples"))
+        .unwrap();
+    let made = exported(DataType::Activity, "GARMIN", garmin.record.clone());
+    let panel = with_code(&made, "PAPanel");
+    let members = panel[0]["hasMember"].as_array().unwrap();
+    let named: BTreeSet<_> = members
+        .iter()
+        .map(|member| member["reference"].as_str().unwrap().to_owned())
+        .collect();
+    let others = made
+        .iter()
+        .filter(|made| made["resourceType"] == "Observation" && made["id"] != panel[0]["id"]);
+    let others: BTreeSet<_> = others
+        .map(|made| format!("Observation/{}", made["id"].as_str().unwrap()))
+        .collect();
+    assert!(others.len() > 20, "{}", others.len());
+    assert_eq!(named, others);
+}
+
+#[test]
+fn what_the_vendor_took_back_is_entered_in_error() {
+    let workout = json!({
+        "metadata": {"start_time": "2026-07-01T10:00:00Z", "upload_type": 4, "type": 8},
+    });
+    for made in exported(DataType::Activity, "GARMIN", workout) {
+        assert_eq!(made["status"], "entered-in-error");
+    }
+    let observation = json!({
+        "metadata": {"start_time": "2026-07-01T10:00:00Z"},
+        "observation_data": {"observation_type": "headache", "status": 3},
+    });
+    let made = exported(DataType::HealthObservation, "APPLE", observation);
+    assert_eq!(made[0]["status"], "entered-in-error");
+    assert_eq!(made[0]["code"]["coding"][0]["code"], "headache");
+}
+
+#[test]
+fn codes_of_snomed_are_there_only_when_asked_for() {
+    let samples = samples();
+    let food = samples
+        .iter()
+        .find(|sample| sample.name == "every-field_nutrition-0")
+        .unwrap();
+    let with = |snomed| {
+        let resources = resources(food, Options { snomed });
+        let bundle = fhir::bundle(BundleKind::Collection, &resources, NO_SERVER);
+        String::from_utf8(bundle).unwrap()
+    };
+    assert!(!with(false).contains("http://snomed.info/sct"));
+    assert!(with(true).contains("788472008"));
+}
+
+#[test]
+fn a_transaction_puts_each_resource_at_its_id_and_a_collection_asks_for_nothing() {
+    let steps = json!({
+        "metadata": {"start_time": "2026-07-01T00:00:00"},
+        "distance_data": {"steps": 1},
+        "device_data": {"name": "Forerunner 965", "manufacturer": "Garmin", "serial_number": ""},
+    });
+    let sample = Sample {
+        name: "2026-07-01".to_owned(),
+        provider: "GARMIN".to_owned(),
+        data_type: DataType::Daily,
+        record: steps,
+    };
+    // Two records name one device.
+    let resources = [
+        resources(&sample, Options::default()),
+        resources(&sample, Options::default()),
+    ]
+    .concat();
+    let read = |kind| {
+        let bundle = fhir::bundle(kind, &resources, "https://fhir.example.org/r4/");
+        serde_json::from_slice::<Value>(&bundle).unwrap()
+    };
+    insta::assert_json_snapshot!(read(BundleKind::Transaction));
+    let collection = read(BundleKind::Collection);
+    assert_eq!(collection["type"], "collection");
+    assert_eq!(collection["entry"][0].get("request"), None);
+}
+
+#[test]
+fn what_is_no_object_is_refused() {
+    let input = Input {
+        data_type: DataType::Daily,
+        owner: "connection-1",
+        key: "2026-07-01",
+        provider: None,
+        retracted: false,
+        record: b"[]",
+    };
+    assert!(fhir::resources(&input, &person(), Options::default()).is_err());
+    assert!(Person::with_patient_id("p 1").is_none());
+    assert!(Person::with_patient_id("p-1").is_some());
+}
+
+#[test]
+#[ignore = "writes bundles for the validators that `.ci/formats` installs"]
+fn writes_every_bundle() {
+    let folder = empty_folder("fhir");
+    let mut everything = Vec::new();
+    for (number, sample) in all().iter().enumerate() {
+        let snomed = number % 2 == 1;
+        let resources = resources(sample, Options { snomed });
+        let kind = if snomed {
+            BundleKind::Transaction
+        } else {
+            BundleKind::Collection
+        };
+        let bundle = fhir::bundle(kind, &resources, NO_SERVER);
+        fs::write(folder.join(format!("{}.json", sample.name)), bundle).unwrap();
+        if sample.name.starts_with("data_") {
+            everything.extend(resources);
+        }
+    }
+    let bundle = fhir::bundle(BundleKind::Collection, &everything, NO_SERVER);
+    fs::write(folder.join("everything.json"), bundle).unwrap();
+}
