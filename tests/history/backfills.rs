@@ -148,7 +148,7 @@ async fn backfills_of_gaps_go_in_time_and_the_others_stay() {
     table.check_backfill(&gaps.id, NOW).await.unwrap();
     table.backfill_announced(&gaps.id).await.unwrap();
 
-    // Whoever looks at the connection need not read it any more.
+    // A reader of the connection need not read the backfill any more.
     let listed = table.backfill_list(&connection).await.unwrap();
     let ended = |plan: &Plan| {
         let listed = listed.iter().find(|listed| listed.id == plan.id).unwrap();

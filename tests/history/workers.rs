@@ -109,7 +109,7 @@ impl Worker {
             return Ok(());
         }
         self.hold(id, until_ms);
-        // Who dies holds the window until its time is over.
+        // A worker that dies holds the window until its time is over.
         self.ask_and_answer(id, by).await?;
         self.shared.held.lock().unwrap().remove(id);
         Ok(())

@@ -224,7 +224,7 @@ impl World {
 pub(crate) fn options(folder: &Path) -> Options {
     let mut options = Options::new(folder, vec![("main".to_owned(), SECRET.to_owned())]);
     options.durability = Durability::Kill;
-    // What fails is tried again when the clock of the test says so.
+    // A message that fails is tried again when the clock of the test says so.
     options.payloads.retries.first_wait = Duration::from_millis(1);
     #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]
     if let Ok(url) = std::env::var("TERRARIUM_TEST_DYNAMODB_URL") {

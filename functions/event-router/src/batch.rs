@@ -304,7 +304,7 @@ async fn route_ready(
             let mut results = Vec::with_capacity(group.len());
             for (index, archived) in group {
                 results.push((index, route_job(app, archived, &aliases, batch).await));
-                // Who led nowhere may have got a connection now.
+                // A user without a connection may have got one now.
                 aliases.retain(|_, alias| alias.is_some());
             }
             results

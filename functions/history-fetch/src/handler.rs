@@ -203,7 +203,7 @@ mod tests {
         );
         let gaps = json!({ "job": "find_gaps_of", "shard": 1, "after": null, "step": 9 });
         assert_eq!(step(gaps), 9);
-        // What an operator writes by hand begins a chain.
+        // A job that an operator writes by hand begins a chain.
         let begun = json!({ "job": "end_missing", "sweep_ms": 1, "shard": 1, "after": null });
         assert_eq!(step(begun), 0);
     }

@@ -183,7 +183,7 @@ pub(crate) async fn take(
                 Ok(next) => (next, None),
                 Err(refused) => {
                     let wait = wait(refused, &demand);
-                    // What is in it then is known only when it opens.
+                    // The tokens in it are known only when it opens.
                     let each = if bucket.is_closed(now) {
                         Duration::ZERO
                     } else {

@@ -356,7 +356,7 @@ async fn gone(
     };
     let fragment = reconcile::with_status(user, status, now_ms);
     app.table.apply_connection(&fragment).await?;
-    // Who has connected anew meanwhile has another user id.
+    // A person who has connected anew meanwhile has another user id.
     let now = app.table.connection(connection).await?;
     let current = now.as_ref().and_then(|stored| stored.state.current());
     if current.is_some_and(|(current, _)| current != user) {

@@ -109,7 +109,7 @@ pub async fn work(app: &App, worker: &str, until: Deadline) -> Result<Worked, Hi
             });
         }
         all.paused = round.paused;
-        // What the list still names has been taken by others, or is being put off.
+        // The windows still listed have been taken by others, or are being put off.
         if round.steps == 0 || round.paused.is_some() {
             break;
         }

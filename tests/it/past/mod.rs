@@ -250,7 +250,7 @@ impl Past {
         let history = system.history.as_ref().unwrap();
         let until = self.now() + SignedDuration::from_mins(5);
         let worker = format!("worker-{}", self.worker);
-        // What fails alone is logged and comes again; the tests look at what it comes to.
+        // A job that fails alone is logged and comes again; the tests look at the end.
         drop(history_fetch::run(history, job, &worker, until).await);
         self.idle().await;
     }
@@ -279,7 +279,7 @@ impl Past {
     pub(crate) async fn settle(&mut self) {
         self.postman.post_until_now().await;
         self.idle().await;
-        // What the last round has led to may be due since.
+        // Jobs that the last round led to may be due since.
         let mut quiet = false;
         loop {
             self.worker += 1;
@@ -291,7 +291,7 @@ impl Past {
                 tokio::spawn(async move { history_fetch::work(&history, &name, until).await })
             });
             let (posted, one, other) = tokio::join!(self.postman.post_until_now(), one, other);
-            // What fails is logged, and due again later.
+            // A job that fails is logged, and due again later.
             let rounds = [one, other].map(|round| round.unwrap().unwrap_or_default());
             if rounds.iter().any(|round| round.paused.is_some()) {
                 self.advance(SignedDuration::from_secs(1));
@@ -323,7 +323,7 @@ impl Past {
                 self.settle().await;
             }
         }
-        // What was begun last is looked at once more.
+        // The last backfill is looked at once more.
         for _ in 0..3 {
             self.advance(SOON * 2);
             self.settle().await;
@@ -436,7 +436,7 @@ async fn start(
 fn history_options(api_url: &str, via: FetchVia, max_days: Option<u32>) -> HistoryOptions {
     let mut terra = Settings::new(DEV_ID, API_KEY.into());
     terra.base_url = api_url.parse().unwrap();
-    // What a stand-in leaves hanging is given up soon: this clock is the machine's.
+    // A request that a stand-in leaves hanging is given up soon: this clock is the machine's.
     terra.timeouts.answer = Duration::from_secs(2);
     terra.timeouts.read = Duration::from_secs(2);
     terra.bounds.data_bytes = 4 << 20;

@@ -123,7 +123,7 @@ async fn of_history_that_was_offered_and_expired_the_very_windows_are_asked_for_
     for connection in past.truth.connections() {
         let stored = past.connection(&connection.terra_user_id).await.unwrap();
         for (backfill, _) in past.backfills(&stored.id).await {
-            // What was not asked for has the days of two weeks instead, of all types.
+            // Payloads that nobody asked for have the days of two weeks instead, of all types.
             if backfill.plan.kind == BackfillKind::Gaps && backfill.plan.days.len() == 1 {
                 let spans = backfill.plan.days.into_iter();
                 again.extend(spans.flat_map(|(data_type, spans)| {

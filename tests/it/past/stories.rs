@@ -143,7 +143,7 @@ async fn asked_in_four_weeks(outage: bool) -> (BTreeMap<(String, DataType, Date)
             }
         }
     }
-    // What was really sent is what the windows say.
+    // The windows count the requests that were really sent.
     for request in past.api.requests() {
         if let (Some(user), Some((first, last))) = (request.user_id, request.days) {
             assert!(planned.contains(&(user, first, last)), "{first}..{last}");
@@ -268,7 +268,7 @@ async fn answers_that_come_as_webhooks_end_their_windows() {
     .await;
     past.live(DAY * 4, HOUR * 12).await;
     past.api.set_faults(Faults::none());
-    // What has no record every day is asked for when a week has waited.
+    // A type without a record every day is asked for when a week has waited.
     past.live(DAY * 12, DAY * 2).await;
     past.assert_complete();
     past.assert_well_behaved().await;

@@ -193,7 +193,7 @@ async fn a_year_with_every_fault_ends_complete_and_true() {
     past.go_the_way(0);
     past.work_until_killed(life()).await;
     past.live(DAY, step).await;
-    // What was given up is claimed again after a pause; then the world behaves.
+    // Days that were given up are claimed again after a pause; then the world behaves.
     past.api.set_faults(Faults::none());
     past.live(DAY * 20, DAY * 5).await;
 

@@ -92,7 +92,7 @@ impl Address {
 
     /// Returns the access to the system that runs there now.
     pub(super) fn of_running(data_dir: &Path) -> anyhow::Result<Option<Self>> {
-        // Who is gone without a goodbye left the file behind, but not the lock.
+        // A process that was killed left the file behind, but not the lock.
         if Lock::shared(data_dir)?.is_some() {
             return Ok(None);
         }

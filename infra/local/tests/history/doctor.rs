@@ -70,7 +70,7 @@ async fn a_healthy_system_has_nothing_wrong() {
             "Terra's API",
             "webhook address",
             "signed webhooks",
-            // What the doctor itself has sent does not count.
+            // Webhooks of the doctor itself do not count.
             "webhooks",
             "connections",
             "history windows",

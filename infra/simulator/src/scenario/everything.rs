@@ -30,7 +30,7 @@ pub fn every_event(world: &mut World) -> Vec<Webhook> {
             webhooks.push(world.data(&connection, *data_type, &Shape::default()));
         }
     }
-    // What is offered by no provider of the list may come all the same.
+    // Types that no provider of the list offers may come all the same.
     let core = world.connection(Provider::Core);
     for data_type in DataType::ALL {
         webhooks.push(world.data(&core, data_type, &Shape::default().without_samples()));

@@ -300,7 +300,7 @@ impl Truth {
             }];
         }
         let mut records = Vec::new();
-        // What no sync has reached yet is not there: no need to look beyond.
+        // Days that no sync has reached yet are not there: no need to look beyond.
         let ahead = SignedDuration::from_hours(24 * (rhythm::PLANNED_AHEAD_DAYS + 1));
         let last = member.connection.zone.date(now).saturating_add(ahead);
         let mut date = from.max(member.history_from);

@@ -602,7 +602,7 @@ async fn segments_of_day(
     let folder = SegmentKey::folder_of(day);
     let mut segments: Vec<_> = store
         .list(Some(&folder))
-        // What is no segment was not put here by us.
+        // Another object was not put here by us.
         .try_filter_map(async |object| {
             let key = object.location.as_ref().parse().ok();
             Ok(key.map(|key| ListedSegment {

@@ -98,7 +98,7 @@ impl WebhookHeader {
             .iter()
             .map(|(name, value)| name.len() + value.len())
             .sum();
-        // What an erasure sheds is nearly always longer than what it adds.
+        // An erasure nearly always removes more text than it adds.
         if shed < ERASURE_NOTE_BYTES {
             json.resize(json.len() + ERASURE_NOTE_BYTES, b' ');
         }

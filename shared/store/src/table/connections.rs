@@ -672,7 +672,7 @@ impl Table {
         ids.extend(marked.state.folded.ids.iter().map(ConnectionId::of));
         ids.insert(marked.id.clone());
         let mut erased = 0;
-        // What would fetch more goes first.
+        // Backfills go first, because they would fetch more.
         for id in &ids {
             self.erase_backfills(id).await?;
         }

@@ -263,7 +263,7 @@ impl Transport {
             why,
         };
         if !success {
-            // What came is enough: the status says most of it.
+            // The bytes so far are enough: the status says most of it.
             let body = body.unwrap_or_else(|stopped| stopped.so_far);
             let wait = self.retries.unknown_limit_wait;
             return Err(fault::of_status(call, status, &headers, &body, wait));

@@ -129,7 +129,7 @@ pub(super) fn nothing_before(windows: &[Window], data_type: DataType) -> Option<
                     return Some(window.span().from());
                 }
             }
-            // What failed may have had records.
+            // A failed window may have had records.
             State::Done { .. } | State::Failed { .. } | State::Empty { .. } => empty_days = 0,
             _ => return None,
         }

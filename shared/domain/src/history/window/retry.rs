@@ -78,7 +78,7 @@ const LONGEST_PAUSE_MS: i64 = HOUR_MS;
 /// The longest pause that Terra or a provider may ask for. Unit: milliseconds.
 const LONGEST_RETRY_AFTER_MS: i64 = 12 * HOUR_MS;
 
-// What was given up for silence is not asked again while the clock of whoever asked may still be
+// A window given up for silence is not asked again while the clock of its worker may still be
 // before the deadline, and its days count as asked until it is.
 const _: () = assert!(FIRST_PAUSE_MS / 2 > CLOCK_SKEW_MS);
 const _: () = assert!(LONGEST_RETRY_AFTER_MS / 10 * 11 < ASKED_MS);

@@ -676,7 +676,7 @@ fn connect(path: &Path, durability: Durability) -> rusqlite::Result<Connection> 
         Durability::Kill => "OFF",
     };
     connection.pragma_update(None, "synchronous", flushed)?;
-    // What a burst has made of the log is given back.
+    // The space that a burst took in the log is given back.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.execute_batch(SCHEMA)?;
     connection.execute_batch(fifo::SCHEMA)?;

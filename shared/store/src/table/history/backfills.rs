@@ -165,7 +165,7 @@ impl Table {
             let seen = revision(&key, &listed)?;
             let mut item = encode(&json!({ ENDED: ended }));
             forget(&mut item, &backfill.plan);
-            // Whoever was faster wrote the same, or removed it.
+            // A faster writer wrote the same, or removed it.
             self.put_if(&key, item, Some(seen)).await?;
         }
         Ok(())

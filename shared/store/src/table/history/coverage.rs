@@ -101,9 +101,9 @@ impl Table {
             }
         });
         let mut known: BTreeMap<_, _> = try_join_all(known).await?.into_iter().collect();
-        // What Terra cannot be asked for is known by its records alone.
+        // A type that Terra cannot be asked for is known by its records alone.
         known.retain(|_, days| days.life.can_be_asked || days.records.days().next().is_some());
-        // What the provider does not have is not missing, unless it comes all the same.
+        // A type that the provider does not have is not missing, unless it comes all the same.
         if let Some(first) = first_of(&backfills) {
             known.retain(|data_type, days: &mut KnownDays| {
                 let came = days.records.days().next().is_some();
