@@ -9,16 +9,16 @@
 //! The record is kept under the id, if exactly one id fits, else under the least fallback key. An id
 //! with the same start goes before ids that only overlap.
 //!
-//! What cannot be told apart:
+//! Sessions that cannot be told apart:
 //! - Two ids are two records, however alike their times are. Where two ids fit a fallback equally well,
 //!   the fallback stays a record of its own.
 //! - Two sessions without ids that begin at the same instant, or of which one lies in the larger half
 //!   of the other, are one record. The older delivery stays reachable in the archive.
 //! - A time with an offset and a time without one cannot be compared.
 //!
-//! Which keys belong together follows from the set of all sightings, which only grows. What came under
-//! an id and what came without one is kept apart inside the record, so that both part again when a
-//! second id shows that the match was ambiguous. Hence no order of arrivals makes a difference.
+//! The keys that belong together follow from the set of all sightings, which only grows. Deliveries
+//! with an id and deliveries without one are kept apart inside the record, so that both part again
+//! when a second id shows that the match was ambiguous. Hence no order of arrivals makes a difference.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -109,7 +109,7 @@ impl Range {
         }
     }
 
-    /// Whether all of `other` lies inside.
+    /// Returns whether all of `other` lies inside.
     pub fn covers(&self, other: &Self) -> bool {
         self.first <= other.first && other.last <= self.last
     }
@@ -185,8 +185,8 @@ impl Session {
         length.unwrap_or_default()
     }
 
-    /// Whether two records tell of one session: same start, or an overlap of more than half of the longer
-    /// one.
+    /// Returns whether two records tell of one session: same start, or an overlap of more than half of the
+    /// longer one.
     pub fn is_same(&self, other: &Self) -> bool {
         self.starts_with(other) || (self.kind == other.kind && self.overlaps(other))
     }
@@ -337,7 +337,7 @@ pub fn reach(groups: &[Group], sightings: &BTreeSet<Sighting>) -> Option<Range> 
     fallbacks.map(|one| one.session.reach()).reduce(Range::hull)
 }
 
-/// Whether a key was made of the record's own times.
+/// Returns whether a key was made of the record's own times.
 fn is_fallback(key: &NaturalKey) -> bool {
     matches!(key, NaturalKey::Parts(_))
 }

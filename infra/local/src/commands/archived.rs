@@ -97,7 +97,8 @@ async fn on_day(access: &Access, id: &str, day: Date) -> anyhow::Result<Locator>
     })
 }
 
-/// What the archive has of a day, in the order of writing. A body that came compressed is listed once.
+/// Lists the webhooks of a day in the archive, in the order of writing. A body that came compressed is
+/// listed once.
 pub(super) async fn of_day(
     access: &Access,
     day: Date,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{database, json, send};
 use crate::{Dev, NUTRITION, folder, ok};
 
-/// Where the Terra user `u-1` leads, as an attribute of its alias.
+/// Returns the place that the Terra user `u-1` leads to, as an attribute of its alias.
 async fn alias(data: &str) -> Value {
     let request = json!({"TableName": "terrarium", "Key": key()});
     let found = database(data, "GetItem", request).await;

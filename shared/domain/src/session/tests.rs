@@ -167,7 +167,7 @@ impl Delivery {
     }
 }
 
-/// What a table holds of one connection's workouts.
+/// Model of a table's items of one connection's workouts.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Stored {
     sightings: BTreeSet<Sighting>,

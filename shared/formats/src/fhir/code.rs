@@ -232,7 +232,7 @@ pub(super) fn value_concept(code: &str, label: &str) -> Concept {
     }
 }
 
-/// Why there is no value.
+/// Reason why there is no value.
 pub(super) fn absent(code: &str, display: &str) -> Concept {
     Concept {
         coding: vec![coding(ABSENT_REASON, code, Some(display))],

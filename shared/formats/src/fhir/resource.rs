@@ -46,7 +46,7 @@ macro_rules! elements {
     )* };
 }
 
-/// Whether an element has nothing to write.
+/// Returns whether an element has nothing to write.
 trait Absent {
     fn is_absent(&self) -> bool;
 }

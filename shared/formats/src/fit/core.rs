@@ -159,7 +159,7 @@ impl Temperatures {
         temperatures
     }
 
-    /// What describes the developer fields; nothing where none are used.
+    /// Description of the developer fields; nothing where none are used.
     pub(super) fn descriptions(&self) -> Vec<Message> {
         let mut described = Vec::new();
         if !self.core.is_empty() {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::time::instant;
 
-/// How much longer than the pool a lap may be and still be one length. Unit: m.
+/// Length by which a lap may exceed the pool and still be one length. Unit: m.
 const POOL_TOLERANCE_METRES: f64 = 1.0;
 
 /// One lap with its times.
@@ -78,7 +78,7 @@ fn pool_length_meters(record: &data::Activity<'_>, frame: &Frame) -> Option<f64>
     }
 }
 
-/// What Terra says of the swimming in an activity.
+/// Facts of Terra's about the swimming in an activity.
 pub(super) fn swimming<'r>(record: &'r data::Activity<'_>) -> Option<&'r SwimmingData> {
     let distance = record.distance_data.as_ref()?;
     distance.summary.as_ref()?.swimming.as_ref()
@@ -207,7 +207,7 @@ impl TimedLap<'_> {
     }
 }
 
-/// What ended a lap, in the words of FIT, which are Terra's too.
+/// Cause of a lap's end, in the words of FIT, which are Terra's too.
 fn trigger(method: Option<&str>) -> LapTrigger {
     match method.unwrap_or_default().to_ascii_uppercase().as_str() {
         "MANUAL" => LapTrigger::MANUAL,
