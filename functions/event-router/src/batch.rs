@@ -96,7 +96,7 @@ pub(crate) async fn route(
     let jobs: Vec<Job> = jobs.into_values().collect();
     let mut envelopes: Vec<_> = jobs.iter().map(|job| Read::new(&job.work)).collect();
     let users: BTreeSet<_> = envelopes.iter().flat_map(Read::users).cloned().collect();
-    let (known, aliases) = join!(known(app, &mut envelopes), look_up(app, &users));
+    let (known, aliases) = join!(known(app, &mut envelopes), read_aliases(app, &users));
 
     let mut going = Vec::with_capacity(jobs.len());
     for (job, read) in jobs.iter().zip(envelopes) {
@@ -254,7 +254,7 @@ async fn route_ready(
         .collect();
     let users = payloads.iter().flatten().flat_map(Read::users);
     let unseen = users.filter(|user| !aliases.contains_key(user));
-    match look_up(app, &unseen.cloned().collect()).await {
+    match read_aliases(app, &unseen.cloned().collect()).await {
         Ok(more) => aliases.extend(more),
         Err(error) => return vec![Err(error); ready.len()],
     }
@@ -319,10 +319,10 @@ async fn route_ready(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// A job's place in the batch and what came of it.
+/// Place of a job in the batch, and its result.
 type Routed = (usize, Result<(), RouteError>);
 
-/// A job, what was read of its payload, and where both lie in the segment.
+/// Job with its payload and the places of both in the segment.
 type Placed<'a> = (
     &'a Ready<'a>,
     Option<&'a Read<'a>>,
@@ -338,19 +338,19 @@ async fn route_job(
     let (own, of_payload) = archived?;
     // The payload first: the ping's own line in the ledger says that it was followed.
     if let Some(payload) = payload {
-        let what = What::Plan(Box::new(payload.plan()));
-        route_one(app, payload, what, of_payload.as_ref(), aliases, batch).await?;
+        let task = Task::Plan(Box::new(payload.plan()));
+        route_one(app, payload, task, of_payload.as_ref(), aliases, batch).await?;
     }
-    let what = match &ready.followed {
-        None => What::Plan(Box::new(ready.read.plan())),
-        Some(Followed::Payload(_)) => What::Followed,
-        Some(Followed::Lost(plan)) => What::Plan(plan.clone()),
+    let task = match &ready.followed {
+        None => Task::Plan(Box::new(ready.read.plan())),
+        Some(Followed::Payload(_)) => Task::Followed,
+        Some(Followed::Lost(plan)) => Task::Plan(plan.clone()),
     };
-    route_one(app, &ready.read, what, own.as_ref(), aliases, batch).await
+    route_one(app, &ready.read, task, own.as_ref(), aliases, batch).await
 }
 
 /// Task with a webhook that is in the archive.
-enum What {
+enum Task {
     /// Plan to apply.
     Plan(Box<Plan>),
     /// Nothing: it was a ping and its payload has been routed.
@@ -407,7 +407,7 @@ async fn write(
 
 /// Reads the aliases of Terra users. For users whose person was erased, records that an earlier attempt,
 /// killed half-way, may have written before the erasure are erased too.
-async fn look_up(app: &App, users: &BTreeSet<TerraUserId>) -> Result<SeenAliases, RouteError> {
+async fn read_aliases(app: &App, users: &BTreeSet<TerraUserId>) -> Result<SeenAliases, RouteError> {
     // Whatever is written looks once more before it counts.
     let aliases = match app.table.aliases_lately(users).await {
         Ok(aliases) => aliases,
@@ -442,7 +442,7 @@ async fn readable_aliases(
 async fn route_one(
     app: &App,
     read: &Read<'_>,
-    what: What,
+    task: Task,
     archived: Option<&Archived>,
     aliases: &SeenAliases,
     batch: &Batch<'_>,
@@ -454,16 +454,16 @@ async fn route_one(
         connection_id = field::Empty,
     );
     async {
-        let applied = match (archived, what) {
+        let applied = match (archived, task) {
             (None, _) => Applied::nothing(Outcome::Erased),
-            (Some(_), What::Followed) => Applied::nothing(Outcome::Followed),
+            (Some(_), Task::Followed) => Applied::nothing(Outcome::Followed),
             (
                 Some(Archived {
                     fault: Some(fault), ..
                 }),
                 _,
             ) => Applied::parked(*fault),
-            (Some(Archived { appended, .. }), What::Plan(plan)) => {
+            (Some(Archived { appended, .. }), Task::Plan(plan)) => {
                 let records = read.event.iter().flat_map(|event| &event.records);
                 let spans: HashMap<_, _> = records
                     .map(|record| record.range.start)
