@@ -269,7 +269,7 @@ async fn a_record_that_was_written_after_it_was_looked_for_is_joined_all_the_sam
         record(&owner, DataType::Activity, began, at_ms)
     });
     let keys = [(older.data_type, &older.key)];
-    let seen = table.see_records(&older.owner, keys).await.unwrap();
+    let seen = table.read_records(&older.owner, keys).await.unwrap();
     store(table, vec![newer.clone()]).await;
 
     let counts = table.apply_records_seen(vec![older.clone()], seen, Mode::Write);

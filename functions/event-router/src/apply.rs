@@ -50,7 +50,7 @@ where
     // At once: none of the three rests on another. Boxed: the SDK's futures are deeper than the compiler
     // lays out in one.
     let attribution = Box::pin(attribute(app, read, &plan, aliases, mode));
-    let seen = Box::pin(see_records(app, &plan, aliases));
+    let seen = Box::pin(read_records(app, &plan, aliases));
     let ((attribution, was_asked_for), seen, payload_of) = try_join!(attribution, seen, archived)?;
     let mut applied = Applied {
         parked: plan.parked,
@@ -174,7 +174,7 @@ async fn was_asked_for(app: &App, plan: &Plan) -> Result<bool, RouteError> {
 
 /// The records of a plan as stored under whoever they will most likely be of. Should they be somebody
 /// else's by the time they are written, they are read again then.
-async fn see_records(
+async fn read_records(
     app: &App,
     plan: &Plan,
     aliases: &SeenAliases,
@@ -194,7 +194,7 @@ async fn see_records(
     let keys: Vec<_> = keys
         .map(|planned| (planned.data_type, &planned.key))
         .collect();
-    Ok(app.table.see_records(&owner, keys).await?)
+    Ok(app.table.read_records(&owner, keys).await?)
 }
 
 /// Owner of a plan's records, when its Terra user has this connection.

@@ -133,7 +133,7 @@ impl Table {
             }
         }
         let unseen = by_key.keys().filter(|key| !stored.contains_key(key));
-        let unseen = self.see(unseen.cloned()).await?;
+        let unseen = self.read_items(unseen.cloned()).await?;
         stored.extend(unseen);
         let mut work = Vec::new();
         let mut of_sessions = BTreeMap::<_, Vec<_>>::new();
@@ -169,7 +169,7 @@ impl Table {
     /// # Errors
     ///
     /// [`TableError::Unavailable`] when DynamoDB does not answer.
-    pub async fn see_records<'a>(
+    pub async fn read_records<'a>(
         &self,
         owner: &RecordOwner,
         keys: impl IntoIterator<Item = (DataType, &'a NaturalKey)>,
@@ -177,10 +177,10 @@ impl Table {
         let keys = keys
             .into_iter()
             .map(|(data_type, key)| Key::record(owner, data_type, key));
-        self.see(keys).await.map(SeenRecords)
+        self.read_items(keys).await.map(SeenRecords)
     }
 
-    async fn see(
+    async fn read_items(
         &self,
         keys: impl IntoIterator<Item = Key>,
     ) -> Result<HashMap<Key, Option<Item>>, TableError> {

@@ -114,7 +114,7 @@ async fn watch(place: &Place, args: &StatusArgs, id: Option<&BackfillId>) -> any
         match standing(&access, &ids).await {
             Ok(standing) => {
                 failed = 0;
-                tell(&standing, &mut told)?;
+                print_changes(&standing, &mut told)?;
                 if standing.iter().all(Standing::is_done) {
                     return Ok(());
                 }
@@ -149,7 +149,7 @@ async fn open_at_work(place: &Place) -> anyhow::Result<Access> {
 }
 
 /// The whole picture on a terminal, else one line for each backfill that has moved.
-fn tell(standing: &[Standing], told: &mut Vec<String>) -> anyhow::Result<()> {
+fn print_changes(standing: &[Standing], told: &mut Vec<String>) -> anyhow::Result<()> {
     if output::is_terminal() {
         return output::redraw(&text_of(standing, true));
     }
