@@ -79,6 +79,27 @@ fn the_first_backfill_goes_from_today_to_the_reach_newest_first() {
 }
 
 #[test]
+fn a_stored_plan_names_the_size_of_its_requests_and_gives_the_same_windows() {
+    for (request_size, name) in [
+        (RequestSize::Ordinary, "ordinary"),
+        (RequestSize::Large, "large"),
+    ] {
+        let plan = Plan {
+            request_size,
+            ..plan("GARMIN")
+        };
+        let stored = serde_json::to_value(&plan).unwrap();
+        assert_eq!(stored["request_size"], name);
+        let read: Plan = serde_json::from_value(stored).unwrap();
+        assert_eq!(read.windows(), plan.windows());
+        for window in plan.windows() {
+            let days = window.request().length_days();
+            assert!(days <= request_size.max_days(), "{days}");
+        }
+    }
+}
+
+#[test]
 fn there_is_no_backfill_where_only_the_phone_sends() {
     let types = BTreeSet::from([DataType::Daily]);
     let none = Plan::first(
