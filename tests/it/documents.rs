@@ -34,7 +34,7 @@ const CLAUSE_WORDS: [&str; 10] = [
 /// More of them, which may begin a later paragraph: the main clause follows there.
 const TIME_WORDS: [&str; 2] = ["When", "Why"];
 /// Paragraphs that still begin with a clause. The number may only shrink.
-const CLAUSES_LEFT: usize = 125;
+const CLAUSES_LEFT: usize = 112;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

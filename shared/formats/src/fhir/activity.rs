@@ -371,7 +371,7 @@ fn activity(maker: &Maker<'_>) -> Option<Concept> {
     Some(value_concept(&code, &label))
 }
 
-/// Whether LOINC's walking distance is meant for the kind.
+/// Returns whether LOINC's walking distance is meant for the kind.
 fn is_on_foot(kind: ActivityType) -> bool {
     use ActivityType as Kind;
     matches!(

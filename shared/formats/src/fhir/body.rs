@@ -47,7 +47,7 @@ const SKIN_FOLD: Kind = exam("skin_fold", "Skin fold", MM);
 const VISCERAL_FAT: Kind = exam("visceral_fat", "Visceral fat, on the vendor's scale", SCORE);
 const INSULIN_DOSE: Kind = Kind::local("insulin", "Insulin", Category::Therapy, INSULIN);
 
-/// What a single measurement has.
+/// Content of a single measurement.
 pub(super) const MEASUREMENT: &[Measure] = &[
     Measure::new("weight_kg", WEIGHT),
     Measure::new("height_cm", HEIGHT),

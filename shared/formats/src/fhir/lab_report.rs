@@ -71,7 +71,7 @@ pub(super) fn make(maker: &mut Maker<'_>) {
     }
 }
 
-/// What tells a result apart within its report.
+/// Text that tells a result apart within its report.
 fn name(result: &Value) -> String {
     ["biomarker.key", "source.name", "biomarker.display_name"]
         .into_iter()
@@ -84,7 +84,7 @@ fn panel(result: &Value) -> Option<String> {
     text(at(result, "biomarker.panel_key")).or_else(|| text(at(result, "biomarker.panel_id")))
 }
 
-/// When the specimen was taken, else when the report was made.
+/// Returns the time at which the specimen was taken, else that of the report.
 fn when(report: &Value, result: &Value) -> When {
     let of = |date: &Value, time: &Value| {
         let whole = time.as_str().filter(|time| Moment::read(time).is_some());
@@ -139,7 +139,7 @@ fn concept(result: &Value) -> Concept {
     }
 }
 
-/// Whether a text has the form of a LOINC code: up to seven digits, a hyphen and a check digit.
+/// Returns whether a text has the form of a LOINC code: up to seven digits, a hyphen and a check digit.
 fn is_loinc(code: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     code.split_once('-').is_some_and(|(number, check)| {

@@ -32,7 +32,7 @@ pub(super) struct Measure {
     pub(super) kind: Kind,
     /// The number times this is the value in the kind's unit.
     factor: Option<f64>,
-    /// How the value came about, where it is no single reading.
+    /// Origin of the value, where it is no single reading.
     method: Option<&'static str>,
     /// A value that stands for *not measured*.
     sentinel: Option<f64>,
@@ -337,7 +337,7 @@ pub(super) fn note(text: impl Into<String>) -> Annotation {
     Annotation { text: text.into() }
 }
 
-/// Whether the provider says in the record that it took the record back. A night counts its
+/// Returns whether the provider says in the record that it took the record back. A night counts its
 /// `upload_type` differently.
 fn is_deleted(data_type: DataType, record: &Value) -> bool {
     let upload = coded(at(record, "metadata.upload_type"));

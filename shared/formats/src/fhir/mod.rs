@@ -91,7 +91,7 @@ pub struct Input<'a> {
     pub key: &'a str,
     /// Provider, as Terra spells it.
     pub provider: Option<&'a str>,
-    /// Whether the provider took the record back: its observations are `entered-in-error`.
+    /// True if the provider took the record back: its observations are `entered-in-error`.
     pub retracted: bool,
     /// The composed record.
     pub record: &'a [u8],

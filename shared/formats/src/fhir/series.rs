@@ -35,7 +35,7 @@ pub(super) struct Reading<'a> {
 pub(super) struct Series {
     pub(super) when: When,
     pub(super) value: Value,
-    /// How readings became the series, where it is not reading by reading.
+    /// Method by which readings became the series, where it is not reading by reading.
     pub(super) method: Option<&'static str>,
     /// Remark on the time of the first reading, where FHIR cannot hold it.
     pub(super) note: Option<String>,

@@ -17,7 +17,7 @@ const PREFIXES: &[&str] = &[
 
 /// Returns the code and the text of a unit that may be none of UCUM.
 ///
-/// What cannot be recognized becomes an annotation, `{text}`, which UCUM allows for any word.
+/// A unit that cannot be recognized becomes an annotation, `{text}`, which UCUM allows for any word.
 pub(super) fn unit(ucum: Option<&str>, text: Option<&str>) -> (String, String) {
     let shown = |code: &str| text.unwrap_or(code).to_owned();
     if let Some(code) = ucum.map(str::trim).filter(|code| is_valid(code)) {
@@ -68,7 +68,7 @@ fn annotation(word: &str) -> String {
     format!("{{{inner}}}")
 }
 
-/// Whether a code is one of UCUM, as far as laboratories and phones use it: quotients and products
+/// Returns whether a code is one of UCUM, as far as laboratories and phones use it: quotients and products
 /// of units with prefix and exponent. Less is accepted than UCUM has.
 fn is_valid(code: &str) -> bool {
     let factors = code.strip_prefix('/').unwrap_or(code);
