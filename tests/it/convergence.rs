@@ -70,9 +70,10 @@ enum Happening {
         link: usize,
         short: bool,
     },
+    /// `marks`: where the chunks say that they are some, if anywhere.
     Chunks {
         link: usize,
-        numbered: bool,
+        marks: ChunkMarks,
         count: u16,
     },
     Odd {
@@ -81,6 +82,14 @@ enum Happening {
     Athlete {
         link: usize,
     },
+}
+
+/// Place where chunks of a large request are marked as such.
+#[derive(Debug, Clone, Copy)]
+enum ChunkMarks {
+    Reference,
+    TraceId,
+    Nowhere,
 }
 
 /// Terra user ids of the person.
@@ -103,11 +112,20 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => link.clone().prop_map(|link| Happening::Failing { link }),
         2 => (link.clone(), flag()).prop_map(|(link, given)| Happening::Permission { link, given }),
         3 => (0..LINKS - 1, flag()).prop_map(|(link, short)| Happening::Reauth { link, short }),
-        1 => (link.clone(), flag(), 1_u16..4)
-            .prop_map(|(link, numbered, count)| Happening::Chunks { link, numbered, count }),
+        2 => (link.clone(), chunk_marks(), 1_u16..4)
+            .prop_map(|(link, marks, count)| Happening::Chunks { link, marks, count }),
         1 => link.clone().prop_map(|link| Happening::Odd { link }),
         1 => link.prop_map(|link| Happening::Athlete { link }),
     ]
+}
+
+fn chunk_marks() -> impl Strategy<Value = ChunkMarks> {
+    let all = [
+        ChunkMarks::Reference,
+        ChunkMarks::TraceId,
+        ChunkMarks::Nowhere,
+    ];
+    prop::sample::select(all.to_vec())
 }
 
 fn session() -> impl Strategy<Value = Happening> {
@@ -247,18 +265,21 @@ fn webhooks(happenings: &[Happening], seed: u64) -> Vec<Signed> {
             Happening::Reauth { link, short: false } => {
                 vec![terra.user_reauth(Some(&links[link]), &links[link + 1])]
             }
-            Happening::Chunks {
-                link,
-                numbered,
-                count,
-            } => {
-                let form = if numbered {
-                    scenario::ChunkForm::NumberedReference
-                } else {
-                    scenario::ChunkForm::SameReference
+            Happening::Chunks { link, marks, count } => {
+                let form = match marks {
+                    ChunkMarks::Reference => scenario::ChunkForm::NumberedReference,
+                    ChunkMarks::TraceId | ChunkMarks::Nowhere => scenario::ChunkForm::SameReference,
                 };
                 let link = links[link].clone();
-                scenario::large_request(&mut terra, &link, Kind::Daily, form, count, &[])
+                let mut webhooks =
+                    scenario::large_request(&mut terra, &link, Kind::Daily, form, count, &[]);
+                if matches!(marks, ChunkMarks::Nowhere) {
+                    for webhook in &mut webhooks {
+                        let trace_id = webhook.trace_id.as_ref();
+                        webhook.trace_id = trace_id.map(|id| id.replace(":chunk:", "-"));
+                    }
+                }
+                webhooks
             }
             Happening::Odd { link } => vec![terra.record_without_key(&links[link])],
             Happening::Athlete { link } => {

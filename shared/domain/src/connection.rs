@@ -103,6 +103,26 @@ impl fmt::Display for Status {
     }
 }
 
+/// Short hash of a reference, by which data and the request that they answer find each other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReferenceMark(String);
+
+impl ReferenceMark {
+    /// The mark of a reference without chunk number.
+    pub fn of(reference: &str) -> Self {
+        let mut text = hex(&Sha256::digest(reference));
+        text.truncate(12);
+        Self(text)
+    }
+}
+
+/// Most minutes of [`Member::unsure`]. Older data count as having come by themselves.
+const MAX_UNSURE: usize = 8;
+/// Marks of one minute: one of them may be a request's, and the other one still counts then.
+const MARKS_OF_A_MINUTE: usize = 2;
+/// Most requests of [`Member::requests`].
+const MAX_REQUESTS: usize = 8;
+
 /// State of one Terra user id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -110,9 +130,17 @@ pub struct Member {
     /// The newest event of its life: auth, deauth, revocation, error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub life: Option<Register<Status>>,
-    /// The newest data that came by themselves, to the minute. Unit: Unix milliseconds.
+    /// The newest data that surely came by themselves, to the minute. Unit: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_at_ms: Option<i64>,
+    /// The newest minutes with data that may turn out to answer a request, with marks of their
+    /// references. Unit of the minutes: Unix milliseconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unsure: BTreeMap<i64, BTreeSet<ReferenceMark>>,
+    /// The newest large requests that are known, with the minute in which each was last heard of. Data
+    /// under their references are no sign of life. Unit of the minutes: Unix milliseconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<ReferenceMark, i64>,
     /// The newest request whose answer comes as webhooks. Unit: Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_at_ms: Option<i64>,
@@ -141,21 +169,62 @@ pub struct Member {
 }
 
 impl Member {
+    /// When data last came by themselves, to the minute. Unit: Unix milliseconds.
+    ///
+    /// Data that came under the reference of a request count until that request is known.
+    pub fn data_at_ms(&self) -> Option<i64> {
+        let mut unsure = self.unsure.iter().rev();
+        let is_life = |marks: &BTreeSet<ReferenceMark>| {
+            let mut marks = marks.iter();
+            marks.any(|mark| !self.requests.contains_key(mark))
+        };
+        let newest = unsure.find(|(_, marks)| is_life(marks));
+        self.data_at_ms.max(newest.map(|(minute, _)| *minute))
+    }
+
     fn oldest_ms(&self) -> Option<i64> {
         let life = self.life.as_ref().map(|life| life.version.ordering_ts_ms);
         oldest([self.known_since_ms, life, self.data_at_ms])
     }
 
+    /// Drops what answers a known request, and what is more than is kept.
+    fn bounded(mut self) -> Self {
+        let requests = &self.requests;
+        self.unsure.retain(|_, marks| {
+            marks.retain(|mark| !requests.contains_key(mark));
+            while marks.len() > MARKS_OF_A_MINUTE {
+                marks.pop_last();
+            }
+            !marks.is_empty()
+        });
+        while self.unsure.len() > MAX_UNSURE
+            && let Some((minute, _)) = self.unsure.pop_first()
+        {
+            self.data_at_ms = self.data_at_ms.max(Some(minute));
+        }
+        while self.requests.len() > MAX_REQUESTS {
+            let oldest = self
+                .requests
+                .iter()
+                .min_by_key(|(mark, at_ms)| (*at_ms, *mark));
+            let Some(oldest) = oldest.map(|(mark, _)| mark.clone()) else {
+                break;
+            };
+            self.requests.remove(&oldest);
+        }
+        self
+    }
+
     /// The newest event of its life, or data. Unit: Unix milliseconds.
     pub(crate) fn newest_ms(&self) -> Option<i64> {
         let life = self.life.as_ref().map(|life| life.version.ordering_ts_ms);
-        life.max(self.data_at_ms)
+        life.max(self.data_at_ms())
     }
 
     pub(crate) fn status(&self) -> Status {
         match &self.life {
             None => Status::Active,
-            Some(life) if self.data_at_ms > Some(life.version.ordering_ts_ms) => Status::Active,
+            Some(life) if self.data_at_ms() > Some(life.version.ordering_ts_ms) => Status::Active,
             Some(life) => life.value,
         }
     }
@@ -194,9 +263,20 @@ impl Member {
 
 impl Join for Member {
     fn join(self, other: Self) -> Self {
-        Self {
+        let mut unsure = self.unsure;
+        for (minute, marks) in other.unsure {
+            unsure.entry(minute).or_default().extend(marks);
+        }
+        let mut requests = self.requests;
+        for (mark, at_ms) in other.requests {
+            let known = requests.entry(mark).or_insert(at_ms);
+            *known = at_ms.max(*known);
+        }
+        let joined = Self {
             life: self.life.join(other.life),
             data_at_ms: self.data_at_ms.max(other.data_at_ms),
+            unsure,
+            requests,
             asked_at_ms: self.asked_at_ms.max(other.asked_at_ms),
             known_since_ms: oldest([self.known_since_ms, other.known_since_ms]),
             provider: self.provider.join(other.provider),
@@ -205,7 +285,8 @@ impl Join for Member {
             scope_changes: join_maps(self.scope_changes, other.scope_changes),
             note: self.note.join(other.note),
             replaces: self.replaces.into_iter().chain(other.replaces).collect(),
-        }
+        };
+        joined.bounded()
     }
 }
 
@@ -239,7 +320,7 @@ impl Folded {
     /// Keeps the facts of a member that the connection as a whole needs.
     fn absorb(&mut self, member: Member) {
         self.known_since_ms = oldest([self.known_since_ms, member.oldest_ms()]);
-        self.data_at_ms = self.data_at_ms.max(member.data_at_ms);
+        self.data_at_ms = self.data_at_ms.max(member.data_at_ms());
         self.replaced.extend(member.replaces);
     }
 }
@@ -317,8 +398,22 @@ impl Connection {
     pub fn without_data(mut self) -> Self {
         for member in self.members.values_mut() {
             member.data_at_ms = None;
-            member.known_since_ms = None;
-            member.known_since_ms = member.oldest_ms();
+            member.unsure.clear();
+        }
+        self
+    }
+
+    /// What an event says of its connection, without signs of life of which `known` has as many of the same
+    /// minute as are kept: so a burst of webhooks does not write the connection each time.
+    #[must_use]
+    pub fn without_known_life(mut self, known: &Self) -> Self {
+        for (id, member) in &mut self.members {
+            if let Some(known) = known.members.get(id) {
+                member.unsure.retain(|minute, _| {
+                    let marks = known.unsure.get(minute).map_or(0, BTreeSet::len);
+                    marks < MARKS_OF_A_MINUTE
+                });
+            }
         }
         self
     }
@@ -331,7 +426,7 @@ impl Connection {
     pub fn without_early_answers(self, known: &Self) -> Self {
         let is_early = self.members.iter().any(|(id, member)| {
             let asked_at_ms = known.members.get(id).and_then(|known| known.asked_at_ms);
-            let times = member.data_at_ms.zip(asked_at_ms);
+            let times = member.data_at_ms().zip(asked_at_ms);
             times.is_some_and(|(data, asked)| {
                 // The minute of the data may have begun before the request.
                 data > asked - MINUTE_MS && data <= asked.saturating_add(REFERENCE_UNKNOWN_MS)
@@ -410,7 +505,7 @@ impl Connection {
 
     /// Returns the time of the newest data, to the minute. Unit: Unix milliseconds.
     pub fn data_at_ms(&self) -> Option<i64> {
-        let members = self.members.values().map(|member| member.data_at_ms);
+        let members = self.members.values().map(Member::data_at_ms);
         members.chain([self.folded.data_at_ms]).flatten().max()
     }
 
@@ -602,6 +697,86 @@ mod tests {
         assert_eq!(person(&again), "bert");
         let named = Connection::of_member(user(3), of_person("cleo", 1));
         assert_eq!(person(&again.join(named)), "cleo");
+    }
+
+    const MINUTE: i64 = 60_000;
+
+    /// Data of a minute under a reference.
+    fn data(minute: i64, reference: &str) -> Connection {
+        let marks = BTreeSet::from([ReferenceMark::of(reference)]);
+        let member = Member {
+            unsure: BTreeMap::from([(minute * MINUTE, marks)]),
+            known_since_ms: Some(minute * MINUTE),
+            ..Member::default()
+        };
+        Connection::of_member(user(1), member)
+    }
+
+    fn known_request(minute: i64, reference: &str) -> Connection {
+        let member = Member {
+            requests: BTreeMap::from([(ReferenceMark::of(reference), minute * MINUTE)]),
+            ..Member::default()
+        };
+        Connection::of_member(user(1), member)
+    }
+
+    #[test]
+    fn data_under_a_reference_are_no_sign_of_life_once_their_request_is_known() {
+        let ended = Connection::of_member(user(1), life(MINUTE, Status::Ended));
+        let answered = ended.join(data(5, "asked"));
+        assert_eq!(answered.status(), Status::Active);
+        let known = answered.join(known_request(4, "asked"));
+        assert_eq!((known.status(), known.data_at_ms()), (Status::Ended, None));
+        let by_itself = known.join(data(5, "other"));
+        assert_eq!(by_itself.data_at_ms(), Some(5 * MINUTE));
+    }
+
+    proptest! {
+        #[test]
+        fn signs_of_life_do_not_depend_on_the_order(
+            (events, shuffled, skips) in (
+                prop::collection::vec((0_i64..6, 0_u8..6), 1..24),
+                0_usize..3,
+            ).prop_flat_map(|(data, known)| {
+                let requests = (0..known).map(|number| (i64::MAX, u8::try_from(number).unwrap()));
+                let events: Vec<_> = data.into_iter().chain(requests).collect();
+                (Just(events.clone()), Just(events).prop_shuffle(), any::<bool>())
+            }),
+        ) {
+            // At most one reference of a minute is a request's; that is what two marks are for.
+            let requests: BTreeSet<u8> = events
+                .iter()
+                .filter(|(minute, _)| *minute == i64::MAX)
+                .map(|(_, reference)| *reference)
+                .collect();
+            let reference = |minute: i64, number: u8| {
+                let request = i64::from(number) == minute % 3 && requests.contains(&number);
+                if request { format!("request {number}") } else { format!("push {minute} {number}") }
+            };
+            let apply = |events: &[(i64, u8)]| {
+                let mut state = Connection::default();
+                for &(minute, number) in events {
+                    let fragment = if minute == i64::MAX {
+                        known_request(1, &format!("request {number}"))
+                    } else {
+                        data(minute, &reference(minute, number))
+                    };
+                    let fragment = if skips { fragment.without_known_life(&state) } else { fragment };
+                    state = state.join(fragment);
+                }
+                state
+            };
+            let (one, other) = (apply(&events), apply(&shuffled));
+            prop_assert_eq!(one.data_at_ms(), other.data_at_ms());
+            prop_assert_eq!(one.connected_at_ms(), other.connected_at_ms());
+            let newest = events
+                .iter()
+                .filter(|(minute, _)| *minute != i64::MAX)
+                .filter(|(minute, number)| reference(*minute, *number).starts_with("push"))
+                .map(|(minute, _)| minute * MINUTE)
+                .max();
+            prop_assert_eq!(one.data_at_ms(), newest);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Join,
-    connection::{Connection, Member, Status},
+    connection::{Connection, Member, ReferenceMark, Status},
     history::backfill::DONE_EVENT,
     key::{NaturalKey, Unkeyed},
     message::LostPayload,
@@ -316,16 +316,25 @@ fn plan_data(
         return Plan::parked(ParkReason::NoUser);
     };
     let passing = Version::in_passing(version.ordering_ts_ms);
+    let minute = passing.ordering_ts_ms;
+    let request = chunk(event, headers, id, version);
+    let mut member = attributes(user, &passing);
     // Data that Terra was asked for do not show that the connection brings any by itself.
-    let by_itself = !WebhookId::new(&version.webhook_id).is_some_and(|id| id.is_fetched());
-    let member = Member {
-        data_at_ms: by_itself.then_some(passing.ordering_ts_ms),
-        ..attributes(user, &passing)
-    };
+    if !WebhookId::new(&version.webhook_id).is_some_and(|id| id.is_fetched()) {
+        member.known_since_ms = Some(minute);
+        match &request {
+            None => member.data_at_ms = Some(minute),
+            Some(request) if request.only_if_known => {
+                let marks = BTreeSet::from([ReferenceMark::of(&request.reference)]);
+                member.unsure = BTreeMap::from([(minute, marks)]);
+            }
+            Some(request) => member.requests = known_request(request, &passing),
+        }
+    }
     let mut plan = Plan {
         connection: Some(Connection::of_member(id.clone(), member)),
         owner: Some(Owner::TerraUser(id.clone())),
-        request: chunk(event, headers, id, version),
+        request,
         ..Plan::default()
     };
     plan.parked.extend(unusable_data(event));
@@ -557,17 +566,28 @@ fn plan_request(event: &Event<'_>, headers: &TerraHeaders, version: &Version) ->
         },
         only_if_known: false,
     });
+    let passing = Version::in_passing(version.ordering_ts_ms);
     let connection = user.map(|(id, user)| {
-        Connection::of_member(
-            id.clone(),
-            attributes(user, &Version::in_passing(version.ordering_ts_ms)),
-        )
+        let requests = request.as_ref();
+        let member = Member {
+            requests: requests
+                .map(|request| known_request(request, &passing))
+                .unwrap_or_default(),
+            ..attributes(user, &passing)
+        };
+        Connection::of_member(id.clone(), member)
     });
     Plan {
         connection,
         request,
         ..Plan::default()
     }
+}
+
+/// What a connection keeps of a request: under whose reference data are no sign of life.
+fn known_request(request: &PlannedRequest, passing: &Version) -> BTreeMap<ReferenceMark, i64> {
+    let mark = ReferenceMark::of(&request.reference);
+    BTreeMap::from([(mark, passing.ordering_ts_ms)])
 }
 
 /// The request that a data webhook answers, if it may answer one.

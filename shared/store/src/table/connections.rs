@@ -819,6 +819,7 @@ impl Touched {
         let states = || self.connections.values().map(|stored| &stored.state);
         let named: BTreeSet<_> = fragment.members.keys().cloned().collect();
         let fragment = states().fold(fragment.clone(), Connection::without_early_answers);
+        let fragment = states().fold(fragment, Connection::without_known_life);
         let whole = states().cloned().fold(fragment, domain::Join::join);
         let id = whole.id()?;
         let folded_before = whole.folded.ids.clone();
