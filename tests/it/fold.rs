@@ -8,7 +8,7 @@ use domain::{
     connection::{Connection, ConnectionId},
     key::NaturalKey,
     locator::Locator,
-    plan::{Owner, plan},
+    plan::{Owner, PlannedRecord, plan},
     record::{Arrival, Payload, Record},
     request::Request,
     session::{Parts, Session, Sighting, groups, whole},
@@ -46,13 +46,7 @@ pub(crate) fn headers_of(webhook: &Webhook) -> TerraHeaders {
 pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + Clone) -> State {
     let mut state = State::default();
     let mut connections: Vec<Connection> = Vec::new();
-    let mut records: Vec<(
-        RecordOwnerOfUser,
-        DataType,
-        NaturalKey,
-        Option<Session>,
-        Record,
-    )> = Vec::new();
+    let mut records: Vec<(RecordOwnerOfUser, Delivered)> = Vec::new();
     for (webhook, signed_at_s) in webhooks {
         let Ok(event) = Event::parse(&webhook.body) else {
             continue;
@@ -99,34 +93,74 @@ pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + 
                     RecordOwnerOfUser::Owner(RecordOwner::Person(person.clone()))
                 }
             };
-            let found = planned.found;
-            let session = Session::of(planned.data_type, &found.identity);
             let size_bytes = event.records[planned.index].range.len() as u64;
-            let arrival = Arrival {
-                version: planned.version,
-                payload: Payload {
-                    locator: nowhere(),
-                    size_bytes,
-                    inline: None,
-                },
-                summary: found.delivered,
-                from_samples: found.from_samples,
-                streams: found.streams,
-                start_time: found.identity.start_time.or(found.identity.timestamp),
-                retracted: found.retracted,
-            };
-            let record = Record::new(arrival, found.enrichment);
-            let record = if planned.shadowed {
-                record.shadowed()
-            } else {
-                record
-            };
-            records.push((owner, planned.data_type, planned.key, session, record));
+            records.push((owner, Delivered::new(planned, size_bytes)));
         }
     }
+    state.records = arranged(records, &connections);
+    for connection in connections {
+        state
+            .connections
+            .insert(connection.id().unwrap(), connection);
+    }
+    state
+}
+
+/// One delivery of a record.
+struct Delivered {
+    data_type: DataType,
+    key: NaturalKey,
+    session: Option<Session>,
+    record: Record,
+}
+
+impl Delivered {
+    fn new(planned: PlannedRecord, size_bytes: u64) -> Self {
+        let found = planned.found;
+        let session = Session::of(planned.data_type, &found.identity);
+        let arrival = Arrival {
+            version: planned.version,
+            payload: Payload {
+                locator: nowhere(),
+                size_bytes,
+                inline: None,
+            },
+            summary: found.delivered,
+            from_samples: found.from_samples,
+            streams: found.streams,
+            start_time: found.identity.start_time.or(found.identity.timestamp),
+            retracted: found.retracted,
+        };
+        let record = Record::new(arrival, found.enrichment);
+        let record = if planned.shadowed {
+            record.shadowed()
+        } else {
+            record
+        };
+        Self {
+            data_type: planned.data_type,
+            key: planned.key,
+            session,
+            record,
+        }
+    }
+}
+
+/// Brings all deliveries of records together: those of one key, and those of several keys for one session.
+fn arranged(
+    deliveries: Vec<(RecordOwnerOfUser, Delivered)>,
+    connections: &[Connection],
+) -> BTreeMap<(RecordOwner, DataType, NaturalKey), Record> {
+    let mut records = BTreeMap::new();
     let mut sightings = BTreeMap::<(RecordOwner, DataType), BTreeSet<Sighting>>::new();
     let mut parts = BTreeMap::<(RecordOwner, DataType), Parts>::new();
-    for (owner, data_type, key, session, record) in records {
+    for (owner, delivered) in deliveries {
+        let Delivered {
+            data_type,
+            key,
+            session,
+            record,
+        } = delivered;
         let owner = match owner {
             RecordOwnerOfUser::Owner(owner) => owner,
             RecordOwnerOfUser::User(user) => {
@@ -158,16 +192,11 @@ pub(crate) fn fold<'a>(webhooks: impl IntoIterator<Item = (&'a Webhook, i64)> + 
                 .filter(|(key, _)| group.keys().any(|of_group| of_group == *key));
             for (key, parts) in group.arrange([], own) {
                 let place = (owner.clone(), data_type, key);
-                state.records.insert(place, whole(&parts).unwrap());
+                records.insert(place, whole(&parts).unwrap());
             }
         }
     }
-    for connection in connections {
-        state
-            .connections
-            .insert(connection.id().unwrap(), connection);
-    }
-    state
+    records
 }
 
 enum RecordOwnerOfUser {
