@@ -2,7 +2,7 @@
 //!
 //! Beyond a month, or over a month's boundary, Terra makes a *large request* of whatever is asked
 //! (FACTS sections 4, 5 and 14, row 6). An [ordinary](RequestSize::Ordinary) request therefore lies
-//! within one month and covers at most [`ORDINARY_REQUEST_DAYS`]; a longer month is asked for in
+//! within one month and covers at most 28 days; a longer month is asked for in
 //! halves. `end_date` is exclusive, and daily records may stand under the neighbouring day of UTC:
 //! a request takes one day more on either side, as far as the month goes, and a record that comes
 //! twice has the same key. The day across the boundary belongs to the neighbouring window.
