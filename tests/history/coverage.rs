@@ -199,7 +199,7 @@ async fn an_alias_seen_before_a_merge_or_an_erasure_misleads_nobody() {
     let new = connected(table, "b", "GARMIN", NOW).await;
     let (a, b) = ["a", "b"].map(|id| TerraUserId::new(id).unwrap()).into();
     let seen = table.aliases_lately([&a, &b]).await.unwrap();
-    // Where nothing has changed, what was seen is enough.
+    // If nothing has changed, the records that were read are enough.
     let applied = table.apply_connection_seen(&noted(&b, NOW), &seen).await;
     let applied = applied.unwrap().unwrap();
     assert_eq!((&applied.connection.id, applied.created), (&new.id, false));
@@ -245,7 +245,7 @@ async fn who_was_seen_to_lead_nowhere_and_got_a_connection_or_was_erased_since_m
         let applied = table.apply_connection_seen(&fragment, &seen).await;
         applied.unwrap()
     };
-    // Where that is still so, what was seen is enough.
+    // If that is still so, the records that were read are enough.
     assert!(apply(noted(&stranger, NOW)).await.unwrap().created);
 
     let known = connected(table, "a", "GARMIN", NOW).await;
@@ -363,7 +363,7 @@ async fn known_days_are_those_of_the_table() {
     assert_eq!(state("2026-06-12"), DayState::Missing(Missing::NoRecord));
     assert!(known[&DataType::Sleep].planned.is_empty());
 
-    // What is bounded knows the same of the days within.
+    // A bounded read knows the same of the days within.
     let from = Some(day("2026-06-20"));
     let bounded = table.known_days(&own, from, NOW).await.unwrap();
     let june = span("2026-06-20", "2026-07-01");

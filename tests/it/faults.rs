@@ -154,7 +154,7 @@ async fn a_body_that_was_signed_compressed_is_stored_and_verifies_from_the_archi
         assert_eq!((applied.outcome, applied.records.updated), (outcome, 0));
     }
 
-    // What cannot be unpacked is parked as it came.
+    // A body that cannot be unpacked is parked as it came.
     let broken_off = &sent[..sent.len() / 2];
     assert_eq!(world.send("broken-off", broken_off).await, 200);
     world.idle().await;

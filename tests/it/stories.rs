@@ -1005,7 +1005,7 @@ async fn a_cronometer_diary_that_shrinks_is_replaced() {
     assert!(meals[..4].is_sorted() && meals[0] < meals[3], "{meals:?}");
     assert_eq!(meals[4], meals[3] - 2);
 
-    // What came before is still what Terra sent before.
+    // The earlier arrival is still what Terra sent before.
     world.deliver_in_order(&story[3..4]).await;
     let found = world
         .records(&cronometer.terra_user_id, DataType::Nutrition)

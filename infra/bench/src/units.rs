@@ -298,7 +298,7 @@ fn units(item: &Item, before: Option<&Item>, projected: &[String]) -> usize {
     if !item.contains_key("time_sk") {
         return table;
     }
-    // Where the copy moves within the index, the old one is deleted for units of its own.
+    // If the copy moves within the index, the old one is deleted for units of its own.
     let copy = |item: &Item| index_size(item, projected).div_ceil(WRITE_UNIT_BYTES);
     let index = match before.filter(|before| before.contains_key("time_sk")) {
         None => copy(item),

@@ -71,7 +71,7 @@ pub fn note(text: &str) {
 }
 
 fn to_stderr(text: &str) {
-    // Where standard error is gone, there is nobody left to tell.
+    // Without standard error there is nobody left to tell.
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 

@@ -319,7 +319,7 @@ async fn long_and_large_reads_time_out_or_are_too_large() {
             .status,
         200
     );
-    // What comes as webhooks has no such bounds.
+    // Data that come as webhooks have no such bounds.
     assert_eq!(
         terra
             .order(&user, "body", "2026-07-01", "2026-07-12")

@@ -332,7 +332,7 @@ async fn a_connection_that_is_over_says_no_more_and_a_renewed_one_goes_on_under_
     assert!(users.contains(new.as_str()));
     assert!(!users.contains(old.as_str()) && !users.contains(gone.as_str()));
     assert!(!terra.api.vanish(&gone), "once only");
-    // What was there stays true.
+    // Earlier records stay true.
     let oura = terra.at(Provider::Oura);
     assert!(!oura.active);
     let before = terra

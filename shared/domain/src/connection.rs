@@ -169,7 +169,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// When data last came by themselves, to the minute. Unit: Unix milliseconds.
+    /// Returns the time of the newest data that came by themselves, to the minute. Unit: Unix milliseconds.
     ///
     /// Data that came under the reference of a request count until that request is known.
     pub fn data_at_ms(&self) -> Option<i64> {
@@ -403,7 +403,7 @@ impl Connection {
         self
     }
 
-    /// What an event says of its connection, without signs of life of which `known` has as many of the same
+    /// Returns the fragment of an event without signs of life of which `known` has as many of the same
     /// minute as are kept: so a burst of webhooks does not write the connection each time.
     #[must_use]
     pub fn without_known_life(mut self, known: &Self) -> Self {

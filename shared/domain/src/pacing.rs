@@ -555,7 +555,7 @@ mod tests {
         let bucket = Bucket::default().with_at_most(quota, at(0), 28);
         let bucket = bucket.take(quota, at(0), 28).unwrap();
         assert!(bucket.take(quota, at(0), 1).is_err());
-        // That more is left than we thought is no reason to hurry.
+        // A larger rest than we thought is no reason to hurry.
         assert_eq!(bucket.with_at_most(quota, at(0), 5_000), bucket);
     }
 

@@ -584,7 +584,7 @@ fn plan_request(event: &Event<'_>, headers: &TerraHeaders, version: &Version) ->
     }
 }
 
-/// What a connection keeps of a request: under whose reference data are no sign of life.
+/// Returns the part of a request that a connection keeps: data under its reference are no sign of life.
 fn known_request(request: &PlannedRequest, passing: &Version) -> BTreeMap<ReferenceMark, i64> {
     let mark = ReferenceMark::of(&request.reference);
     BTreeMap::from([(mark, passing.ordering_ts_ms)])

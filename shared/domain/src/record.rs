@@ -554,9 +554,9 @@ mod tests {
     #[test]
     fn a_replay_refreshes_what_an_older_version_read_wrongly() {
         let (misread, read) = reread((1, 0, 100, Some(7), 3, false), (1, 0, 100, None, 1, false));
-        // As the newest arrival.
+        // The record as the newest arrival.
         assert_eq!(misread.clone().join(read.clone()), read);
-        // As an older arrival that samples and scores are kept of.
+        // The record as an older arrival that samples and scores are kept of.
         let newest = record((2, 1, 200, None, 0, false));
         let stored = misread.join(newest.clone());
         assert_eq!(stored.sampled.len(), 2);

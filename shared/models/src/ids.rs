@@ -223,7 +223,7 @@ mod tests {
         assert!(id.as_str().len() <= ReferenceId::MAX_BYTES);
         assert_eq!(ReferenceId::new(&long), Some(id.clone()));
         assert_ne!(ReferenceId::new(&format!("{long}r")), Some(id.clone()));
-        // What is stored reads back as itself.
+        // A stored id reads back as itself.
         assert_eq!(ReferenceId::new(id.as_str()), Some(id));
         let whole = "r".repeat(ReferenceId::MAX_BYTES);
         assert_eq!(ReferenceId::new(&whole).unwrap().as_str(), whole);

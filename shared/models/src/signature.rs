@@ -253,7 +253,7 @@ fn signatures(value: &str) -> Vec<&str> {
     if has_t && has_digest {
         parts.extend(value.get(start..));
     } else {
-        // What is left is no signature by itself, so the value is one.
+        // The rest is no signature by itself, so the value is one.
         parts = vec![value];
     }
     parts

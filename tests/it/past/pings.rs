@@ -157,7 +157,7 @@ async fn a_lost_payload_of_somebody_unknown_is_asked_for_at_everybody() {
     assert_eq!(outages.len(), 1);
     assert_eq!(outages[0].from_ms, offered_at_ms);
 
-    // Where a person is named, theirs are asked at once.
+    // If a person is named, their days are asked for at once.
     let users = past.truth.connections();
     let stored = past.connection(&users[0].terra_user_id).await.unwrap();
     let person = LostPayload {

@@ -54,7 +54,7 @@ async fn a_plan_tells_what_it_takes_and_stores_nothing() {
     assert_eq!(planned[0]["types"][0]["days"][0]["to"], to);
     assert_eq!(planned[0]["kind"], "on_demand");
 
-    // All that the provider has, of the types that Terra says it has.
+    // Everything that the provider has, of the types that Terra lists for it.
     let terra = Terra::start().await;
     let first = [&plan[..], &["--json"]].concat();
     let asked = json(&ok_with(&terra.variables(), &first));

@@ -104,7 +104,7 @@ fn a_parked_webhook_stays_listed_until_it_is_stored_or_dismissed() {
     let tried = json(&["parked", "replay", "--data", &data, "--all"]);
     assert!(tried[0]["done"] == false && tried[1]["done"] == false);
     assert_eq!(json(&list).as_array().unwrap().len(), 2);
-    // What is of no more use is dismissed, and stays in the archive.
+    // A webhook of no more use is dismissed, and stays in the archive.
     ok(&["parked", "dismiss", "--data", &data, "broken"]);
     assert_eq!(json(&list).as_array().unwrap().len(), 1);
     assert_eq!(

@@ -73,7 +73,7 @@ async fn a_replay_brings_the_list_of_parked_webhooks_up_to_date() {
         "{again}"
     );
 
-    // What cannot be used any more is put on the list, with all that the router would say of it.
+    // A webhook that cannot be used any more is put on the list, with all reasons of the router.
     set_alias(&data, &json!({"BOOL": true})).await;
     let tried = replay(&["--webhook", "parked"]);
     assert!(tried.contains("0 webhooks off it, 1 on it"), "{tried}");

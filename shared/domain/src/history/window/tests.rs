@@ -362,7 +362,7 @@ proptest! {
             let Ok(after) = before.apply(event.clone(), at_ms) else {
                 continue;
             };
-            // What is final stays.
+            // A final window stays.
             prop_assert!(!before.is_final());
             // Nothing gets lost: an open window is due some time, and is still the same window.
             prop_assert_eq!(after.is_final(), after.due_ms().is_none());

@@ -83,7 +83,7 @@ impl Table {
     /// keep writing an item, [`TableError::Corrupt`] when one cannot be read. Planning again goes on
     /// from there.
     pub async fn plan_backfill(&self, plan: &Plan) -> Result<Planned, TableError> {
-        // Where it is found from its connection first: a backfill that nobody finds is not erased.
+        // The entry under its connection first: a backfill that nobody finds is not erased.
         let of_connection = Key::backfill_of(&plan.connection, &plan.id);
         let mut listed = Item::new();
         forget(&mut listed, plan);
