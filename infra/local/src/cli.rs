@@ -1,5 +1,6 @@
 //! The command line.
 
+mod export;
 mod history;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use domain::locator::Locator;
 use jiff::civil::Date;
 
+pub use self::export::{ExportArgs, ExportCommand, FhirArgs};
 pub use self::history::{
     BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, ConnectionsCommand, CoverageArgs,
     DoctorArgs, StatusArgs, WishArgs,
@@ -64,6 +66,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Erase a person: connections, records, archived webhooks
     Erase(EraseArgs),
+    /// Write records in the formats of other programs: FIT, FHIR
+    Export(ExportArgs),
     /// Make a link with which a person connects a provider
     Connect(ConnectArgs),
     /// List connections

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod export;
 mod history;
 mod operator;
 
@@ -248,6 +249,7 @@ fn every_help_text_has_examples() {
         &["archive", "--help"],
         &["replay", "--help"],
         &["erase", "--help"],
+        &["export", "--help"],
         &["connect", "--help"],
         &["connections", "--help"],
         &["coverage", "--help"],

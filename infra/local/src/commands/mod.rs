@@ -10,6 +10,8 @@ mod coverage;
 mod dev;
 mod doctor;
 mod erase;
+#[cfg(feature = "export")]
+mod export;
 mod parked;
 mod person;
 mod posting;
@@ -24,6 +26,8 @@ mod simulation;
 mod terra;
 
 use crate::cli::{Cli, Command};
+#[cfg(not(feature = "export"))]
+use crate::failure;
 
 /// Runs what was asked for.
 ///
@@ -40,6 +44,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Parked(args) => parked::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Erase(args) => erase::run(args).await,
+        #[cfg(feature = "export")]
+        Command::Export(args) => export::run(args).await,
+        #[cfg(not(feature = "export"))]
+        Command::Export(_) => Err(failure::input(
+            "this build has no formats: build it with `--features export`",
+        )),
         Command::Connect(args) => connect::run(args).await,
         Command::Connections(args) => connections::run(args).await,
         Command::Coverage(args) => coverage::run(args).await,

@@ -408,7 +408,7 @@ fn record_json(found: &FoundRecord) -> Value {
 }
 
 /// The record as Terra sent it, from the archive.
-async fn exact(access: &Access, found: &FoundRecord) -> anyhow::Result<Vec<u8>> {
+pub(super) async fn exact(access: &Access, found: &FoundRecord) -> anyhow::Result<Vec<u8>> {
     let locator = &found.record.newest.payload.locator;
     access
         .archive

@@ -39,7 +39,7 @@ fn credential(key: &str) -> String {
 }
 
 /// Sends a body and waits until the ledger has it.
-fn send(folder: &Path, data: &str, id: &str, text: &str) -> Value {
+pub(super) fn send(folder: &Path, data: &str, id: &str, text: &str) -> Value {
     let file = body(folder, &format!("{id}.json"), text);
     let file = file.to_str().unwrap();
     ok(&["send", "--data", data, "--trace-id", id, file]);
