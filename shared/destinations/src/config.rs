@@ -55,7 +55,9 @@ kinds! {
     /// MySQL or MariaDB.
     Mysql = "mysql", secrets: ["password"];
     /// Supabase.
-    Supabase = "supabase", secrets: ["secret_key", "password"];
+    Supabase = "supabase", secrets: [
+        "secret_key", "password", "client_key_pem", "access_key_id", "secret_access_key"
+    ];
     /// MongoDB.
     Mongodb = "mongodb", secrets: ["password", "client_key_pem"];
     /// Google Cloud Firestore.
@@ -305,6 +307,37 @@ impl<'a> Fields<'a> {
         default
     }
 
+    /// A URL that may be called. Noted as a problem if it may not.
+    #[cfg(feature = "http")]
+    pub fn url(&mut self, name: &'static str, guard: &crate::net::Guard) -> Option<reqwest::Url> {
+        let text = self.text(name)?;
+        let Ok(url) = text.parse::<reqwest::Url>() else {
+            self.refuse(name, "is no URL");
+            return None;
+        };
+        if let Err(blocked) = guard.check_url(&url) {
+            self.refuse(name, format!("is not allowed: {blocked}"));
+            return None;
+        }
+        Some(url)
+    }
+
+    /// A URL that has to be there; `example` shows one.
+    #[cfg(feature = "http")]
+    pub fn required_url(
+        &mut self,
+        name: &'static str,
+        guard: &crate::net::Guard,
+        example: &str,
+    ) -> Option<reqwest::Url> {
+        let before = self.problems.len();
+        let url = self.url(name, guard);
+        if url.is_none() && self.problems.len() == before {
+            self.refuse(name, format!("is missing, for example {example}"));
+        }
+        url
+    }
+
     /// Several texts: a list, or one text with commas.
     pub fn list(&mut self, name: &'static str) -> Vec<String> {
         let texts: Vec<String> = match self.value(name) {
@@ -379,6 +412,32 @@ impl<'a> Fields<'a> {
             }
             SecretString::from("")
         })
+    }
+
+    /// Some settings and secrets, for another kind that this one is made of.
+    pub fn part(
+        &mut self,
+        settings: &[&'static str],
+        secrets: &[&'static str],
+    ) -> (Map<String, Value>, Secrets) {
+        let pick = |from: &Map<String, Value>, names: &[&str]| {
+            let picked = from
+                .iter()
+                .filter(|(name, _)| names.contains(&name.as_str()));
+            picked
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        };
+        self.known.extend(settings);
+        let secrets = pick(&self.secrets.0, secrets);
+        (pick(self.config, settings), Secrets(secrets))
+    }
+
+    /// Takes over the problems of a kind that this one is made of.
+    pub fn accept<T>(&mut self, opened: Result<T, Refused>) -> Option<T> {
+        opened
+            .map_err(|refused| self.problems.extend(refused.problems))
+            .ok()
     }
 
     /// Ends reading.
@@ -500,16 +559,14 @@ macro_rules! opened {
                 #[cfg(not(feature = $feature))]
                 KindName::$name => {
                     drop(($fields, $context));
-                    Err(not_built($kind))
+                    let text = concat!(
+                        "is not part of this program; build it with the feature `", $feature, "`"
+                    );
+                    Err(Refused::new($kind, "kind", text))
                 }
             )*
         }
     };
-}
-
-fn not_built(kind: KindName) -> Refused {
-    let text = format!("is not part of this program; build it with the feature `{kind}`");
-    Refused::new(kind, "kind", text)
 }
 
 /// Opens a destination. Does not connect yet.

@@ -7,8 +7,14 @@ mod bucket;
 pub mod change;
 pub mod config;
 pub mod envelope;
+#[cfg(feature = "firestore")]
+mod firestore;
 #[cfg(feature = "folder")]
 mod folder;
+#[cfg(feature = "gcs")]
+mod gcs;
+#[cfg(feature = "google")]
+mod google;
 pub mod id;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -20,7 +26,7 @@ mod mysql;
 pub mod net;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "sql", feature = "mongodb"))]
+#[cfg(any(feature = "sql", feature = "mongodb", feature = "firestore"))]
 mod repair;
 #[cfg(feature = "s3")]
 mod s3;

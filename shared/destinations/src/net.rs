@@ -497,6 +497,18 @@ pub fn http_fault(error: &reqwest::Error) -> Fault {
     }
 }
 
+/// Longest wait that an answer can ask for.
+#[cfg(any(feature = "webhook", feature = "supabase"))]
+const MAX_WAIT: std::time::Duration = std::time::Duration::from_hours(1);
+
+/// The wait that an answer asks for.
+#[cfg(any(feature = "webhook", feature = "supabase"))]
+pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<std::time::Duration> {
+    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
+    let seconds = text.trim().parse().ok()?;
+    Some(std::time::Duration::from_secs(seconds).min(MAX_WAIT))
+}
+
 /// Bytes of an answer that are read at most.
 #[cfg(feature = "http")]
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -513,6 +525,29 @@ pub async fn read_answer(mut response: reqwest::Response) -> Vec<u8> {
         }
     }
     answer
+}
+
+/// Bytes of an answer of an interface that are read at most.
+#[cfg(any(feature = "google", feature = "supabase"))]
+const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
+
+/// Reads a whole answer that has to be understood.
+///
+/// # Errors
+///
+/// [`Fault::Unreachable`] if the answer is cut off, [`Fault::Misconfigured`] if it does not end.
+#[cfg(any(feature = "google", feature = "supabase"))]
+pub(crate) async fn read_document(mut response: reqwest::Response) -> Result<Vec<u8>, Fault> {
+    let mut document = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| http_fault(&error))? {
+        if document.len() + chunk.len() > MAX_DOCUMENT_BYTES {
+            return Err(Fault::misconfigured(
+                "the answer is larger than any answer of this interface; is the address right?",
+            ));
+        }
+        document.extend_from_slice(&chunk);
+    }
+    Ok(document)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use futures::{
     FutureExt as _,
-    stream::{self, StreamExt as _, TryStreamExt as _},
+    stream::{self, StreamExt as _},
 };
 use models::data::DataType;
 
@@ -27,7 +27,7 @@ use crate::{
     kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome},
 };
 pub(crate) use layout::Layout;
-pub(crate) use objects::{Condition, Doing, Head, Object, Objects, Put};
+pub(crate) use objects::{Condition, Doing, Head, Object, Objects, Put, RECORD, REVISION};
 
 /// Objects that are written at once.
 const PARALLEL: usize = 16;
@@ -214,11 +214,9 @@ impl<O: Objects> Bucket<O> {
 
     /// The records below a prefix, with their revisions.
     async fn records(&self, prefix: &str) -> Result<Vec<(RecordId, u64)>, Fault> {
-        let keys = self.objects.list(prefix).await?;
-        let heads = stream::iter(keys).map(|key| async move { self.objects.head(&key).await });
-        let heads: Vec<_> = heads.buffer_unordered(PARALLEL).try_collect().await?;
+        let heads = self.objects.heads(prefix).await?;
         let record = |head: Head| Some((head.record?.parse().ok()?, head.revision?));
-        Ok(heads.into_iter().flatten().filter_map(record).collect())
+        Ok(heads.into_iter().filter_map(record).collect())
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::PARALLEL;
 use crate::{change::Change, envelope::Payload, kind::Fault};
 
 /// Name of the metadata that holds the revision. Letters only: Azure refuses hyphens, and proxies
@@ -39,6 +41,14 @@ pub(crate) trait Objects: Send + Sync + fmt::Debug {
 
     /// Names of the objects whose names begin with `prefix`.
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault>;
+
+    /// What is known of the objects whose names begin with `prefix`.
+    async fn heads(&self, prefix: &str) -> Result<Vec<Head>, Fault> {
+        let keys = stream::iter(self.list(prefix).await?);
+        let heads = keys.map(|key| async move { self.head(&key).await });
+        let heads: Vec<_> = heads.buffer_unordered(PARALLEL).try_collect().await?;
+        Ok(heads.into_iter().flatten().collect())
+    }
 }
 
 /// Operation for which a right was missing.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use models::signature::SigningSecret;
-use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use super::{HeadersStyle, Mode, Webhook};
@@ -42,21 +41,7 @@ const RESERVED: &[&str] = &[
 
 pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Webhook, Refused> {
     let guard = Guard::new(context.network, context.resolver);
-    let url = fields.required("url", "https://app.example.com/terrarium");
-    let url = match url.parse::<Url>() {
-        _ if url.is_empty() => None,
-        Ok(parsed) => match guard.check_url(&parsed) {
-            Ok(()) => Some(parsed),
-            Err(blocked) => {
-                fields.refuse("url", format!("is not allowed: {blocked}"));
-                None
-            }
-        },
-        Err(_) => {
-            fields.refuse("url", "is no URL");
-            None
-        }
-    };
+    let url = fields.required_url("url", &guard, "https://app.example.com/terrarium");
     let format = fields.format();
     let gzip = fields.flag("gzip", false);
     let max_bytes = fields.number("max_bytes", 1024..=9 * MIB, 4 * MIB);

@@ -1,16 +1,11 @@
 //! What the answer of a receiver means.
 
-use std::time::Duration;
+use http::{HeaderMap, StatusCode, header::LOCATION};
 
-use http::{
-    HeaderMap, StatusCode,
-    header::{LOCATION, RETRY_AFTER},
+use crate::{
+    kind::{Fault, Outcome, Rejection, Unreachable},
+    net::retry_after,
 };
-
-use crate::kind::{Fault, Outcome, Rejection, Unreachable};
-
-/// Longest wait that a receiver can ask for.
-const MAX_WAIT: Duration = Duration::from_hours(1);
 
 /// The result of one delivery.
 ///
@@ -35,7 +30,7 @@ pub(super) fn outcome(status: StatusCode, headers: &HeaderMap) -> Result<Outcome
     let fault = match code {
         410 => Fault::Gone,
         429 | 503 => Fault::Throttled {
-            after: wait(headers),
+            after: retry_after(headers),
             code: None,
         },
         400 | 413 | 422 => {
@@ -70,19 +65,10 @@ fn host_of(location: &http::HeaderValue) -> Option<String> {
     Some(format!("{}://{}", url.scheme(), url.host_str()?))
 }
 
-fn wait(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn at(status: u16, header: Option<(&'static str, &str)>) -> Result<Outcome, Fault> {

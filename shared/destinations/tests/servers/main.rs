@@ -12,6 +12,7 @@ use destinations::{change, id};
 
 mod buckets;
 mod databases;
+mod google;
 mod logs;
 mod postgres;
 mod proxy;
