@@ -35,6 +35,8 @@ pub mod sign;
 mod sql;
 #[cfg(feature = "sqs")]
 mod sqs;
+#[cfg(feature = "supabase")]
+pub mod supabase;
 #[cfg(feature = "webhook")]
 mod webhook;
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Whether a text can be the name of a schema without surprises.
-fn is_plain_name(text: &str) -> bool {
+pub(crate) fn is_plain_name(text: &str) -> bool {
     let first = text
         .chars()
         .next()

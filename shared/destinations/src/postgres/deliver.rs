@@ -18,8 +18,7 @@ use crate::{
     id::{OwnerId, RecordId},
     kind::{Fault, Outcome, Unreachable},
     net::CONNECT_TIMEOUT,
-    repair::repair,
-    sql::{Column, Row, Table, Usable, row},
+    sql::{Column, Part, Table, Usable, parts},
 };
 
 /// One connection, with what is known of the tables.
@@ -27,14 +26,6 @@ use crate::{
 pub(super) struct Session {
     pub(super) client: Client,
     tables: BTreeMap<Table, Arc<Usable>>,
-}
-
-/// Changes of one table.
-#[derive(Default)]
-struct Part {
-    upserts: Vec<(usize, RecordId, Row)>,
-    deletes: Vec<(usize, RecordId, u64)>,
-    force: bool,
 }
 
 impl Postgres {
@@ -129,38 +120,14 @@ impl Postgres {
 
     pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
         let mut outcomes = vec![Outcome::Stale; changes.len()];
-        let mut parts: BTreeMap<(Table, bool), Part> = BTreeMap::new();
-        for (index, change) in changes.iter().enumerate() {
-            let Some(collection) = change.collection() else {
-                set(&mut outcomes, index, Outcome::APPLIED);
-                continue;
-            };
-            let table = Table::of(change.data_type());
-            debug_assert_eq!(table.name(), collection);
-            let part = parts.entry((table, change.force)).or_default();
-            part.force = change.force;
-            if change.is_deletion() {
-                part.deletes
-                    .push((index, change.record_id.clone(), change.revision));
-                set(&mut outcomes, index, Outcome::APPLIED);
-                continue;
-            }
-            match row(change) {
-                Ok(Some((_, row))) => part.upserts.push((index, change.record_id.clone(), row)),
-                Ok(None) => set(&mut outcomes, index, Outcome::APPLIED),
-                Err(fault) => set(&mut outcomes, index, fault.into_outcome()),
-            }
-        }
+        let parts = parts(changes, &mut outcomes);
         if parts.is_empty() {
             return Ok(outcomes);
         }
         let mut session = self.session().await?;
-        for ((table, _), mut part) in parts {
-            // One order for every writer: no two wait for each other.
-            part.upserts
-                .sort_by(|(_, one, _), (_, other, _)| one.cmp(other));
+        for ((table, force), part) in parts {
             let first = self
-                .write_part(&mut session, table, &part, &mut outcomes)
+                .write_part(&mut session, table, force, &part, &mut outcomes)
                 .await;
             if let Err(fault) = first {
                 if !is_shape(&fault) {
@@ -168,7 +135,7 @@ impl Postgres {
                 }
                 // Somebody removed a table or a column: made anew, once.
                 session.tables.remove(&table);
-                self.write_part(&mut session, table, &part, &mut outcomes)
+                self.write_part(&mut session, table, force, &part, &mut outcomes)
                     .await?;
             }
         }
@@ -180,14 +147,20 @@ impl Postgres {
         &self,
         session: &mut Session,
         table: Table,
+        force: bool,
         part: &Part,
         outcomes: &mut [Outcome],
     ) -> Result<(), Fault> {
         let usable = self.usable(session, table).await?;
         let name = self.name(table);
         if !part.upserts.is_empty() {
-            let (rows, repaired) = rows(&part.upserts, &usable.columns);
-            let statement = upsert(&name, &usable.columns, part.force);
+            let (rows, repaired) = part.rows(&usable.columns);
+            let newer = if force {
+                "t.revision <= EXCLUDED.revision"
+            } else {
+                IS_NEWER
+            };
+            let statement = upsert(&name, &usable.columns, "$1::text::jsonb", newer);
             let written = session
                 .client
                 .query_typed(&statement, &[(&rows, Type::TEXT)])
@@ -200,31 +173,11 @@ impl Postgres {
                     .map_err(|error| fault(&error, Doing::Write(&name)))?;
                 applied.push(id);
             }
-            applied.sort_unstable();
-            for ((index, id, _), repaired) in part.upserts.iter().zip(repaired) {
-                let is_applied = applied
-                    .binary_search_by(|other| other.as_str().cmp(id.as_str()))
-                    .is_ok();
-                let outcome = if is_applied {
-                    Outcome::Applied { repaired }
-                } else {
-                    Outcome::Stale
-                };
-                set(outcomes, *index, outcome);
-            }
+            part.settle(&mut applied, &repaired, outcomes);
         }
         if !part.deletes.is_empty() {
-            let rows: Vec<_> = part
-                .deletes
-                .iter()
-                .map(|(_, id, revision)| serde_json::json!({"record_id": id, "revision": revision}))
-                .collect();
-            let rows = serde_json::Value::from(rows).to_string();
-            let statement = format!(
-                "DELETE FROM {name} t USING jsonb_to_recordset($1::text::jsonb) \
-                 AS d(record_id text, revision bigint) \
-                 WHERE t.record_id = d.record_id AND t.revision <= d.revision"
-            );
+            let rows = part.deletions();
+            let statement = delete(&name, "$1::text::jsonb");
             let deleted = session
                 .client
                 .execute_typed(&statement, &[(&rows, Type::TEXT)])
@@ -340,35 +293,19 @@ impl Postgres {
     }
 }
 
-fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
-    if let Some(place) = outcomes.get_mut(index) {
-        *place = outcome;
-    }
+/// Condition under which a row is written over.
+pub(crate) const IS_NEWER: &str = "t.revision < EXCLUDED.revision";
+
+/// The statement that deletes rows up to a revision. `rows` is an expression of type jsonb.
+pub(crate) fn delete(table: &str, rows: &str) -> String {
+    format!(
+        "DELETE FROM {table} t USING jsonb_to_recordset({rows}) AS d(record_id text, revision bigint) \
+         WHERE t.record_id = d.record_id AND t.revision <= d.revision"
+    )
 }
 
-/// The rows as one JSON array, with the number of characters replaced in each.
-fn rows(upserts: &[(usize, RecordId, Row)], columns: &[Column]) -> (String, Vec<u32>) {
-    let mut text = String::from("[");
-    let mut repaired = Vec::with_capacity(upserts.len());
-    for (_, _, row) in upserts {
-        if text.len() > 1 {
-            text.push(',');
-        }
-        let row: BTreeMap<_, _> = columns
-            .iter()
-            .filter_map(|column| row.get_key_value(&column.name))
-            .collect();
-        let json = serde_json::to_string(&row).unwrap_or_default();
-        let (json, count) = repair(&json);
-        text.push_str(&json);
-        repaired.push(count);
-    }
-    text.push(']');
-    (text, repaired)
-}
-
-/// The statement that writes rows over lower revisions.
-pub(crate) fn upsert(table: &str, columns: &[Column], force: bool) -> String {
+/// The statement that writes rows over others on a condition. `rows` is an expression of type jsonb.
+pub(crate) fn upsert(table: &str, columns: &[Column], rows: &str, newer: &str) -> String {
     let names: Vec<_> = columns
         .iter()
         .map(|column| format!("\"{}\"", column.name))
@@ -383,12 +320,11 @@ pub(crate) fn upsert(table: &str, columns: &[Column], force: bool) -> String {
         .filter(|name| *name != "\"record_id\"")
         .map(|name| format!("{name} = EXCLUDED.{name}"))
         .collect();
-    let compare = if force { "<=" } else { "<" };
     format!(
         "INSERT INTO {table} AS t ({}) SELECT DISTINCT ON (r.record_id) {} \
-         FROM jsonb_to_recordset($1::text::jsonb) AS r({}) ORDER BY r.record_id, r.revision DESC \
+         FROM jsonb_to_recordset({rows}) AS r({}) ORDER BY r.record_id, r.revision DESC \
          ON CONFLICT (record_id) DO UPDATE SET {}, delivered_at = now() \
-         WHERE t.revision {compare} EXCLUDED.revision RETURNING t.record_id",
+         WHERE {newer} RETURNING t.record_id",
         names.join(", "),
         values.join(", "),
         types.join(", "),

@@ -10,7 +10,7 @@ use crate::{
 
 /// What was being done: names the right that is missing when the server refuses.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Doing<'a> {
+pub(crate) enum Doing<'a> {
     Connect,
     MakeSchema(&'a str),
     MakeTable(&'a str),
@@ -43,7 +43,7 @@ pub(super) fn fault(error: &tokio_postgres::Error, doing: Doing<'_>) -> Fault {
     }
 }
 
-fn of_code(code: &str, doing: Doing<'_>) -> Fault {
+pub(crate) fn of_code(code: &str, doing: Doing<'_>) -> Fault {
     let fault = match code {
         "53300" | "53400" => Fault::Throttled {
             after: None,

@@ -3,11 +3,11 @@
 //! A row is written only over a lower revision, in one statement per table, its rows in the order of
 //! their ids: so several writers neither overwrite a newer state nor lock each other out.
 
-mod config;
-mod deliver;
-mod faults;
+pub(crate) mod config;
+pub(crate) mod deliver;
+pub(crate) mod faults;
 mod probe;
-mod schema;
+pub(crate) mod schema;
 
 use std::time::Duration;
 
@@ -62,6 +62,17 @@ impl Postgres {
     /// [`Refused`] with everything that is wrong.
     pub(crate) fn open(fields: Fields<'_>, context: Context) -> Result<Self, Refused> {
         config::read(fields, context)
+    }
+
+    /// Runs statements of an operator's.
+    #[cfg(feature = "supabase")]
+    pub(crate) async fn run_script(&self, script: &str) -> Result<(), Fault> {
+        let session = self.session().await?;
+        let done = session.client.batch_execute(script).await;
+        let name = format!("schema {}", self.settings.schema);
+        done.map_err(|error| faults::fault(&error, faults::Doing::MakeTable(&name)))?;
+        self.keep(session).await;
+        Ok(())
     }
 }
 

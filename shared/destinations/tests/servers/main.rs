@@ -20,6 +20,7 @@ mod proxy;
 #[expect(dead_code, reason = "some are for unit tests only")]
 mod samples;
 mod suite;
+mod supabase;
 
 /// The value of an environment variable that names a server.
 #[expect(
