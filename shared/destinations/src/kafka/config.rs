@@ -6,7 +6,7 @@ use rskafka::client::{Credentials, SaslConfig};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 
-use super::{Kafka, Topic, producer::Rskafka};
+use super::{Kafka, Topic, msk, producer::Rskafka};
 use crate::{
     config::{Context, Fields, Refused},
     net::{Guard, Network, Tls, tls},
@@ -18,6 +18,7 @@ enum Mechanism {
     Plain,
     Scram256,
     Scram512,
+    MskIam,
 }
 
 fn broker(text: &str) -> Option<(String, u16)> {
@@ -58,35 +59,10 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Kafka, Re
         ("plain", Mechanism::Plain),
         ("scram-sha-256", Mechanism::Scram256),
         ("scram-sha-512", Mechanism::Scram512),
+        ("aws-msk-iam", Mechanism::MskIam),
     ];
     let mechanism = fields.choice("sasl_mechanism", &mechanisms, Mechanism::None);
-    let credentials = (fields.secret("username"), fields.secret("password"));
-    let sasl = match (mechanism, credentials) {
-        (Mechanism::None, (None, None)) => None,
-        (Mechanism::None, _) => {
-            fields.refuse("sasl_mechanism", "is missing beside username and password");
-            None
-        }
-        (_, (Some(username), Some(password))) => {
-            let credentials = Credentials::new(
-                username.expose_secret().to_owned(),
-                password.expose_secret().to_owned(),
-            );
-            Some(match mechanism {
-                Mechanism::Scram256 => SaslConfig::ScramSha256(credentials),
-                Mechanism::Scram512 => SaslConfig::ScramSha512(credentials),
-                Mechanism::Plain | Mechanism::None => SaslConfig::Plain(credentials),
-            })
-        }
-        (_, (None, _)) => {
-            fields.refuse("username", "is missing: sasl_mechanism needs it");
-            None
-        }
-        (_, (_, None)) => {
-            fields.refuse("password", "is missing: sasl_mechanism needs it");
-            None
-        }
-    };
+    let sasl = sasl(&mut fields, &context, mechanism);
     let encrypted = fields.flag("tls", true);
     if !encrypted && context.network != Network::Local {
         fields.refuse("tls", "may be false only on one machine; leave it out");
@@ -119,5 +95,53 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Kafka, Re
         by_record,
         format,
         clock: context.clock,
+    })
+}
+
+fn sasl(fields: &mut Fields<'_>, context: &Context, mechanism: Mechanism) -> Option<SaslConfig> {
+    let region = fields.text("region");
+    let credentials = (fields.secret("username"), fields.secret("password"));
+    if mechanism == Mechanism::MskIam {
+        let own_role = context.aws.as_ref();
+        let own_role = own_role.and_then(aws_types::SdkConfig::credentials_provider);
+        if own_role.is_none() {
+            fields.refuse(
+                "sasl_mechanism",
+                "aws-msk-iam needs a role of our own on AWS, and there is none here",
+            );
+        }
+        if region.is_none() {
+            fields.refuse(
+                "region",
+                "is missing: aws-msk-iam signs for a region of AWS",
+            );
+        }
+        let clock = context.clock.clone();
+        return Some(msk::sasl(own_role?, region?, clock));
+    }
+    let (username, password) = match (mechanism, credentials) {
+        (Mechanism::None, (None, None)) => return None,
+        (Mechanism::None, _) => {
+            fields.refuse("sasl_mechanism", "is missing beside username and password");
+            return None;
+        }
+        (_, (Some(username), Some(password))) => (username, password),
+        (_, (None, _)) => {
+            fields.refuse("username", "is missing: sasl_mechanism needs it");
+            return None;
+        }
+        (_, (_, None)) => {
+            fields.refuse("password", "is missing: sasl_mechanism needs it");
+            return None;
+        }
+    };
+    let credentials = Credentials::new(
+        username.expose_secret().to_owned(),
+        password.expose_secret().to_owned(),
+    );
+    Some(match mechanism {
+        Mechanism::Scram256 => SaslConfig::ScramSha256(credentials),
+        Mechanism::Scram512 => SaslConfig::ScramSha512(credentials),
+        _ => SaslConfig::Plain(credentials),
     })
 }

@@ -7,6 +7,7 @@
 mod config;
 mod deliver;
 mod faults;
+mod msk;
 mod probe;
 mod producer;
 

@@ -36,7 +36,8 @@ fn of_selection(message: &str) -> Fault {
             "UnknownIssuer",
             "its certificate comes from an authority that is not trusted here; give ca_pem",
         ),
-        ("NotValidForName", "its certificate is for another name"),
+        ("not valid for name", "its certificate is for another name"),
+        ("certificate expired", "its certificate has expired"),
         ("Authentication", "the user or the password is wrong"),
     ];
     if let Some((_, finding)) = known.iter().find(|(word, _)| message.contains(word)) {

@@ -31,7 +31,7 @@ fn mysql(port: u16, database: &str, user: &str) -> Box<dyn Kind> {
     destination(KindName::Mysql, &config, &json!({"password": "secret"}))
 }
 
-async fn sql(statements: &[&str]) {
+pub(crate) async fn sql(statements: &[&str]) {
     let options = OptsBuilder::default()
         .ip_or_hostname("127.0.0.1")
         .tcp_port(mysql_port())

@@ -10,6 +10,7 @@
 
 use destinations::{change, id};
 
+mod broker;
 mod buckets;
 mod databases;
 mod google;
@@ -19,8 +20,10 @@ mod proxy;
 #[path = "../../src/samples.rs"]
 #[expect(dead_code, reason = "some are for unit tests only")]
 mod samples;
+mod sasl;
 mod suite;
 mod supabase;
+mod tls;
 
 /// The value of an environment variable that names a server.
 #[expect(
