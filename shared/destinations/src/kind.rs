@@ -1,6 +1,6 @@
 //! Trait of all kinds of destinations.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use models::{
@@ -414,9 +414,16 @@ impl Finding {
 /// # Errors
 ///
 /// Those of the call, and [`Fault::Unreachable`] if the time is over.
+#[cfg(any(
+    feature = "firestore",
+    feature = "kafka",
+    feature = "mongodb",
+    feature = "mysql",
+    feature = "supabase"
+))]
 pub(crate) async fn within<T>(
     limit: Duration,
-    call: impl Future<Output = Result<T, Fault>>,
+    call: impl std::future::Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
     let done = tokio::time::timeout(limit, call).await;
     done.unwrap_or(Err(Fault::unreachable(Unreachable::Timeout)))

@@ -27,7 +27,9 @@ use crate::{
     kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome},
 };
 pub(crate) use layout::Layout;
-pub(crate) use objects::{Condition, Doing, Head, Object, Objects, Put, RECORD, REVISION};
+pub(crate) use objects::{Condition, Doing, Head, Object, Objects, Put};
+#[cfg(feature = "gcs")]
+pub(crate) use objects::{RECORD, REVISION};
 
 /// Objects that are written at once.
 const PARALLEL: usize = 16;
