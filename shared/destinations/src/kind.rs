@@ -419,6 +419,7 @@ impl Finding {
     feature = "kafka",
     feature = "mongodb",
     feature = "mysql",
+    feature = "postgres",
     feature = "supabase"
 ))]
 pub(crate) async fn within<T>(

@@ -378,31 +378,37 @@ fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
 
 /// The fault behind an error of a connection, by the errors that caused it.
 pub fn fault_of(error: &(dyn Error + 'static)) -> Fault {
+    known_fault(error).unwrap_or_else(|| Fault::unreachable(Unreachable::Network))
+}
+
+fn known_fault(error: &(dyn Error + 'static)) -> Option<Fault> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(fault) = cause.downcast_ref::<Fault>() {
-            return fault.clone();
+            return Some(fault.clone());
         }
         if let Some(error) = cause.downcast_ref::<rustls::Error>() {
-            return tls_fault(error);
+            return Some(tls_fault(error));
+        }
+        #[cfg(feature = "http")]
+        if let Some(error) = cause.downcast_ref::<reqwest::Error>()
+            && error.is_timeout()
+        {
+            return Some(Fault::unreachable(Unreachable::Timeout));
         }
         if let Some(error) = cause.downcast_ref::<io::Error>() {
-            // An error of TLS or of our own resolver travels inside an I/O error, not as its source.
-            if let Some(inner) = error.get_ref() {
-                let inner: &(dyn Error + 'static) = inner;
-                if inner.downcast_ref::<rustls::Error>().is_some()
-                    || inner.downcast_ref::<Fault>().is_some()
-                {
-                    return fault_of(inner);
-                }
+            // An error of TLS or of our own resolver travels inside an I/O error, or inside one inside
+            // another, and not as its source.
+            if let Some(fault) = error.get_ref().and_then(|inner| known_fault(inner)) {
+                return Some(fault);
             }
             if let Some(part) = part_of(error.kind()) {
-                return Fault::unreachable(part);
+                return Some(Fault::unreachable(part));
             }
         }
         next = cause.source();
     }
-    Fault::unreachable(Unreachable::Network)
+    None
 }
 
 fn part_of(kind: io::ErrorKind) -> Option<Unreachable> {
@@ -527,9 +533,15 @@ pub async fn read_answer(mut response: reqwest::Response) -> Vec<u8> {
     answer
 }
 
-/// Bytes of an answer of an interface that are read at most.
-#[cfg(any(feature = "google", feature = "supabase"))]
-const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of an answer that has to be understood that are read at most.
+#[cfg(any(feature = "http", feature = "postgres"))]
+pub(crate) const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
+
+/// The fault of a server whose answer does not end.
+#[cfg(any(feature = "http", feature = "postgres"))]
+pub(crate) fn without_end() -> Fault {
+    Fault::misconfigured("the server's answer does not end; is the address right?")
+}
 
 /// Reads a whole answer that has to be understood.
 ///
@@ -541,9 +553,7 @@ pub(crate) async fn read_document(mut response: reqwest::Response) -> Result<Vec
     let mut document = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| http_fault(&error))? {
         if document.len() + chunk.len() > MAX_DOCUMENT_BYTES {
-            return Err(Fault::misconfigured(
-                "the answer is larger than any answer of this interface; is the address right?",
-            ));
+            return Err(without_end());
         }
         document.extend_from_slice(&chunk);
     }

@@ -4,10 +4,14 @@ use std::{error::Error as _, sync::Arc};
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
+use http_body_util::{BodyExt as _, Limited};
 use object_store::{
     Attribute, Attributes, ClientOptions, Error, GetOptions, ObjectStore, ObjectStoreExt as _,
     PutMode, PutOptions, UpdateVersion,
-    client::{HttpClient, HttpConnector},
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
+        HttpResponseBody, HttpService,
+    },
     path::Path,
 };
 
@@ -15,7 +19,7 @@ use super::objects::{Condition, Doing, Head, Object, Objects, Put, RECORD, REVIS
 use crate::{
     config::Fields,
     kind::{Fault, Unreachable},
-    net::{Guard, fault_of},
+    net::{Guard, MAX_DOCUMENT_BYTES, fault_of, without_end},
 };
 
 /// A store of `object_store`, with the names of its rights.
@@ -50,7 +54,22 @@ pub(crate) struct Connector(pub(crate) reqwest::Client);
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(self.0.clone()))
+        Ok(HttpClient::new(Bounded(self.0.clone())))
+    }
+}
+
+/// The one HTTP client, of whose answers a bounded part is read.
+#[derive(Debug)]
+struct Bounded(reqwest::Client);
+
+#[async_trait]
+impl HttpService for Bounded {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let response = HttpService::call(&self.0, request).await?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, MAX_DOCUMENT_BYTES);
+        let body = body.map_err(|_| HttpError::new(HttpErrorKind::Decode, without_end()));
+        Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
     }
 }
 
@@ -59,9 +78,12 @@ impl Store {
         match error {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
                 let known = (self.codes)(&text_of(error));
-                known.unwrap_or_else(|| {
-                    Fault::missing("the store refuses us", self.right(doing)).with_code(403)
-                })
+                let finding = match doing {
+                    // The answer to HEAD has no body.
+                    Doing::Head => "the store refuses us, for its key or for a right",
+                    _ => "the store refuses us",
+                };
+                known.unwrap_or_else(|| Fault::missing(finding, self.right(doing)).with_code(403))
             }
             Error::NotFound { .. } => {
                 Fault::misconfigured(format!("there is no {}", self.place)).with_code(404)

@@ -4,20 +4,20 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use models::data::DataType;
 use secrecy::ExposeSecret as _;
-use tokio::{sync::MutexGuard, time::timeout};
-use tokio_postgres::{Client, config::SslMode, types::Type};
+use tokio::sync::MutexGuard;
+use tokio_postgres::{Client, NoTls, config::SslMode, tls::MakeTlsConnect, types::Type};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     Postgres, STATEMENT_TIMEOUT, TIMEOUT,
     faults::{Doing, fault, is_shape},
+    line::{Allowance, Line},
     schema::type_name,
 };
 use crate::{
     change::{Change, Total},
     id::{OwnerId, RecordId},
-    kind::{Fault, Outcome, Unreachable},
-    net::CONNECT_TIMEOUT,
+    kind::{Fault, Outcome, Unreachable, within},
     sql::{Column, Part, Table, Usable, parts},
 };
 
@@ -25,6 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client: Client,
+    allowance: Allowance,
     tables: BTreeMap<Table, Arc<Usable>>,
 }
 
@@ -34,7 +35,10 @@ impl Postgres {
     pub(super) async fn session(&self) -> Result<Session, Fault> {
         let kept = self.session.lock().await.take();
         match kept {
-            Some(session) if !session.client.is_closed() => Ok(session),
+            Some(session) if !session.client.is_closed() => {
+                session.allowance.renew();
+                Ok(session)
+            }
             _ => self.connect().await,
         }
     }
@@ -52,50 +56,43 @@ impl Postgres {
             .user(&settings.user)
             .password(settings.password.expose_secret())
             .dbname(&settings.database)
-            .application_name("terrarium")
-            .connect_timeout(CONNECT_TIMEOUT);
+            .application_name("terrarium");
         if !settings.pooler {
             config.options(format!(
                 "-c statement_timeout={} -c lock_timeout=5000 -c timezone=UTC",
                 STATEMENT_TIMEOUT.as_millis()
             ));
         }
-        for address in addresses {
-            // The name is verified, the address that was checked is connected to.
-            config
-                .host(&settings.host)
-                .hostaddr(address)
-                .port(settings.port);
-        }
-        let opened = timeout(TIMEOUT, async {
+        // The name is verified, the address that was checked is connected to.
+        let allowance = Allowance::default();
+        let line = Line::open(&addresses, settings.port, allowance.clone()).await?;
+        let opened = async {
             // The connection ends when its client is dropped.
             if let Some(tls) = &self.tls {
                 config.ssl_mode(SslMode::Require);
-                let connect = MakeRustlsConnect::new(tls.clone());
-                let (client, connection) = config.connect(connect).await?;
+                let mut connect = MakeRustlsConnect::new(tls.clone());
+                let connect =
+                    MakeTlsConnect::<Line>::make_tls_connect(&mut connect, &settings.host);
+                let connect = connect.map_err(|_| no_name())?;
+                let (client, connection) = config
+                    .connect_raw(line, connect)
+                    .await
+                    .map_err(|error| of_connect(&error))?;
                 drop(tokio::spawn(connection));
                 return Ok(client);
             }
             config.ssl_mode(SslMode::Disable);
-            let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+            let (client, connection) = config
+                .connect_raw(line, NoTls)
+                .await
+                .map_err(|error| of_connect(&error))?;
             drop(tokio::spawn(connection));
             Ok(client)
-        });
-        let opened: Result<Client, tokio_postgres::Error> = opened
-            .await
-            .map_err(|_| Fault::unreachable(Unreachable::Timeout))?;
-        let client = opened.map_err(|error| match fault(&error, Doing::Connect) {
-            // The server speaks, and offers no TLS.
-            Fault::Unreachable {
-                part: Unreachable::Network,
-                ..
-            } if error.to_string().contains("TLS") => {
-                Fault::misconfigured("the server offers no TLS")
-            }
-            fault => fault,
-        })?;
+        };
+        let client = within(TIMEOUT, opened).await?;
         Ok(Session {
             client,
+            allowance,
             tables: BTreeMap::new(),
         })
     }
@@ -290,6 +287,21 @@ impl Postgres {
         Ok(tables
             .filter(|table| names.iter().any(|name| name == table.name()))
             .collect())
+    }
+}
+
+fn no_name() -> Fault {
+    Fault::misconfigured("host is no name that a certificate can have")
+}
+
+fn of_connect(error: &tokio_postgres::Error) -> Fault {
+    match fault(error, Doing::Connect) {
+        // The server speaks, and offers no TLS.
+        Fault::Unreachable {
+            part: Unreachable::Network,
+            ..
+        } if error.to_string().contains("TLS") => Fault::misconfigured("the server offers no TLS"),
+        fault => fault,
     }
 }
 

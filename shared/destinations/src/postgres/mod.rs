@@ -6,6 +6,7 @@
 pub(crate) mod config;
 pub(crate) mod deliver;
 pub(crate) mod faults;
+mod line;
 mod probe;
 pub(crate) mod schema;
 

@@ -19,11 +19,27 @@ where
             Some(error) => fault_of(error),
             None => Fault::unreachable(Unreachable::Network),
         },
-        error => match error.code() {
-            Some(code) => of_code(code, queue_url),
-            None => Fault::unreachable(Unreachable::Reset),
+        error => match (error.code(), error.raw_response()) {
+            (Some(code), _) => of_code(code, queue_url),
+            (None, Some(answer)) => of_status(answer.status().as_u16(), queue_url),
+            (None, None) => Fault::unreachable(Unreachable::Reset),
         },
     }
+}
+
+/// The fault of an answer that has no code.
+fn of_status(status: u16, queue_url: &str) -> Fault {
+    let fault = match status {
+        300..=399 => Fault::misconfigured("the URL of the queue redirects; enter the final one"),
+        401 | 403 => return of_code("AccessDenied", queue_url),
+        429 => Fault::Throttled {
+            after: None,
+            code: None,
+        },
+        500.. => Fault::unreachable(Unreachable::Server),
+        _ => Fault::misconfigured("the URL of the queue does not answer as SQS does"),
+    };
+    fault.with_code(status)
 }
 
 /// The fault of a code. Queries and JSON spell some codes differently.
@@ -86,6 +102,14 @@ mod tests {
             for code in codes {
                 assert_eq!(of_code(code, "q").name(), name, "{code}");
             }
+        }
+        for (status, name) in [
+            (307, "misconfigured"),
+            (403, "misconfigured"),
+            (429, "throttled"),
+            (503, "unreachable"),
+        ] {
+            assert_eq!(of_status(status, "q").name(), name, "{status}");
         }
     }
 }

@@ -24,6 +24,7 @@ mod sasl;
 mod suite;
 mod supabase;
 mod tls;
+mod unhappy;
 mod webhooks;
 
 /// The value of an environment variable that names a server.
