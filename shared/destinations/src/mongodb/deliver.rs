@@ -166,8 +166,8 @@ impl Mongodb {
             };
             let done = database.run_command(command).await;
             let done = done.map_err(|error| fault(&error, &self.right()))?;
-            if let Some((_, code)) = write_errors(&done).first() {
-                return Err(of_code(*code, &self.right()));
+            if let Some(failure) = write_failures(&done).into_values().next() {
+                return Err(of_code(failure.code, &self.right()));
             }
         }
         Ok(outcomes)
@@ -195,10 +195,10 @@ impl Mongodb {
             // Written, but not by the majority yet: again, which changes nothing where it was.
             return Err(Fault::unreachable(Unreachable::Server));
         }
-        let errors: BTreeMap<_, _> = write_errors(&done).into_iter().collect();
+        let failures = write_failures(&done);
         let mut taken = Vec::new();
         for (place, write) in writes.into_iter().enumerate() {
-            match errors.get(&(place as u64)) {
+            match failures.get(&(place as u64)) {
                 None => set(
                     outcomes,
                     write.index,
@@ -206,11 +206,11 @@ impl Mongodb {
                         repaired: write.repaired,
                     },
                 ),
-                Some(&DUPLICATE_KEY) => taken.push(write),
-                Some(code) => set(
+                Some(failure) if failure.is_taken => taken.push(write),
+                Some(failure) => set(
                     outcomes,
                     write.index,
-                    of_code(*code, &self.right()).into_outcome(),
+                    of_code(failure.code, &self.right()).into_outcome(),
                 ),
             }
         }
@@ -316,18 +316,32 @@ impl Mongodb {
     }
 }
 
-/// The writes of a command that failed: their places and codes.
-fn write_errors(done: &Document) -> Vec<(u64, i32)> {
+/// A write of a command that failed.
+struct Failure {
+    code: i32,
+    /// Whether the id is taken. A unique index that somebody else made takes nothing of ours.
+    is_taken: bool,
+}
+
+/// The writes of a command that failed, by their places.
+fn write_failures(done: &Document) -> BTreeMap<u64, Failure> {
     let errors = done
         .get_array("writeErrors")
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let error = |error: &Bson| {
+    let failure = |error: &Bson| {
         let error = error.as_document()?;
         let code = whole(error.get("code")).and_then(|code| i32::try_from(code).ok())?;
-        Some((whole(error.get("index"))?, code))
+        let on_id = match error.get_document("keyPattern") {
+            Ok(pattern) => pattern.contains_key("_id"),
+            Err(_) => error
+                .get_str("errmsg")
+                .is_ok_and(|text| text.contains("index: _id_")),
+        };
+        let is_taken = code == DUPLICATE_KEY && on_id;
+        Some((whole(error.get("index"))?, Failure { code, is_taken }))
     };
-    errors.iter().filter_map(error).collect()
+    errors.iter().filter_map(failure).collect()
 }
 
 /// The driver takes a certificate from a file only.

@@ -62,7 +62,11 @@ pub(super) fn of_code(code: i32, right: &str) -> Fault {
         13 => Fault::missing("the user lacks a right", right),
         18 | 8000 => Fault::misconfigured("the user or the password is wrong"),
         13297 => Fault::misconfigured("a database of this name in other letters is there"),
-        2 | 17419 | 10334 | 11000 | 121 => Fault::Rejected {
+        11000 => Fault::Rejected {
+            reason: "a unique index that somebody made refuses the document".to_owned(),
+            code: None,
+        },
+        2 | 17419 | 10334 | 121 => Fault::Rejected {
             reason: "the database refuses the document".to_owned(),
             code: None,
         },
@@ -83,7 +87,7 @@ mod tests {
             (&[16500], "throttled"),
             (&[112], "conflict"),
             (&[13, 18, 8000, 13297], "misconfigured"),
-            (&[2, 17419, 10334, 121], "rejected"),
+            (&[2, 17419, 10334, 11000, 121], "rejected"),
         ] {
             for code in codes {
                 assert_eq!(of_code(*code, "readWrite").name(), name, "{code}");

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{
     Mysql,
-    faults::{fault, is_shape},
+    faults::{fault, is_shape, too_large},
 };
 use crate::{
     change::{Change, Total},
@@ -25,6 +25,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) conn: Conn,
+    /// Most bytes of the values of a statement.
+    max_bytes: usize,
     tables: BTreeMap<Table, Arc<Usable>>,
 }
 
@@ -46,9 +48,20 @@ struct Part {
 /// Most parameters of a statement: a prepared statement takes 65,535.
 const MAX_PARAMETERS: usize = 60_000;
 
+/// Bytes of a packet that are kept for what is no value.
+const STATEMENT_BYTES: usize = 64 * 1024;
+
 fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
     if let Some(place) = outcomes.get_mut(index) {
         *place = outcome;
+    }
+}
+
+/// Bytes of a value on its way.
+fn size_of_value(value: &Value) -> usize {
+    match value {
+        Value::Bytes(bytes) => bytes.len() + 9,
+        _ => 16,
     }
 }
 
@@ -97,10 +110,15 @@ impl Mysql {
             ]);
         let opened = timeout(CONNECT_TIMEOUT, Conn::new(options)).await;
         let opened = opened.map_err(|_| Fault::unreachable(Unreachable::Timeout))?;
-        let conn =
-            opened.map_err(|error| fault(&error, &format!("access to {}", settings.database)))?;
+        let access = |error| fault(&error, &format!("access to {}", settings.database));
+        let mut conn = opened.map_err(access)?;
+        let packet: Option<usize> = conn
+            .query_first("SELECT @@max_allowed_packet")
+            .await
+            .map_err(access)?;
         Ok(Session {
             conn,
+            max_bytes: packet.unwrap_or(usize::MAX).saturating_sub(STATEMENT_BYTES),
             tables: BTreeMap::new(),
         })
     }
@@ -203,21 +221,39 @@ impl Mysql {
             if newer.is_empty() {
                 continue;
             }
-            let mut values = Vec::with_capacity(newer.len() * usable.columns.len());
+            let mut statements: Vec<(usize, Vec<Value>)> = Vec::new();
+            let mut bytes = usize::MAX;
             for upsert in &newer {
                 let mut repaired = 0;
-                for column in &usable.columns {
+                let row = usable.columns.iter().map(|column| {
                     let raw = upsert.row.get(&column.name).map(|raw| raw.get());
-                    values.push(value(column.holds, raw, &mut repaired));
+                    value(column.holds, raw, &mut repaired)
+                });
+                let row: Vec<_> = row.collect();
+                let size: usize = row.iter().map(size_of_value).sum();
+                if size > session.max_bytes {
+                    set(outcomes, upsert.index, too_large().into_outcome());
+                    continue;
                 }
                 set(outcomes, upsert.index, Outcome::Applied { repaired });
+                bytes = bytes.saturating_add(size);
+                match statements.last_mut() {
+                    Some((count, values)) if bytes <= session.max_bytes => {
+                        *count += 1;
+                        values.extend(row);
+                    }
+                    _ => {
+                        bytes = size;
+                        statements.push((1, row));
+                    }
+                }
             }
-            let statement = upsert(&name, &usable.columns, newer.len(), force);
-            let written = session
-                .conn
-                .exec_drop(statement, Params::Positional(values))
-                .await;
-            written.map_err(|error| fault(&error, &self.right("INSERT, UPDATE", &name)))?;
+            for (count, values) in statements {
+                let statement = self::upsert(&name, &usable.columns, count, force);
+                let values = Params::Positional(values);
+                let written = session.conn.exec_drop(statement, values).await;
+                written.map_err(|error| fault(&error, &self.right("INSERT, UPDATE", &name)))?;
+            }
         }
         for (id, revision) in &part.deletes {
             let statement = format!("DELETE FROM `{name}` WHERE record_id = ? AND revision <= ?");

@@ -27,7 +27,8 @@ pub(super) fn fault(error: &Error, right: &str) -> Fault {
     }
 }
 
-fn too_large() -> Fault {
+/// The fault of a record that no packet holds.
+pub(super) fn too_large() -> Fault {
     Fault::Rejected {
         reason: "the record is larger than max_allowed_packet of the server".to_owned(),
         code: None,

@@ -79,6 +79,30 @@ async fn azure_ends_equal_to_the_store_whatever_happens() {
     suite::state_kind(&*one, &*other, Some(&line), (2, 9), true).await;
 }
 
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn azure_names_a_wrong_key_and_a_missing_container() {
+    let port = server("TERRARIUM_TEST_AZURE");
+    let day = [samples::daily(1, "2026-11-20", 1, 1)];
+    for (container, key, finding) in [
+        (
+            "equal",
+            "c2VjcmV0",
+            "refuses us, for its key or for a right",
+        ),
+        ("nowhere", KEY, "there is no container"),
+    ] {
+        let config = json!({
+            "account": ACCOUNT, "container": container,
+            "endpoint": format!("http://127.0.0.1:{port}/{ACCOUNT}"),
+        });
+        let azure = destination(KindName::Azure, &config, &json!({"account_key": key}));
+        let fault = azure.deliver(&day).await.unwrap_err();
+        assert_eq!(fault.name(), "misconfigured", "{container}: {fault:?}");
+        assert!(fault.to_string().contains(finding), "{fault}");
+    }
+}
+
 /// `object_store` makes no containers, but signs a request for the path of one.
 async fn create_container(port: u16) {
     let python = server("TERRARIUM_TEST_PYTHON");

@@ -5,6 +5,8 @@ use destinations::{
     kind::{Kind, Outcome, Shape},
     net::Network,
 };
+use models::data::DataType;
+use mongodb::{Client, bson::doc, options::ClientOptions};
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable as _};
 use serde_json::{Value, json};
 
@@ -104,4 +106,112 @@ async fn mongodb_ends_equal_to_the_store_whatever_happens() {
     let one = destination(KindName::Mongodb, &config, &json!({}));
     let other = destination(KindName::Mongodb, &config, &json!({}));
     suite::state_kind(&*one, &*other, Some(&line), (3, 15), true).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn a_unique_index_of_others_rejects_a_document_and_holds_nothing_up() {
+    let port: u16 = server("TERRARIUM_TEST_MONGODB").parse().unwrap();
+    let options =
+        ClientOptions::parse(format!("mongodb://127.0.0.1:{port}/?directConnection=true"));
+    let client = Client::with_options(options.await.unwrap()).unwrap();
+    let database = client.database("altered");
+    database.drop().await.unwrap();
+    let index = doc! {"key": {"reference_id": 1}, "name": "theirs", "unique": true};
+    let made = doc! {"createIndexes": "daily", "indexes": [index]};
+    database.run_command(made).await.unwrap();
+    let config = json!({
+        "host": "127.0.0.1", "port": port, "database": "altered", "tls": false, "direct_connection": true,
+    });
+    let mongodb = destination(KindName::Mongodb, &config, &json!({}));
+    let changes = [
+        samples::daily(1, "2026-11-20", 1, 1),
+        samples::daily(1, "2026-11-21", 1, 1),
+        samples::daily(2, "2026-11-20", 1, 1),
+    ];
+    let outcomes = mongodb.deliver(&changes).await.unwrap();
+    assert_eq!(
+        (&outcomes[0], &outcomes[2]),
+        (&Outcome::APPLIED, &Outcome::APPLIED)
+    );
+    let Outcome::Rejected(rejection) = &outcomes[1] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(rejection.code.as_deref(), Some("11000"));
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+    let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(16 * 1024 * 1024));
+    for record in [deep, large] {
+        let change = samples::record_of(3, DataType::Sleep, "2026-11-20", &record, 1);
+        let small = samples::record_of(4, DataType::Sleep, "2026-11-20", "{}", 1);
+        let outcomes = mongodb.deliver(&[change, small]).await.unwrap();
+        assert!(matches!(outcomes[0], Outcome::Rejected(_)), "{outcomes:?}");
+        assert!(outcomes[1].is_settled(), "{outcomes:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn mysql_warns_of_a_column_of_another_type_and_rejects_what_is_too_large() {
+    sql(&[
+        "DROP DATABASE IF EXISTS retyped",
+        "CREATE DATABASE retyped",
+        "CREATE OR REPLACE USER retyper IDENTIFIED BY 'secret'",
+        "GRANT ALL ON retyped.* TO retyper",
+    ])
+    .await;
+    let before = mysql(mysql_port(), "retyped", "retyper");
+    before.prepare(&Shape::all()).await.unwrap();
+    sql(&[
+        "ALTER TABLE retyped.terrarium_daily MODIFY steps DATE NULL, ADD own INT",
+        "ALTER TABLE retyped.terrarium_daily ADD CONSTRAINT few CHECK (distance_meters < 1000)",
+    ])
+    .await;
+    let after = mysql(mysql_port(), "retyped", "retyper");
+    let shape = Shape {
+        data_types: vec![DataType::Daily],
+    };
+    let findings = after.prepare(&shape).await.unwrap();
+    let finding = "the column steps of terrarium_daily has another type";
+    assert!(findings[0].text.contains(finding), "{findings:?}");
+    let day = samples::daily(1, "2026-11-20", 100, 1);
+    assert_eq!(after.deliver(&[day]).await.unwrap(), [Outcome::APPLIED]);
+    let small = samples::daily(3, "2026-11-20", 100, 1);
+    let refused = r#"{"distance_data":{"distance_meters":5000.0}}"#;
+    let refused = samples::record_of(2, DataType::Daily, "2026-11-20", refused, 1);
+    let fault = after.deliver(&[refused]).await.unwrap_err();
+    assert_eq!((fault.name(), fault.code()), ("rejected", Some("4025")));
+    // Larger than max_allowed_packet, which is 16 MiB.
+    let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(17 * 1024 * 1024));
+    let large = samples::record_of(2, DataType::Daily, "2026-11-20", &large, 1);
+    let outcomes = after.deliver(&[large, small]).await.unwrap();
+    assert!(matches!(outcomes[0], Outcome::Rejected(_)), "{outcomes:?}");
+    assert_eq!(outcomes[1], Outcome::APPLIED);
+}
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn mongodb_names_a_wrong_password_and_a_missing_right() {
+    let port: u16 = server("TERRARIUM_TEST_MONGODB_USERS").parse().unwrap();
+    let open = |username: &str, password: &str| {
+        let config = json!({
+            "host": "127.0.0.1", "port": port, "database": "rights", "tls": false,
+            "direct_connection": true, "username": username,
+        });
+        destination(KindName::Mongodb, &config, &json!({"password": password}))
+    };
+    let day = [samples::daily(1, "2026-11-20", 1, 1)];
+    let outcomes = open("writer", "right").deliver(&day).await.unwrap();
+    assert_eq!(outcomes, [Outcome::APPLIED]);
+    for (username, password, finding) in [
+        ("writer", "wrong", "the user or the password is wrong"),
+        ("nobody", "right", "the user or the password is wrong"),
+        ("reader", "right", "readWrite on rights"),
+    ] {
+        let mongodb = open(username, password);
+        let fault = mongodb.deliver(&day).await.unwrap_err();
+        assert_eq!(fault.name(), "misconfigured", "{username}: {fault:?}");
+        assert!(fault.to_string().contains(finding), "{username}: {fault}");
+        let findings = mongodb.probe().await;
+        assert!(findings.last().unwrap().is_failed(), "{findings:?}");
+    }
 }

@@ -177,3 +177,57 @@ async fn a_record_that_the_database_refuses_is_rejected_by_code() {
         [Outcome::APPLIED]
     );
 }
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn a_wrong_password_a_missing_database_and_a_replica_are_told_apart() {
+    sql("DROP SCHEMA IF EXISTS credentials CASCADE").await;
+    for role in ["with_password", "read_only"] {
+        sql(&format!("DROP ROLE IF EXISTS {role}")).await;
+    }
+    sql("CREATE ROLE with_password LOGIN PASSWORD 'another'").await;
+    sql("CREATE ROLE read_only SUPERUSER LOGIN").await;
+    sql("ALTER ROLE read_only SET default_transaction_read_only = on").await;
+    let day = [samples::daily(1, "2026-11-20", 1, 1)];
+    for (user, more, code, finding) in [
+        (
+            "with_password",
+            json!({}),
+            "28P01",
+            "the user or the password is wrong",
+        ),
+        (
+            "postgres",
+            json!({"database": "nowhere"}),
+            "3D000",
+            "no database of this name",
+        ),
+        (
+            "read_only",
+            json!({}),
+            "25006",
+            "read-only: this is a replica",
+        ),
+        (
+            "nobody",
+            json!({}),
+            "28000",
+            "the user or the password is wrong",
+        ),
+    ] {
+        let destination = destination(port(), "credentials", user, &more);
+        let fault = destination.deliver(&day).await.unwrap_err();
+        assert_eq!(fault.name(), "misconfigured", "{user}: {fault:?}");
+        assert_eq!(fault.code(), Some(code), "{user}: {fault:?}");
+        assert!(fault.to_string().contains(finding), "{fault}");
+        let findings = destination.probe().await;
+        assert!(findings.last().unwrap().is_failed(), "{findings:?}");
+    }
+    // What is nested deeper than the database reads is refused alone.
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
+    let deep = samples::record(DataType::Daily, "2026-11-20", &deep, 1);
+    let destination = destination(port(), "credentials", "postgres", &json!({}));
+    let fault = destination.deliver(&[deep]).await.unwrap_err();
+    assert_eq!((fault.name(), fault.code()), ("rejected", Some("54001")));
+    assert_eq!(destination.deliver(&day).await.unwrap(), [Outcome::APPLIED]);
+}
