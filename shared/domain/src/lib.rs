@@ -15,6 +15,8 @@ pub mod request;
 pub mod session;
 pub mod streams;
 pub mod summary;
+#[cfg(test)]
+mod terra_schemas;
 pub mod version;
 
 /// A state that can take in another one, in any order and any number of times.

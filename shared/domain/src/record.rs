@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::{
     Join,
     locator::Locator,
-    streams::{Stream, arrays},
+    streams::{Stream, derives},
     summary::Summary,
     version::Version,
 };
@@ -268,10 +268,9 @@ impl Arrival {
 /// The fields of a summary that a stream tells, or `None` when there are none.
 fn only_from(stream: Stream, summary: &Summary) -> Option<Summary> {
     let data_type = summary.data_type();
-    let mut arrays = arrays(data_type).iter();
-    let array = arrays.find(|array| array.stream == Some(stream))?;
+    let derives = derives(stream);
     let fields = summary.fields().into_iter();
-    let own = fields.filter(|(name, _)| array.derives.contains(name));
+    let own = fields.filter(|(name, _)| derives.contains(name));
     let own = Summary::from_fields(data_type, own);
     (!own.is_empty()).then_some(own)
 }

@@ -22,11 +22,6 @@ use serde_json::value::RawValue;
 pub trait Field {
     /// Returns whether Terra sent nothing usable here; such a field is not serialised.
     fn is_absent(&self) -> bool;
-
-    /// Returns whether there is a non-empty sample stream here or anywhere below.
-    fn has_samples(&self) -> bool {
-        false
-    }
 }
 
 /// An object that reads itself from the entries of a JSON object.
@@ -443,10 +438,6 @@ impl<T: Field> Field for Object<T> {
     fn is_absent(&self) -> bool {
         self.0.is_none()
     }
-
-    fn has_samples(&self) -> bool {
-        self.0.as_ref().is_some_and(Field::has_samples)
-    }
 }
 
 impl<T: Serialize> Serialize for Object<T> {
@@ -604,68 +595,6 @@ impl<T> Serialize for List<'_, T> {
     }
 }
 
-/// A sample stream: what a request with `with_samples=false` leaves empty.
-///
-/// A [`List`] that counts in `has_samples`. Streams run to megabytes and most readers do not need
-/// them, so they stay unparsed.
-pub struct Samples<'a, T>(List<'a, T>);
-
-impl<'a, T> Deref for Samples<'a, T> {
-    type Target = List<'a, T>;
-
-    fn deref(&self) -> &List<'a, T> {
-        &self.0
-    }
-}
-
-impl<T> Clone for Samples<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Samples<'_, T> {}
-
-impl<T> Default for Samples<'_, T> {
-    fn default() -> Self {
-        Self(List::default())
-    }
-}
-
-impl<T> PartialEq for Samples<'_, T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl<T> fmt::Debug for Samples<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl<'de: 'a, 'a, T> Deserialize<'de> for Samples<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        List::deserialize(deserializer).map(Self)
-    }
-}
-
-impl<T> Field for Samples<'_, T> {
-    fn is_absent(&self) -> bool {
-        self.0.is_absent()
-    }
-
-    fn has_samples(&self) -> bool {
-        !self.is_empty()
-    }
-}
-
-impl<T> Serialize for Samples<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
 /// Any value but null, kept as it was sent.
 #[derive(Clone, Copy, Default)]
 pub struct Any<'a>(Option<&'a RawValue>);
@@ -743,8 +672,7 @@ pub(crate) use wire_name;
 ///
 /// - skips unknown keys, takes the last of equal keys (a derived `Deserialize` would fail), leaves
 ///   missing fields absent, and reads anything that is not an object as all absent;
-/// - is serialised under Terra's names, without what is absent;
-/// - tells by `has_samples` whether a sample stream anywhere below holds something.
+/// - is serialised under Terra's names, without what is absent.
 macro_rules! terra_object {
     ($(
         $(#[$meta:meta])*
@@ -764,20 +692,9 @@ macro_rules! terra_object {
             )*
         }
 
-        impl $(<$life>)? $name $(<$life>)? {
-            /// Returns whether there is a non-empty sample stream anywhere below.
-            pub fn has_samples(&self) -> bool {
-                false $(|| $crate::lenient::Field::has_samples(&self.$field))*
-            }
-        }
-
         impl $(<$life>)? $crate::lenient::Field for $name $(<$life>)? {
             fn is_absent(&self) -> bool {
                 false
-            }
-
-            fn has_samples(&self) -> bool {
-                self.has_samples()
             }
         }
 
@@ -959,9 +876,9 @@ mod tests {
     #[test]
     fn an_array_is_judged_empty_by_its_first_bytes() {
         for json in ["null", "[]", "[ \n]", "{}", "7", r#""[1]""#] {
-            assert!(read::<Samples<'_, Number>>(json).is_empty(), "{json}");
+            assert!(read::<List<'_, Number>>(json).is_empty(), "{json}");
         }
-        assert!(!read::<Samples<'_, Number>>("[ 1]").is_empty());
+        assert!(!read::<List<'_, Number>>("[ 1]").is_empty());
     }
 
     #[test]

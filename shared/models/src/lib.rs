@@ -8,3 +8,4 @@ pub mod ids;
 pub mod lenient;
 pub mod mend;
 pub mod signature;
+pub mod streams;

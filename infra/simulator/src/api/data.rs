@@ -273,7 +273,7 @@ impl TerraApi {
         let texts = records.into_iter().map(|record| {
             let mut body = record.body;
             if !read.with_samples {
-                without_samples(&mut body);
+                without_samples(read.data_type, &mut body);
             }
             body.to_string()
         });

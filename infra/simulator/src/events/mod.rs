@@ -188,7 +188,7 @@ impl World {
             .into_iter()
             .map(|record| match serde_json::from_str(&record) {
                 Ok(mut body) => {
-                    with_some_samples(&mut body);
+                    with_some_samples(data_type, &mut body);
                     body.to_string()
                 }
                 Err(_) => record,

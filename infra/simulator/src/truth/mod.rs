@@ -15,6 +15,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use models::streams::arrays;
 use serde_json::Value;
 
 use crate::{
@@ -454,7 +455,7 @@ impl Truth {
                 let day = records.first().map(|record| record.day);
                 if !self.shared.settings.webhooks_with_samples {
                     for record in &mut records {
-                        without_samples(&mut record.body);
+                        without_samples(data_type, &mut record.body);
                     }
                 }
                 let texts: Vec<String> = records
@@ -721,49 +722,54 @@ fn place_of(settings: &TruthSettings, number: u64) -> Option<Place> {
     settings.places.get(place).copied()
 }
 
-/// Empties every array of samples, as a delivery without samples has them.
-pub(crate) fn without_samples(record: &mut Value) {
-    empty_samples(record, &mut || true);
+/// Empties every sample stream, as a delivery without samples has them.
+pub(crate) fn without_samples(data_type: DataType, record: &mut Value) {
+    empty_samples(data_type, record, &mut || true);
 }
 
-/// Empties every second array of samples, as a delivery does that has only some.
-pub(crate) fn with_some_samples(record: &mut Value) {
+/// Empties every second sample stream, as a delivery does that has only some.
+pub(crate) fn with_some_samples(data_type: DataType, record: &mut Value) {
     let mut leaves_out = false;
-    empty_samples(record, &mut || {
+    empty_samples(data_type, record, &mut || {
         leaves_out = !leaves_out;
         leaves_out
     });
 }
 
-/// Empties the arrays of samples that are to be left out.
-fn empty_samples(record: &mut Value, leaves_out: &mut dyn FnMut() -> bool) {
-    match record {
-        Value::Array(items) => {
-            for item in items {
-                empty_samples(item, leaves_out);
-            }
-        }
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::Array(samples) if is_sampled(name) => {
-                        if !samples.is_empty() && leaves_out() {
-                            samples.clear();
-                        }
-                    }
-                    _ => empty_samples(field, leaves_out),
-                }
-            }
-        }
-        _ => {}
+/// Empties the sample streams that are to be left out.
+fn empty_samples(data_type: DataType, record: &mut Value, leaves_out: &mut dyn FnMut() -> bool) {
+    let Ok(data_type) = data_type.as_str().parse() else {
+        return;
+    };
+    let streams = arrays(data_type)
+        .iter()
+        .filter(|array| array.stream.is_some());
+    for stream in streams {
+        empty_at(record, stream.path, leaves_out);
     }
 }
 
-/// Terra publishes no list of what `with_samples=false` empties (FACTS section 17). A food diary's
-/// drinks are no samples in this sense, and the readings of an ECG stay without their signal.
-fn is_sampled(name: &str) -> bool {
-    let named = name.ends_with("_samples") || name.starts_with("hrv_samples_");
-    (named || name == "samples" || name == "raw_signal") && name != "drink_samples"
+/// Empties the arrays at a path that are to be left out; `[]` in the path stands for every element.
+fn empty_at(value: &mut Value, path: &str, leaves_out: &mut dyn FnMut() -> bool) {
+    let (name, rest) = match path.split_once('.') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (path, None),
+    };
+    let list = name.strip_suffix("[]");
+    match (value.get_mut(list.unwrap_or(name)), rest) {
+        (Some(Value::Array(elements)), Some(rest)) if list.is_some() => {
+            for element in elements {
+                empty_at(element, rest, leaves_out);
+            }
+        }
+        (Some(object), Some(rest)) => empty_at(object, rest, leaves_out),
+        (Some(Value::Array(samples)), None) => {
+            if !samples.is_empty() && leaves_out() {
+                samples.clear();
+            }
+        }
+        (_, None) | (None, _) => {}
+    }
 }
 
 /// The day after.

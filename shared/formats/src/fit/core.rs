@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use models::{
     data::{Body, body::TemperatureSample},
-    lenient::Samples,
+    lenient::List,
 };
 use rustyfit::{
     profile::{
@@ -228,7 +228,7 @@ fn put(fields: &mut Vec<DeveloperField>, described: &Described, celsius: f64) {
 }
 
 fn within<'a>(
-    samples: Samples<'a, TemperatureSample<'a>>,
+    samples: List<'a, TemperatureSample<'a>>,
     start: Timestamp,
     end: Timestamp,
 ) -> impl Iterator<Item = Reading> {

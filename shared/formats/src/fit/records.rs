@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use models::{
     data::{self, enums::OxygenSaturationType},
-    lenient::{Number, Samples, Text},
+    lenient::{List, Number, Text},
 };
 use rustyfit::{
     profile::{mesgdef::Record, typedef::DateTime},
@@ -131,7 +131,7 @@ pub(super) fn semicircles_of(lat_lng: &[Number]) -> (i32, i32) {
 
 /// The time of the activity's last reading.
 pub(super) fn last_reading(record: &data::Activity<'_>) -> Option<Timestamp> {
-    fn last<'a, T>(samples: Samples<'a, T>, time: impl Fn(&T) -> &Text<'a>) -> Option<Timestamp>
+    fn last<'a, T>(samples: List<'a, T>, time: impl Fn(&T) -> &Text<'a>) -> Option<Timestamp>
     where
         T: Deserialize<'a> + Default,
     {

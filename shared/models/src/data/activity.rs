@@ -6,7 +6,7 @@ use crate::{
         ActiveDurationsData, CaloriesData, DeviceData, DistanceDataDetailed, ElevationData,
         HeartRateData, MetData, OxygenData, StrainData, SwimmingData,
     },
-    lenient::{Any, Code, List, Number, Object, Samples, Text, terra_object},
+    lenient::{Any, Code, List, Number, Object, Text, terra_object},
 };
 
 terra_object! {
@@ -22,7 +22,7 @@ terra_object! {
         calories_data: Object<CaloriesData<'a>>,
         /// Vendor's flag for a faked activity; 0 means none.
         cheat_detection: Number,
-        /// Scores computed by Terra; reads as [`ActivityDataEnrichment`].
+        /// Scores computed by Terra.
         ///
         /// Raw, because every key counts, known or not. Absence or null never erases an earlier
         /// score.
@@ -83,30 +83,6 @@ terra_object! {
         upload_type: Code<UploadType>,
     }
 
-    /// Scores that Terra computes for an activity.
-    ///
-    /// Schema: `DataEnrichment.yaml`.
-    pub struct ActivityDataEnrichment<'a> {
-        /// Efficiency. Terra's scale.
-        efficiency_score: Number,
-        /// Parts of `efficiency_score`.
-        efficiency_contributors: Any<'a>,
-        /// Strain. Terra's scale.
-        strain_score: Number,
-        /// Parts of `strain_score`.
-        strain_contributors: Any<'a>,
-        /// RCRS. Terra's scale.
-        rcrs_score: Number,
-        /// Parts of `rcrs_score`.
-        rcrs_contributors: Any<'a>,
-        /// Training impulse. Terra's scale.
-        trimp_score: Number,
-        /// Parts of `trimp_score`.
-        trimp_contributors: Any<'a>,
-        /// Stress; only in older payloads.
-        stress_score: Number,
-    }
-
     /// Distance, steps, climbing and swimming of an activity.
     ///
     /// Schema: `DistanceData.yaml`.
@@ -148,7 +124,7 @@ terra_object! {
     /// Schema: `LapData.yaml`.
     pub struct LapData<'a> {
         /// One entry per lap.
-        laps: Samples<'a, LapSample<'a>>,
+        laps: List<'a, LapSample<'a>>,
     }
 
     /// One lap.
@@ -196,7 +172,7 @@ terra_object! {
         /// Average velocity. Unit: m/s.
         avg_velocity_meters_per_second: Number,
         /// Cadence over time.
-        cadence_samples: Samples<'a, CadenceSample<'a>>,
+        cadence_samples: List<'a, CadenceSample<'a>>,
         /// Highest cadence. Unit: rpm.
         max_cadence_rpm: Number,
         /// Fastest pace. Unit: min/km.
@@ -210,9 +186,9 @@ terra_object! {
         /// Speed normalised for slope. Unit: m/s.
         normalized_speed_meters_per_second: Number,
         /// Speed over time.
-        speed_samples: Samples<'a, SpeedSample<'a>>,
+        speed_samples: List<'a, SpeedSample<'a>>,
         /// Torque over time.
-        torque_samples: Samples<'a, TorqueSample<'a>>,
+        torque_samples: List<'a, TorqueSample<'a>>,
     }
 
     /// One reading of cadence.
@@ -268,7 +244,7 @@ terra_object! {
         /// End of the route. Unit: degrees.
         end_pos_lat_lng_deg: List<'a, Number>,
         /// Position over time.
-        position_samples: Samples<'a, PositionSample<'a>>,
+        position_samples: List<'a, PositionSample<'a>>,
         /// Start of the route. Unit: degrees.
         start_pos_lat_lng_deg: List<'a, Number>,
     }
@@ -294,7 +270,7 @@ terra_object! {
         /// Highest power. Unit: W.
         max_watts: Number,
         /// Power over time.
-        power_samples: Samples<'a, PowerSample<'a>>,
+        power_samples: List<'a, PowerSample<'a>>,
     }
 
     /// One reading of power.
@@ -314,7 +290,7 @@ terra_object! {
     /// Schema: `TSSData.yaml`.
     pub struct TssData<'a> {
         /// One entry per method.
-        tss_samples as "TSS_samples": Samples<'a, TssSample<'a>>,
+        tss_samples as "TSS_samples": List<'a, TssSample<'a>>,
     }
 
     /// One training stress score.

@@ -3,7 +3,7 @@
 use crate::{
     data::enums::{AFibFlag, GlucoseFlag, KetoneSampleType, TimestampLocalization, TrendArrow},
     data::shared::{DeviceData, HeartRateData, OxygenData},
-    lenient::{Code, List, Number, Object, Samples, Text, terra_object},
+    lenient::{Code, List, Number, Object, Text, terra_object},
 };
 
 terra_object! {
@@ -50,7 +50,7 @@ terra_object! {
     /// Schema: `BloodPressureData.yaml`.
     pub struct BloodPressureData<'a> {
         /// Single readings.
-        blood_pressure_samples: Samples<'a, BloodPressureSample<'a>>,
+        blood_pressure_samples: List<'a, BloodPressureSample<'a>>,
         /// Average systolic pressure. Unit: mmHg.
         day_avg_systolic_bp: Number,
         /// Average diastolic pressure. Unit: mmHg.
@@ -74,15 +74,15 @@ terra_object! {
     /// Schema: `HeartData.yaml`.
     pub struct HeartData<'a> {
         /// Verdicts on atrial fibrillation.
-        afib_classification_samples: Samples<'a, AFibClassificationSample<'a>>,
+        afib_classification_samples: List<'a, AFibClassificationSample<'a>>,
         /// Electrocardiograms.
-        ecg_signal: Samples<'a, EcgReading<'a>>,
+        ecg_signal: List<'a, EcgReading<'a>>,
         /// Heart rate and its variability.
         heart_rate_data: Object<HeartRateData<'a>>,
         /// Pulse wave velocity over time.
-        pulse_wave_velocity_samples: Samples<'a, PulseVelocitySample<'a>>,
+        pulse_wave_velocity_samples: List<'a, PulseVelocitySample<'a>>,
         /// Time from beat to beat.
-        rr_interval_samples: Samples<'a, RrIntervalSample<'a>>,
+        rr_interval_samples: List<'a, RrIntervalSample<'a>>,
     }
 
     /// One verdict on atrial fibrillation.
@@ -106,7 +106,7 @@ terra_object! {
         /// The verdict on atrial fibrillation.
         afib_classification or "afib_classfication": Code<AFibFlag>,
         /// The signal.
-        raw_signal: Samples<'a, RawEcgSample<'a>>,
+        raw_signal: List<'a, RawEcgSample<'a>>,
     }
 
     /// One point of an electrocardiogram.
@@ -148,7 +148,7 @@ terra_object! {
         /// Water drunk. Unit: mL.
         day_total_water_consumption_ml: Number,
         /// Body water over time.
-        hydration_amount_samples: Samples<'a, HydrationMeasurementSample<'a>>,
+        hydration_amount_samples: List<'a, HydrationMeasurementSample<'a>>,
         /// Average body water. Unit: kg.
         day_avg_hydration_kg: Number,
     }
@@ -168,7 +168,7 @@ terra_object! {
     /// Schema: `KetoneData.yaml`.
     pub struct KetoneData<'a> {
         /// Single readings.
-        ketone_samples: Samples<'a, KetoneSample<'a>>,
+        ketone_samples: List<'a, KetoneSample<'a>>,
         /// Average ketones. Unit: mg/dL.
         day_avg_ketone_mg_per_dl as "day_avg_ketone_mg_per_dL": Number,
     }
@@ -190,7 +190,7 @@ terra_object! {
     /// Schema: `MeasurementsData.yaml`.
     pub struct MeasurementsData<'a> {
         /// Single measurements; some vendors send nothing else.
-        measurements: Samples<'a, MeasurementDataSample<'a>>,
+        measurements: List<'a, MeasurementDataSample<'a>>,
         /// Average body mass index. Unit: kg/m².
         day_avg_bmi: Number,
         /// Average basal metabolic rate. Unit: kcal per day.
@@ -270,11 +270,11 @@ terra_object! {
     /// Schema: `TemperatureData.yaml`.
     pub struct TemperatureData<'a> {
         /// Ambient temperature over time.
-        ambient_temperature_samples: Samples<'a, TemperatureSample<'a>>,
+        ambient_temperature_samples: List<'a, TemperatureSample<'a>>,
         /// Core temperature over time.
-        body_temperature_samples: Samples<'a, TemperatureSample<'a>>,
+        body_temperature_samples: List<'a, TemperatureSample<'a>>,
         /// Skin temperature over time.
-        skin_temperature_samples: Samples<'a, TemperatureSample<'a>>,
+        skin_temperature_samples: List<'a, TemperatureSample<'a>>,
         /// Average ambient temperature. Unit: °C.
         day_avg_ambient_temperature_celsius: Number,
         /// Average core temperature. Unit: °C.
@@ -298,9 +298,9 @@ terra_object! {
     /// Schema: `GlucoseData.yaml`.
     pub struct GlucoseData<'a> {
         /// Readings.
-        blood_glucose_samples: Samples<'a, GlucoseDataSample<'a>>,
+        blood_glucose_samples: List<'a, GlucoseDataSample<'a>>,
         /// Readings at a higher frequency, possibly less accurate.
-        detailed_blood_glucose_samples: Samples<'a, GlucoseDataSample<'a>>,
+        detailed_blood_glucose_samples: List<'a, GlucoseDataSample<'a>>,
         /// Average glucose. Unit: mg/dL.
         day_avg_blood_glucose_mg_per_dl as "day_avg_blood_glucose_mg_per_dL": Number,
         /// Average glucose of the detailed readings. Unit: mg/dL.

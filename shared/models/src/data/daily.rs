@@ -6,7 +6,7 @@ use crate::{
         ActiveDurationsData, CaloriesData, DeviceData, DistanceDataDetailed, ElevationData,
         HeartRateData, MetData, OxygenData, StrainData, SwimmingData,
     },
-    lenient::{Any, Code, List, Number, Object, Samples, Text, terra_object},
+    lenient::{Any, Code, List, Number, Object, Text, terra_object},
 };
 
 terra_object! {
@@ -18,7 +18,7 @@ terra_object! {
         active_durations_data: Object<ActiveDurationsData<'a>>,
         /// Energy, in kilocalories.
         calories_data: Object<CaloriesData<'a>>,
-        /// Scores computed by Terra; reads as [`DailyDataEnrichment`].
+        /// Scores computed by Terra.
         ///
         /// Raw, because every key counts, known or not. Absence or null never erases an earlier
         /// score.
@@ -57,44 +57,6 @@ terra_object! {
         timestamp_localization: Code<TimestampLocalization>,
         /// Origin of the record; 4 retracts it.
         upload_type: Code<UploadType>,
-    }
-
-    /// Scores that Terra computes for a day.
-    ///
-    /// Schema: `DailyDataEnrichment.yaml`.
-    pub struct DailyDataEnrichment<'a> {
-        /// Stress. Terra's scale.
-        total_stress_score: Number,
-        /// Parts of `total_stress_score`.
-        stress_contributors: Any<'a>,
-        /// Breathing. Terra's scale.
-        respiratory_score: Number,
-        /// Parts of `respiratory_score`.
-        respiratory_contributors: Any<'a>,
-        /// Immune index. Terra's scale.
-        immune_index: Number,
-        /// Parts of `immune_index`.
-        immune_contributors: Any<'a>,
-        /// Resilience. Terra's scale.
-        resilience_score: Number,
-        /// Parts of `resilience_score`.
-        resilience_contributors: Any<'a>,
-        /// Strain. Terra's scale.
-        strain_index: Number,
-        /// Strain as `GREEN`, `AMBER` or `RED`.
-        strain_traffic_light: Text<'a>,
-        /// Parts of `strain_index`.
-        strain_contributors: Any<'a>,
-        /// Stress, second model. Terra's scale.
-        total_stress_score_v2: Number,
-        /// Parts of `total_stress_score_v2`.
-        total_stress_score_v2_contributors: Any<'a>,
-        /// Heart and vessels; only in older payloads.
-        cardiovascular_score: Number,
-        /// Parts of `cardiovascular_score`; only in older payloads.
-        cardiovascular_contributors: Any<'a>,
-        /// Parts of the readiness score; only in older payloads.
-        readiness_contributors: Any<'a>,
     }
 
     /// Distance, steps, climbing and swimming of a day.
@@ -142,7 +104,7 @@ terra_object! {
         /// Time of medium stress. Unit: s.
         medium_stress_duration_seconds: Number,
         /// Stress over time.
-        samples: Samples<'a, StressSample<'a>>,
+        samples: List<'a, StressSample<'a>>,
         /// Time at rest. Unit: s.
         rest_stress_duration_seconds: Number,
         /// Time of high stress. Unit: s.
@@ -152,7 +114,7 @@ terra_object! {
         /// The day in one word.
         stress_rating: Code<StressLevel>,
         /// Energy reserve over time.
-        body_battery_samples: Samples<'a, BodyBatterySample<'a>>,
+        body_battery_samples: List<'a, BodyBatterySample<'a>>,
     }
 
     /// One reading of stress.

@@ -25,19 +25,7 @@ terra_object! {
         panels: List<'a, LabReportPanel<'a>>,
         /// Notes on the report.
         report_notes: Text<'a>,
-        /// Only in a failure, which is a [`LabReportFailure`]; here so that one type reads both.
-        error: Object<LabReportError<'a>>,
-    }
-
-    /// A document that could not be read. Key: `session_id`.
-    ///
-    /// Schema: `LabReportFailureData.yaml`.
-    pub struct LabReportFailure<'a> {
-        /// The report's id: a 64-bit number as text.
-        session_id: Text<'a>,
-        /// The app's own id of the person.
-        reference_id: Text<'a>,
-        /// Cause of the failure.
+        /// Only in a failure, whose schema is `LabReportFailureData.yaml`.
         error: Object<LabReportError<'a>>,
     }
 

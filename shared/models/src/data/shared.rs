@@ -2,7 +2,7 @@
 
 use crate::{
     data::enums::{ActivityLevel, HeartRateContext, OxygenSaturationType},
-    lenient::{Code, List, Number, Object, Samples, Text, terra_object},
+    lenient::{Code, List, Number, Object, Text, terra_object},
 };
 
 terra_object! {
@@ -65,11 +65,11 @@ terra_object! {
     /// Schema: `HeartRateDataDetailed.yaml`.
     pub struct HeartRateDataDetailed<'a> {
         /// Heart rate.
-        hr_samples: Samples<'a, HeartRateDataSample<'a>>,
+        hr_samples: List<'a, HeartRateDataSample<'a>>,
         /// Variability as RMSSD.
-        hrv_samples_rmssd: Samples<'a, HrvRmssdSample<'a>>,
+        hrv_samples_rmssd: List<'a, HrvRmssdSample<'a>>,
         /// Variability as SDNN.
-        hrv_samples_sdnn: Samples<'a, HrvSdnnSample<'a>>,
+        hrv_samples_sdnn: List<'a, HrvSdnnSample<'a>>,
     }
 
     /// One reading of the heart rate.
@@ -151,9 +151,9 @@ terra_object! {
         /// Average saturation. Unit: %.
         avg_saturation_percentage: Number,
         /// Saturation over time.
-        saturation_samples: Samples<'a, OxygenSaturationSample<'a>>,
+        saturation_samples: List<'a, OxygenSaturationSample<'a>>,
         /// Greatest uptake over time.
-        vo2_samples: Samples<'a, Vo2MaxSample<'a>>,
+        vo2_samples: List<'a, Vo2MaxSample<'a>>,
         /// Greatest uptake. Unit: mL/min/kg.
         vo2max_ml_per_min_per_kg: Number,
         /// Greatest uptake, average of the day. Unit: mL/min/kg.
@@ -187,7 +187,7 @@ terra_object! {
     /// Schema: `ActiveDurationsData.yaml`.
     pub struct ActiveDurationsData<'a> {
         /// Intensity over time.
-        activity_levels_samples: Samples<'a, ActivityLevelSample<'a>>,
+        activity_levels_samples: List<'a, ActivityLevelSample<'a>>,
         /// Time active. Unit: s.
         activity_seconds: Number,
         /// Time inactive. Unit: s.
@@ -227,7 +227,7 @@ terra_object! {
         /// Energy of the resting body. Unit: kcal.
         bmr_calories as "BMR_calories": Number,
         /// Energy over time.
-        calorie_samples: Samples<'a, CalorieSample<'a>>,
+        calorie_samples: List<'a, CalorieSample<'a>>,
         /// Energy of activity alone. Unit: kcal.
         net_activity_calories: Number,
         /// Energy eaten. Unit: kcal.
@@ -253,13 +253,13 @@ terra_object! {
     /// Schema: `DistanceDataDetailed.yaml`.
     pub struct DistanceDataDetailed<'a> {
         /// Distance.
-        distance_samples: Samples<'a, DistanceSample<'a>>,
+        distance_samples: List<'a, DistanceSample<'a>>,
         /// Height above sea level.
-        elevation_samples: Samples<'a, ElevationSample<'a>>,
+        elevation_samples: List<'a, ElevationSample<'a>>,
         /// Floors.
-        floors_climbed_samples: Samples<'a, FloorsClimbedSample<'a>>,
+        floors_climbed_samples: List<'a, FloorsClimbedSample<'a>>,
         /// Steps.
-        step_samples: Samples<'a, StepSample<'a>>,
+        step_samples: List<'a, StepSample<'a>>,
     }
 
     /// One reading of distance.
@@ -345,7 +345,7 @@ terra_object! {
     /// Schema: `METData.yaml`.
     pub struct MetData<'a> {
         /// Level over time.
-        met_samples as "MET_samples": Samples<'a, MetSample<'a>>,
+        met_samples as "MET_samples": List<'a, MetSample<'a>>,
         /// Average level. Unit: MET.
         avg_level: Number,
         /// Time at high intensity. Unit: min.

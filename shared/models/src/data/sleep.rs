@@ -3,7 +3,7 @@
 use crate::{
     data::enums::{SleepLevel, SleepUploadType, TimestampLocalization},
     data::shared::{DeviceData, HeartRateData, OxygenSaturationSample},
-    lenient::{Any, Code, Flag, Number, Object, Samples, Text, terra_object},
+    lenient::{Any, Code, Flag, List, Number, Object, Text, terra_object},
 };
 
 terra_object! {
@@ -11,7 +11,7 @@ terra_object! {
     ///
     /// Schema: `Sleep.yaml`.
     pub struct Sleep<'a> {
-        /// Scores computed by Terra; reads as [`SleepDataEnrichment`].
+        /// Scores computed by Terra.
         ///
         /// Raw, because every key counts, known or not. Absence or null never erases an earlier
         /// score.
@@ -52,28 +52,6 @@ terra_object! {
         upload_type: Code<SleepUploadType>,
     }
 
-    /// Scores that Terra computes for a sleep session.
-    ///
-    /// Schema: `SleepDataEnrichment.yaml`.
-    pub struct SleepDataEnrichment<'a> {
-        /// Sleep. Terra's scale.
-        sleep_score: Number,
-        /// Parts of `sleep_score`.
-        sleep_contributors: Any<'a>,
-        /// Readiness. Terra's scale.
-        readiness_score: Number,
-        /// Parts of `readiness_score`.
-        readiness_contributors: Any<'a>,
-        /// Sleep, second model. Terra's scale.
-        sleep_score_v2: Number,
-        /// Parts of `sleep_score_v2`.
-        sleep_score_v2_contributors: Any<'a>,
-        /// Breathing, second model. Terra's scale.
-        respiratory_score_v2: Number,
-        /// Parts of `respiratory_score_v2`.
-        respiratory_score_v2_contributors: Any<'a>,
-    }
-
     /// Vendor's readiness.
     ///
     /// Schema: `ReadinessData.yaml`.
@@ -109,7 +87,7 @@ terra_object! {
         /// True if the wearer asked for the reading.
         on_demand_reading: Flag,
         /// Rate over time.
-        samples: Samples<'a, BreathSample<'a>>,
+        samples: List<'a, BreathSample<'a>>,
         /// Start, ISO 8601 as Terra sent it.
         start_time: Text<'a>,
         /// End, ISO 8601 as Terra sent it.
@@ -135,7 +113,7 @@ terra_object! {
         /// End, ISO 8601 as Terra sent it.
         end_time: Text<'a>,
         /// Saturation over time.
-        samples: Samples<'a, OxygenSaturationSample<'a>>,
+        samples: List<'a, OxygenSaturationSample<'a>>,
         /// Start, ISO 8601 as Terra sent it.
         start_time: Text<'a>,
     }
@@ -151,7 +129,7 @@ terra_object! {
         /// Episodes of snoring. Unit: count.
         num_snoring_events: Number,
         /// Single episodes.
-        samples: Samples<'a, SnoringSample<'a>>,
+        samples: List<'a, SnoringSample<'a>>,
         /// Time spent snoring. Unit: s.
         total_snoring_duration_seconds: Number,
     }
@@ -183,7 +161,7 @@ terra_object! {
         /// Time awake.
         awake: Object<AwakeDurations>,
         /// Stage over time.
-        hypnogram_samples: Samples<'a, SleepHypnogramSample<'a>>,
+        hypnogram_samples: List<'a, SleepHypnogramSample<'a>>,
         /// Time in bed.
         other: Object<OtherSleepDurations>,
         /// Share of the time in bed asleep. Unit: %; some vendors send a fraction.
