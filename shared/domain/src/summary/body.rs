@@ -141,8 +141,8 @@ summary! {
         /// of `saturation_samples`.
         avg_saturation_percentage: f64 = oxygen.avg_saturation_percentage.get()
             => mean(&oxygen.saturation_samples, blood),
-        /// Greatest oxygen uptake. Unit: mL/min/kg. From `oxygen_data`, else the newest of its
-        /// `vo2_samples`.
+        /// Greatest oxygen uptake. Unit: mL/min/kg. From
+        /// `oxygen_data.vo2max_ml_per_min_per_kg`, else the day's average, else the newest of `vo2_samples`.
         vo2max_ml_per_min_per_kg: f64 = oxygen.vo2max_ml_per_min_per_kg
             .get()
             .or(oxygen.day_avg_vo2max_ml_per_min_per_kg.get())

@@ -132,16 +132,18 @@ summary! {
         activity_stress_duration_seconds: f64 = stress.activity_stress_duration_seconds.get(),
         /// The day's stress, by Terra's number. From `stress_data.stress_rating`.
         stress_rating: Value = code(&stress.stress_rating),
-        /// Highest energy reserve. Vendor's scale. From `stress_data.body_battery_samples`.
+        /// Highest energy reserve. Vendor's scale. From
+        /// `stress_data.body_battery_samples[].level`.
         body_battery_max: f64 = None => greatest(&stress.body_battery_samples, |sample| real(sample.level)),
-        /// Lowest energy reserve. Vendor's scale. From `stress_data.body_battery_samples`.
+        /// Lowest energy reserve. Vendor's scale. From
+        /// `stress_data.body_battery_samples[].level`.
         body_battery_min: f64 = None => least(&stress.body_battery_samples, |sample| real(sample.level)),
         /// Oxygen saturation. Unit: %. From `oxygen_data.avg_saturation_percentage`, else the mean
         /// of `saturation_samples`.
         avg_saturation_percentage: f64 = oxygen.avg_saturation_percentage.get()
             => mean(&oxygen.saturation_samples, blood),
-        /// Greatest oxygen uptake. Unit: mL/min/kg. From `oxygen_data`, else the newest of its
-        /// `vo2_samples`.
+        /// Greatest oxygen uptake. Unit: mL/min/kg. From
+        /// `oxygen_data.vo2max_ml_per_min_per_kg`, else the day's average, else the newest of `vo2_samples`.
         vo2max_ml_per_min_per_kg: f64 = oxygen.vo2max_ml_per_min_per_kg
             .get()
             .or(oxygen.day_avg_vo2max_ml_per_min_per_kg.get())

@@ -28,6 +28,8 @@ mod hormone;
 mod lab_report;
 mod menstruation;
 mod nutrition;
+#[cfg(test)]
+mod paths;
 mod planned_workout;
 mod scores;
 mod sleep;

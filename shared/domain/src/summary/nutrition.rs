@@ -25,7 +25,7 @@ summary! {
         end_time: String = text(&metadata.end_time),
         /// 0 UTC, 1 local. From `metadata.timestamp_localization`.
         timestamp_localization: Value = code(&metadata.timestamp_localization),
-        /// Foods listed. Unit: count. The length of `meals`.
+        /// Foods listed. Unit: count. From the length of `meals`.
         meal_count: f64 = count(&meals),
         /// Water drunk. Unit: mL. From `summary.water_ml`.
         water_ml: f64 = summary.water_ml.get(),
