@@ -2,11 +2,13 @@
 
 pub mod compose;
 pub mod connection;
+pub mod delivery;
 pub mod history;
 mod json;
 pub mod key;
 pub mod locator;
 pub mod message;
+pub mod owner;
 pub mod pacing;
 pub mod plan;
 pub mod reconcile;

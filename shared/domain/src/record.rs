@@ -165,6 +165,18 @@ impl Record {
         !(self.newest.streams.is_empty() && self.sampled.is_empty())
     }
 
+    /// Returns whether any part of the state came with this webhook.
+    pub fn has_part_of(&self, webhook_id: &str) -> bool {
+        let kept = self.sampled.values().map(|kept| &kept.version);
+        let scores = self.enrichment.values().map(|score| &score.version);
+        let shadowed = self.shadowed.keys();
+        std::iter::once(&self.newest.version)
+            .chain(kept)
+            .chain(scores)
+            .chain(shadowed)
+            .any(|version| version.webhook_id == webhook_id)
+    }
+
     /// Drops what an earlier reading of `reread` saw in it and the reading of today does not.
     fn refresh(&mut self, reread: &Self) {
         let version = &reread.newest.version;

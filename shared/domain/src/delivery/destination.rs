@@ -1,0 +1,152 @@
+//! A destination as an operator set it up.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Subscription;
+
+/// Id of a destination: `dst_` and letters and digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DestinationId(String);
+
+/// The text is not a destination id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a destination id is `dst_` and 1 to 36 of a-z and 0-9")]
+pub struct InvalidDestinationId;
+
+impl DestinationId {
+    /// Takes an id as it is written.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDestinationId`] when the text has another form.
+    pub fn new(text: &str) -> Result<Self, InvalidDestinationId> {
+        let rest = text.strip_prefix("dst_").ok_or(InvalidDestinationId)?;
+        let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let fits = (1..=36).contains(&rest.len()) && rest.bytes().all(sound);
+        fits.then(|| Self(text.to_owned()))
+            .ok_or(InvalidDestinationId)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DestinationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for DestinationId {
+    type Err = InvalidDestinationId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDestinationId> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for DestinationId {
+    type Error = InvalidDestinationId;
+
+    fn try_from(text: String) -> Result<Self, InvalidDestinationId> {
+        Self::new(&text)
+    }
+}
+
+impl From<DestinationId> for String {
+    fn from(id: DestinationId) -> Self {
+        id.0
+    }
+}
+
+/// State that an operator gives a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Changes are delivered.
+    Active,
+    /// Changes are owed until the destination is resumed.
+    Paused,
+    /// The destination asked not to be called again. Nothing is announced and nothing owed; resuming
+    /// delivers again what changed since.
+    Disabled,
+}
+
+impl Status {
+    /// The name in lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// Content that passes to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// States of records.
+    #[default]
+    Records,
+    /// Terra's webhooks byte for byte. Log kinds and buckets only.
+    Webhooks,
+}
+
+/// Addresses that a destination may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Addresses of the internet.
+    #[default]
+    Public,
+    /// Private addresses too, for a database in a VPC. The operator decides, never the API.
+    Private,
+    /// Any address, loopback and plain HTTP too. Only the system on one machine allows it.
+    Local,
+}
+
+/// A destination as an operator set it up. Its secrets are elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Destination {
+    /// Id.
+    pub id: DestinationId,
+    /// Name that the operator gave.
+    pub name: String,
+    /// Kind, by its name in `shared/destinations`.
+    pub kind: String,
+    /// State that the operator gave.
+    pub status: Status,
+    /// Time at which the status changed last. Unit: Unix milliseconds.
+    pub status_since_ms: i64,
+    /// Records that are wanted.
+    #[serde(default)]
+    pub subscription: Subscription,
+    /// Content that passes.
+    #[serde(default)]
+    pub stream: Stream,
+    /// Number of shards, whose deliveries run side by side. Never changes.
+    pub concurrency: u32,
+    /// Addresses that may be connected to.
+    #[serde(default)]
+    pub network: Network,
+    /// Settings of the kind.
+    #[serde(default)]
+    pub config: Map<String, Value>,
+    /// Time at which the destination was made. Unit: Unix milliseconds.
+    pub created_at_ms: i64,
+}
+
+impl Destination {
+    /// Returns whether changes are announced to the destination.
+    pub fn is_told(&self) -> bool {
+        self.status != Status::Disabled
+    }
+}

@@ -1,0 +1,221 @@
+//! Orders of operators that walk through records: to deliver them again, or to compare them.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use models::data::DataType;
+use serde::{Deserialize, Serialize};
+
+use super::Subscription;
+use crate::connection::ConnectionId;
+
+/// Place in a walk through all connections and their records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cursor {
+    /// Shard of the list of all connections.
+    pub list: u8,
+    /// Connection to go on behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<ConnectionId>,
+    /// Connection whose records are not done yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<ConnectionId>,
+    /// Sort key to go on behind within that connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// True if the walk is over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_done: bool,
+}
+
+/// Records that an order is about. Everything has to match.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Range {
+    /// Data types, people and connections; the destination's own choice counts besides.
+    pub subscription: Subscription,
+    /// First day of the records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Date>,
+    /// Last day of the records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Date>,
+    /// Only records that were written since. Unit: Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_since_ms: Option<i64>,
+}
+
+impl Range {
+    /// Returns whether a record that was last written under this revision is meant: revisions are a clock.
+    pub fn has_revision(&self, revision: u64) -> bool {
+        let written_ms = i64::try_from(revision >> 10).unwrap_or(i64::MAX);
+        self.written_since_ms
+            .is_none_or(|since_ms| since_ms <= written_ms)
+    }
+
+    /// Returns whether a record of this day is meant. One without a day is meant when no day is named.
+    pub fn has_day(&self, day: Option<Date>) -> bool {
+        match day {
+            Some(day) => {
+                self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
+            }
+            None => self.from.is_none() && self.to.is_none(),
+        }
+    }
+}
+
+/// Action of an order on the records of its range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Purpose {
+    /// Deliver them again.
+    Redrive {
+        /// True if states are written over equal revisions too.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Deliver them for the first time, because the destination is new.
+    Backfill,
+    /// Compare them with the destination.
+    Check {
+        /// True if differences are mended.
+        #[serde(default)]
+        repair: bool,
+    },
+}
+
+/// An order of an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Id, in the order of time.
+    pub id: String,
+    /// Action.
+    #[serde(flatten)]
+    pub purpose: Purpose,
+    /// Records that are meant.
+    pub range: Range,
+    /// Time at which the order was given. Unit: Unix milliseconds.
+    pub ordered_at_ms: i64,
+    /// True if its walks have been queued.
+    #[serde(default)]
+    pub begun: bool,
+    /// Shards that are done.
+    #[serde(default)]
+    pub done_shards: BTreeSet<u32>,
+    /// Records that were gone through.
+    #[serde(default)]
+    pub records: u64,
+    /// Differences that were found, at most [`MAX_LISTED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    /// Number of differences that were found.
+    #[serde(default)]
+    pub difference_count: u64,
+    /// Time at which the order was done. Unit: Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at_ms: Option<i64>,
+}
+
+impl Order {
+    /// An order that nobody has begun.
+    pub fn new(id: String, purpose: Purpose, range: Range, now_ms: i64) -> Self {
+        Self {
+            id,
+            purpose,
+            range,
+            ordered_at_ms: now_ms,
+            begun: false,
+            done_shards: BTreeSet::new(),
+            records: 0,
+            differences: Vec::new(),
+            difference_count: 0,
+            done_at_ms: None,
+        }
+    }
+}
+
+/// Most differences that an order lists.
+pub const MAX_LISTED: usize = 200;
+
+/// One difference between the store and a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Owner of the record, as the destination knows it.
+    pub owner: String,
+    /// Data type; absent for the row of a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_type: Option<DataType>,
+    /// Name of the record at the destination.
+    pub record_id: String,
+    /// Kind of the difference.
+    pub kind: DifferenceKind,
+}
+
+/// Kind of a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceKind {
+    /// The destination lacks the record.
+    Missing,
+    /// The destination has a record that the store does not have.
+    Extra,
+    /// The destination has an older revision.
+    Older,
+    /// The destination has a newer revision: the store was set back.
+    Ahead,
+}
+
+impl DifferenceKind {
+    /// Compares revisions of one record.
+    pub fn of(store: Option<u64>, destination: Option<u64>) -> Option<Self> {
+        match (store, destination) {
+            (Some(_), None) => Some(Self::Missing),
+            (None, Some(_)) => Some(Self::Extra),
+            (Some(store), Some(there)) if there < store => Some(Self::Older),
+            (Some(store), Some(there)) if there > store => Some(Self::Ahead),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_range_of_days_holds_its_ends_and_no_record_without_a_day() {
+        let range = Range {
+            from: Some(date(2026, 5, 1)),
+            to: Some(date(2026, 5, 2)),
+            ..Range::default()
+        };
+        let has = [0, 1, 2, 3].map(|day| {
+            let day = date(2026, 4, 30)
+                .checked_add(jiff::Span::new().days(day))
+                .unwrap();
+            range.has_day(Some(day))
+        });
+        assert_eq!(has, [false, true, true, false]);
+        assert!(!range.has_day(None));
+        let lately = Range {
+            written_since_ms: Some(1_000),
+            ..Range::default()
+        };
+        assert!(lately.has_revision(1_000 << 10) && !lately.has_revision((1_000 << 10) - 1));
+        assert!(Range::default().has_day(None));
+    }
+
+    #[test]
+    fn every_difference_has_its_name() {
+        use DifferenceKind::{Ahead, Extra, Missing, Older};
+        let of = DifferenceKind::of;
+        assert_eq!(of(Some(1), None), Some(Missing));
+        assert_eq!(of(None, Some(1)), Some(Extra));
+        assert_eq!(of(Some(2), Some(1)), Some(Older));
+        assert_eq!(of(Some(1), Some(2)), Some(Ahead));
+        assert_eq!(of(Some(1), Some(1)), None);
+    }
+}
