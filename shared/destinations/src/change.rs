@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
+pub use domain::delivery::Cause;
 use domain::{
     connection::Status,
     record::Score,
@@ -41,35 +42,6 @@ pub struct Change {
     pub body: Body,
     /// A body in a foreign format (FHIR, FIT) that replaces the envelope of log kinds and buckets.
     pub rendered: Option<Rendered>,
-}
-
-/// Reason for a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// A webhook changed the record.
-    Live,
-    /// The destination is new.
-    Backfill,
-    /// A range is delivered again on request.
-    Redrive,
-    /// An earlier attempt failed.
-    Drain,
-    /// A comparison with the store found a difference.
-    Repair,
-}
-
-impl Cause {
-    /// The name in headers and envelopes.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Backfill => "backfill",
-            Self::Redrive => "redrive",
-            Self::Drain => "drain",
-            Self::Repair => "repair",
-        }
-    }
 }
 
 /// Connection or person that a change belongs to.

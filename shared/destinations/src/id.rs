@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use domain::{connection::ConnectionId, key::NaturalKey};
+use domain::{connection::ConnectionId, key::NaturalKey, owner::RecordOwner};
 use models::{
     data::DataType,
     ids::{ReferenceId, hex},
@@ -19,6 +19,14 @@ use sha2::{Digest, Sha256};
 pub struct OwnerId(String);
 
 impl OwnerId {
+    /// The owner of a record.
+    pub fn of(owner: &RecordOwner) -> Self {
+        match owner {
+            RecordOwner::Connection(id) => Self::connection(id),
+            RecordOwner::Person(reference_id) => Self::person(reference_id.as_ref()),
+        }
+    }
+
     /// A connection.
     pub fn connection(id: &ConnectionId) -> Self {
         Self(id.as_str().to_owned())

@@ -8,28 +8,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+pub use domain::delivery::Network;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::kind::{Fault, Finding, Unreachable};
-
-/// Addresses that a destination may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Network {
-    /// Addresses of the internet.
-    #[default]
-    Public,
-    /// Private addresses too, for a database in a VPC. The operator decides, never the API.
-    Private,
-    /// Any address, loopback and plain HTTP too. Only the system on one machine allows it.
-    Local,
-}
 
 /// An address that must not be connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
