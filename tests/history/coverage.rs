@@ -273,7 +273,7 @@ async fn a_record_that_was_written_after_it_was_looked_for_is_joined_all_the_sam
     store(table, vec![newer.clone()]).await;
 
     let counts = table.apply_records_seen(vec![older.clone()], seen, Mode::Write);
-    assert_eq!(counts.await.unwrap().unchanged, 1);
+    assert_eq!(counts.await.unwrap().counts.unchanged, 1);
     let found = table.record(&newer.owner, newer.data_type, &newer.key);
     assert_eq!(found.await.unwrap().unwrap().record, newer.record);
 }

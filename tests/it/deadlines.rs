@@ -73,6 +73,7 @@ async fn a_batch_goes_back_before_lambda_ends_its_invocation() {
         archive: own.archive.clone(),
         payloads: own.payloads.clone(),
         history: None,
+        announcer: None,
         terra_queue_arn: None,
         metrics: own.metrics.clone(),
         observer: None,

@@ -17,6 +17,7 @@ mod bad_input;
 mod child;
 mod convergence;
 mod deadlines;
+mod deliveries;
 mod documents;
 mod faults;
 mod fold;

@@ -614,6 +614,7 @@ async fn what_terra_writes_to_a_queue_of_ours_takes_the_same_road() {
         archive: own.archive.clone(),
         payloads: own.payloads.clone(),
         history: None,
+        announcer: None,
         terra_queue_arn: Some(arn.to_owned()),
         metrics: own.metrics.clone(),
         observer: None,

@@ -30,7 +30,7 @@ mod world;
 
 /// Everything of ours to the last detail; of others what is shown by default.
 const FILTER: &str = "info,models=trace,domain=trace,store=trace,runtime=trace,terra_client=trace,\
-    webhook_intake=trace,event_router=trace,terrarium=trace";
+    webhook_intake=trace,event_router=trace,deliver=trace,destinations=trace,terrarium=trace";
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -113,6 +113,11 @@ fn is_ours(field: &str) -> bool {
             "webhook_id",
             "connection_id",
             "webhook_url",
+            "message_group_id",
+            "destination",
+            "delivered",
+            "stale",
+            "owed",
         ]
         .contains(&field)
 }
@@ -153,6 +158,57 @@ fn absurd(id: &str, canary: &str) -> Webhook {
     }
 }
 
+/// A folder, and a webhook that refuses everything with what it was sent. Returns the count of its
+/// answers.
+async fn add_destinations(world: &World) -> Arc<std::sync::atomic::AtomicU32> {
+    let answers = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let counted = Arc::clone(&answers);
+    let refuse = move |body: axum::body::Bytes| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async move { (axum::http::StatusCode::BAD_REQUEST, body) }
+    };
+    let app = axum::Router::new().route("/", axum::routing::post(refuse));
+    tokio::spawn(axum::serve(listener, app).into_future());
+    let folder = world.folder.path().join("delivered");
+    std::fs::create_dir(&folder).unwrap();
+    for (id, kind, config) in [
+        (
+            "dst_folder",
+            "folder",
+            serde_json::json!({ "path": folder }),
+        ),
+        ("dst_webhook", "webhook", serde_json::json!({ "url": url })),
+    ] {
+        let destination = serde_json::json!({
+            "id": id, "name": kind, "kind": kind, "status": "active", "status_since_ms": 0,
+            "concurrency": 2, "network": "local", "config": config, "created_at_ms": 0,
+        });
+        let destination: domain::delivery::Destination =
+            serde_json::from_value(destination).unwrap();
+        let secrets = serde_json::json!({
+            "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "bearer_token": "canary-bearer-token",
+        });
+        let secrets = match kind {
+            "webhook" => secrets.as_object().unwrap().clone(),
+            _ => serde_json::Map::new(),
+        };
+        let vault = world.system.deliver.clients.vault();
+        let secrets = destinations::config::Secrets::new(secrets);
+        vault.write(&destination.id, &secrets).await.unwrap();
+        assert!(
+            world
+                .system
+                .table
+                .add_destination(&destination)
+                .await
+                .unwrap()
+        );
+    }
+    answers
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_private_is_logged_whatever_happens() {
     let log = Log::default();
@@ -164,6 +220,7 @@ async fn nothing_private_is_logged_whatever_happens() {
         .init();
 
     let world = World::start_impatient().await;
+    let answering = add_destinations(&world).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let payloads = Payloads::new(&address, b"presigning", Arc::new(now));
@@ -219,6 +276,7 @@ async fn nothing_private_is_logged_whatever_happens() {
         assert_eq!(world.post(&headers, webhook.body.to_vec()).await, 401);
     }
     world.idle().await;
+    assert!(answering.load(std::sync::atomic::Ordering::SeqCst) > 0);
     let dead = world.dead_letters().await;
     assert_eq!(
         dead.len(),
@@ -235,6 +293,7 @@ async fn nothing_private_is_logged_whatever_happens() {
         "private-1",
         "private-2",
         "but private",
+        "canary-bearer-token",
     ] {
         private.texts.insert(text.to_owned(), "planted".to_owned());
     }

@@ -2,10 +2,15 @@
 
 use domain::{
     End,
+    delivery::Changed,
+    owner::RecordOwner,
     plan::{ParkReason, Parked},
 };
 use runtime::telemetry::Chain;
-use store::table::ledger::{Outcome, RecordCounts};
+use store::table::{
+    connections::StoredConnection,
+    ledger::{Outcome, RecordCounts},
+};
 use tracing::error;
 
 use crate::error::RouteError;
@@ -21,6 +26,21 @@ pub struct Applied {
     pub parked: Vec<Parked>,
     /// True if the connection's state changed.
     pub connection_changed: bool,
+    /// Changes that destinations are to be told of.
+    pub told: Told,
+}
+
+/// Effects of a webhook that destinations are to be told of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Owner of the records; `None` when the webhook belongs to nobody that is known.
+    pub owner: Option<RecordOwner>,
+    /// Connection that the webhook belongs to, as it is now.
+    pub connection: Option<Box<StoredConnection>>,
+    /// True if the webhook changed the connection.
+    pub connection_changed: bool,
+    /// Records that have a part of the webhook.
+    pub changes: Vec<Changed>,
 }
 
 impl Applied {
@@ -31,6 +51,7 @@ impl Applied {
             records: RecordCounts::default(),
             parked: Vec::new(),
             connection_changed: false,
+            told: Told::default(),
         }
     }
 

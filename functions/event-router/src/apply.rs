@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use domain::{
     connection::{Connection, ConnectionId},
+    delivery::Changed,
     message::HistoryMessage,
     plan::{Owner, Plan, PlannedRecord},
     record::{Arrival, Payload, Record},
@@ -14,7 +15,7 @@ use store::table::{
     connections::{Alias, SeenAliases, StoredConnection},
     key::RecordOwner,
     ledger::{Outcome, RecordCounts},
-    records::{IncomingRecord, Mode, SeenRecords},
+    records::{AppliedRecords, IncomingRecord, Mode, SeenRecords},
 };
 use tracing::{Span, field};
 
@@ -77,10 +78,12 @@ where
             .filter_map(|planned| incoming(read, &owner, planned, &payload_of))
             .collect();
         let applying = app.table.apply_records_seen(incoming, seen, mode);
-        applied.records = RecordCounts {
-            shadowed,
-            ..applying.await?
-        };
+        let AppliedRecords { counts, held } = applying.await?;
+        applied.records = RecordCounts { shadowed, ..counts };
+        let held = held.iter();
+        let changes = held.map(|(data_type, key)| Changed::record(owner.clone(), *data_type, key));
+        applied.told.changes.extend(changes);
+        applied.told.owner = Some(owner);
     }
     if let (Some(known), Mode::Write) = (&known, mode)
         && (stores_records || known.had_other_ids())
@@ -90,6 +93,11 @@ where
     }
     if mode == Mode::DryRun {
         return Ok(applied);
+    }
+    if let Some(known) = known {
+        // What is told is read anew by whoever delivers it: this is where the connection was.
+        applied.told.connection = Some(known);
+        applied.told.connection_changed = applied.connection_changed;
     }
     let mut jobs = Vec::new();
     if let Some(terra_user_id) = plan.connected {

@@ -40,6 +40,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, error, field, info, info_span, warn};
 
 use crate::{
+    announce::announce,
     applied::Applied,
     apply::{MAX_INLINE_BYTES, apply},
     config::App,
@@ -494,6 +495,12 @@ async fn route_one(
         }
         let locator =
             place.map(|(segment, archived)| archived.appended.webhook.locate(&segment.key));
+        // Before the ledger: a webhook that is routed again is announced again.
+        let passed_on = match applied.outcome {
+            Outcome::Erased | Outcome::Followed => None,
+            _ => locator.as_ref(),
+        };
+        announce(app, read, &applied.told, passed_on, "routed").await?;
         let entry = read.entry(applied, locator, batch.now);
         if entry.outcome == Outcome::Parked {
             let secret_name = read.work.secret_name.as_deref();

@@ -17,6 +17,8 @@ use store::{
 };
 use terra_client::{HostPattern, PayloadFetcher, PayloadSettings};
 
+use crate::announcer::{Announcer, DESTINATIONS_KEPT};
+
 /// Settings of the router; [the crate's page](crate#settings) lists them.
 #[derive(Debug)]
 pub struct Config {
@@ -24,6 +26,7 @@ pub struct Config {
     archive_bucket: String,
     payloads: PayloadSettings,
     history_queue_url: Option<String>,
+    deliveries_queue_url: Option<String>,
     terra_queue_arn: Option<String>,
     metrics: Sink,
     sdk: SdkConfig,
@@ -63,6 +66,7 @@ impl Config {
             ),
         };
         let history_queue_url = settings.optional_url("HISTORY_QUEUE_URL");
+        let deliveries_queue_url = settings.optional_url("DELIVERIES_QUEUE_URL");
         let terra_queue_arn = settings.optional("TERRA_QUEUE_ARN", "the ARN of a queue");
         let metrics = Sink::from_settings(&mut settings);
         let sdk = aws::sdk_config(&mut settings);
@@ -72,6 +76,7 @@ impl Config {
                 archive_bucket: archive_bucket?,
                 payloads,
                 history_queue_url,
+                deliveries_queue_url,
                 terra_queue_arn,
                 metrics,
                 sdk: sdk?,
@@ -93,6 +98,8 @@ pub struct App {
     pub payloads: PayloadFetcher,
     /// Queue that tells history-fetch of new connections and of answers; absent without history.
     pub history: Option<Queue<HistoryMessage>>,
+    /// Tells destinations what changed; nobody without it.
+    pub announcer: Option<Announcer>,
     /// Messages from this queue are Terra's own, not intake's.
     pub terra_queue_arn: Option<String>,
     /// Sink of metrics.
@@ -125,15 +132,19 @@ impl App {
         let history = config
             .history_queue_url
             .map(|url| SqsTransport::with_config(&config.sdk, url));
-        let open_history = async {
-            if let Some(history) = &history {
-                history.open_connection().await;
+        let deliveries = config
+            .deliveries_queue_url
+            .map(|url| SqsTransport::with_config(&config.sdk, url));
+        let open = async |queue: &Option<SqsTransport>| {
+            if let Some(queue) = queue {
+                queue.open_connection().await;
             }
         };
         tokio::join!(
             table.open_connection(),
             archive.open_connection(),
-            open_history
+            open(&history),
+            open(&deliveries)
         );
         Ok(Self {
             table,
@@ -141,6 +152,9 @@ impl App {
             payloads: PayloadFetcher::new(config.payloads)
                 .context("cannot make the client that fetches payloads")?,
             history: history.map(|transport| Queue::new(Arc::new(transport))),
+            announcer: deliveries.map(|transport| {
+                Announcer::new(Queue::new(Arc::new(transport)), DESTINATIONS_KEPT)
+            }),
             terra_queue_arn: config.terra_queue_arn,
             metrics: config.metrics,
             observer: None,

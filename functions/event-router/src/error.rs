@@ -20,8 +20,8 @@ pub enum RouteError {
     /// The payload of a ping could not be had now.
     #[error("cannot fetch the ping's payload")]
     Payload(#[source] std::sync::Arc<FetchError>),
-    /// History-fetch could not be told.
-    #[error("cannot queue a job for history")]
+    /// History-fetch or the destinations could not be told.
+    #[error("cannot queue what follows from the webhook")]
     Queue(#[source] std::sync::Arc<QueueError>),
     /// An archived webhook without an id.
     #[error("the webhook has no usable id")]

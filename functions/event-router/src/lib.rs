@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod announce;
+mod announcer;
 mod applied;
 mod apply;
 mod batch;
@@ -12,6 +14,7 @@ mod source;
 mod work;
 
 pub use self::{
+    announcer::Announcer,
     applied::Applied,
     config::{App, Config, Observer},
     error::RouteError,

@@ -11,7 +11,7 @@ use runtime::{settings::Settings, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init();
-    let app = Arc::new(App::connect(Config::from_settings(Settings::from_env())?).await?);
+    let app = Arc::new(Box::pin(App::connect(Config::from_settings(Settings::from_env())?)).await?);
 
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
         let app = Arc::clone(&app);

@@ -17,6 +17,7 @@ use store::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
+    announce::announce,
     applied::Applied,
     apply::{MAX_INLINE_BYTES, apply},
     config::App,
@@ -117,7 +118,11 @@ pub async fn replay(
     // Boxed: inside the futures of a command it would be too large for the stack.
     let applying = Box::pin(async {
         let applied = apply(app, &read, plan, archived, &aliases, mode).await;
-        applied.or_else(Applied::parked_by)
+        let applied = applied.or_else(Applied::parked_by)?;
+        // A replay through newer code may change what was announced a moment ago.
+        let run = format!("replayed {}", rand::random::<u64>());
+        announce(app, &read, &applied.told, None, &run).await?;
+        Ok(applied)
     });
     let listing = app.table.listing(&work.id).map_err(RouteError::from);
     let (applied, listing) = try_join!(applying, listing)?;

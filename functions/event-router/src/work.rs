@@ -9,6 +9,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use models::{
+    data::DataType,
     event::{Event, EventError, EventType},
     gzip,
     headers::TerraHeaders,
@@ -137,6 +138,15 @@ impl<'a> Read<'a> {
         self.event
             .as_ref()
             .map_or(UNREADABLE, |event| event.event_type.as_str())
+    }
+
+    /// Data type of the records that the webhook brings.
+    pub(crate) fn data_type(&self) -> Option<DataType> {
+        match self.event.as_ref().ok()?.event_type {
+            EventType::Data(data_type) => Some(data_type),
+            EventType::LabReportFailed => Some(DataType::LabReport),
+            _ => None,
+        }
     }
 
     /// The event, if it is a ping: its payload waits elsewhere.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod destinations;
 mod export;
 mod history;
 
@@ -9,6 +10,10 @@ use clap::{Args, Parser, Subcommand};
 use domain::locator::Locator;
 use jiff::civil::Date;
 
+pub use self::destinations::{
+    AddArgs, AttemptsArgs, CheckArgs, DestinationsArgs, DestinationsCommand, ListenArgs,
+    RedriveArgs, SetArgs,
+};
 pub use self::export::{ExportArgs, ExportCommand, FhirArgs};
 pub use self::history::{
     BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, ConnectionsCommand, CoverageArgs,
@@ -76,6 +81,8 @@ pub enum Command {
     Coverage(CoverageArgs),
     /// Ask Terra for the past: plan it, start it, follow it
     Backfill(BackfillArgs),
+    /// Send records on: to a webhook, a database, a bucket, a queue
+    Destinations(DestinationsArgs),
     /// Check whether everything is as it should be, and say what to do
     Doctor(DoctorArgs),
 }

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod commands;
 mod database;
+mod deliveries;
 pub mod failure;
 mod folder;
 pub mod gateway;

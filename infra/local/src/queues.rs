@@ -22,6 +22,11 @@ pub const HISTORY_QUEUE: &str = "history";
 /// Dead letters of the history queue: jobs that could not be done.
 pub const HISTORY_DEAD_LETTERS: &str = "history-dead-letters";
 
+/// The deliveries queue: changes that destinations are to be told, and jobs of deliver. A FIFO queue.
+pub const DELIVERIES_QUEUE: &str = "deliveries.fifo";
+/// Dead letters of the deliveries queue.
+pub const DELIVERIES_DEAD_LETTERS: &str = "deliveries-dead-letters.fifo";
+
 /// Hides messages from others for as long as the work on them takes. On AWS a timeout of six times
 /// the function's own sees to that.
 pub(crate) async fn keeping_hidden<T: Send>(

@@ -3,8 +3,8 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use domain::message::HistoryMessage;
-use event_router::Observer;
+use domain::{delivery::DeliveryMessage, message::HistoryMessage};
+use event_router::{Announcer, Observer};
 use models::signature::{SigningSecret, Tolerance};
 use runtime::{
     metrics::Sink,
@@ -23,12 +23,12 @@ use tracing::{error, info};
 pub use crate::{
     database::{DatabaseAddress, EmbeddedDatabase, dynamodb_client},
     queues::{
-        BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS, EVENTS_QUEUE, HISTORY_DEAD_LETTERS,
-        HISTORY_QUEUE, PINGS_QUEUE,
+        BACKFILL_EVENTS_QUEUE, DELIVERIES_DEAD_LETTERS, DELIVERIES_QUEUE, EVENTS_DEAD_LETTERS,
+        EVENTS_QUEUE, HISTORY_DEAD_LETTERS, HISTORY_QUEUE, PINGS_QUEUE,
     },
 };
 use crate::{
-    folder, gateway,
+    deliveries, folder, gateway,
     history::{self, HistoryOptions},
     queues::keeping_hidden,
     workers::Workers,
@@ -84,6 +84,8 @@ pub struct Options {
     pub payloads: PayloadSettings,
     /// Settings of fetching history; without them nothing is fetched.
     pub history: Option<HistoryOptions>,
+    /// True if deliver looks for work by itself; else somebody queues its jobs.
+    pub looks_for_deliveries: bool,
     /// Place of the table.
     pub database: DatabaseAt,
     /// The time.
@@ -123,6 +125,7 @@ impl Options {
                 ..PayloadSettings::default()
             },
             history: None,
+            looks_for_deliveries: true,
             database: DatabaseAt::DataFolder,
             clock,
             removes_expired: true,
@@ -143,6 +146,8 @@ pub struct System {
     pub queues: LocalQueues,
     /// The router, for replays.
     pub router: Arc<event_router::App>,
+    /// Delivers to destinations.
+    pub deliver: Arc<deliver::App>,
     /// Fetches history, if it does.
     pub history: Option<Arc<history_fetch::App>>,
     /// Address of the database, with its key.
@@ -202,6 +207,7 @@ impl System {
         };
         let archive = archive.context("cannot open the archive")?;
 
+        let jobs: Queue<DeliveryMessage> = Queue::new(queues.transport(DELIVERIES_QUEUE));
         let router = Arc::new(event_router::App {
             table: table.clone(),
             archive: archive.clone(),
@@ -211,6 +217,7 @@ impl System {
                 .history
                 .is_some()
                 .then(|| Queue::new(queues.transport(HISTORY_QUEUE))),
+            announcer: Some(Announcer::new(jobs.clone(), deliveries::DESTINATIONS_KEPT)),
             terra_queue_arn: None,
             metrics: Sink::Nowhere,
             observer,
@@ -227,6 +234,9 @@ impl System {
                 stopped,
             ));
         }
+        let deliver = deliveries::app(data_dir, &table, &archive, jobs, clock);
+        let deliver = Arc::new(deliver);
+        serve_deliveries(&mut workers, &queues, &deliver, &options);
         let history = match &options.history {
             Some(history) => {
                 let app = history_app(history, &table, &archive, &queues, clock)?;
@@ -237,23 +247,7 @@ impl System {
         };
 
         let intake = Arc::new(intake_app(&options, &queues, &archive)?);
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", options.listen))?;
-        let address = listener
-            .local_addr()
-            .context("the gateway has no address")?;
-        let public_name = options.public_name.as_deref();
-        let gateway = gateway::router(intake, Arc::clone(clock), public_name);
-        let stopped = workers.stopped();
-        workers.tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener, gateway)
-                .with_graceful_shutdown(stopped)
-                .await
-            {
-                error!(error = %Chain(&error), "the gateway ended");
-            }
-        });
+        let address = serve_gateway(&mut workers, intake, &options).await?;
         info!(%address, "terrarium is ready");
         let path = match &options.path_token {
             Some(token) => format!("{}/{}", gateway::WEBHOOK_PATH, token.expose_secret()),
@@ -265,6 +259,7 @@ impl System {
             archive,
             queues,
             router,
+            deliver,
             history,
             dynamodb,
             workers,
@@ -286,7 +281,7 @@ impl System {
 
     /// Returns whether any function has messages in its hands.
     pub fn is_at_work(&self) -> bool {
-        let queues = if self.history.is_some() { 4 } else { 3 };
+        let queues = if self.history.is_some() { 5 } else { 4 };
         self.queues.waiting() < queues * CONCURRENCY
     }
 
@@ -302,6 +297,7 @@ impl System {
             PINGS_QUEUE,
             BACKFILL_EVENTS_QUEUE,
             HISTORY_QUEUE,
+            DELIVERIES_QUEUE,
         ] {
             all += self.queues.stats(queue).await?.total();
         }
@@ -317,18 +313,64 @@ impl System {
     }
 }
 
+/// Takes requests at the address of the options. Returns the address itself.
+async fn serve_gateway(
+    workers: &mut Workers,
+    intake: Arc<webhook_intake::App>,
+    options: &Options,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    let address = listener
+        .local_addr()
+        .context("the gateway has no address")?;
+    let public_name = options.public_name.as_deref();
+    let gateway = gateway::router(intake, Arc::clone(&options.clock), public_name);
+    let stopped = workers.stopped();
+    workers.tasks.spawn(async move {
+        if let Err(error) = axum::serve(listener, gateway)
+            .with_graceful_shutdown(stopped)
+            .await
+        {
+            error!(error = %Chain(&error), "the gateway ended");
+        }
+    });
+    Ok(address)
+}
+
+/// The deliveries queue, and the look for what is owed.
+fn serve_deliveries(
+    workers: &mut Workers,
+    queues: &LocalQueues,
+    app: &Arc<deliver::App>,
+    options: &Options,
+) {
+    for _ in 0..CONCURRENCY {
+        let (queues, app) = (queues.clone(), Arc::clone(app));
+        let hidden = options.visibility_timeout;
+        let serve = deliveries::serve_queue(queues, app, hidden, workers.stopped());
+        workers.tasks.spawn(serve);
+    }
+    if options.looks_for_deliveries {
+        let look = deliveries::look(Arc::clone(app), workers.stopped());
+        workers.tasks.spawn(look);
+    }
+}
+
 async fn set_up_queues(queues: &LocalQueues, visibility_timeout: Duration) -> anyhow::Result<()> {
     for (name, dead_letters, max_receives) in [
         (EVENTS_QUEUE, EVENTS_DEAD_LETTERS, MAX_RECEIVES),
         (PINGS_QUEUE, EVENTS_DEAD_LETTERS, PING_MAX_RECEIVES),
         (BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS, MAX_RECEIVES),
         (HISTORY_QUEUE, HISTORY_DEAD_LETTERS, MAX_RECEIVES),
+        (DELIVERIES_QUEUE, DELIVERIES_DEAD_LETTERS, MAX_RECEIVES),
     ] {
         let settings = QueueSettings {
             visibility_timeout,
             max_receives: Some(max_receives),
             dead_letter: Some(dead_letters.to_owned()),
-            fifo: false,
+            fifo: name == DELIVERIES_QUEUE,
         };
         queues
             .queue(name, settings)

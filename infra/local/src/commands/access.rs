@@ -8,6 +8,8 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
+use aws_types::SdkConfig;
+use deliver::Vault;
 use domain::key::NaturalKey;
 use jiff::Timestamp;
 use models::{
@@ -176,6 +178,10 @@ pub(super) struct Access {
     pub(super) place: String,
     /// The data folder, when it is one.
     pub(super) folder: Option<PathBuf>,
+    /// Secrets of destinations; none on AWS where nobody says what their names begin with.
+    pub(super) vault: Option<Vault>,
+    /// The role on AWS, when the place is there.
+    pub(super) aws: Option<SdkConfig>,
     database: Option<Embedded>,
 }
 
@@ -203,6 +209,7 @@ impl Access {
         let mut settings = Settings::from_env();
         let table_name = settings.required::<String>("TABLE_NAME", "the table's name");
         let bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
+        let prefix = settings.optional::<String>("DESTINATION_SECRETS_PREFIX", "a text");
         let config = runtime::aws::sdk_config(&mut settings);
         let (table_name, bucket, config) = settings
             .finish(|| Some((table_name?, bucket?, config?)))
@@ -214,6 +221,8 @@ impl Access {
             table: Table::new(aws_sdk_dynamodb::Client::new(&config), table_name),
             signing_secrets: usable(&signing_secrets),
             folder: None,
+            vault: prefix.map(|prefix| Vault::secrets_manager(&config, prefix)),
+            aws: Some(config.clone()),
             database: None,
         })
     }
@@ -246,6 +255,8 @@ impl Access {
             signing_secrets: usable(&secrets::load(data_dir).await?),
             place: format!("the folder {}", data_dir.display()),
             folder: Some(data_dir.to_owned()),
+            vault: Some(Vault::folder(data_dir)),
+            aws: None,
             database,
         })
     }

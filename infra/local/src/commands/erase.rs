@@ -82,6 +82,15 @@ async fn erase(
             .await?;
     }
     records += access.table.erase_person(reference_id).await?;
+    // Nothing new is announced any more: now the destinations.
+    let destinations = deliver::order_erasure(
+        &access.table,
+        &super::destinations::new_id(),
+        reference_id,
+        &connections,
+        erased_at.as_millisecond(),
+    )
+    .await?;
     // Once more over the archive: webhooks may have come while the person was still there.
     let segments = self::segments(access, args).await?;
     let found = find(access, &segments, &terra_user_ids, reference_id).await?;
@@ -113,6 +122,13 @@ async fn erase(
         ("connections erased", connections.len().to_string()),
         ("table items erased", records.to_string()),
         ("archived webhooks erased", archived.to_string()),
+        (
+            "destinations that erase too",
+            match destinations {
+                0 => "0".to_owned(),
+                count => format!("{count}: `terrarium destinations show` tells when"),
+            },
+        ),
         ("where", access.place.clone()),
     ]))
 }

@@ -7,6 +7,7 @@ mod backfill;
 mod connect;
 mod connections;
 mod coverage;
+mod destinations;
 mod dev;
 mod doctor;
 mod erase;
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Connections(args) => connections::run(args).await,
         Command::Coverage(args) => coverage::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
+        Command::Destinations(args) => destinations::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
     }
 }

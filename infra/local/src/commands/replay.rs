@@ -33,6 +33,7 @@ pub(super) fn router(access: &Access) -> anyhow::Result<event_router::App> {
         archive: access.archive.clone(),
         payloads,
         history: None,
+        announcer: None,
         terra_queue_arn: None,
         metrics: Sink::Nowhere,
         observer: None,

@@ -77,7 +77,7 @@ use std::{fs, ops::Range, path::Path as Folder, sync::Arc, time::Duration};
 
 use aws_types::SdkConfig;
 use bytes::Bytes;
-use domain::{Retry, locator::Locator};
+use domain::{Retry, locator::Locator, record::Payload};
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
@@ -313,6 +313,18 @@ impl Archive {
     pub async fn read_frames(&self, locator: &Locator) -> Result<Vec<u8>, ArchiveError> {
         let bytes = self.read_located(locator).await?;
         frame::decode(&bytes).map_err(|fault| fault.about(locator.to_string()))
+    }
+
+    /// One record exactly as sent: from its item where that holds the frame, else from the archive.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_frames`](Self::read_frames).
+    pub async fn read_payload(&self, payload: &Payload) -> Result<Vec<u8>, ArchiveError> {
+        let Some(frame) = &payload.inline else {
+            return self.read_frames(&payload.locator).await;
+        };
+        frame::decode(frame).map_err(|fault| fault.about(payload.locator.to_string()))
     }
 
     /// One webhook, exactly as it came; `locator` is that of the whole webhook.

@@ -6,9 +6,12 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{AttributeValue, Delete, Put, TransactWriteItem},
 };
-use domain::connection::{Connection, ConnectionId};
+use domain::{
+    connection::{Connection, ConnectionId},
+    delivery::Changed,
+};
 use futures::future::try_join_all;
-use models::ids::{ReferenceId, TerraUserId};
+use models::ids::{Provider, ReferenceId, TerraUserId};
 use serde_json::{Value, json};
 
 pub use super::key::CONNECTION_SHARDS;
@@ -32,6 +35,7 @@ const MAX_FOLDED_BYTES: usize = 64 * 1024;
 const MEMBERS: &str = "members";
 const FOLDED: &str = "folded";
 const ABSORBING: &str = "absorbing";
+const RENAMED: &str = "renamed";
 const CONNECTION_ID: &str = "connection_id";
 const ERASED_AT: &str = "erased_at";
 
@@ -44,6 +48,9 @@ pub struct StoredConnection {
     pub state: Connection,
     /// Connections that became this one and whose records are still being moved.
     pub absorbing: BTreeSet<ConnectionId>,
+    /// True if its person, its provider or its current Terra user id changed and destinations, which keep
+    /// them with every record, have not been told.
+    pub is_renamed: bool,
     /// Folded ids that the last change named or folded: records may still lie under them.
     lately_folded: BTreeSet<TerraUserId>,
     /// Begin of its erasure, RFC 3339.
@@ -392,6 +399,11 @@ impl Table {
         self.redirect_folded(&connection).await?;
         for other in connection.absorbing.clone() {
             self.move_records(&other, &connection.id).await?;
+            let (owner, other) = (
+                RecordOwner::Connection(other.clone()),
+                Key::connection(&other),
+            );
+            self.note_gone(&owner, &other, 0).await?;
         }
         let key = Key::connection(&connection.id);
         for attempt in 0..MAX_ATTEMPTS {
@@ -415,6 +427,28 @@ impl Table {
             key,
             attempts: MAX_ATTEMPTS,
         })
+    }
+
+    /// Notes that destinations have been told of a connection's new person, provider or Terra user id.
+    /// Does nothing if the connection has changed since it was read: whoever changed it tells again.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn settle_renamed(&self, connection: &StoredConnection) -> Result<(), TableError> {
+        let key = Key::connection(&connection.id);
+        let Some(mut stored) = self.connection(&connection.id).await? else {
+            return Ok(());
+        };
+        if !stored.is_renamed
+            || shown_with_records(&stored.state) != shown_with_records(&connection.state)
+        {
+            return Ok(());
+        }
+        stored.is_renamed = false;
+        self.put_if(&key, encode(&stored), Some(stored.revision))
+            .await
+            .map(drop)
     }
 
     async fn move_records(&self, from: &ConnectionId, to: &ConnectionId) -> Result<(), TableError> {
@@ -479,6 +513,25 @@ impl Table {
         self.erase_contents(connection).await?;
         self.erase_contents(&ConnectionId::of(user)).await?;
         Ok(())
+    }
+
+    /// Returns what was deleted under the former ids of a connection and, where `own` says so, under its
+    /// own, and destinations have not been told of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::gone`](Self::gone).
+    pub async fn gone_of(
+        &self,
+        connection: &StoredConnection,
+        own: bool,
+    ) -> Result<Vec<Changed>, TableError> {
+        let mut gone = Vec::new();
+        let own = own.then(|| connection.id.clone());
+        for id in connection.former_ids().into_iter().chain(own) {
+            gone.extend(self.gone(&RecordOwner::Connection(id)).await?);
+        }
+        Ok(gone)
     }
 
     /// Deletes what is kept under a connection id (records, asked days, the list of its backfills), and
@@ -598,7 +651,10 @@ impl Table {
     ) -> Result<Vec<StoredConnection>, TableError> {
         let owner = RecordOwner::Person(Some(reference_id.clone()));
         let mut connections = Vec::new();
-        for item in self.query(&owner.pk(), "CONNECTION#").await? {
+        for item in self
+            .query(&Key::partition_of(&owner), "CONNECTION#")
+            .await?
+        {
             let id = Key::of_item(&item).and_then(|key| key.as_person_connection());
             if let Some(id) = id {
                 let stored = self.stored_connection(&id).await?;
@@ -759,7 +815,7 @@ impl Table {
         is_wanted: impl Fn(&Key) -> bool,
     ) -> Result<usize, TableError> {
         let mut erased = 0;
-        let items = self.query(&owner.pk(), prefix).await?;
+        let items = self.query(&Key::partition_of(owner), prefix).await?;
         let keys = items.iter().filter_map(Key::of_item);
         for key in keys.filter(is_wanted) {
             self.delete(&key).await?;
@@ -773,8 +829,20 @@ impl Table {
         let deleted = delete.set_key(Some(key.attributes())).send().await;
         deleted
             .map(drop)
-            .map_err(TableError::unavailable("erase", key))
+            .map_err(TableError::unavailable("delete", key))
     }
+}
+
+/// Parts of a connection that destinations keep with each of its records.
+fn shown_with_records(
+    state: &Connection,
+) -> (
+    Option<&ReferenceId>,
+    Option<&TerraUserId>,
+    Option<&Provider>,
+) {
+    let user = state.current().map(|(user, _)| user);
+    (state.reference_id(), user, state.provider())
 }
 
 /// An alias that says that its person was erased.
@@ -840,12 +908,16 @@ impl Touched {
             .collect();
         absorbing.remove(&id);
         let known = self.connections.get(&id);
+        let is_renamed = known.is_some_and(|known| {
+            known.is_renamed || shown_with_records(&known.state) != shown_with_records(&state)
+        });
         let lately_folded = named.intersection(&state.folded.ids).cloned();
         Some(StoredConnection {
             lately_folded: lately_folded.chain(folded_now).collect(),
             id,
             state,
             absorbing,
+            is_renamed,
             erased_at: None,
             revision: known.map_or(0, |known| known.revision),
         })
@@ -853,6 +925,11 @@ impl Touched {
 }
 
 impl StoredConnection {
+    /// Revision of the connection's own item.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Returns whether the connection may once have had another id.
     pub fn had_other_ids(&self) -> bool {
         self.users().nth(1).is_some()
@@ -894,6 +971,7 @@ fn encode(connection: &StoredConnection) -> Item {
         MEMBERS: state.members,
         FOLDED: (!state.folded.ids.is_empty()).then_some(&state.folded),
         ABSORBING: (!connection.absorbing.is_empty()).then_some(&connection.absorbing),
+        RENAMED: connection.is_renamed.then_some(true),
         ERASED_AT: connection.erased_at,
     });
     let mut item: Item = match shown {
@@ -939,6 +1017,7 @@ fn decode(id: ConnectionId, key: &Key, item: &Item) -> Result<StoredConnection, 
         id,
         state,
         absorbing: optional(item, ABSORBING).ok_or_else(|| corrupt(ABSORBING))?,
+        is_renamed: item.contains_key(RENAMED),
         lately_folded: BTreeSet::new(),
         erased_at,
         revision: revision(key, item)?,

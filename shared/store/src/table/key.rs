@@ -22,6 +22,14 @@
 //! | outages | `HISTORY` | `OUTAGES` | there is one |
 //! | newest data of each provider | `HISTORY` | `PEERS` | there is one |
 //! | last search all the way back | `HISTORY` | `SEARCHES` | there is one |
+//! | destination | `DESTINATIONS` | `DESTINATION#<id>` | all at once |
+//! | destination's health | `DESTINATION#<id>` | `HEALTH` | destination |
+//! | order | `DESTINATION#<id>` | `ORDER#<ulid>` | destination |
+//! | erasure | `DESTINATION#<id>` | `ERASURE#<ulid>` | destination |
+//! | owed delivery | `OWED#<destination>#<shard>` | its subject | destination, shard |
+//! | failed delivery | `FAILED#<destination>` | its subject | destination |
+//! | attempt | `ATTEMPTS#<destination>#<day>` | `<time>#<delivery>` | destination, day |
+//! | deleted record | `GONE#<owner>` | `<data type>#<natural key>` | owner, until announced |
 //!
 //! The index `by_time` (`time_pk`, `time_sk`):
 //!
@@ -30,6 +38,7 @@
 //! | record whose key is no date | `CONNECTION#<id>#<data type>` | `<start time>#<natural key>` |
 //! | webhook | `WEBHOOKS#<day>#<shard>` | `<received at>#<webhook id>` |
 //! | parked webhook | `PARKED#<day>#<shard>` | `<received at>#<webhook id>` |
+//! | owed delivery | `OWED#<destination>#<shard>` | `<due at>` |
 //! | connection | `CONNECTIONS#<first digit of its id>` | `<id>` |
 //! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
@@ -37,8 +46,10 @@
 use std::{collections::HashMap, fmt};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+pub use domain::owner::RecordOwner;
 use domain::{
     connection::ConnectionId,
+    delivery::DestinationId,
     history::{
         day::Span,
         month::Month,
@@ -77,6 +88,10 @@ const WINDOW: &str = "WINDOW#";
 const BACKFILL: &str = "BACKFILL#";
 /// Beginning of the keys of parked webhooks.
 const PARKED: &str = "PARKED#";
+/// Beginning of the sort keys of orders for a destination.
+pub(crate) const ORDER: &str = "ORDER#";
+/// Beginning of the sort keys of erasures at a destination.
+pub(crate) const ERASURE: &str = "ERASURE#";
 /// Beginning of the sort keys of sightings.
 const SESSION: &str = "SESSION#";
 /// Beginning of the sort key of a month of asked days.
@@ -100,30 +115,6 @@ pub struct Key {
     sk: String,
 }
 
-/// Owner of a record: the part before the data type in its key.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RecordOwner {
-    /// A connection.
-    Connection(ConnectionId),
-    /// A person; absent when the lab report names none.
-    Person(Option<ReferenceId>),
-}
-
-impl RecordOwner {
-    /// The partition of its records.
-    pub(crate) fn pk(&self) -> String {
-        match self {
-            Self::Connection(id) => format!("CONNECTION#{id}"),
-            Self::Person(reference_id) => person_pk(reference_id.as_ref()),
-        }
-    }
-
-    /// The partition of its records of one type in [`BY_TIME`].
-    pub(crate) fn time_pk(&self, data_type: DataType) -> String {
-        format!("{}#{data_type}", self.pk())
-    }
-}
-
 /// Text behind every text that begins with `prefix` and `#`.
 fn after_all(prefix: &str) -> String {
     format!("{prefix}$")
@@ -143,6 +134,19 @@ fn person_pk(reference_id: Option<&ReferenceId>) -> String {
 }
 
 impl Key {
+    /// Partition of an owner's records.
+    pub(crate) fn partition_of(owner: &RecordOwner) -> String {
+        match owner {
+            RecordOwner::Connection(id) => format!("CONNECTION#{id}"),
+            RecordOwner::Person(reference_id) => person_pk(reference_id.as_ref()),
+        }
+    }
+
+    /// Partition of an owner's records of one type in [`BY_TIME`].
+    pub(crate) fn time_partition_of(owner: &RecordOwner, data_type: DataType) -> String {
+        format!("{}#{data_type}", Self::partition_of(owner))
+    }
+
     /// A connection.
     pub fn connection(id: &ConnectionId) -> Self {
         Self {
@@ -170,7 +174,7 @@ impl Key {
     /// A record. Those of one type sort together, days in order.
     pub fn record(owner: &RecordOwner, data_type: DataType, key: &NaturalKey) -> Self {
         Self {
-            pk: owner.pk(),
+            pk: Self::partition_of(owner),
             sk: format!("{data_type}#{key}"),
         }
     }
@@ -178,7 +182,7 @@ impl Key {
     /// Session that a delivery gave under a natural key.
     pub(crate) fn sighting(owner: &RecordOwner, data_type: DataType, sighting: &Sighting) -> Self {
         Self {
-            pk: owner.pk(),
+            pk: Key::partition_of(owner),
             sk: format!("{SESSION}{data_type}#{sighting}"),
         }
     }
@@ -193,7 +197,7 @@ impl Key {
         let prefix = format!("{SESSION}{data_type}#");
         let Range { first, last } = range;
         (
-            owner.pk(),
+            Key::partition_of(owner),
             format!("{prefix}{first}"),
             after_all(&format!("{prefix}{last}")),
         )
@@ -384,7 +388,11 @@ impl Key {
             Some(to) => format!("{data_type}#{}", after_day(to)),
             None => after_all(&format!("{data_type}")),
         };
-        (owner.pk(), format!("{data_type}#{from}"), last)
+        (
+            Self::partition_of(owner),
+            format!("{data_type}#{from}"),
+            last,
+        )
     }
 
     /// Partition of a connection's asked days of one type, and first and last sort key of those
@@ -485,6 +493,106 @@ impl Key {
         format!("WEBHOOKS#{day}#{shard}")
     }
 
+    /// A destination.
+    pub(crate) fn destination(id: &DestinationId) -> Self {
+        let (pk, prefix) = Self::destinations();
+        Self {
+            pk,
+            sk: format!("{prefix}{id}"),
+        }
+    }
+
+    /// All destinations: their partition, and the prefix of the sort keys.
+    pub(crate) fn destinations() -> (String, String) {
+        ("DESTINATIONS".to_owned(), "DESTINATION#".to_owned())
+    }
+
+    /// Health of a destination.
+    pub(crate) fn destination_health(id: &DestinationId) -> Self {
+        Self {
+            pk: Self::destination_pk(id),
+            sk: "HEALTH".to_owned(),
+        }
+    }
+
+    /// Partition of everything about one destination.
+    pub(crate) fn destination_pk(id: &DestinationId) -> String {
+        format!("DESTINATION#{id}")
+    }
+
+    /// An order for a destination.
+    pub(crate) fn order(id: &DestinationId, order: &str) -> Self {
+        Self {
+            pk: Self::destination_pk(id),
+            sk: format!("{ORDER}{order}"),
+        }
+    }
+
+    /// An erasure at a destination.
+    pub(crate) fn erasure(id: &DestinationId, erasure: &str) -> Self {
+        Self {
+            pk: Self::destination_pk(id),
+            sk: format!("{ERASURE}{erasure}"),
+        }
+    }
+
+    /// Partition of what is owed to one shard of a destination; also in [`BY_TIME`].
+    pub(crate) fn owed_pk(id: &DestinationId, shard: u32) -> String {
+        format!("OWED#{id}#{shard}")
+    }
+
+    /// An owed delivery. `subject` names what is owed.
+    pub(crate) fn owed(id: &DestinationId, shard: u32, subject: &str) -> Self {
+        Self {
+            pk: Self::owed_pk(id, shard),
+            sk: subject.to_owned(),
+        }
+    }
+
+    /// Partition of what a destination refused for good.
+    pub(crate) fn failed_pk(id: &DestinationId) -> String {
+        format!("FAILED#{id}")
+    }
+
+    /// A delivery that a destination refused for good.
+    pub(crate) fn failed(id: &DestinationId, subject: &str) -> Self {
+        Self {
+            pk: Self::failed_pk(id),
+            sk: subject.to_owned(),
+        }
+    }
+
+    /// Partition of a destination's attempts of one day (`YYYY-MM-DD`).
+    pub(crate) fn attempts_pk(id: &DestinationId, day: &str) -> String {
+        format!("ATTEMPTS#{id}#{day}")
+    }
+
+    /// An attempt at a delivery.
+    pub(crate) fn attempt(id: &DestinationId, day: &str, place: &str) -> Self {
+        Self {
+            pk: Self::attempts_pk(id, day),
+            sk: place.to_owned(),
+        }
+    }
+
+    /// Partition of the records of an owner that were deleted and not announced yet.
+    pub(crate) fn gone_pk(owner: &RecordOwner) -> String {
+        format!("GONE#{}", Self::partition_of(owner))
+    }
+
+    /// The note of a deleted record.
+    pub(crate) fn gone(owner: &RecordOwner, record: &Self) -> Self {
+        Self {
+            pk: Self::gone_pk(owner),
+            sk: record.sk.clone(),
+        }
+    }
+
+    /// The sort key.
+    pub(crate) fn sk(&self) -> &str {
+        &self.sk
+    }
+
     /// Reads back the data type and natural key of a record.
     pub(crate) fn as_record(&self) -> Option<(DataType, NaturalKey)> {
         let (data_type, natural) = self.sk.split_once('#')?;
@@ -528,6 +636,8 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pk = if self.pk.starts_with("PERSON#") {
             "PERSON#…"
+        } else if self.pk.starts_with("GONE#") {
+            "GONE#…"
         } else {
             &self.pk
         };
@@ -538,14 +648,5 @@ impl fmt::Display for Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Debug for RecordOwner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connection(id) => write!(f, "Connection({id})"),
-            Self::Person(_) => f.write_str("Person(…)"),
-        }
     }
 }

@@ -76,6 +76,25 @@ pub enum Mode {
     DryRun,
 }
 
+/// Result of storing the records of one webhook.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AppliedRecords {
+    /// Counts of created, updated and unchanged records.
+    pub counts: RecordCounts,
+    /// Records whose stored state has something of the webhook, changed by this call or not: those
+    /// that destinations are to be told of.
+    pub held: Vec<(DataType, NaturalKey)>,
+}
+
+/// A record with the revision it was read at.
+#[derive(Debug, Clone)]
+pub struct RecordNow {
+    /// State.
+    pub record: Record,
+    /// Revision.
+    pub revision: u64,
+}
+
 /// Stored records as they were read, to join others with them.
 #[derive(Debug, Default)]
 pub struct SeenRecords(HashMap<Key, Option<Item>>);
@@ -105,7 +124,8 @@ impl Table {
         mode: Mode,
     ) -> Result<RecordCounts, TableError> {
         let unseen = SeenRecords::default();
-        self.apply_records_seen(incoming, unseen, mode).await
+        let applied = self.apply_records_seen(incoming, unseen, mode).await?;
+        Ok(applied.counts)
     }
 
     /// Does the same for a caller that has just read some of the stored records: they are not read again,
@@ -119,7 +139,7 @@ impl Table {
         incoming: Vec<IncomingRecord>,
         SeenRecords(mut stored): SeenRecords,
         mode: Mode,
-    ) -> Result<RecordCounts, TableError> {
+    ) -> Result<AppliedRecords, TableError> {
         let mut by_key = BTreeMap::<Key, IncomingRecord>::new();
         for record in incoming {
             let key = Key::record(&record.owner, record.data_type, &record.key);
@@ -151,17 +171,23 @@ impl Table {
                 self.apply_record(&key, &incoming, item, mode).await
             })
             .buffer_unordered(CONCURRENT_WRITES)
-            .try_fold(RecordCounts::default(), |counts, change| async move {
-                Ok(counts.add(change))
-            });
-        let mut counts = counts.await?;
+            .try_fold(
+                AppliedRecords::default(),
+                |mut applied, (change, held)| async move {
+                    applied.counts = applied.counts.add(change);
+                    applied.held.extend(held);
+                    Ok(applied)
+                },
+            );
+        let mut applied = counts.await?;
         for ((owner, data_type), incoming) in of_sessions {
             let changes = self.apply_sessions(&owner, data_type, incoming, mode);
-            for change in changes.await? {
-                counts = counts.add(change);
+            for (key, change) in changes.await? {
+                applied.counts = applied.counts.add(change);
+                applied.held.push((data_type, key));
             }
         }
-        Ok(counts)
+        Ok(applied)
     }
 
     /// Reads what is stored under these keys, for [`Table::apply_records_seen`].
@@ -200,7 +226,12 @@ impl Table {
         incoming: &IncomingRecord,
         mut item: Option<Item>,
         mode: Mode,
-    ) -> Result<Change, TableError> {
+    ) -> Result<(Change, Option<(DataType, NaturalKey)>), TableError> {
+        let webhook_id = &incoming.record.newest.version.webhook_id;
+        let held = |state: &Record| {
+            let has_part = state.has_part_of(webhook_id);
+            has_part.then(|| (incoming.data_type, incoming.key.clone()))
+        };
         for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
                 back_off(attempt - 1).await;
@@ -216,12 +247,13 @@ impl Table {
                 Some(known) => {
                     let joined = known.clone().join(incoming.record.clone());
                     if joined == known {
-                        return Ok(Change::Unchanged);
+                        return Ok((Change::Unchanged, held(&known)));
                     }
                     joined
                 }
                 None => incoming.record.clone(),
             };
+            let held = held(&joined);
             parts.insert(incoming.key.clone(), joined);
             let change = if seen.is_some() {
                 Change::Updated
@@ -229,11 +261,11 @@ impl Table {
                 Change::Created
             };
             if mode == Mode::DryRun {
-                return Ok(change);
+                return Ok((change, None));
             }
             let item = encode(&incoming.owner, incoming.data_type, &incoming.key, &parts);
             if self.put_if(key, item, seen).await? {
-                return Ok(change);
+                return Ok((change, held));
             }
         }
         Err(TableError::Contended {
@@ -249,7 +281,7 @@ impl Table {
         from: &RecordOwner,
         to: &RecordOwner,
     ) -> Result<(), TableError> {
-        let items = self.query(&from.pk(), "").await?;
+        let items = self.query(&Key::partition_of(from), "").await?;
         let keys = items.iter().filter_map(Key::of_item);
         let sightings = keys.filter_map(|key| Some((key.as_sighting()?, key)));
         let sightings: Vec<_> = sightings.collect();
@@ -263,7 +295,7 @@ impl Table {
                 continue;
             };
             if let Some((data_type, _)) = key.as_record() {
-                self.move_record(&key, data_type, item, to).await?;
+                self.move_record(&key, data_type, item, (from, to)).await?;
             }
         }
         for (_, key) in &sightings {
@@ -278,7 +310,7 @@ impl Table {
         key: &Key,
         data_type: DataType,
         item: Item,
-        to: &RecordOwner,
+        (from, to): (&RecordOwner, &RecordOwner),
     ) -> Result<(), TableError> {
         let mut item = Some(item);
         for _ in 0..MAX_ATTEMPTS {
@@ -303,6 +335,8 @@ impl Table {
                 }
             });
             self.apply_records(incoming.collect(), Mode::Write).await?;
+            // Before the deletion: whoever finds the note reads the record, too.
+            self.note_gone(from, key, stored.revision).await?;
             // Only what was moved may go: a record written meanwhile is moved again.
             if self.delete_if(key, stored.revision).await? {
                 return Ok(());
@@ -342,6 +376,81 @@ impl Table {
         found(&key, data_type, natural, item).map(Some)
     }
 
+    /// Records as they are now, strongly consistent, with their revisions. One that does not exist is
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read.
+    pub async fn records_now(
+        &self,
+        wanted: impl IntoIterator<Item = (RecordOwner, DataType, NaturalKey)>,
+    ) -> Result<HashMap<(RecordOwner, DataType, NaturalKey), RecordNow>, TableError> {
+        let by_key: BTreeMap<Key, _> = wanted
+            .into_iter()
+            .map(|record| (Key::record(&record.0, record.1, &record.2), record))
+            .collect();
+        let mut items = self.batch_get(by_key.keys().cloned()).await?;
+        let mut all = HashMap::new();
+        for (key, record) in by_key {
+            if let Some(item) = items.remove(&key) {
+                let revision = revision(&key, &item)?;
+                let found = self::found(&key, record.1, record.2.clone(), item)?;
+                let now = RecordNow {
+                    record: found.record,
+                    revision,
+                };
+                all.insert(record, now);
+            }
+        }
+        Ok(all)
+    }
+
+    /// One page of an owner's records in the order of their sort keys, behind `after` if that is given,
+    /// with the sort key to go on behind unless these were the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::records_now`].
+    pub async fn records_page(
+        &self,
+        owner: &RecordOwner,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<(FoundRecord, u64)>, Option<String>), TableError> {
+        let pk = Key::partition_of(owner);
+        // Sort keys begin with a letter, so all of them come after the space.
+        let page = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk > :after")
+            .expression_attribute_values(":pk", AttributeValue::S(pk))
+            .expression_attribute_values(
+                ":after",
+                AttributeValue::S(after.unwrap_or(" ").to_owned()),
+            )
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX).max(1))
+            .send()
+            .await
+            .map_err(TableError::unavailable("query", "records"))?;
+        let last = page.last_evaluated_key.as_ref().and_then(Key::of_item);
+        let mut records = Vec::new();
+        for item in page.items.unwrap_or_default() {
+            let Some(key) = Key::of_item(&item) else {
+                continue;
+            };
+            let Some((data_type, natural)) = key.as_record() else {
+                continue;
+            };
+            let revision = revision(&key, &item)?;
+            records.push((found(&key, data_type, natural, item)?, revision));
+        }
+        Ok((records, last.map(|key| key.sk().to_owned())))
+    }
+
     /// All records of an owner, of one type or of all, in the order of their keys.
     ///
     /// # Errors
@@ -357,7 +466,7 @@ impl Table {
             .map(|data_type| format!("{data_type}#"))
             .unwrap_or_default();
         let mut records = Vec::new();
-        for item in self.query(&owner.pk(), &prefix).await? {
+        for item in self.query(&Key::partition_of(owner), &prefix).await? {
             let Some(key) = Key::of_item(&item) else {
                 continue;
             };
@@ -543,7 +652,7 @@ pub(super) fn encode(
         let start_time: String = start_time.chars().take(64).collect();
         item.insert(
             TIME_PK.to_owned(),
-            AttributeValue::S(owner.time_pk(data_type)),
+            AttributeValue::S(Key::time_partition_of(owner, data_type)),
         );
         item.insert(
             TIME_SK.to_owned(),

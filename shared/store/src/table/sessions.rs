@@ -62,14 +62,14 @@ impl Table {
     /// Joins records of one owner and type with what is stored of the same sessions, under whichever key.
     /// Each comes with its own item as read before.
     ///
-    /// Returns one change for each record that they belong to.
+    /// Returns one change for each record that they belong to, with the key of the record.
     pub(super) async fn apply_sessions(
         &self,
         owner: &RecordOwner,
         data_type: DataType,
         incoming: Vec<(IncomingRecord, Option<Item>)>,
         mode: Mode,
-    ) -> Result<Vec<Change>, TableError> {
+    ) -> Result<Vec<(NaturalKey, Change)>, TableError> {
         let mut read = HashMap::new();
         let mut records = BTreeMap::new();
         for (record, item) in incoming {
@@ -138,7 +138,7 @@ impl Table {
             && let Some(record) = delivered.records.get(&natural)
         {
             let key = delivered.key(&natural);
-            let change = self.apply_record(&key, record, item, mode).await?;
+            let (change, _) = self.apply_record(&key, record, item, mode).await?;
             return Ok(Changes::from([(natural, change)]));
         }
         for attempt in 0..MAX_ATTEMPTS {
@@ -221,7 +221,7 @@ impl Table {
         for (natural, found) in stored {
             if !wanted.contains_key(natural) {
                 let key = delivered.key(natural);
-                writes.push(self.remove_moved(&key, found.revision)?);
+                writes.extend(self.remove_moved(delivered.owner, &key, found.revision)?);
             }
         }
         match last {
@@ -230,12 +230,18 @@ impl Table {
         }
     }
 
-    /// Deletes the item of a record that is kept under another key from now on.
-    ///
-    /// Nothing else makes a record's key disappear while its connection stays. Who is told of records has
-    /// to be told here that this key is gone.
-    fn remove_moved(&self, key: &Key, seen: u64) -> Result<TransactWriteItem, TableError> {
-        self.transact_delete(key, seen)
+    /// Deletes the item of a record that is kept under another key from now on, and notes that destinations
+    /// have to be told. Nothing else makes a record's key disappear while its connection stays.
+    fn remove_moved(
+        &self,
+        owner: &RecordOwner,
+        key: &Key,
+        seen: u64,
+    ) -> Result<[TransactWriteItem; 2], TableError> {
+        Ok([
+            self.transact_gone(owner, key, seen)?,
+            self.transact_delete(key, seen)?,
+        ])
     }
 
     /// Key of the record that what came under a fallback key belongs to now, if that is another one.
@@ -373,7 +379,7 @@ fn changes(
 }
 
 /// One change for each record that delivered keys belong to: the strongest.
-fn changes_of_records(changes: &Changes, groups: &[Group]) -> Vec<Change> {
+fn changes_of_records(changes: &Changes, groups: &[Group]) -> Vec<(NaturalKey, Change)> {
     let mut by_record = Changes::new();
     for group in groups {
         for key in group.keys() {
@@ -384,5 +390,5 @@ fn changes_of_records(changes: &Changes, groups: &[Group]) -> Vec<Change> {
             }
         }
     }
-    by_record.into_values().collect()
+    by_record.into_iter().collect()
 }

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod clients;
+mod config;
+mod drain;
+mod erase;
+mod error;
+mod handler;
+mod send;
+mod states;
+mod vault;
+mod walk;
+mod work;
+
+pub use self::{
+    clients::{ClientError, Clients},
+    config::{App, Clock, Config},
+    erase::order_erasure,
+    error::DeliverError,
+    handler::handle,
+    states::day,
+    vault::{Vault, VaultError},
+};

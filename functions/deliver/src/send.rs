@@ -1,0 +1,590 @@
+//! Calls to one destination: in parts that it takes, with what it did not take owed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use destinations::{
+    change::{Body, Change},
+    kind::{Fault, Keeps, Kind, Outcome, Rejection},
+};
+use domain::delivery::{
+    Cause, Changed, Destination, Status,
+    breaker::{Failure, Passage, rejected_until_ms, retry_at_ms},
+};
+use rand::RngExt as _;
+use runtime::{
+    metrics::{Dimension, Metrics},
+    telemetry::Chain,
+};
+use store::table::{
+    deliveries::{Attempt, Owed},
+    destinations::Health,
+};
+use tokio::time::{Instant, timeout};
+use tracing::{error, info, warn};
+
+use crate::{
+    clients::Client,
+    config::App,
+    error::DeliverError,
+    states::{Going, read},
+};
+
+/// Time that one more call to a destination may need: none is begun with less.
+const TO_CALL: Duration = Duration::from_secs(32);
+/// Longest call: a kind ends by itself before that.
+const LONGEST_CALL: Duration = Duration::from_secs(30);
+/// Most changes whose states are read at once.
+const READ_AT_ONCE: usize = 100;
+
+/// Subjects to deliver, each once, in order.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    going: Vec<Going>,
+    /// True if this is a look at whether a destination is back.
+    is_probe: bool,
+}
+
+impl Batch {
+    /// Changes that nobody has tried to deliver. The last change of a subject stands for all.
+    pub(crate) fn fresh(changes: &[Changed], cause: Cause, force: bool) -> Self {
+        let mut last = BTreeMap::new();
+        for (place, changed) in changes.iter().enumerate() {
+            last.insert(changed.subject(), place);
+        }
+        let mut places: Vec<_> = last.into_values().collect();
+        places.sort_unstable();
+        let going = places.into_iter().filter_map(|place| changes.get(place));
+        let going = going.map(|changed| Going {
+            changed: changed.clone(),
+            cause,
+            force,
+            attempt: 1,
+            refusals: 0,
+            first_failed_at_ms: None,
+        });
+        Self {
+            going: going.collect(),
+            is_probe: false,
+        }
+    }
+
+    /// Subject that is owed.
+    pub(crate) fn owed(owed: Vec<Owed>, is_probe: bool) -> Self {
+        let going = owed.into_iter().map(|owed| Going {
+            changed: owed.changed,
+            cause: Cause::Drain,
+            force: owed.force,
+            attempt: owed.attempts.saturating_add(1),
+            refusals: owed.refusals,
+            first_failed_at_ms: Some(owed.first_failed_at_ms),
+        });
+        Self {
+            going: going.collect(),
+            is_probe,
+        }
+    }
+}
+
+/// Result of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// Deliveries that arrived, or were there already.
+    pub(crate) settled: usize,
+    /// Deliveries that are owed now.
+    pub(crate) owed: usize,
+}
+
+/// Delivers a batch to a shard of a destination, or owes it.
+///
+/// # Errors
+///
+/// [`DeliverError`] for what is ours: the table, the archive, the queue, the secrets. The batch may be
+/// delivered again then.
+pub(crate) async fn deliver(
+    app: &App,
+    destination: &Destination,
+    shard: u32,
+    batch: Batch,
+    until: Instant,
+) -> Result<Sent, DeliverError> {
+    if batch.going.is_empty() {
+        return Ok(Sent::default());
+    }
+    let health = app.table.health(&destination.id).await?;
+    let mut sending = Sending {
+        app,
+        destination,
+        shard,
+        health,
+        sent: Sent::default(),
+        tally: BTreeMap::new(),
+    };
+    let passage = sending.health.breaker.passage(app.now_ms());
+    let passes = passage == Passage::Open || (batch.is_probe && passage == Passage::Probe);
+    if destination.status != Status::Active || !passes {
+        sending.owe_all(batch.going, None).await?;
+    } else {
+        sending.all(batch.going, until).await?;
+    }
+    sending.report();
+    Ok(sending.sent)
+}
+
+struct Sending<'a> {
+    app: &'a App,
+    destination: &'a Destination,
+    shard: u32,
+    health: Health,
+    sent: Sent,
+    tally: BTreeMap<&'static str, u64>,
+}
+
+impl Sending<'_> {
+    async fn all(&mut self, going: Vec<Going>, until: Instant) -> Result<(), DeliverError> {
+        let mut client = match self.app.clients.get(self.destination).await {
+            Ok(client) => client,
+            Err(error) => {
+                let fault = error.into_fault()?;
+                return self.broken(going, &fault).await;
+            }
+        };
+        match self.prepare(&mut client).await {
+            Ok(()) => {}
+            Err(fault) => return self.broken(going, &fault).await,
+        }
+        let mut waiting = going.into_iter();
+        loop {
+            let part: Vec<Going> = waiting.by_ref().take(READ_AT_ONCE).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            let states = read(self.app, self.destination, &part).await?;
+            let mut pairs = Vec::with_capacity(part.len());
+            for (going, change) in part.into_iter().zip(states) {
+                match change {
+                    Some(change) => pairs.push((going, change)),
+                    None => self.settle(&going).await?,
+                }
+            }
+            let limits = client.kind.limits();
+            let chunks = chunks(pairs, limits.changes, limits.bytes);
+            let mut chunks = chunks.into_iter();
+            while let Some(chunk) = chunks.next() {
+                if until.saturating_duration_since(Instant::now()) < TO_CALL {
+                    return Err(DeliverError::TooSlow);
+                }
+                if let Some(fault) = Box::pin(self.chunk(&client, chunk)).await? {
+                    // Everything that is left waits for the destination.
+                    let rest = chunks.flatten().map(|(going, _)| going).chain(waiting);
+                    return self.owe_all(rest.collect(), Some(&fault)).await;
+                }
+            }
+        }
+    }
+
+    async fn prepare(&mut self, client: &mut Client) -> Result<(), Fault> {
+        let prepared = timeout(LONGEST_CALL, self.app.clients.prepare(client)).await;
+        let findings = prepared.unwrap_or_else(|_| Err(timed_out()))?;
+        if !findings.is_empty() {
+            let texts: Vec<String> = findings.into_iter().map(|finding| finding.text).collect();
+            let id = &self.destination.id;
+            let noted = self
+                .app
+                .table
+                .change_health(id, |health| health.findings.clone_from(&texts));
+            if let Err(error) = noted.await {
+                warn!(error = %Chain(&error), "cannot note what was found at a destination");
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers one part. `Some`: the destination fails, and nothing more is to be tried now.
+    async fn chunk(
+        &mut self,
+        client: &Client,
+        chunk: Vec<(Going, Change)>,
+    ) -> Result<Option<Fault>, DeliverError> {
+        let (going, changes): (Vec<_>, Vec<_>) = chunk.into_iter().unzip();
+        let began = Instant::now();
+        let mut result = call(&*client.kind, &changes).await;
+        if matches!(result, Err(Fault::Conflict { .. })) {
+            // Another writer was quicker: the same call finds its way now.
+            result = call(&*client.kind, &changes).await;
+        }
+        let took = began.elapsed();
+        match result {
+            Ok(outcomes) if outcomes.len() == changes.len() => {
+                self.outcomes(client, going, &changes, outcomes, took).await
+            }
+            Ok(_) => {
+                let fault = Fault::misconfigured("the destination did not answer for every change");
+                self.failed(going, &changes, &fault, took).await
+            }
+            // One of them is refused, and the destination does not say which.
+            Err(Fault::Rejected { .. }) if changes.len() > 1 => {
+                let mut pairs: Vec<_> = going.into_iter().zip(changes).collect();
+                let other = pairs.split_off(pairs.len() / 2);
+                if let Some(fault) = Box::pin(self.chunk(client, pairs)).await? {
+                    let other = other.into_iter().map(|(going, _)| going).collect();
+                    self.owe_all(other, Some(&fault)).await?;
+                    return Ok(Some(fault));
+                }
+                Box::pin(self.chunk(client, other)).await
+            }
+            Err(Fault::Rejected { reason, code }) => {
+                let rejection = Rejection {
+                    reason,
+                    code,
+                    is_final: false,
+                };
+                let outcomes = vec![Outcome::Rejected(rejection); changes.len()];
+                self.outcomes(client, going, &changes, outcomes, took).await
+            }
+            Err(fault) => self.failed(going, &changes, &fault, took).await,
+        }
+    }
+
+    /// Deals with the outcomes of a call that was answered.
+    async fn outcomes(
+        &mut self,
+        client: &Client,
+        going: Vec<Going>,
+        changes: &[Change],
+        outcomes: Vec<Outcome>,
+        took: Duration,
+    ) -> Result<Option<Fault>, DeliverError> {
+        let keeps_log = client.kind.limits().keeps == Keeps::Log;
+        let mut failing = None;
+        let mut answered = false;
+        for ((going, change), outcome) in going.into_iter().zip(changes).zip(outcomes) {
+            match outcome {
+                Outcome::Applied { .. } | Outcome::Stale => {
+                    answered = true;
+                    if keeps_log || going.attempt > 1 {
+                        self.note(change, "delivered", None, took).await?;
+                    }
+                    let name = if outcome == Outcome::Stale {
+                        "stale"
+                    } else {
+                        "delivered"
+                    };
+                    self.count(name);
+                    self.settle(&going).await?;
+                }
+                Outcome::Retry(fault) => {
+                    self.note(change, fault.name(), Some(&fault.to_string()), took)
+                        .await?;
+                    self.owe(going, Some(&fault), None).await?;
+                    failing = Some(fault);
+                }
+                Outcome::Rejected(rejection) => {
+                    answered = true;
+                    self.note(change, "rejected", Some(&rejection.reason), took)
+                        .await?;
+                    self.rejected(going, rejection).await?;
+                }
+            }
+        }
+        if let Some(fault) = failing {
+            self.breaker_failed(&fault).await?;
+            return Ok(Some(fault));
+        }
+        if answered {
+            self.breaker_succeeded().await?;
+        }
+        Ok(None)
+    }
+
+    /// Deals with a call of which nothing is known to have arrived.
+    async fn failed(
+        &mut self,
+        going: Vec<Going>,
+        changes: &[Change],
+        fault: &Fault,
+        took: Duration,
+    ) -> Result<Option<Fault>, DeliverError> {
+        if let Some(change) = changes.first() {
+            self.note(change, fault.name(), Some(&fault.to_string()), took)
+                .await?;
+        }
+        self.broken(going, fault).await?;
+        Ok(Some(fault.clone()))
+    }
+
+    /// The destination fails as a whole.
+    async fn broken(&mut self, going: Vec<Going>, fault: &Fault) -> Result<(), DeliverError> {
+        let id = &self.destination.id;
+        self.app.clients.forget(id);
+        if *fault == Fault::Gone {
+            let now_ms = self.app.now_ms();
+            error!(destination = %id, "a destination asked not to be called again: disabled");
+            let disabled = self.app.table.change_destination(id, |destination| {
+                destination.status = Status::Disabled;
+                destination.status_since_ms = now_ms;
+            });
+            disabled.await?;
+            self.count("gone");
+            return Ok(());
+        }
+        self.breaker_failed(fault).await?;
+        self.owe_all(going, Some(fault)).await
+    }
+
+    async fn breaker_failed(&mut self, fault: &Fault) -> Result<(), DeliverError> {
+        let failure = match fault {
+            Fault::Throttled { after, .. } => Failure::Throttled(after.map(as_ms)),
+            Fault::Misconfigured { .. } => Failure::Misconfigured,
+            _ => Failure::Transient,
+        };
+        let (now_ms, jitter, text) = (self.app.now_ms(), jitter(), fault.to_string());
+        let id = &self.destination.id;
+        let change = |health: &mut Health| {
+            let breaker = std::mem::take(&mut health.breaker);
+            health.breaker = breaker.failed(failure, &text, jitter, now_ms);
+        };
+        self.health = self.app.table.change_health(id, change).await?;
+        warn!(destination = %id, fault = fault.name(), "a destination fails");
+        self.count("fault");
+        Ok(())
+    }
+
+    /// Notes that the destination answers: where it had failed, and now and then for operators.
+    async fn breaker_succeeded(&mut self) -> Result<(), DeliverError> {
+        const NOTED_EVERY_MS: i64 = 60_000;
+        let now_ms = self.app.now_ms();
+        let was_noted = self.health.delivered_at_ms.unwrap_or(i64::MIN);
+        let breaker = self.health.breaker.clone();
+        let is_well = breaker.clone().succeeded() == breaker;
+        if is_well && now_ms.saturating_sub(was_noted) < NOTED_EVERY_MS {
+            return Ok(());
+        }
+        let change = |health: &mut Health| {
+            health.breaker = std::mem::take(&mut health.breaker).succeeded();
+            health.delivered_at_ms = Some(now_ms);
+        };
+        let id = &self.destination.id;
+        self.health = self.app.table.change_health(id, change).await?;
+        Ok(())
+    }
+
+    /// Clears what may be owed for something that arrived, or that there is nothing left of.
+    async fn settle(&mut self, going: &Going) -> Result<(), DeliverError> {
+        self.sent.settled += 1;
+        if self.health.owing.contains_key(&self.shard) {
+            let (id, table) = (&self.destination.id, &self.app.table);
+            table.settle_owed(id, self.shard, &going.changed).await?;
+        }
+        Ok(())
+    }
+
+    async fn rejected(&mut self, going: Going, rejection: Rejection) -> Result<(), DeliverError> {
+        let refusals = going.refusals.saturating_add(1);
+        let now_ms = self.app.now_ms();
+        let again_ms = rejected_until_ms(refusals, now_ms).filter(|_| !rejection.is_final);
+        let going = Going { refusals, ..going };
+        if let Some(again_ms) = again_ms {
+            self.count("rejected");
+            let owed = owed(going, again_ms, Some(rejection.reason), now_ms);
+            return self.put_owed(owed).await;
+        }
+        self.count("failed");
+        let id = &self.destination.id;
+        info!(destination = %id, "a destination refused a record for good");
+        let owed = owed(going, now_ms, Some(rejection.reason), now_ms);
+        self.app.table.fail(id, &owed).await?;
+        let table = &self.app.table;
+        table.settle_owed(id, self.shard, &owed.changed).await?;
+        self.sent.settled += 1;
+        Ok(())
+    }
+
+    async fn owe_all(
+        &mut self,
+        going: Vec<Going>,
+        fault: Option<&Fault>,
+    ) -> Result<(), DeliverError> {
+        for going in going {
+            self.owe(going, fault, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn owe(
+        &mut self,
+        going: Going,
+        fault: Option<&Fault>,
+        due_at_ms: Option<i64>,
+    ) -> Result<(), DeliverError> {
+        self.count("owed");
+        let now_ms = self.app.now_ms();
+        let asked_ms = match fault {
+            Some(Fault::Throttled { after, .. }) => after.map(as_ms),
+            _ => None,
+        };
+        // What was not even tried waits for the breaker alone.
+        let due_at_ms = due_at_ms.unwrap_or_else(|| match fault {
+            None => now_ms,
+            Some(_) => retry_at_ms(going.attempt.saturating_sub(1), asked_ms, jitter(), now_ms),
+        });
+        let owed = owed(going, due_at_ms, fault.map(ToString::to_string), now_ms);
+        self.put_owed(owed).await
+    }
+
+    async fn put_owed(&mut self, owed: Owed) -> Result<(), DeliverError> {
+        self.sent.owed += 1;
+        let (id, shard, table) = (&self.destination.id, self.shard, &self.app.table);
+        // Before the item: whoever drains looks at this first.
+        if !self.health.owing.contains_key(&shard) {
+            let since_ms = self.app.now_ms();
+            let change = |health: &mut Health| {
+                health.owing.entry(shard).or_insert(since_ms);
+            };
+            self.health = table.change_health(id, change).await?;
+        }
+        Ok(table.owe(id, shard, &owed).await?)
+    }
+
+    async fn note(
+        &self,
+        change: &Change,
+        outcome: &str,
+        fault: Option<&str>,
+        took: Duration,
+    ) -> Result<(), DeliverError> {
+        let attempt = Attempt {
+            at_ms: self.app.now_ms(),
+            delivery_id: change.delivery_id.to_string(),
+            record_id: change.record_id.to_string(),
+            data_type: change.data_type(),
+            revision: change.revision,
+            attempt: change.attempt,
+            outcome: outcome.to_owned(),
+            fault: fault.map(|fault| fault.chars().take(2000).collect()),
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        };
+        Ok(self
+            .app
+            .table
+            .note_attempt(&self.destination.id, &attempt)
+            .await?)
+    }
+
+    fn count(&mut self, outcome: &'static str) {
+        *self.tally.entry(outcome).or_default() += 1;
+    }
+
+    fn report(&self) {
+        let now_ms = self.app.now_ms();
+        for (outcome, count) in &self.tally {
+            let mut metrics = Metrics::new("deliver").dimension(Dimension::Outcome, outcome);
+            metrics.count("Deliveries", *count);
+            if *outcome == "failed" {
+                metrics.count("FailedDeliveries", *count);
+            }
+            metrics.send(now_ms, &self.app.metrics);
+        }
+        let of = |name: &str| self.tally.get(name).copied();
+        info!(
+            destination = %self.destination.id,
+            shard = self.shard,
+            delivered = of("delivered"),
+            stale = of("stale"),
+            owed = of("owed"),
+            rejected = of("rejected"),
+            failed = of("failed"),
+            "deliveries"
+        );
+    }
+}
+
+fn owed(going: Going, due_at_ms: i64, fault: Option<String>, now_ms: i64) -> Owed {
+    Owed {
+        changed: going.changed,
+        cause: going.cause,
+        force: going.force,
+        attempts: going.attempt,
+        refusals: going.refusals,
+        first_failed_at_ms: going.first_failed_at_ms.unwrap_or(now_ms),
+        due_at_ms,
+        fault,
+    }
+}
+
+async fn call(kind: &dyn Kind, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+    let called = timeout(LONGEST_CALL, kind.deliver(changes)).await;
+    called.unwrap_or_else(|_| Err(timed_out()))
+}
+
+fn timed_out() -> Fault {
+    Fault::unreachable(destinations::kind::Unreachable::Timeout)
+}
+
+/// Parts of at most so many changes and about so many bytes.
+fn chunks(
+    pairs: Vec<(Going, Change)>,
+    most: usize,
+    most_bytes: usize,
+) -> Vec<Vec<(Going, Change)>> {
+    let mut chunks = Vec::new();
+    let mut chunk: Vec<(Going, Change)> = Vec::new();
+    let mut bytes = 0;
+    for pair in pairs {
+        let size = size(&pair.1);
+        if !chunk.is_empty() && (chunk.len() >= most.max(1) || bytes + size > most_bytes) {
+            chunks.push(std::mem::take(&mut chunk));
+            bytes = 0;
+        }
+        bytes += size;
+        chunk.push(pair);
+    }
+    if !chunk.is_empty() {
+        chunks.push(chunk);
+    }
+    chunks
+}
+
+/// About what a change takes on its way. Unit: bytes.
+fn size(change: &Change) -> usize {
+    const AROUND: usize = 1_500;
+    let body = match &change.body {
+        Body::Record(state) => state.record.len(),
+        Body::Webhook(webhook) => webhook.body.len(),
+        _ => 0,
+    };
+    body + AROUND
+}
+
+fn as_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn jitter() -> u16 {
+    rand::rng().random_range(0..=1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::connection::ConnectionId;
+    use models::ids::TerraUserId;
+
+    use super::*;
+
+    fn connection(name: &str, gone: Option<u64>) -> Changed {
+        let user = TerraUserId::new(name).unwrap();
+        let id = ConnectionId::of(&user);
+        Changed::Connection { id, gone }
+    }
+
+    #[test]
+    fn the_last_change_of_a_subject_stands_for_all_in_its_place() {
+        let changes = vec![
+            connection("a", Some(1)),
+            connection("b", None),
+            connection("a", None),
+        ];
+        let batch = Batch::fresh(&changes, Cause::Live, false);
+        let left: Vec<_> = batch.going.into_iter().map(|going| going.changed).collect();
+        assert_eq!(left, [connection("b", None), connection("a", None)]);
+    }
+}

@@ -1,0 +1,520 @@
+//! Orders that walk through all records of a shard, page by page: to deliver them again, or to compare
+//! them with the destination.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use destinations::{
+    change::{Body, Change, Total},
+    id::{DeliveryId, OwnerId, RecordId, checksum},
+    kind::{Fault, Kind},
+};
+use domain::{
+    connection::ConnectionId,
+    delivery::{
+        Cause, Changed, DeliveryMessage, Destination, DestinationId, Subject,
+        order::{Cursor, Difference, DifferenceKind, MAX_LISTED, Order, Purpose},
+        shard_of,
+    },
+    owner::RecordOwner,
+};
+use models::data::DataType;
+use store::table::{connections::StoredConnection, key::CONNECTION_SHARDS};
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
+
+use crate::{
+    config::App,
+    error::DeliverError,
+    send::{Batch, deliver},
+    states::day,
+    work::queue,
+};
+
+/// Records of one page.
+const PAGE: usize = 100;
+/// Connections that are listed at once.
+const LISTED: usize = 100;
+/// Time of one page: live deliveries of the shard wait for it.
+const PAGE_TIME: std::time::Duration = std::time::Duration::from_secs(20);
+/// Longest question about what a destination holds.
+const LONGEST_CALL: std::time::Duration = std::time::Duration::from_secs(30);
+/// A record that was written so lately may still be in the queue: no difference. Unit: milliseconds.
+const SETTLED_AFTER_MS: i64 = 600_000;
+
+/// Does one page of an order and queues the next.
+pub(crate) async fn page(
+    app: &App,
+    id: DestinationId,
+    order: String,
+    shard: u32,
+    (cursor, step): (Cursor, u32),
+    until: Instant,
+) -> Result<(), DeliverError> {
+    let id = &id;
+    let Some(destination) = app.table.destination(id).await? else {
+        return Ok(());
+    };
+    let Some(order) = app.table.order(id, &order).await? else {
+        return Ok(());
+    };
+    if order.done_shards.contains(&shard) {
+        return Ok(());
+    }
+    let walk = Walk {
+        app,
+        destination: &destination,
+        order: &order,
+        shard,
+    };
+    let next = match order.purpose {
+        Purpose::Redrive { force } => {
+            let cause = (Cause::Redrive, force);
+            walk.redrive(cursor, cause, until).await?
+        }
+        Purpose::Backfill => {
+            walk.redrive(cursor, (Cause::Backfill, false), until)
+                .await?
+        }
+        Purpose::Check { repair } => walk.check(cursor, repair, until).await?,
+    };
+    if !next.is_done {
+        let next = DeliveryMessage::Walk {
+            destination: id.clone(),
+            order: order.id.clone(),
+            shard,
+            cursor: next,
+            step: step.saturating_add(1),
+        };
+        return queue(app, [next], "walk").await;
+    }
+    let (now_ms, shards) = (app.now_ms(), destination.concurrency);
+    let change = |order: &mut Order| {
+        order.done_shards.insert(shard);
+        if (0..shards).all(|shard| order.done_shards.contains(&shard)) {
+            order.done_at_ms.get_or_insert(now_ms);
+        }
+    };
+    let changed = app.table.change_order(id, &order.id, change).await?;
+    if changed.is_some_and(|order| order.done_at_ms.is_some()) {
+        info!(destination = %id, "an order is done");
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    app: &'a App,
+    destination: &'a Destination,
+    order: &'a Order,
+    shard: u32,
+}
+
+impl Walk<'_> {
+    fn is_ours(&self, owner: &RecordOwner) -> bool {
+        shard_of(owner, self.destination.concurrency) == self.shard
+    }
+
+    fn has(&self, id: &ConnectionId) -> bool {
+        self.is_ours(&RecordOwner::Connection(id.clone()))
+    }
+
+    /// The next connection of the shard behind the cursor; `None` at the end of all.
+    async fn next_connection(
+        &self,
+        cursor: &mut Cursor,
+    ) -> Result<Option<ConnectionId>, DeliverError> {
+        let chosen = &self.order.range.subscription.connections;
+        if !chosen.is_empty() {
+            let after = cursor.after.as_ref();
+            let mut left = chosen
+                .iter()
+                .filter(|id| after.is_none_or(|after| *id > after));
+            let next = left.find(|id| self.has(id)).cloned();
+            cursor.after.clone_from(&next);
+            return Ok(next);
+        }
+        while cursor.list < CONNECTION_SHARDS {
+            let after = cursor.after.as_ref();
+            let listed = self
+                .app
+                .table
+                .connection_ids(cursor.list, after, LISTED)
+                .await?;
+            if let Some(next) = listed.iter().find(|id| self.has(id)) {
+                cursor.after = Some(next.clone());
+                return Ok(Some(next.clone()));
+            }
+            if listed.len() < LISTED {
+                cursor.list += 1;
+                cursor.after = None;
+            } else {
+                cursor.after = listed.last().cloned();
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether a record of a connection is meant by the order and wanted by the destination.
+    fn is_meant(&self, subject: &Subject<'_>) -> bool {
+        self.order.range.subscription.wants(subject) && self.destination.subscription.wants(subject)
+    }
+
+    /// Delivers about a hundred records again.
+    async fn redrive(
+        &self,
+        mut cursor: Cursor,
+        (cause, force): (Cause, bool),
+        until: Instant,
+    ) -> Result<Cursor, DeliverError> {
+        let began = Instant::now();
+        let mut changes = Vec::new();
+        if cursor == Cursor::default() {
+            changes.extend(self.of_people().await?);
+        }
+        while changes.len() < PAGE && began.elapsed() < PAGE_TIME {
+            let within = if let Some(id) = cursor.within.clone() {
+                id
+            } else if let Some(id) = self.next_connection(&mut cursor).await? {
+                cursor.within = Some(id.clone());
+                cursor.record = None;
+                changes.push(Changed::Connection {
+                    id: id.clone(),
+                    gone: None,
+                });
+                id
+            } else {
+                cursor.is_done = true;
+                break;
+            };
+            let owner = RecordOwner::Connection(within.clone());
+            let connection = self.app.table.connection(&within).await?;
+            let after = cursor.record.as_deref();
+            let page = self.app.table.records_page(&owner, after, PAGE);
+            let (records, next) = page.await?;
+            for (found, revision) in &records {
+                let subject = subject(&owner, connection.as_ref(), Some(found.data_type));
+                let start = found.record.newest.start_time.as_deref();
+                let range = &self.order.range;
+                let is_meant = self.is_meant(&subject) && range.has_revision(*revision);
+                if is_meant && range.has_day(day(&found.key, start)) {
+                    changes.push(Changed::record(owner.clone(), found.data_type, &found.key));
+                }
+            }
+            cursor.record = next;
+            if cursor.record.is_none() {
+                cursor.within = None;
+            }
+        }
+        let count = changes.len() as u64;
+        let batch = Batch::fresh(&changes, cause, force);
+        deliver(self.app, self.destination, self.shard, batch, until).await?;
+        self.note(count, Vec::new()).await?;
+        Ok(cursor)
+    }
+
+    /// Lab reports of the people that the order names: they belong to no connection.
+    async fn of_people(&self) -> Result<Vec<Changed>, DeliverError> {
+        let mut changes = Vec::new();
+        for person in &self.order.range.subscription.reference_ids {
+            let owner = RecordOwner::Person(Some(person.clone()));
+            if !self.is_ours(&owner) {
+                continue;
+            }
+            for found in self
+                .app
+                .table
+                .records(&owner, Some(DataType::LabReport))
+                .await?
+            {
+                let start = found.record.newest.start_time.as_deref();
+                if self.order.range.has_day(day(&found.key, start)) {
+                    changes.push(Changed::record(owner.clone(), found.data_type, &found.key));
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn note(&self, records: u64, differences: Vec<Difference>) -> Result<(), DeliverError> {
+        if records == 0 && differences.is_empty() {
+            return Ok(());
+        }
+        let change = |order: &mut Order| {
+            order.records += records;
+            order.difference_count += differences.len() as u64;
+            let room = MAX_LISTED.saturating_sub(order.differences.len());
+            order
+                .differences
+                .extend(differences.iter().take(room).cloned());
+        };
+        let id = &self.destination.id;
+        self.app
+            .table
+            .change_order(id, &self.order.id, change)
+            .await?;
+        Ok(())
+    }
+
+    /// Compares one connection with the destination.
+    async fn check(
+        &self,
+        mut cursor: Cursor,
+        repair: bool,
+        until: Instant,
+    ) -> Result<Cursor, DeliverError> {
+        let began = Instant::now();
+        while began.elapsed() < PAGE_TIME {
+            let Some(id) = self.next_connection(&mut cursor).await? else {
+                cursor.is_done = true;
+                return Ok(cursor);
+            };
+            let owner = RecordOwner::Connection(id);
+            let held = self.held(&owner).await?;
+            let records = held.len() as u64;
+            let client = match self.app.clients.get(self.destination).await {
+                Ok(client) => client,
+                Err(error) => {
+                    let fault = error.into_fault()?;
+                    warn!(destination = %self.destination.id, fault = fault.name(), "no check");
+                    return Err(DeliverError::TooSlow);
+                }
+            };
+            match self.compare(&*client.kind, &owner, &held).await {
+                Ok(found) => {
+                    let differences = found.iter().map(|found| found.difference.clone()).collect();
+                    self.note(records, differences).await?;
+                    if repair {
+                        self.repair(&*client.kind, &owner, &found, until).await?;
+                    }
+                }
+                Err(fault) => {
+                    self.app.clients.forget(&self.destination.id);
+                    warn!(destination = %self.destination.id, fault = fault.name(), "no check");
+                    // The message comes back.
+                    return Err(DeliverError::TooSlow);
+                }
+            }
+        }
+        Ok(cursor)
+    }
+
+    /// Records that the destination is to hold of an owner: all that are wanted, but for what is owed or
+    /// was refused.
+    async fn held(&self, owner: &RecordOwner) -> Result<BTreeMap<Named, Held>, DeliverError> {
+        let owner_id = OwnerId::of(owner);
+        let connection = match owner {
+            RecordOwner::Connection(id) => self.app.table.connection(id).await?,
+            RecordOwner::Person(_) => None,
+        };
+        let mut held = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = self
+                .app
+                .table
+                .records_page(owner, after.as_deref(), PAGE)
+                .await?;
+            for (found, revision) in page.0 {
+                let subject = subject(owner, connection.as_ref(), Some(found.data_type));
+                if !self.is_meant(&subject) {
+                    continue;
+                }
+                let id = RecordId::of(&owner_id, found.data_type, &found.key);
+                let changed = Changed::record(owner.clone(), found.data_type, &found.key);
+                held.insert((Some(found.data_type), id), Held { revision, changed });
+            }
+            after = page.1;
+            if after.is_none() {
+                break;
+            }
+        }
+        let row = connection.as_ref();
+        let row = row.filter(|row| self.is_meant(&subject(owner, Some(row), None)));
+        if let Some(connection) = row {
+            let id = connection.id.clone();
+            let changed = Changed::Connection { id, gone: None };
+            let revision = connection.revision();
+            let record_id = RecordId::of_connection(&owner_id);
+            held.insert((None, record_id), Held { revision, changed });
+        }
+        let (id, table) = (&self.destination.id, &self.app.table);
+        let mut excused = table.owed(id, self.shard, usize::MAX).await?;
+        excused.extend(table.failed(id, usize::MAX).await?);
+        let excused: BTreeSet<Changed> = excused
+            .into_iter()
+            .map(|owed| owed.changed.subject())
+            .collect();
+        held.retain(|_, held| !excused.contains(&held.changed));
+        Ok(held)
+    }
+
+    async fn compare(
+        &self,
+        kind: &dyn Kind,
+        owner: &RecordOwner,
+        held: &BTreeMap<Named, Held>,
+    ) -> Result<Vec<Found>, Fault> {
+        let owner_id = OwnerId::of(owner);
+        let owners = [owner_id.clone()];
+        let asked = timeout(LONGEST_CALL, kind.totals(&owners)).await;
+        let Some(there) = asked.unwrap_or_else(|_| Err(unanswered()))? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        let types = there.iter().map(|total| total.data_type);
+        let types: BTreeSet<Option<DataType>> = types
+            .chain(held.keys().map(|(data_type, _)| *data_type))
+            .collect();
+        for data_type in types {
+            if !self.is_meant_type(data_type) {
+                continue;
+            }
+            let of_type = held.iter().filter(|((of, _), _)| *of == data_type);
+            let of_type: Vec<_> = of_type.collect();
+            let sum = of_type
+                .iter()
+                .map(|((_, id), held)| u64::from(checksum(id, held.revision)));
+            let (count, sum) = (of_type.len() as u64, sum.sum::<u64>());
+            let is_equal = |total: &&Total| total.count == count && total.sum == sum;
+            let total = there.iter().find(|total| total.data_type == data_type);
+            if total.map_or(count == 0, |total| is_equal(&total)) {
+                continue;
+            }
+            let asked = timeout(LONGEST_CALL, kind.revisions(&owner_id, data_type)).await;
+            let rows = asked.unwrap_or_else(|_| Err(unanswered()))?;
+            let rows: BTreeMap<RecordId, u64> = rows.into_iter().collect();
+            let ours = of_type.iter().map(|((_, id), held)| (id, *held));
+            let ours: BTreeMap<&RecordId, &Held> = ours.collect();
+            let ids: BTreeSet<&RecordId> = ours.keys().copied().chain(rows.keys()).collect();
+            for id in ids {
+                let (ours, row) = (ours.get(id), rows.get(id).copied());
+                let Some(kind) = DifferenceKind::of(ours.map(|held| held.revision), row) else {
+                    continue;
+                };
+                let written = ours.map(|held| held.revision).max(row).unwrap_or_default();
+                let written_ms = i64::try_from(written >> 10).unwrap_or(i64::MAX);
+                if self.app.now_ms().saturating_sub(written_ms) < SETTLED_AFTER_MS
+                    && kind != DifferenceKind::Ahead
+                {
+                    continue;
+                }
+                found.push(Found {
+                    difference: Difference {
+                        owner: owner_id.to_string(),
+                        data_type,
+                        record_id: id.to_string(),
+                        kind,
+                    },
+                    record_id: id.clone(),
+                    row,
+                    changed: ours.map(|held| held.changed.clone()),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    fn is_meant_type(&self, data_type: Option<DataType>) -> bool {
+        data_type.is_none_or(|data_type| {
+            self.order.range.subscription.has_type(data_type)
+                && self.destination.subscription.has_type(data_type)
+        })
+    }
+
+    /// Delivers what is missing or old, and deletes what the store does not have.
+    async fn repair(
+        &self,
+        kind: &dyn Kind,
+        owner: &RecordOwner,
+        found: &[Found],
+        until: Instant,
+    ) -> Result<(), DeliverError> {
+        let lacking = found.iter().filter(|found| {
+            let kind = found.difference.kind;
+            matches!(kind, DifferenceKind::Missing | DifferenceKind::Older)
+        });
+        let changes: Vec<_> = lacking.filter_map(|found| found.changed.clone()).collect();
+        let batch = Batch::fresh(&changes, Cause::Repair, false);
+        deliver(self.app, self.destination, self.shard, batch, until).await?;
+        let extra = found
+            .iter()
+            .filter(|found| found.difference.kind == DifferenceKind::Extra);
+        let extra: Vec<Change> = extra.map(|found| self.deletion(owner, found)).collect();
+        if extra.is_empty() {
+            return Ok(());
+        }
+        let deleted = timeout(LONGEST_CALL, kind.deliver(&extra)).await;
+        if let Err(fault) = deleted.unwrap_or_else(|_| Err(unanswered())) {
+            warn!(destination = %self.destination.id, fault = fault.name(), "no repair");
+            return Err(DeliverError::TooSlow);
+        }
+        Ok(())
+    }
+
+    fn deletion(&self, owner: &RecordOwner, found: &Found) -> Change {
+        let revision = found.row.unwrap_or_default().saturating_add(1);
+        let record_id = found.record_id.clone();
+        let body = match found.difference.data_type {
+            Some(data_type) => Body::Deleted {
+                data_type,
+                key: String::new(),
+            },
+            None => Body::ConnectionDeleted,
+        };
+        Change {
+            delivery_id: DeliveryId::of(self.destination.id.as_str(), &record_id, revision),
+            record_id,
+            revision,
+            attempt: 1,
+            cause: Cause::Repair,
+            force: false,
+            sent_at: (self.app.clock)(),
+            source: destinations::change::Source {
+                owner: OwnerId::of(owner),
+                terra_user_id: None,
+                reference_id: None,
+                provider: None,
+                scopes: None,
+                status: None,
+                created_at_ms: None,
+                last_data_at_ms: None,
+            },
+            body,
+            rendered: None,
+        }
+    }
+}
+
+fn subject<'a>(
+    owner: &'a RecordOwner,
+    connection: Option<&'a StoredConnection>,
+    data_type: Option<DataType>,
+) -> Subject<'a> {
+    let state = connection.map(|connection| &connection.state);
+    Subject {
+        owner,
+        data_type,
+        provider: state.and_then(|state| state.provider()),
+        reference_id: state.and_then(|state| state.reference_id()),
+    }
+}
+
+fn unanswered() -> Fault {
+    Fault::unreachable(destinations::kind::Unreachable::Timeout)
+}
+
+/// A record by its data type and its name at the destination; without a type the connection's row.
+type Named = (Option<DataType>, RecordId);
+
+/// A record that the destination is to hold.
+struct Held {
+    revision: u64,
+    changed: Changed,
+}
+
+/// A difference, with what it takes to mend it.
+struct Found {
+    difference: Difference,
+    record_id: RecordId,
+    row: Option<u64>,
+    changed: Option<Changed>,
+}

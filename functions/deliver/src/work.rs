@@ -1,0 +1,121 @@
+//! Looks for work that is due: probes and drains of destinations that failed, orders, erasures.
+
+use std::collections::BTreeSet;
+
+use domain::delivery::{
+    DeliveryMessage, Destination, Status,
+    breaker::{Passage, WIDEST},
+    order::Cursor,
+    shard_of,
+};
+use runtime::{metrics::Metrics, queue::FifoIds};
+use store::table::destinations::Health;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::{config::App, error::DeliverError};
+
+/// Queues jobs of our own. Within five minutes the queue takes one `run` of a job only once.
+pub(crate) async fn queue(
+    app: &App,
+    jobs: impl IntoIterator<Item = DeliveryMessage>,
+    run: &str,
+) -> Result<(), DeliverError> {
+    let jobs: Vec<_> = jobs
+        .into_iter()
+        .map(|job| {
+            let text = serde_json::to_string(&job).unwrap_or_default();
+            let named = format!("{run}\0{text}");
+            let ids = FifoIds {
+                group_id: job.group(),
+                deduplication_id: format!("{:032x}", xxh3_128(named.as_bytes())),
+            };
+            (job, ids)
+        })
+        .collect();
+    let jobs: Vec<_> = jobs.iter().map(|(job, ids)| (job, ids.clone())).collect();
+    Ok(app.jobs.send_fifo(jobs).await?)
+}
+
+/// Looks at every destination, and queues what is due.
+pub(crate) async fn look(app: &App) -> Result<(), DeliverError> {
+    let now_ms = app.now_ms();
+    let mut suspended = 0;
+    let mut oldest_ms = 0;
+    for destination in app.table.destinations().await? {
+        let health = app.table.health(&destination.id).await?;
+        suspended += u64::from(health.breaker.is_suspended(now_ms));
+        if destination.status == Status::Active {
+            let since_ms = health.owing.values().min().copied();
+            oldest_ms = oldest_ms.max(since_ms.map_or(0, |since_ms| now_ms - since_ms));
+        }
+        let jobs = due(app, &destination, &health, now_ms).await?;
+        // A look that comes twice within its second queues everything once.
+        queue(app, jobs, &format!("look {}", now_ms / 1000)).await?;
+    }
+    let mut metrics = Metrics::new("deliver");
+    metrics.count("SuspendedDestinations", suspended);
+    let seconds = u64::try_from(oldest_ms / 1000).unwrap_or_default();
+    metrics.count("OldestOwedSeconds", seconds);
+    metrics.send(now_ms, &app.metrics);
+    Ok(())
+}
+
+async fn due(
+    app: &App,
+    destination: &Destination,
+    health: &Health,
+    now_ms: i64,
+) -> Result<Vec<DeliveryMessage>, DeliverError> {
+    let mut jobs = Vec::new();
+    if destination.status == Status::Active {
+        let shards: Vec<u32> = match health.breaker.passage(now_ms) {
+            Passage::Open => health.owing.keys().copied().collect(),
+            // One shard tries for all.
+            Passage::Probe => health.owing.keys().copied().take(1).collect(),
+            Passage::Closed => Vec::new(),
+        };
+        jobs.extend(shards.into_iter().map(|shard| DeliveryMessage::Drain {
+            destination: destination.id.clone(),
+            shard,
+            most: WIDEST,
+            step: 0,
+        }));
+    }
+    for order in app.table.orders(&destination.id).await? {
+        if order.begun || order.done_at_ms.is_some() {
+            continue;
+        }
+        let walks: Vec<_> = (0..destination.concurrency)
+            .map(|shard| DeliveryMessage::Walk {
+                destination: destination.id.clone(),
+                order: order.id.clone(),
+                shard,
+                cursor: Cursor::default(),
+                step: 0,
+            })
+            .collect();
+        // At once, so that the order is marked only when its walks are on their way.
+        queue(app, walks, "walk").await?;
+        let begun = app
+            .table
+            .change_order(&destination.id, &order.id, |order| order.begun = true);
+        begun.await?;
+    }
+    for erasure in app.table.erasures(&destination.id).await? {
+        if erasure.is_done {
+            continue;
+        }
+        let owners = erasure.owners();
+        let shards: BTreeSet<u32> = owners
+            .iter()
+            .map(|owner| shard_of(owner, destination.concurrency))
+            .filter(|shard| !erasure.results.contains_key(shard))
+            .collect();
+        jobs.extend(shards.into_iter().map(|shard| DeliveryMessage::Erase {
+            destination: destination.id.clone(),
+            erasure: erasure.id.clone(),
+            shard,
+        }));
+    }
+    Ok(jobs)
+}

@@ -1,0 +1,214 @@
+//! `terrarium destinations`: where records are sent on to.
+
+mod add;
+mod listen;
+mod orders;
+mod shown;
+
+use deliver::{Clients, Vault};
+use destinations::kind::Finding;
+use domain::delivery::{
+    Destination, Status,
+    order::{Order, Purpose, Range},
+};
+use std::sync::Arc;
+use ulid::Ulid;
+
+use super::access::{self, Access, now};
+use crate::{
+    cli::{DestinationsArgs, DestinationsCommand},
+    failure, output,
+};
+use destinations::net::Network;
+
+/// Changes of the last moments before a destination was known everywhere. Unit: milliseconds.
+const BEFORE_KNOWN_MS: i64 = 120_000;
+
+pub(super) async fn run(args: DestinationsArgs) -> anyhow::Result<()> {
+    if let DestinationsCommand::Listen(listen) = &args.what {
+        return listen::run(&args.place, listen).await;
+    }
+    access::with(&args.place, async |access| match &args.what {
+        DestinationsCommand::Add(args) => add::add(access, args).await,
+        DestinationsCommand::Set(args) => add::set(access, args).await,
+        DestinationsCommand::List { json } => shown::list(access, *json).await,
+        DestinationsCommand::Show { id, json } => shown::show(access, id, *json).await,
+        DestinationsCommand::Probe { id, json } => probe(access, id, *json).await,
+        DestinationsCommand::Pause { id } => pause(access, id).await,
+        DestinationsCommand::Resume { id } => resume(access, id).await,
+        DestinationsCommand::Remove { id, yes } => remove(access, id, *yes).await,
+        DestinationsCommand::Redrive(args) => orders::redrive(access, args).await,
+        DestinationsCommand::Check(args) => orders::check(access, args).await,
+        DestinationsCommand::Attempts(args) => shown::attempts(access, args).await,
+        DestinationsCommand::Failed { id, json } => shown::failed(access, id, *json).await,
+        DestinationsCommand::Listen(_) => Ok(()),
+    })
+    .await
+}
+
+/// A destination by its id, or by its name where only one has it.
+async fn find(access: &Access, id: &str) -> anyhow::Result<Destination> {
+    let all = access.table.destinations().await?;
+    let mut found: Vec<_> = all
+        .into_iter()
+        .filter(|destination| destination.id.as_str() == id || destination.name == id)
+        .collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(destination), true) => Ok(destination),
+        (Some(_), false) => Err(failure::input(format!(
+            "several destinations have the name {id}: give the id, as `terrarium destinations list` \
+             shows it"
+        ))),
+        (None, _) => Err(failure::not_found(format!(
+            "there is no destination {id}: `terrarium destinations list` shows them"
+        ))),
+    }
+}
+
+/// The keeper of secrets where the command works.
+fn vault(access: &Access) -> anyhow::Result<Vault> {
+    access.vault.clone().ok_or_else(|| {
+        failure::input(
+            "DESTINATION_SECRETS_PREFIX is not set: the stack's output DestinationSecretsPrefix says it",
+        )
+    })
+}
+
+/// Opener of destinations for the place of the command.
+fn clients(access: &Access) -> anyhow::Result<Clients> {
+    // On AWS the deployment decides whether private addresses are reached; here one may try them.
+    let widest = if access.folder.is_some() {
+        Network::Local
+    } else {
+        Network::Private
+    };
+    let clients = Clients::new(vault(access)?, Arc::new(now), widest);
+    Ok(match &access.aws {
+        Some(config) => clients.with_role(config.clone()),
+        None => clients,
+    })
+}
+
+async fn probe(access: &Access, id: &str, as_json: bool) -> anyhow::Result<()> {
+    let destination = find(access, id).await?;
+    let secrets = vault(access)?.read(&destination.id).await?;
+    let kind = clients(access)?.open(&destination, &secrets);
+    let kind = kind.map_err(|refused| failure::input(refused.to_string()))?;
+    let findings = kind.probe().await;
+    if as_json {
+        output::json(&findings)?;
+    } else {
+        shown::findings(&findings)?;
+    }
+    said(&findings)
+}
+
+/// The end of a command that printed findings.
+fn said(findings: &[Finding]) -> anyhow::Result<()> {
+    if findings.iter().any(Finding::is_failed) {
+        return Err(failure::Failure::AlreadySaid.into());
+    }
+    Ok(())
+}
+
+async fn pause(access: &Access, id: &str) -> anyhow::Result<()> {
+    let destination = find(access, id).await?;
+    set_status(access, &destination, Status::Paused).await?;
+    output::line(format!(
+        "{} is paused: what changes is owed, until `terrarium destinations resume {}`",
+        destination.name, destination.id
+    ))
+}
+
+async fn set_status(
+    access: &Access,
+    destination: &Destination,
+    status: Status,
+) -> anyhow::Result<()> {
+    let now_ms = now().as_millisecond();
+    let change = move |destination: &mut Destination| {
+        if destination.status != status {
+            destination.status = status;
+            destination.status_since_ms = now_ms;
+        }
+    };
+    access
+        .table
+        .change_destination(&destination.id, change)
+        .await?;
+    Ok(())
+}
+
+async fn resume(access: &Access, id: &str) -> anyhow::Result<()> {
+    let destination = find(access, id).await?;
+    if destination.status == Status::Disabled {
+        // Nothing was announced meanwhile.
+        let range = Range {
+            written_since_ms: Some(destination.status_since_ms - BEFORE_KNOWN_MS),
+            ..Range::default()
+        };
+        give_order(
+            access,
+            &destination,
+            Purpose::Redrive { force: false },
+            range,
+        )
+        .await?;
+    }
+    set_status(access, &destination, Status::Active).await?;
+    let now_ms = now().as_millisecond();
+    let health = access.table.change_health(&destination.id, move |health| {
+        health.breaker = std::mem::take(&mut health.breaker).resumed(now_ms);
+    });
+    health.await?;
+    output::line(format!(
+        "{} is active: what is owed is delivered",
+        destination.name
+    ))
+}
+
+/// Gives an order that the next look for work begins. Returns it.
+async fn give_order(
+    access: &Access,
+    destination: &Destination,
+    purpose: Purpose,
+    range: Range,
+) -> anyhow::Result<Order> {
+    let id = new_id();
+    let order = Order::new(id, purpose, range, now().as_millisecond());
+    access.table.put_order(&destination.id, &order).await?;
+    Ok(order)
+}
+
+/// An id in the order of time.
+pub(super) fn new_id() -> String {
+    Ulid::generate().to_string().to_lowercase()
+}
+
+async fn remove(access: &Access, id: &str, yes: bool) -> anyhow::Result<()> {
+    let destination = find(access, id).await?;
+    if !yes {
+        if !output::can_ask() {
+            return Err(failure::input("nobody can be asked here: add --yes"));
+        }
+        let answer = output::ask(&format!(
+            "Remove {} ({})? What it has stays there. [y/N]",
+            destination.name, destination.kind
+        ))?;
+        if !answer.trim().eq_ignore_ascii_case("y") {
+            return Err(failure::input("nothing was removed"));
+        }
+    }
+    forget(access, &destination).await?;
+    output::line(format!(
+        "{} is removed. Everything that was delivered is still {}; remove it there if it is to go",
+        destination.name,
+        shown::place(&destination)
+    ))
+}
+
+async fn forget(access: &Access, destination: &Destination) -> anyhow::Result<()> {
+    access.table.remove_destination(destination).await?;
+    vault(access)?.remove(&destination.id).await?;
+    Ok(())
+}

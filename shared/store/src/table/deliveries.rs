@@ -1,0 +1,446 @@
+//! Deliveries in the table: what is owed, what was refused for good, what was tried, and which
+//! deleted records destinations have not been told of.
+
+use std::convert::Infallible;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use domain::{
+    delivery::{Cause, Changed, DestinationId},
+    owner::RecordOwner,
+};
+use jiff::Timestamp;
+use models::{data::DataType, ids::hex};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Table, TableError,
+    attribute::Item,
+    destinations::{at, decode, encode},
+    key::{BY_TIME, Key, TIME_PK, TIME_SK},
+    ledger::EXPIRES_AT,
+    next_revision,
+};
+
+/// Time that attempts are kept. Unit: seconds.
+const ATTEMPTS_KEPT_S: i64 = 30 * 86_400;
+/// Time that the note of a deleted record is kept, should nobody ever announce it. Unit: seconds.
+const GONE_KEPT_S: i64 = 14 * 86_400;
+
+/// A delivery that is owed to a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Subject that is owed.
+    pub changed: Changed,
+    /// Reason of the delivery that failed.
+    pub cause: Cause,
+    /// True if it is written over an equal revision too.
+    #[serde(default)]
+    pub force: bool,
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// Times that the destination refused it.
+    #[serde(default)]
+    pub refusals: u32,
+    /// Time at which the first attempt failed. Unit: Unix milliseconds.
+    pub first_failed_at_ms: i64,
+    /// Time at which it is tried again. Unit: Unix milliseconds.
+    pub due_at_ms: i64,
+    /// Last failure, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// An attempt at a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When. Unit: Unix milliseconds.
+    pub at_ms: i64,
+    /// Id of the delivery.
+    pub delivery_id: String,
+    /// Name of the record at the destination.
+    pub record_id: String,
+    /// Data type, where the delivery has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_type: Option<DataType>,
+    /// Revision of the record.
+    pub revision: u64,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// Result: `delivered`, or the name of the fault.
+    pub outcome: String,
+    /// The fault in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Duration of the call. Unit: milliseconds.
+    pub took_ms: u64,
+}
+
+/// Attribute of the revision of a deletion.
+const GONE_AT: &str = "gone_at";
+
+/// Name of what is owed within a destination: the same for every delivery of one record.
+fn subject(changed: &Changed) -> String {
+    let owner_of = |owner: &RecordOwner| match owner {
+        RecordOwner::Connection(id) => id.to_string(),
+        // A reference id may be an e-mail address, and keys stand in errors.
+        RecordOwner::Person(reference_id) => {
+            let mut hash = Sha256::new();
+            hash.update(reference_id.as_ref().map_or("", |id| id.as_str()));
+            let mut text = hex(&hash.finalize());
+            text.truncate(32);
+            format!("person_{text}")
+        }
+    };
+    match changed {
+        Changed::Record {
+            owner,
+            data_type,
+            key,
+            ..
+        } => format!("{data_type}#{}#{key}", owner_of(owner)),
+        Changed::Connection { id, .. } => format!("connection#{id}"),
+        Changed::Webhook {
+            webhook_id,
+            received_at_ms,
+            ..
+        } => format!("WEBHOOK#{}#{webhook_id}", Key::due_at(*received_at_ms)),
+    }
+}
+
+fn expires(now_ms: i64, kept_s: i64) -> AttributeValue {
+    let at_s = now_ms.div_euclid(1000).saturating_add(kept_s);
+    AttributeValue::N(at_s.to_string())
+}
+
+/// Note of a record that is deleted after its revision `seen`.
+fn gone_note(owner: &RecordOwner, record: &Key, seen: u64) -> (Key, Item) {
+    let gone_at = next_revision(Some(seen));
+    // The clock part of the revision is the time.
+    let now_ms = i64::try_from(gone_at >> super::CLOCK_BITS).unwrap_or_default();
+    let item = Item::from([
+        (GONE_AT.to_owned(), AttributeValue::N(gone_at.to_string())),
+        (EXPIRES_AT.to_owned(), expires(now_ms, GONE_KEPT_S)),
+    ]);
+    (Key::gone(owner, record), item)
+}
+
+impl Table {
+    /// Owes a delivery. What was owed for the same record before is replaced, but for the count of its
+    /// attempts and the time of the first.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
+    pub async fn owe(&self, id: &DestinationId, shard: u32, owed: &Owed) -> Result<(), TableError> {
+        let key = Key::owed(id, shard, &subject(&owed.changed));
+        // Only the shard's own group writes here, so nobody writes in between.
+        let known = self.get(&key).await?;
+        let known: Option<Owed> = known.map(|item| decode(&key, item)).transpose()?;
+        let mut owed = owed.clone();
+        if let Some(known) = known {
+            owed.first_failed_at_ms = owed.first_failed_at_ms.min(known.first_failed_at_ms);
+            owed.force |= known.force;
+        }
+        let mut item = encode(&owed);
+        item.insert(
+            TIME_PK.to_owned(),
+            AttributeValue::S(Key::owed_pk(id, shard)),
+        );
+        item.insert(TIME_SK.to_owned(), at(owed.due_at_ms));
+        self.put(&key, item, "owe").await
+    }
+
+    /// Owed deliveries of a shard that are due, the longest due first, at most `limit`.
+    ///
+    /// The index says which there are, the items say what they are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::owe`].
+    pub async fn owed_due(
+        &self,
+        id: &DestinationId,
+        shard: u32,
+        now_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Owed>, TableError> {
+        let pk = Key::owed_pk(id, shard);
+        let found = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .key_condition_expression("time_pk = :pk AND time_sk <= :now")
+            .expression_attribute_values(":pk", AttributeValue::S(pk))
+            .expression_attribute_values(":now", at(now_ms))
+            .projection_expression("pk, sk")
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX).max(1))
+            .send()
+            .await
+            .map_err(TableError::unavailable("query", "owed deliveries"))?;
+        let keys: Vec<_> = found
+            .items
+            .unwrap_or_default()
+            .iter()
+            .filter_map(Key::of_item)
+            .collect();
+        let mut items = self.batch_get(keys.iter().cloned()).await?;
+        let mut due = Vec::new();
+        for key in keys {
+            if let Some(item) = items.remove(&key) {
+                let owed: Owed = decode(&key, item)?;
+                if owed.due_at_ms <= now_ms {
+                    due.push(owed);
+                }
+            }
+        }
+        Ok(due)
+    }
+
+    /// Owed deliveries of a shard in the order of their names, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::owe`].
+    pub async fn owed(
+        &self,
+        id: &DestinationId,
+        shard: u32,
+        limit: usize,
+    ) -> Result<Vec<Owed>, TableError> {
+        self.some_of(&Key::owed_pk(id, shard), limit, true).await
+    }
+
+    /// Clears what is owed for a record.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn settle_owed(
+        &self,
+        id: &DestinationId,
+        shard: u32,
+        changed: &Changed,
+    ) -> Result<(), TableError> {
+        self.delete(&Key::owed(id, shard, &subject(changed))).await
+    }
+
+    /// Keeps a delivery that a destination refused for good, until it is redriven.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn fail(&self, id: &DestinationId, failed: &Owed) -> Result<(), TableError> {
+        let key = Key::failed(id, &subject(&failed.changed));
+        self.put(&key, encode(failed), "fail").await
+    }
+
+    /// Deliveries that a destination refused for good, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::owe`].
+    pub async fn failed(&self, id: &DestinationId, limit: usize) -> Result<Vec<Owed>, TableError> {
+        self.some_of(&Key::failed_pk(id), limit, true).await
+    }
+
+    /// Takes a delivery off the list of those refused for good.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn settle_failed(
+        &self,
+        id: &DestinationId,
+        changed: &Changed,
+    ) -> Result<(), TableError> {
+        self.delete(&Key::failed(id, &subject(changed))).await
+    }
+
+    /// Notes an attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn note_attempt(
+        &self,
+        id: &DestinationId,
+        attempt: &Attempt,
+    ) -> Result<(), TableError> {
+        let time = Timestamp::from_millisecond(attempt.at_ms).unwrap_or_default();
+        let day = time.strftime("%Y-%m-%d").to_string();
+        let place = format!("{time:.3}#{}#{}", attempt.delivery_id, attempt.attempt);
+        let key = Key::attempt(id, &day, &place);
+        let mut item = encode(attempt);
+        item.insert(
+            EXPIRES_AT.to_owned(),
+            expires(attempt.at_ms, ATTEMPTS_KEPT_S),
+        );
+        self.put(&key, item, "note").await
+    }
+
+    /// Attempts of one day of UTC (`YYYY-MM-DD`), newest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::owe`].
+    pub async fn attempts(
+        &self,
+        id: &DestinationId,
+        day: &str,
+        limit: usize,
+    ) -> Result<Vec<Attempt>, TableError> {
+        self.some_of(&Key::attempts_pk(id, day), limit, false).await
+    }
+
+    async fn some_of<T: serde::de::DeserializeOwned>(
+        &self,
+        pk: &str,
+        limit: usize,
+        forward: bool,
+    ) -> Result<Vec<T>, TableError> {
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .scan_index_forward(forward)
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let Some(item) = items.next().await else {
+                break;
+            };
+            let item = item.map_err(TableError::unavailable("query", "deliveries"))?;
+            if let Some(key) = Key::of_item(&item) {
+                found.push(decode(&key, item)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes that a record is about to be deleted under its owner, so that destinations are told even
+    /// if whoever deletes it dies. Should the record be there all the same, telling does no harm.
+    pub(super) async fn note_gone(
+        &self,
+        owner: &RecordOwner,
+        record: &Key,
+        seen: u64,
+    ) -> Result<(), TableError> {
+        let (key, item) = gone_note(owner, record, seen);
+        self.put(&key, item, "note").await
+    }
+
+    /// The same as a part of the transaction that deletes the record.
+    pub(super) fn transact_gone(
+        &self,
+        owner: &RecordOwner,
+        record: &Key,
+        seen: u64,
+    ) -> Result<TransactWriteItem, TableError> {
+        let (key, mut item) = gone_note(owner, record, seen);
+        item.extend(key.attributes());
+        let put = Put::builder().table_name(&self.name).set_item(Some(item));
+        let put = put.build().map_err(TableError::unavailable("note", &key))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Deletions under an owner that destinations have not been told of.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when a note
+    /// cannot be read.
+    pub async fn gone(&self, owner: &RecordOwner) -> Result<Vec<Changed>, TableError> {
+        let mut all = Vec::new();
+        for item in self.query(&Key::gone_pk(owner), "").await? {
+            let Some(key) = Key::of_item(&item) else {
+                continue;
+            };
+            let revision = item.get(GONE_AT).and_then(|at| at.as_n().ok());
+            let revision = revision.and_then(|text| text.parse().ok());
+            let gone = Some(revision.ok_or_else(|| TableError::Corrupt {
+                key: key.clone(),
+                field: GONE_AT,
+            })?);
+            match (key.as_record(), owner) {
+                (Some((data_type, natural)), _) => all.push(Changed::Record {
+                    owner: owner.clone(),
+                    data_type,
+                    key: natural.to_string(),
+                    gone,
+                }),
+                (None, RecordOwner::Connection(id)) => all.push(Changed::Connection {
+                    id: id.clone(),
+                    gone,
+                }),
+                (None, RecordOwner::Person(_)) => {}
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes away the note of a deletion, after destinations have been told.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn settle_gone(&self, changed: &Changed) -> Result<(), TableError> {
+        let owner = changed.owner();
+        let subject = match changed {
+            Changed::Record { data_type, key, .. } => {
+                let natural = key
+                    .parse()
+                    .unwrap_or_else(|never: Infallible| match never {});
+                Key::record(&owner, *data_type, &natural)
+            }
+            Changed::Connection { id, .. } => Key::connection(id),
+            Changed::Webhook { .. } => return Ok(()),
+        };
+        self.delete(&Key::gone(&owner, &subject)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use models::ids::{ReferenceId, TerraUserId, WebhookId};
+
+    use super::*;
+
+    #[test]
+    fn a_subject_is_the_record_and_names_no_person() {
+        let ann = RecordOwner::Person(ReferenceId::new("ann@example.org"));
+        let changed = |gone| Changed::Record {
+            owner: ann.clone(),
+            data_type: DataType::LabReport,
+            key: "report-1".to_owned(),
+            gone,
+        };
+        let name = subject(&changed(None));
+        assert_eq!(name, subject(&changed(Some(7))));
+        assert!(name.starts_with("lab_report#person_") && !name.contains("ann"));
+        let user = TerraUserId::new("u").unwrap();
+        let connection = domain::connection::ConnectionId::of(&user);
+        let row = Changed::Connection {
+            id: connection.clone(),
+            gone: None,
+        };
+        assert_eq!(subject(&row), format!("connection#{connection}"));
+        let webhook = Changed::Webhook {
+            owner: RecordOwner::Connection(connection),
+            webhook_id: WebhookId::new("w-1").unwrap(),
+            event_type: "daily".to_owned(),
+            locator: "archive/2026/01/01/a.zst@0+1".parse().unwrap(),
+            reference: None,
+            received_at_ms: 5,
+            ordering_ts_ms: 5,
+        };
+        assert_eq!(subject(&webhook), "WEBHOOK#000000000000005#w-1");
+    }
+}
