@@ -62,8 +62,8 @@ def request(
     return event
 
 
-def batch(queue_arn: str, bodies: dict[str, str]) -> dict:
-    """What an event source mapping makes of messages: id → body."""
+def batch(queue_arn: str, bodies: dict[str, str], *, group: str | None = None) -> dict:
+    """What an event source mapping makes of messages: id → body. Those of a FIFO queue have a group."""
     now_ms = str(int(time.time() * 1000))
     return {
         "Records": [
@@ -76,6 +76,7 @@ def batch(queue_arn: str, bodies: dict[str, str]) -> dict:
                     "SentTimestamp": now_ms,
                     "SenderId": "AIDACKCEVSQ6C2EXAMPLE",
                     "ApproximateFirstReceiveTimestamp": now_ms,
+                    **(of_fifo(group, message_id, place) if group else {}),
                 },
                 "messageAttributes": {},
                 "md5OfBody": hashlib.md5(body.encode()).hexdigest(),
@@ -83,6 +84,18 @@ def batch(queue_arn: str, bodies: dict[str, str]) -> dict:
                 "eventSourceARN": queue_arn,
                 "awsRegion": REGION,
             }
-            for message_id, body in bodies.items()
+            for place, (message_id, body) in enumerate(bodies.items())
         ]
+    }
+
+
+def of_fifo(group: str, message_id: str, place: int) -> dict[str, str]:
+    """What a message has more in a FIFO queue.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    """
+    return {
+        "MessageGroupId": group,
+        "MessageDeduplicationId": message_id,
+        "SequenceNumber": f"{18849496460467696128 + place}",
     }

@@ -15,7 +15,7 @@ import terra
 from conftest import tool
 from emulator import credentials
 from processes import eventually
-from stack import SECRET, STACK, Stack, Table, archived, deploy, post, queue_is_empty
+from stack import SECRET, STACK, Jobs, Stack, Table, archived, deploy, post, queue_is_empty
 
 WEBHOOKS = 200
 SEED = 7
@@ -257,6 +257,7 @@ class Operator:
             "TABLE_NAME": stack.outputs["TableName"],
             "ARCHIVE_BUCKET": stack.outputs["ArchiveBucketName"],
             "SIGNING_SECRETS_ARN": stack.outputs["SigningSecretsArn"],
+            "DESTINATION_SECRETS_PREFIX": stack.outputs["DestinationSecretsPrefix"],
         }
         self.folder = folder
 
@@ -305,10 +306,52 @@ def test_an_operator_looks_verifies_replays_and_erases(stack, table, tmp_path) -
         assert operator.ask(*gone).returncode == 3, gone
 
 
+def test_what_a_destination_does_not_take_is_owed_to_it(stack, table, tmp_path) -> None:
+    """A deployed deliver reaches nothing on this machine, because loopback is refused to it."""
+
+    def stored(day: str) -> None:
+        body = terra.event("nutrition", "CRONOMETER", [terra.day(day)])
+        headers = terra.headers(SECRET, body)
+        assert post(stack, body, headers) == 200
+        table.routed(headers["x-terra-trace-id"])
+
+    stored("2026-07-05")
+    operator = Operator(stack, tmp_path)
+    # A name that never resolves.
+    settings = ["--name", "nobody", "--set", "url=https://nobody.invalid/hook", "--unproven"]
+    added = operator.json("destinations", "add", "webhook", *settings)["destination"]["id"]
+    name = stack.outputs["DestinationSecretsPrefix"] + added
+
+    def secrets() -> list[str]:
+        found = stack.client("secretsmanager").get_paginator("list_secrets").paginate()
+        return [each["Name"] for page in found for each in page["SecretList"]]
+
+    assert name in secrets()
+
+    def shown() -> dict:
+        return operator.json("destinations", "show", added)
+
+    # What is there already, by the order that a new destination begins with.
+    Jobs(stack).run("deliver-look")
+    eventually("the first order is done", lambda: shown()["orders"][0].get("done_at_ms"), within_s=120)
+    before = shown()["owed"]
+    assert before > 0
+
+    # What comes later, once the router has read its list of destinations again.
+    def announced() -> bool:
+        stored("2026-07-06")  # each time of another person
+        return shown()["owed"] > before
+
+    eventually("a new record is owed as well", announced, within_s=120)
+    queue_is_empty(stack, "DeliveriesQueueUrl")
+    operator.run("destinations", "remove", added, "--yes")
+    assert name not in secrets()
+
+
 def test_nothing_but_the_poison_failed(stack, simulated) -> None:
     """Runs after all that was sent above: no webhook went back to its queue for good."""
     queues = ("EventsQueueUrl", "PingsQueueUrl", "BackfillEventsQueueUrl", "TerraDestinationQueueUrl")
-    for output in queues:
+    for output in (*queues, "DeliveriesQueueUrl"):
         queue_is_empty(stack, output)
 
 

@@ -12,7 +12,7 @@ import pytest
 import terra
 from history import backfills, hurry, windows
 from processes import eventually
-from stack import SECRET, Stack, Table, archived, deploy, post, queue_is_empty
+from stack import SECRET, Jobs, Stack, Table, archived, deploy, post, queue_is_empty
 
 STACK = "terrarium-history"
 # Its webhooks are temperatures alone, so that a past of five years is one series of windows.
@@ -29,29 +29,6 @@ def stack(emulator, packages, terra_api, tmp_path_factory) -> Stack:
 @pytest.fixture(scope="module")
 def table(stack):
     return Table(stack)
-
-
-class Jobs:
-    """The template's schedules, set off by hand with the very input that they have."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.functions = stack.client("lambda")
-        self.sqs = stack.client("sqs")
-        found = stack.client("scheduler").list_schedules(NamePrefix=stack.name)["Schedules"]
-        self.schedules = {each["Name"].removeprefix(f"{stack.name}-"): each for each in found}
-        self.scheduler = stack.client("scheduler")
-
-    def run(self, name: str) -> None:
-        target = self.scheduler.get_schedule(Name=self.schedules[name]["Name"])["Target"]
-        _, _, service, _, _, queue = target["Arn"].split(":", 5)
-        if service == "sqs":
-            url = self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-            self.sqs.send_message(QueueUrl=url, MessageBody=target["Input"])
-            return
-        done = self.functions.invoke(FunctionName=target["Arn"], Payload=target["Input"])
-        answer = json.load(done["Payload"])
-        assert "FunctionError" not in done, answer
-        assert answer == {"batchItemFailures": []}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +80,12 @@ def backfill(connected, stack, table, jobs) -> dict:
 
 
 def test_there_is_a_schedule_for_each_job(jobs) -> None:
-    assert set(jobs.schedules) == {"history-work", "history-reconcile", "history-find-gaps"}
+    assert set(jobs.schedules) == {
+        "history-work",
+        "history-reconcile",
+        "history-find-gaps",
+        "deliver-look",
+    }
 
 
 def test_every_window_of_the_first_backfill_is_answered_or_not_worth_asking(

@@ -17,6 +17,7 @@ from rie import Function
 SECRET = "signing-secret-of-the-tests"
 QUEUE_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-events"
 TERRA_QUEUE_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-terra-destination"
+DELIVERIES_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-deliveries.fifo"
 JOBS_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-history"
 BUCKET = "rie-archive"
 TABLE = "rie-table"
@@ -86,6 +87,20 @@ def history(
     }
     folder = tmp_path_factory.mktemp("history")
     return Function(packages / "history-fetch.zip", settings, emulator, processes, folder)
+
+
+@pytest.fixture(scope="module")
+def deliver(packages, emulator, processes, tmp_path_factory, table, bucket) -> Function:
+    attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    made = emulator.client("sqs").create_queue(QueueName="rie-deliveries.fifo", Attributes=attributes)
+    settings = {
+        "TABLE_NAME": TABLE,
+        "ARCHIVE_BUCKET": bucket,
+        "DELIVERIES_QUEUE_URL": made["QueueUrl"],
+        "DESTINATION_SECRETS_PREFIX": "rie/destinations/",
+    }
+    folder = tmp_path_factory.mktemp("deliver")
+    return Function(packages / "deliver.zip", settings, emulator, processes, folder)
 
 
 @pytest.fixture
@@ -302,8 +317,30 @@ def test_what_is_no_event_of_history_is_a_clear_error(history, payload, says) ->
     assert history.invoke({"job": "work"}) == {"batchItemFailures": []}
 
 
-def test_logs_hold_neither_bodies_nor_secrets(intake, router, history, terra_api) -> None:
-    logs = "".join(function.log.read_text() for function in (intake, router, history))
+def changes_of(destination: str) -> str:
+    """Tells a destination of a connection."""
+    changed = {"changed": "connection", "id": "0" * 32}
+    message = {"job": "changes", "destination": destination, "shard": 0, "cause": "live"}
+    return json.dumps({**message, "changes": [changed]})
+
+
+def test_a_group_comes_back_from_its_first_message_that_failed(deliver) -> None:
+    jobs = {
+        "look": json.dumps({"job": "work", "run": "1"}),
+        "poison": "{",
+        "behind": json.dumps({"job": "work", "run": "2"}),
+    }
+    answer = deliver.invoke(events.batch(DELIVERIES_ARN, jobs, group="work"))
+    assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == ["poison", "behind"]
+
+    # A destination that was removed is told nothing, and nothing waits for it.
+    jobs = {"gone": changes_of("dst_gone")}
+    answer = deliver.invoke(events.batch(DELIVERIES_ARN, jobs, group="dst_gone#0"))
+    assert answer["batchItemFailures"] == []
+
+
+def test_logs_hold_neither_bodies_nor_secrets(intake, router, history, deliver, terra_api) -> None:
+    logs = "".join(function.log.read_text() for function in (intake, router, history, deliver))
     assert terra_api["api_key"] not in logs
     assert "webhook accepted" in logs
     assert "webhook routed" in logs

@@ -15,6 +15,7 @@ FUNCTIONS = {
     "WebhookIntake": "webhook-intake",
     "EventRouter": "event-router",
     "HistoryFetch": "history-fetch",
+    "Deliver": "deliver",
 }
 
 

@@ -25,11 +25,13 @@ FREE_METRICS = 50
 NEW_ACCOUNT_ENVIRONMENTS = 10
 # What the intake answers 100 webhooks a second with, at 20 ms each.
 INTAKE_ENVIRONMENTS = 2
+# AWS takes no lower bound for a mapping.
+LEAST_CONCURRENCY = 2
 # A look for work begins windows for about a minute, and the next look comes after a minute.
 LOOKS_AT_ONCE = 2
 
-# The longest that a delivery may take. No function makes any yet.
-DELIVERY_S = 60
+# The most messages that a batch of a FIFO queue has.
+FIFO_BATCH = 10
 
 # SQS takes no larger message.
 ONE_MIB = 1024 * 1024
@@ -50,6 +52,8 @@ UNNAMEABLE = {
     ("WebhookIntakeRole", "WriteTraces"): "X-Ray has no resources",
     ("EventRouterRole", "WriteTraces"): "X-Ray has no resources",
     ("HistoryFetchRole", "WriteTraces"): "X-Ray has no resources",
+    ("DeliverRole", "WriteTraces"): "X-Ray has no resources",
+    ("DeliverRole", "BeInTheVpc"): "interfaces that are yet to be made; only in a VPC, and not for the program",
     ("AlarmKey", "AccountAdministers"): "a key's policy is about the key itself; AWS's default",
     ("AlarmKey", "AlarmsPublish"): "a key's policy is about the key itself",
 }
@@ -134,7 +138,7 @@ def test_visibility_is_six_times_the_timeout_and_the_window(
 ) -> None:
     for name, mapping in mappings.items():
         timeout = functions[name_of(mapping["FunctionName"])]["Timeout"]
-        window = mapping["MaximumBatchingWindowInSeconds"]
+        window = mapping.get("MaximumBatchingWindowInSeconds", 0)  # a FIFO queue has none
         queue = queues[name_of(mapping["EventSourceArn"])]
         if name_of(mapping["EventSourceArn"]) in PING_LANES:
             # A batch that runs into its timeout is over before another one has its messages.
@@ -163,13 +167,38 @@ def test_a_ping_that_waits_or_is_lost_is_an_alarm_at_once(template: dict) -> Non
     assert lost["Period"] <= 300
 
 
-def test_visibility_of_deliveries_is_six_times_what_one_may_take(
-    queues: dict[str, dict], working: dict[str, str], mappings: dict[str, dict]
+def test_every_working_queue_has_a_function(working: dict[str, str], mappings: dict[str, dict]) -> None:
+    assert sorted(working) == sorted(name_of(mapping["EventSourceArn"]) for mapping in mappings.values())
+
+
+def is_fifo(queue: dict) -> bool:
+    return queue.get("FifoQueue", False)
+
+
+def test_deliveries_are_in_order_in_each_shard_and_side_by_side_otherwise(queues: dict[str, dict]) -> None:
+    assert {name for name, queue in queues.items() if is_fifo(queue)} == {
+        "DeliveriesQueue",
+        "DeliveriesDeadLetters",
+    }
+    deliveries = queues["DeliveriesQueue"]
+    assert deliveries["DeduplicationScope"] == "messageGroup"
+    assert deliveries["FifoThroughputLimit"] == "perMessageGroupId"
+
+
+def test_dead_letters_of_a_fifo_queue_are_fifo(queues: dict[str, dict], working: dict[str, str]) -> None:
+    for name, queue in queues.items():
+        named_so = queue["QueueName"]["Fn::Sub"].endswith(".fifo")
+        assert named_so == is_fifo(queue), name
+    for name, dead in working.items():
+        assert is_fifo(queues[name]) == is_fifo(queues[dead]), name
+
+
+def test_a_schedules_dead_letters_are_no_fifo(
+    queues: dict[str, dict], schedules: dict[str, dict], dead_letters: dict[str, str]
 ) -> None:
-    # No function works on it yet. Once one does, the test above compares it with the function's timeout.
-    worked = {name_of(mapping["EventSourceArn"]) for mapping in mappings.values()}
-    assert set(working) - worked == {"DeliveriesQueue"}
-    assert queues["DeliveriesQueue"]["VisibilityTimeout"] >= 6 * DELIVERY_S
+    # The scheduler has no group to give them: it could not put one in.
+    for name in schedules:
+        assert not is_fifo(queues[dead_letters[name]]), name
 
 
 def test_queues_of_webhooks_take_the_largest_parcel(
@@ -183,10 +212,17 @@ def test_queues_of_webhooks_take_the_largest_parcel(
             assert int(kib) * 1024 < queues[queue]["MaximumMessageSize"], queue
 
 
-def test_every_mapping_reports_single_failures_and_is_bounded(mappings: dict[str, dict]) -> None:
+def test_every_mapping_reports_single_failures_and_is_bounded(
+    mappings: dict[str, dict], queues: dict[str, dict]
+) -> None:
     for name, mapping in mappings.items():
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
-        assert mapping["MaximumBatchingWindowInSeconds"] >= 1, name
+        if is_fifo(queues[name_of(mapping["EventSourceArn"])]):
+            # AWS refuses both a window and more.
+            assert "MaximumBatchingWindowInSeconds" not in mapping, name
+            assert mapping["BatchSize"] <= FIFO_BATCH, name
+        else:
+            assert mapping["MaximumBatchingWindowInSeconds"] >= 1, name
         assert "MaximumConcurrency" in mapping["ScalingConfig"], name
 
 
@@ -208,6 +244,8 @@ def test_a_new_account_has_room_for_the_intake(template: dict, mappings: dict) -
         # Off by default; the README says to ask for more environments first.
         if name != "TerraDestinationMapping"
     }
+    # Nothing to deliver until somebody adds a destination, and the README says the same of that.
+    assert bounds.pop("DeliveriesMapping") == LEAST_CONCURRENCY
     assert set(bounds) == {"EventsMapping", "PingsMapping", "BackfillEventsMapping", "HistoryMapping"}
     # A destination posts data or offers them by pings: one of the two lanes is all but empty.
     assert bounds.pop("PingsMapping") == bounds["EventsMapping"]
@@ -414,6 +452,7 @@ def test_alarms_look_at_metrics_that_the_program_sends(template: dict) -> None:
         ("webhook-intake", "refused"),
         ("event-router", None),
         ("history-fetch", None),
+        ("deliver", None),
     }
 
 
@@ -433,7 +472,11 @@ def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
             if isinstance(resource, dict) and "Fn::Sub" in resource:
                 if resource["Fn::Sub"] == "${Table.Arn}/index/by_time":
                     continue
-                # A star may only stand for the keys below a prefix of the bucket.
+                # A star may only stand for the keys below a prefix of the bucket, and for the names of
+                # secrets below a prefix that is this stack's alone.
+                if resource["Fn::Sub"] == DESTINATION_SECRETS:
+                    assert statement["Action"] == "secretsmanager:GetSecretValue", key
+                    continue
                 assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(archive|inbox)/\*", resource["Fn::Sub"]), key
     assert excused == set(UNNAMEABLE), "an excuse that nobody needs"
 
@@ -468,6 +511,19 @@ TABLE = [
     "dynamodb:PutItem",  # also in transactions
     "dynamodb:Query",
 ]
+# AWS adds a hyphen and six letters to a secret's name.
+DESTINATION_SECRETS = (
+    "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}"
+    ":secret:${AWS::StackName}/destinations/*"
+)
+VPC = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
 INBOX, ARCHIVE = "${ArchiveBucket.Arn}/inbox/*", "${ArchiveBucket.Arn}/archive/*"
 ALLOWED = {
     "WebhookIntakeRole": {
@@ -490,6 +546,7 @@ ALLOWED = {
         # No call: without it S3 answers 403 instead of 404.
         "ArchiveBucket": ["s3:ListBucket"],
         "HistoryQueue": ["sqs:GetQueueAttributes", "sqs:SendMessage"],
+        "DeliveriesQueue": ["sqs:GetQueueAttributes", "sqs:SendMessage"],
         "EventRouterLogs": LOG,
         "*": TRACE,
     },
@@ -502,6 +559,17 @@ ALLOWED = {
         "TerraApiKey": ["secretsmanager:GetSecretValue"],
         "HistoryFetchLogs": LOG,
         "*": TRACE,
+    },
+    "DeliverRole": {
+        "DeliveriesQueue": sorted([*TAKE, "sqs:SendMessage"]),
+        "Table": TABLE,
+        "${Table.Arn}/index/by_time": ["dynamodb:Query"],
+        # It changes nothing in the archive.
+        ARCHIVE: ["s3:GetObject"],
+        "ArchiveBucket": ["s3:ListBucket"],  # as for the router
+        DESTINATION_SECRETS: ["secretsmanager:GetSecretValue"],
+        "DeliverLogs": LOG,
+        "*": sorted([*VPC, *TRACE]),
     },
 }
 
@@ -556,24 +624,49 @@ def test_deadlines_fit_into_each_other(functions: dict[str, dict]) -> None:
     assert last * 1000 < int(lease_ms)
     assert 60 + last < functions["HistoryFetch"]["Timeout"]
 
+    # deliver: what is begun ends, and its result is noted, before Lambda ends the program.
+    deliver = "functions/deliver/src"
+    answer, to_call = seconds(f"{deliver}/handler.rs", "TO_ANSWER"), seconds(f"{deliver}/handler.rs", "TO_CALL")
+    longest = seconds(f"{deliver}/send.rs", "LONGEST_CALL")
+    assert longest + answer <= to_call
+    # The destination, its health, its tables, the states with their payloads, and one call.
+    assert table + table + longest + table + read + to_call + answer <= functions["Deliver"]["Timeout"]
+    # No kind of destination promises to end later than it is ended.
+    kinds = [path.read_text() for path in (ROOT / "shared/destinations/src").glob("*/mod.rs")]
+    limits = [int(number) for text in kinds for number in re.findall(r"\btimeout: Duration::from_secs\((\d+)\)", text)]
+    assert limits
+    assert max(limits) <= longest
+
 
 # What the default parameters leave out.
-OFF_BY_DEFAULT = {"HasTerraDestination", "WatchesTerraDestination", "HasDomain", "HasAlarmEmail"}
+OFF_BY_DEFAULT = {
+    "HasTerraDestination",
+    "WatchesTerraDestination",
+    "HasDomain",
+    "HasAlarmEmail",
+    "HasDeliverVpc",
+}
 
 
-def test_the_fixed_cost_is_summed_as_it_is(template: dict) -> None:
+def test_the_fixed_cost_is_summed_as_it_is(template: dict, queues: dict[str, dict]) -> None:
     made = [body["Type"] for body in template["Resources"].values() if body.get("Condition") not in OFF_BY_DEFAULT]
     _, text = (cfn.FOLDER / "COST.md").read_text().split("### Before the first webhook")
-    rows = re.findall(r"^\| ([a-z][^|]*) \| (\d*) \| ([\d.]*) \| ([\d.]+) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| (\w[^|]*) \| (\d*) \| ([\d.]*) \| ([\d.]+) \|$", text, re.MULTILINE)
     table = {name: (number, each, month) for name, number, each, month in rows}
     for name, kind in [
         ("alarms", "AWS::CloudWatch::Alarm"),
         ("secrets", "AWS::SecretsManager::Secret"),
         ("keys", "AWS::KMS::Key"),
         ("dashboards of at most 50 metrics", "AWS::CloudWatch::Dashboard"),
-        ("queues that Lambda asks", "AWS::Lambda::EventSourceMapping"),
     ]:
         assert int(table[name][0]) == made.count(kind), name
+    asked = [
+        is_fifo(queues[name_of(body["Properties"]["EventSourceArn"])])
+        for body in resources(template, "AWS::Lambda::EventSourceMapping").values()
+        if body.get("Condition") not in OFF_BY_DEFAULT
+    ]
+    assert int(table["queues that Lambda asks"][0]) == asked.count(False)
+    assert int(table["FIFO queues that Lambda asks"][0]) == asked.count(True)
     _, _, whole = table.pop("all")
     months = []
     for name, (number, each, month) in table.items():
@@ -607,6 +700,10 @@ LOOPS_THAT_END = {
 }
 
 
+# Functions that feed their own queue, each with the file that says how long a chain may be.
+BOUNDS_OF_CHAINS = {"HistoryFetch": "message.rs", "Deliver": "delivery/mod.rs"}
+
+
 def feeds(template: dict, functions: dict[str, dict], mappings: dict[str, dict]) -> dict[str, set[str]]:
     """For each function the functions that work on a queue it may send to."""
     worked = {
@@ -627,7 +724,7 @@ def test_a_function_that_feeds_its_own_queue_is_allowed_to_and_watched(
 ) -> None:
     fed = feeds(template, functions, mappings)
     loops = {name for name in functions if name in fed[name]}
-    assert "HistoryFetch" in loops
+    assert loops == set(BOUNDS_OF_CHAINS)
     # Lambda stops a chain after 16 invocations, and says so in a metric.
     allowed = {name for name, body in functions.items() if body.get("RecursiveLoop") == "Allow"}
     assert allowed == loops
@@ -636,8 +733,11 @@ def test_a_function_that_feeds_its_own_queue_is_allowed_to_and_watched(
     for name, alarm in dropped.items():
         assert (alarm["Namespace"], alarm["Statistic"], alarm["Threshold"]) == ("AWS/Lambda", "Sum", 0), name
     # In Lambda's place, the program has a bound of its own.
-    source = (cfn.FOLDER / "../../shared/domain/src/message.rs").read_text()
-    assert re.search(r"pub const MAX_STEPS: u32 = [\d_]+;", source)
+    for name, file in BOUNDS_OF_CHAINS.items():
+        source = (ROOT / "shared/domain/src" / file).read_text()
+        assert re.search(r"pub const MAX_STEPS: u32 = [\d_]+;", source), name
+        handler = (ROOT / "functions" / Path(functions[name]["CodeUri"]).name / "src/handler.rs").read_text()
+        assert ".step() > MAX_STEPS" in handler, name
 
 
 def test_loops_over_several_functions_are_known_to_end(
@@ -681,6 +781,8 @@ def test_a_function_may_do_what_its_code_calls_and_no_more(template: dict, role:
     for name, statement in cfn.statements(template):
         if name != role or "Resource" not in statement:
             continue
+        if statement["Effect"] == "Deny":
+            continue  # it takes away and gives nothing
         assert statement["Effect"] == "Allow" and "Condition" not in statement, statement["Sid"]
         for resource in listed(statement["Resource"]):
             allowed.setdefault(resource_of(resource), []).extend(listed(statement["Action"]))
@@ -704,17 +806,42 @@ def test_the_store_calls_nothing_else_of_dynamodb() -> None:
 
 
 def test_every_job_of_a_schedule_is_one_that_the_program_knows(schedules: dict[str, dict]) -> None:
-    source = (cfn.FOLDER / "../../shared/domain/src/message.rs").read_text()
     jobs = {}
     for name, schedule in schedules.items():
         target = schedule["Target"]
-        [(key, job)] = json.loads(target["Input"]).items()
-        assert key == "job", name
+        file = "delivery/mod.rs" if name == "DeliverSchedule" else "message.rs"
+        source = (ROOT / "shared/domain/src" / file).read_text()
+        job = json.loads(target["Input"])["job"]
         variant = "".join(word.capitalize() for word in job.split("_"))
         assert re.search(rf"^    {variant},$", source, re.MULTILINE), job
-        jobs[job] = name_of(target["Arn"])
-    # What is hours apart must not get lost while the function is throttled.
-    assert jobs == {"work": "HistoryFetch", "reconcile": "HistoryQueue", "find_gaps": "HistoryQueue"}
+        jobs[name] = (job, name_of(target["Arn"]))
+    assert jobs == {
+        "WorkSchedule": ("work", "HistoryFetch"),
+        # What is hours apart must not get lost while the function is throttled.
+        "ReconcileSchedule": ("reconcile", "HistoryQueue"),
+        "FindGapsSchedule": ("find_gaps", "HistoryQueue"),
+        # Its function takes batches alone.
+        "DeliverSchedule": ("work", "DeliveriesQueue"),
+    }
+
+
+def test_each_look_for_deliveries_is_a_message_of_its_own(
+    schedules: dict[str, dict], queues: dict[str, dict]
+) -> None:
+    for name, schedule in schedules.items():
+        target = schedule["Target"]
+        more = {key: value for key, value in json.loads(target["Input"]).items() if key != "job"}
+        queue = queues.get(name_of(target["Arn"]), {})
+        if not is_fifo(queue):
+            assert (more, "SqsParameters" in target) == ({}, False), name
+            continue
+        # The queue tells messages apart by their text, for five minutes, and the scheduler gives only
+        # that: the execution is a part of it.
+        assert queue["ContentBasedDeduplication"] is True
+        assert more == {"run": "<aws.scheduler.execution-id>"}
+        group = target["SqsParameters"]["MessageGroupId"]
+        source = (ROOT / "shared/domain/src/delivery/mod.rs").read_text()
+        assert f'Self::Work => "{group}".to_owned()' in source
 
 
 def test_quiet_connections_are_counted_once_in_each_period(
@@ -725,21 +852,105 @@ def test_quiet_connections_are_counted_once_in_each_period(
     assert schedules["FindGapsSchedule"]["ScheduleExpression"] == f"rate({hours} hours)"
 
 
-def test_schedules_may_start_one_function_fill_one_queue_and_keep_what_could_not_start(
+def test_schedules_start_or_fill_what_they_are_for_and_keep_what_could_not_start(
     template: dict, schedules: dict[str, dict], dead_letters: dict[str, str]
 ) -> None:
-    start, fill, keep = [
-        statement
+    roles: dict[str, dict[str, set[str]]] = {}
+    for schedule, body in schedules.items():
+        role = roles.setdefault(name_of(body["Target"]["RoleArn"]), {})
+        target = name_of(body["Target"]["Arn"])
+        action = "sqs:SendMessage" if target.endswith("Queue") else "lambda:InvokeFunction"
+        role.setdefault(action, set()).add(target)
+        role.setdefault("sqs:SendMessage", set()).add(dead_letters[schedule])
+    assert set(roles) == {"HistoryScheduleRole", "DeliverScheduleRole"}
+    for role, needed in roles.items():
+        allowed: dict[str, set[str]] = {}
+        for name, statement in cfn.statements(template):
+            if name == role and "Sid" in statement:
+                sent = {name_of(resource) for resource in listed(statement["Resource"])}
+                allowed.setdefault(statement["Action"], set()).update(sent)
+        assert allowed == needed, role
+
+
+def test_deliver_reads_the_secrets_that_operators_write_and_no_other(
+    template: dict, functions: dict[str, dict]
+) -> None:
+    prefix = {"Fn::Sub": "${AWS::StackName}/destinations/"}
+    variables = functions["Deliver"]["Environment"]["Variables"]
+    # The same beginning in three places: the function's, the operator's, the policy's.
+    assert variables["DESTINATION_SECRETS_PREFIX"] == prefix
+    assert template["Outputs"]["DestinationSecretsPrefix"]["Value"] == prefix
+    assert DESTINATION_SECRETS.endswith(f":secret:{prefix['Fn::Sub']}*")
+    operator = (ROOT / "infra/local/src/commands/access.rs").read_text()
+    assert '"DESTINATION_SECRETS_PREFIX"' in operator
+    readers = [
+        (name, statement["Action"])
         for name, statement in cfn.statements(template)
-        if name == "HistoryScheduleRole" and "Sid" in statement
+        if DESTINATION_SECRETS in [resource_of(each) for each in listed(statement.get("Resource", []))]
     ]
-    assert (start["Action"], name_of(start["Resource"])) == ("lambda:InvokeFunction", "HistoryFetch")
-    assert (fill["Action"], name_of(fill["Resource"])) == ("sqs:SendMessage", "HistoryQueue")
-    assert keep["Action"] == "sqs:SendMessage"
-    kept = {name_of(resource) for resource in keep["Resource"]}
-    assert kept == {dead_letters[name] for name in schedules}
-    for name, schedule in schedules.items():
-        assert name_of(schedule["Target"]["RoleArn"]) == "HistoryScheduleRole", name
+    assert readers == [("DeliverRole", "secretsmanager:GetSecretValue")]
+
+
+def test_deliver_changes_no_object(template: dict) -> None:
+    of_objects = [
+        (action, resource_of(resource))
+        for name, statement in cfn.statements(template)
+        if name == "DeliverRole" and "Resource" in statement
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if action.startswith("s3:")
+    ]
+    assert sorted(of_objects) == [("s3:GetObject", ARCHIVE), ("s3:ListBucket", "ArchiveBucket")]
+
+
+def test_the_router_tells_deliver(functions: dict[str, dict]) -> None:
+    for name in ("EventRouter", "Deliver"):
+        variables = functions[name]["Environment"]["Variables"]
+        assert variables["DELIVERIES_QUEUE_URL"] == {"Ref": "DeliveriesQueue"}, name
+
+
+def test_deliver_is_wholly_in_a_vpc_or_not_at_all(template: dict, functions: dict[str, dict]) -> None:
+    names = ["DeliverVpc", "DeliverSubnets"]
+    for name in names:
+        assert template["Parameters"][name]["Default"] == "", name
+    subnets = re.compile(template["Parameters"]["DeliverSubnets"]["AllowedPattern"])
+    assert subnets.search("") and subnets.search("subnet-0a1b") and subnets.search("subnet-0a,subnet-1b")
+    for text in ("subnet-0a,", "subnet-0a subnet-1b", "vpc-0a"):
+        assert not subnets.search(text), text
+
+    empty = [{"Fn::Equals": [{"Ref": name}, ""]} for name in names]
+    given = [{"Fn::Not": [each]} for each in empty]
+    assert template["Conditions"]["HasDeliverVpc"] == {"Fn::And": given}
+    [assertion] = template["Rules"]["SubnetsAreOfAVpc"]["Assertions"]
+    assert assertion["Assert"] == {"Fn::Or": [{"Fn::And": empty}, {"Fn::Not": [{"Fn::Or": empty}]}]}
+
+    # Private addresses are reached from inside a VPC alone: elsewhere they are Lambda's own.
+    deliver = functions["Deliver"]
+    private = deliver["Environment"]["Variables"]["ALLOW_PRIVATE_DESTINATIONS"]
+    assert private == {"Fn::If": ["HasDeliverVpc", "true", "false"]}
+    condition, inside, outside = deliver["VpcConfig"]["Fn::If"]
+    assert (condition, outside) == ("HasDeliverVpc", {"Ref": "AWS::NoValue"})
+    assert inside["SubnetIds"] == {"Fn::Split": [",", {"Ref": "DeliverSubnets"}]}
+    [group] = inside["SecurityGroupIds"]
+    body = template["Resources"][name_of(group)]
+    assert body["Condition"] == "HasDeliverVpc"
+    assert "SecurityGroupIngress" not in body["Properties"]
+
+
+def test_the_interfaces_of_a_vpc_are_lambdas_and_not_the_programs(template: dict) -> None:
+    [policy] = template["Resources"]["DeliverRole"]["Properties"]["Policies"]
+    conditional = [
+        each["Fn::If"] for each in policy["PolicyDocument"]["Statement"] if "Fn::If" in each
+    ]
+    for condition, _, otherwise in conditional:
+        assert (condition, otherwise) == ("HasDeliverVpc", {"Ref": "AWS::NoValue"})
+    allow, deny = [statement for _, statement, _ in conditional]
+    assert (allow["Effect"], sorted(allow["Action"])) == ("Allow", VPC)
+    assert (deny["Effect"], deny["Action"], deny["Resource"]) == ("Deny", "ec2:*", "*")
+    [(key, function)] = deny["Condition"]["ArnEquals"].items()
+    assert key == "lambda:SourceFunctionArn"
+    named = template["Resources"]["Deliver"]["Properties"]["FunctionName"]["Fn::Sub"]
+    assert function["Fn::Sub"].endswith(f":function:{named}")
 
 
 def test_terra_may_send_to_one_queue_and_nothing_else(template: dict) -> None:
@@ -796,7 +1007,7 @@ def test_no_secret_is_in_the_clear(template: dict, functions: dict[str, dict]) -
         for variable, value in function["Environment"]["Variables"].items():
             if value == {"Fn::If": ["HasPathToken", {"Ref": PATH_TOKEN}, {"Ref": "AWS::NoValue"}]}:
                 continue
-            assert not re.search(r"SECRET(?!S_ARN)|KEY|TOKEN|PASSWORD", variable), (name, variable)
+            assert not re.search(r"SECRET(?!S_ARN|S_PREFIX)|KEY|TOKEN|PASSWORD", variable), (name, variable)
     for name in template["Parameters"].keys() - {PATH_TOKEN}:
         assert not re.search("secret|key|token|password", name, re.IGNORECASE), name
     for name, secret in resources(template, "AWS::SecretsManager::Secret").items():
@@ -846,6 +1057,45 @@ def test_the_default_address_is_closed_only_where_there_is_another(template: dic
     assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
 
 
+def prices_of_webhooks() -> dict[str, float]:
+    """List prices by which the first table of the page is reckoned."""
+    source = (cfn.FOLDER / "../bench/src/lambda/cost.rs").read_text()
+    found = re.findall(r"const (\w+): f64 = ([\d._]+);", source)
+    return {name: float(price.replace("_", "")) for name, price in found}
+
+
+def test_what_deliveries_cost_is_what_their_parts_cost(functions: dict[str, dict]) -> None:
+    text = (cfn.FOLDER / "COST.md").read_text()
+    [text] = re.findall("## Deliveries\n(.*?)\n#", text, re.DOTALL)
+    rows = re.findall(r"^\| (\w[^|]+?) \| ([\d.]*) ?\| ([\d.]*) ?\| ([\d.]+) \|$", text, re.MULTILINE)
+    whole = 0.0
+    for name, number, each, sum_ in rows:
+        if name.startswith("all"):
+            assert round(whole, 2) == float(sum_), name
+        else:
+            assert round(float(number) * float(each), 2) == float(sum_), name
+            whole += float(sum_)
+    assert [name for name, *_ in rows if name.startswith("all")] == [
+        "all, to a database or bucket",
+        "all, to a webhook or queue",
+    ]
+    prices = prices_of_webhooks()
+    table = {name: (float(number), float(each)) for name, number, each, _ in rows if number}
+    # 200 ms for ten deliveries.
+    assert table["Lambda GB-s"][0] == 0.2 * functions["Deliver"]["MemorySize"] / 1024 / FIFO_BATCH
+    assert table["Lambda requests"][0] == 1 / FIFO_BATCH
+    # Sent one by one, received and deleted together.
+    assert table["SQS FIFO requests"][0] == 1 + 2 / FIFO_BATCH
+    for name, price in [
+        ("Lambda requests", "LAMBDA_REQUESTS"),
+        ("Lambda GB-s", "LAMBDA_GB_SECONDS"),
+        ("DynamoDB read units", "READ_UNITS"),
+        ("the attempt, DynamoDB write units", "WRITE_UNITS"),
+        ("log bytes", "LOG_BYTES"),
+    ]:
+        assert table[name][1] == prices[price], name
+
+
 def test_what_a_flood_costs_is_what_its_parts_cost(template: dict) -> None:
     text = (cfn.FOLDER / "COST.md").read_text()
     [text] = re.findall("### Requests that Terra did not sign\n(.*?)\n#", text, re.DOTALL)
@@ -853,9 +1103,7 @@ def test_what_a_flood_costs_is_what_its_parts_cost(template: dict) -> None:
     table = {name: (number.replace(",", ""), each, sum_) for name, number, each, sum_ in rows}
     _, _, whole = table.pop("all")
     assert round(sum(float(sum_) for _, _, sum_ in table.values()), 2) == float(whole)
-    # The same prices as for webhooks.
-    source = (cfn.FOLDER / "../bench/src/lambda/cost.rs").read_text()
-    prices = {name: float(price.replace("_", "")) for name, price in re.findall(r"const (\w+): f64 = ([\d._]+);", source)}
+    prices = prices_of_webhooks()
     memory = template["Resources"]["WebhookIntake"]["Properties"]["MemorySize"]
     line = template["Resources"]["WebhookStage"]["Properties"]["AccessLogSettings"]["Format"]
     for name, number, price in [
