@@ -169,7 +169,7 @@ pub fn split(
 pub struct Problem {
     /// Name of the setting.
     pub field: String,
-    /// What is wrong, without the value of a secret.
+    /// Description of the problem, without the value of a secret.
     pub text: String,
 }
 
@@ -500,9 +500,9 @@ impl fmt::Debug for Clock {
 /// A link to a body that is too large to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointer {
-    /// Where the body can be read.
+    /// Address of the body.
     pub url: String,
-    /// How long it can be read. Unit: seconds.
+    /// Time that it can be read. Unit: seconds.
     pub expires_in_s: u64,
 }
 
@@ -517,7 +517,7 @@ pub trait Pointers: Send + Sync + fmt::Debug {
     async fn keep(&self, delivery_id: &DeliveryId, body: Bytes) -> Result<Pointer, Fault>;
 }
 
-/// What a destination needs to know beside its settings.
+/// Surroundings of a destination beside its settings.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// Id of the destination: part of every delivery id.

@@ -56,7 +56,7 @@ pub(crate) struct Google {
     tokens: Option<Tokens>,
 }
 
-/// What the settings say of an interface.
+/// Settings of one of Google's interfaces.
 pub(crate) struct Opened {
     pub(crate) google: Google,
     /// Project of the service account.
@@ -154,7 +154,7 @@ struct Tokens {
 
 struct Token {
     text: SecretString,
-    /// When the token is to be renewed.
+    /// Time at which the token is to be renewed.
     until: Timestamp,
 }
 

@@ -129,14 +129,14 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// As [`addresses`](Self::addresses).
+    /// Those of [`addresses`](Self::addresses).
     pub async fn socket_addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
         let addresses = self.addresses(host).await?;
         let with_port = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
         Ok(with_port.collect())
     }
 
-    /// Whether an address may be connected to.
+    /// Checks whether an address may be connected to.
     ///
     /// # Errors
     ///
@@ -167,7 +167,7 @@ impl Guard {
         }
     }
 
-    /// Whether a URL may be called: its scheme, its port, and an address written out. The addresses
+    /// Checks whether a URL may be called: its scheme, its port, and an address written out. The addresses
     /// of a name are checked when it is resolved.
     ///
     /// # Errors

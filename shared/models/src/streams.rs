@@ -1,6 +1,6 @@
 //! Arrays of Terra's records: sample streams, and lists that are content.
 //!
-//! Whether a delivery carries samples depends on settings and requests, not on what was measured
+//! Samples in a delivery depend on settings and requests, not on what was measured
 //! (FACTS section 9, "Samples and supersets"). A list that is *content* (laps, measurements, meals) is
 //! part of the record.
 //!

@@ -237,7 +237,7 @@ async fn records_of(access: &Access, reference_id: &str) -> anyhow::Result<Vec<O
     Ok(records)
 }
 
-/// Whether a record is of the days that were asked for. One without a day is only in an export
+/// Returns whether a record is of the days that were asked for. One without a day is only in an export
 /// of all days.
 fn is_within(found: &FoundRecord, record: &[u8], args: &FhirArgs) -> bool {
     if args.from.is_none() && args.to.is_none() {

@@ -1,4 +1,4 @@
-//! What all buckets have in common: names of objects, and how a state is written only over an older
+//! The common part of all buckets: names of objects, and how a state is written only over an older
 //! one.
 //!
 //! A record has one object, named by its record id. Its revision stands in the object's metadata; it
@@ -49,7 +49,7 @@ pub(crate) struct Settings {
     pub(crate) prefix: String,
     pub(crate) layout: Layout,
     pub(crate) format: Format,
-    /// Whether we may only write: states are then written without looking.
+    /// True if we may only write: states are then written without looking.
     pub(crate) write_only: bool,
 }
 

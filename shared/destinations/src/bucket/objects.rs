@@ -1,4 +1,4 @@
-//! What a store of objects can do.
+//! Operations of a store of objects.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub(crate) trait Objects: Send + Sync + fmt::Debug {
     /// Right that a step needs, as the store's owner knows it.
     fn right(&self, doing: Doing) -> String;
 
-    /// What is known of an object; `None` if there is none.
+    /// Reads what is known of an object; `None` if there is none.
     async fn head(&self, key: &str) -> Result<Option<Head>, Fault>;
 
     /// Writes an object if the condition holds.
@@ -42,7 +42,7 @@ pub(crate) trait Objects: Send + Sync + fmt::Debug {
     /// Names of the objects whose names begin with `prefix`.
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault>;
 
-    /// What is known of the objects whose names begin with `prefix`.
+    /// Lists the objects whose names begin with `prefix`, with what is known of them.
     async fn heads(&self, prefix: &str) -> Result<Vec<Head>, Fault> {
         let keys = stream::iter(self.list(prefix).await?);
         let heads = keys.map(|key| async move { self.head(&key).await });
@@ -60,7 +60,7 @@ pub(crate) enum Doing {
     List,
 }
 
-/// What is known of an object without its content.
+/// Metadata of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Changes with every write: an `ETag`, a generation.

@@ -29,7 +29,7 @@ pub(crate) struct Store {
     pub(crate) place: String,
     /// Rights to head, put, delete and list.
     pub(crate) rights: [String; 4],
-    /// What an error's text means, by the store's own codes.
+    /// Returns the fault that an error's text means, by the store's own codes.
     pub(crate) codes: fn(&str) -> Option<Fault>,
 }
 

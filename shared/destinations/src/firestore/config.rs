@@ -8,7 +8,7 @@ use crate::{
 
 /// Address of the interface.
 const ADDRESS: &str = "https://firestore.googleapis.com";
-/// What a token may be used for.
+/// Scope of a token.
 const SCOPE: &str = "https://www.googleapis.com/auth/datastore";
 /// The database that a project has by itself.
 const DEFAULT_DATABASE: &str = "(default)";

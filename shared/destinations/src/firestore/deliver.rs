@@ -217,7 +217,7 @@ impl Firestore {
         Ok(again)
     }
 
-    /// Whether a document belongs to another record. One of Terra's own, of before the move, is written
+    /// Returns whether a document belongs to another record. One of Terra's own, of before the move, is written
     /// over.
     fn is_anothers(&self, found: &Document, change: &Change) -> bool {
         let id = rest::text(found.ours(self.layout, "record_id"));

@@ -124,7 +124,7 @@ fn repaired(bytes: &[u8], count: &mut u32) -> Result<String, Fault> {
     Ok(text.into_owned())
 }
 
-/// What we say of a record or a connection.
+/// Fields of our own about a record or a connection.
 fn ours(change: &Change) -> Map<String, Value> {
     let source = &change.source;
     let mut ours = Map::new();
@@ -183,12 +183,12 @@ fn object(text: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(text).ok()
 }
 
-/// How the record itself is written.
+/// Form of the record itself.
 #[derive(Clone, Copy)]
 enum Form {
-    /// As maps, which can be queried.
+    /// Maps, which can be queried.
     Maps,
-    /// As JSON text.
+    /// JSON text.
     Text,
     /// Not at all: it is larger than a document.
     Omitted,

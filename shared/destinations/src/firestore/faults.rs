@@ -1,4 +1,4 @@
-//! What an error of Firestore means.
+//! Returns the fault that an error of Firestore means.
 //!
 //! Codes: <https://cloud.google.com/firestore/docs/understand-error-codes>. The text of an error can
 //! quote names of documents, so only its code is kept.
@@ -93,7 +93,7 @@ const CODES: [(u16, &str); 16] = [
     (16, "UNAUTHENTICATED"),
 ];
 
-/// Whether a write failed because the document is another one than was read.
+/// Returns whether a write failed because the document is another one than was read.
 pub(super) fn is_lost(code: u16) -> bool {
     matches!(code, 5 | 6 | 9)
 }

@@ -10,7 +10,7 @@ use crate::{envelope::JSON, kind::Fault};
 /// Documents of one page of a query.
 pub(super) const PAGE: usize = 300;
 
-/// What a document says of itself.
+/// Fields of our own in a document.
 #[derive(Debug, Deserialize)]
 pub(super) struct Document {
     pub(super) name: String,

@@ -9,7 +9,7 @@ use crate::{
 
 /// Address of the interface.
 const ADDRESS: &str = "https://storage.googleapis.com";
-/// What a token may be used for.
+/// Scope of a token.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 
 pub(super) fn read(mut fields: Fields<'_>, context: &Context) -> Result<Gcs, Refused> {

@@ -1,4 +1,4 @@
-//! What an error of Google Cloud Storage means.
+//! Returns the fault that an error of Google Cloud Storage means.
 //!
 //! Codes: <https://cloud.google.com/storage/docs/json_api/v1/status-codes>. The text of an error can
 //! quote what was sent, so only its reason is kept, which is one word.

@@ -36,7 +36,7 @@ pub(crate) struct Kafka {
     clock: Clock,
 }
 
-/// Where changes go.
+/// Topic that changes go to.
 #[derive(Debug)]
 enum Topic {
     /// All into one topic.

@@ -20,7 +20,7 @@ use rskafka::client::{OauthBearerCredentials, SaslConfig};
 
 use crate::{config::Clock, net::USER_AGENT};
 
-/// How long a token is valid.
+/// Time that a token is valid.
 const VALID: Duration = Duration::from_mins(15);
 
 /// The mechanism; a token is made for each connection, because credentials of a role end.

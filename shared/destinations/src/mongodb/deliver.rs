@@ -319,7 +319,7 @@ impl Mongodb {
 /// A write of a command that failed.
 struct Failure {
     code: i32,
-    /// Whether the id is taken. A unique index that somebody else made takes nothing of ours.
+    /// Returns whether the id is taken. A unique index that somebody else made takes nothing of ours.
     is_taken: bool,
 }
 

@@ -8,7 +8,7 @@ use crate::{
     net::{Guard, Network, Tls, tls},
 };
 
-/// Whether a text can be the name of a schema without surprises.
+/// Returns whether a text can be the name of a schema without surprises.
 pub(crate) fn is_plain_name(text: &str) -> bool {
     let first = text
         .chars()

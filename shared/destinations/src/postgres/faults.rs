@@ -1,4 +1,4 @@
-//! What an error of PostgreSQL means.
+//! Returns the fault that an error of PostgreSQL means.
 //!
 //! Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. The server's own text can
 //! quote values of a record, so only its code is kept.
@@ -8,7 +8,7 @@ use crate::{
     net::fault_of,
 };
 
-/// What was being done: names the right that is missing when the server refuses.
+/// Operation under way: names the right that is missing when the server refuses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Doing<'a> {
     Connect,
@@ -75,7 +75,7 @@ pub(crate) fn of_code(code: &str, doing: Doing<'_>) -> Fault {
     fault.with_code(code)
 }
 
-/// Whether a table or a column is missing that may be made anew.
+/// Returns whether a table or a column is missing that may be made anew.
 pub(super) fn is_shape(fault: &Fault) -> bool {
     matches!(fault.code(), Some("42P01" | "42703" | "3F000"))
 }

@@ -41,7 +41,7 @@ pub(crate) struct Postgres {
     session: Mutex<Option<Session>>,
 }
 
-/// Where the database is, and what is written.
+/// Place of the database, and what is written.
 #[derive(Debug)]
 struct Settings {
     host: String,
@@ -50,7 +50,7 @@ struct Settings {
     user: String,
     password: secrecy::SecretString,
     schema: String,
-    /// Whether a pooler stands before the database, which takes no settings at the start.
+    /// True if a pooler stands before the database, which takes no settings at the start.
     pooler: bool,
     terra_views: bool,
 }

@@ -6,7 +6,7 @@ use crate::{
     kind::{Erased, Erasure, Fault, Finding, Kind as _, Outcome, Shape},
 };
 
-/// Whether a change has a file.
+/// Returns whether a change has a file.
 fn has_file(change: &Change) -> bool {
     matches!(change.body, Body::Record(_) | Body::Deleted { .. })
 }
@@ -92,6 +92,6 @@ impl Supabase {
     }
 }
 
-/// What stands in a finding where an older script was run.
+/// Text of the finding where an older script was run.
 pub(super) const OUTDATED: &str =
     "the install script of this version was not run yet: new columns stay empty until it is";

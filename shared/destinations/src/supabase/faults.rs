@@ -1,4 +1,4 @@
-//! What an error of Supabase means.
+//! Returns the fault that an error of Supabase means.
 //!
 //! Codes: <https://docs.postgrest.org/en/stable/references/errors.html>. The text of an error can quote
 //! values of a record, so only its code is kept.

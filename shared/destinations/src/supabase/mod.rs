@@ -39,12 +39,12 @@ pub(crate) struct Supabase {
     files: Option<Bucket<Store>>,
 }
 
-/// How the tables are reached.
+/// Way to the tables.
 #[derive(Debug)]
 enum Rows {
     /// Through the Data API: the functions of the install script.
     Rest(Rest),
-    /// As a database.
+    /// The database itself.
     Postgres(Box<Postgres>),
 }
 

@@ -1,4 +1,4 @@
-//! What the answer of a receiver means.
+//! Returns the fault that the answer of a receiver means.
 
 use http::{HeaderMap, StatusCode, header::LOCATION};
 

@@ -29,7 +29,7 @@ const UNSUPPORTED_MECHANISM: i16 = 33;
 /// Error 35, and an empty list.
 const UNSUPPORTED_VERSION: [u8; 6] = [0, 35, 0, 0, 0, 0];
 const AUTHENTICATION_FAILED: i16 = 58;
-/// What is advertised: the key, the lowest and the highest version.
+/// Advertised versions: the key, the lowest and the highest version.
 const VERSIONS: [(i16, i16, i16); 7] = [
     (0, 0, 7),
     (1, 0, 11),

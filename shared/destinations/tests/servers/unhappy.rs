@@ -1,4 +1,4 @@
-//! What meets every kind: a server that never answers, that answers without end or in another
+//! Trouble that meets every kind: a server that never answers, that answers without end or in another
 //! language, that sends elsewhere, that refuses; and a name that changes its address. Needs no server.
 
 use std::{

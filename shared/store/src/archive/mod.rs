@@ -319,7 +319,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As [`read_frames`](Self::read_frames).
+    /// Those of [`read_frames`](Self::read_frames).
     pub async fn read_payload(&self, payload: &Payload) -> Result<Vec<u8>, ArchiveError> {
         let Some(frame) = &payload.inline else {
             return self.read_frames(&payload.locator).await;

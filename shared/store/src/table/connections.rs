@@ -520,7 +520,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::gone`](Self::gone).
+    /// Those of [`Table::gone`](Self::gone).
     pub async fn gone_of(
         &self,
         connection: &StoredConnection,

@@ -54,7 +54,7 @@ pub struct Owed {
 /// An attempt at a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// When. Unit: Unix milliseconds.
+    /// Time of the attempt. Unit: Unix milliseconds.
     pub at_ms: i64,
     /// Id of the delivery.
     pub delivery_id: String,
@@ -158,7 +158,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::owe`].
+    /// Those of [`Table::owe`].
     pub async fn owed_due(
         &self,
         id: &DestinationId,
@@ -203,7 +203,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::owe`].
+    /// Those of [`Table::owe`].
     pub async fn owed(
         &self,
         id: &DestinationId,
@@ -241,7 +241,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::owe`].
+    /// Those of [`Table::owe`].
     pub async fn failed(&self, id: &DestinationId, limit: usize) -> Result<Vec<Owed>, TableError> {
         self.some_of(&Key::failed_pk(id), limit, true).await
     }
@@ -285,7 +285,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::owe`].
+    /// Those of [`Table::owe`].
     pub async fn attempts(
         &self,
         id: &DestinationId,

@@ -114,7 +114,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::destinations`].
+    /// Those of [`Table::destinations`].
     pub async fn destination(&self, id: &DestinationId) -> Result<Option<Destination>, TableError> {
         let stored = self.state_of(&Key::destination(id)).await?;
         Ok(stored.map(|stored| stored.state))
@@ -134,7 +134,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::destinations`], and [`TableError::Contended`] when others keep writing it.
+    /// Those of [`Table::destinations`], and [`TableError::Contended`] when others keep writing it.
     pub fn change_destination<'a>(
         &'a self,
         id: &'a DestinationId,
@@ -181,7 +181,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::destinations`].
+    /// Those of [`Table::destinations`].
     pub async fn health(&self, id: &DestinationId) -> Result<Health, TableError> {
         let stored = self.state_of(&Key::destination_health(id)).await?;
         Ok(stored.map(|stored| stored.state).unwrap_or_default())
@@ -191,7 +191,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::change_destination`].
+    /// Those of [`Table::change_destination`].
     pub fn change_health<'a>(
         &'a self,
         id: &'a DestinationId,
@@ -214,7 +214,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::change_destination`].
+    /// Those of [`Table::change_destination`].
     pub async fn put_order(&self, id: &DestinationId, order: &Order) -> Result<(), TableError> {
         let key = Key::order(id, &order.id);
         let item = stamped(&key, encode(order), None);
@@ -225,7 +225,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::destinations`].
+    /// Those of [`Table::destinations`].
     pub async fn order(
         &self,
         id: &DestinationId,
@@ -239,7 +239,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::destinations`].
+    /// Those of [`Table::destinations`].
     pub async fn orders(&self, id: &DestinationId) -> Result<Vec<Order>, TableError> {
         self.states(&Key::destination_pk(id), ORDER).await
     }
@@ -248,7 +248,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::change_destination`].
+    /// Those of [`Table::change_destination`].
     pub fn change_order<'a>(
         &'a self,
         id: &'a DestinationId,
@@ -286,7 +286,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::destinations`].
+    /// Those of [`Table::destinations`].
     pub async fn erasure(
         &self,
         id: &DestinationId,
@@ -300,7 +300,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::destinations`].
+    /// Those of [`Table::destinations`].
     pub async fn erasures(&self, id: &DestinationId) -> Result<Vec<ErasureOrder>, TableError> {
         self.states(&Key::destination_pk(id), ERASURE).await
     }
@@ -309,7 +309,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::change_destination`].
+    /// Those of [`Table::change_destination`].
     pub fn change_erasure<'a>(
         &'a self,
         id: &'a DestinationId,

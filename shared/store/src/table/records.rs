@@ -412,7 +412,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Table::records_now`].
+    /// Those of [`Table::records_now`].
     pub async fn records_page(
         &self,
         owner: &RecordOwner,
