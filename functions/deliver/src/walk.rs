@@ -96,6 +96,9 @@ pub(crate) async fn page(
     };
     let changed = app.table.change_order(id, &order.id, change).await?;
     if changed.is_some_and(|order| order.done_at_ms.is_some()) {
+        if order.is_automatic() {
+            app.table.remove_order(id, &order.id).await?;
+        }
         info!(destination = %id, "an order is done");
     }
     Ok(())

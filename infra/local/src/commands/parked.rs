@@ -10,8 +10,8 @@ use store::{
 };
 
 use super::{
-    access::{self, Access},
-    replay,
+    access::{self, Access, now},
+    destinations, replay,
 };
 use crate::{
     cli::{ParkedArgs, ParkedCommand, WhichParked},
@@ -27,7 +27,12 @@ pub(super) async fn run(args: ParkedArgs) -> anyhow::Result<()> {
             json,
         } => {
             let mode = if *dry_run { Mode::DryRun } else { Mode::Write };
-            replay_all(access, which, mode, *json).await
+            let since_ms = now().as_millisecond();
+            replay_all(access, which, mode, *json).await?;
+            if mode == Mode::Write {
+                destinations::order_written_since(access, since_ms).await?;
+            }
+            Ok(())
         }
         ParkedCommand::Dismiss { which, json } => dismiss(access, which, *json).await,
     })

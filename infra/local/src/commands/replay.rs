@@ -14,14 +14,22 @@ use terra_client::{PayloadFetcher, PayloadSettings};
 
 use super::{
     access::{self, Access, now},
-    archived, send,
+    archived, destinations, send,
 };
 use crate::{cli::ReplayArgs, output, text};
 
 const DEFAULT_DAYS_BACK: i64 = 90;
 
 pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<()> {
-    access::with(&args.place, async |access| replay(access, &args).await).await
+    access::with(&args.place, async |access| {
+        let since_ms = now().as_millisecond();
+        replay(access, &args).await?;
+        if !args.dry_run {
+            destinations::order_written_since(access, since_ms).await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// The router that replays what a command names.

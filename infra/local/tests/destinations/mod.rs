@@ -25,7 +25,7 @@ fn files(folder: &Path) -> usize {
 #[test]
 fn listen_shows_deliveries_whose_signatures_verify_and_leaves_nothing_behind() {
     let (temporary, data) = folder();
-    let mut dev = Dev::start(Path::new(&data), &[]);
+    let mut dev = Dev::start(Path::new(&data), &["--people", "2", "--rate", "3"]);
     dev.wait_for_seen("daily");
     let bucket = temporary.path().join("bucket");
     let heard = ok(&[
@@ -59,7 +59,7 @@ fn listen_shows_deliveries_whose_signatures_verify_and_leaves_nothing_behind() {
 #[test]
 fn a_destination_is_tried_before_it_is_saved_and_says_what_it_lacks() {
     let (temporary, data) = folder();
-    let mut dev = Dev::start(Path::new(&data), &[]);
+    let mut dev = Dev::start(Path::new(&data), &["--people", "2", "--rate", "3"]);
     dev.wait_for_seen("daily");
     let add = ["destinations", "add", "--data", &data];
     let lacking = ["postgres", "--set", "host=127.0.0.1"];
@@ -120,6 +120,11 @@ fn a_destination_is_tried_before_it_is_saved_and_says_what_it_lacks() {
     assert_eq!(json(&show)["state"], "paused");
     ok(&["destinations", "resume", "--data", &data, "files"]);
     assert_eq!(json(&show)["state"], "active");
+    // A command cannot announce what it changes: destinations get it by an order.
+    ok(&["replay", "--data", &data]);
+    let shown = json(&show);
+    let mut orders = shown["orders"].as_array().unwrap().iter();
+    assert!(orders.any(|order| !order["range"]["written_since_ms"].is_null()));
     let removed = ok(&["destinations", "remove", "--data", &data, "files", "--yes"]);
     assert!(removed.contains("is still at"), "{removed}");
     assert!(files(&bucket) > 0, "the far end keeps what it has");

@@ -133,6 +133,12 @@ impl Order {
             done_at_ms: None,
         }
     }
+
+    /// Returns whether nobody gave the order: the id of such a one names the connection that changed. It is
+    /// of no more interest once it is done.
+    pub fn is_automatic(&self) -> bool {
+        self.id.contains('-')
+    }
 }
 
 /// Most differences that an order lists.

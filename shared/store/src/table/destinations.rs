@@ -267,6 +267,15 @@ impl Table {
         })
     }
 
+    /// Removes an order.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn remove_order(&self, id: &DestinationId, order: &str) -> Result<(), TableError> {
+        self.delete(&Key::order(id, order)).await
+    }
+
     /// Orders an erasure at a destination.
     ///
     /// # Errors

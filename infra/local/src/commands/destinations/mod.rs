@@ -5,13 +5,14 @@ mod listen;
 mod orders;
 mod shown;
 
+use std::sync::Arc;
+
 use deliver::{Clients, Vault};
-use destinations::kind::Finding;
+use destinations::{kind::Finding, net::Network};
 use domain::delivery::{
-    Destination, Status,
+    Destination, Status, Stream,
     order::{Order, Purpose, Range},
 };
-use std::sync::Arc;
 use ulid::Ulid;
 
 use super::access::{self, Access, now};
@@ -19,7 +20,6 @@ use crate::{
     cli::{DestinationsArgs, DestinationsCommand},
     failure, output,
 };
-use destinations::net::Network;
 
 /// Changes of the last moments before a destination was known everywhere. Unit: milliseconds.
 const BEFORE_KNOWN_MS: i64 = 120_000;
@@ -178,6 +178,21 @@ async fn give_order(
     let order = Order::new(id, purpose, range, now().as_millisecond());
     access.table.put_order(&destination.id, &order).await?;
     Ok(order)
+}
+
+/// Orders that every destination gets what was written since: a command cannot announce what it changes.
+pub(super) async fn order_written_since(access: &Access, since_ms: i64) -> anyhow::Result<()> {
+    for destination in access.table.destinations().await? {
+        if destination.stream == Stream::Records {
+            let range = Range {
+                written_since_ms: Some(since_ms),
+                ..Range::default()
+            };
+            let purpose = Purpose::Redrive { force: false };
+            give_order(access, &destination, purpose, range).await?;
+        }
+    }
+    Ok(())
 }
 
 /// An id in the order of time.
