@@ -35,28 +35,30 @@ pub(crate) async fn announce(
         return Ok(());
     };
     let destinations = announcer.destinations(&app.table).await?;
+    // Notes of deletions end by themselves; a destination that is made later gets what is there then.
+    if destinations.is_empty() {
+        return Ok(());
+    }
     let gone = gone(app, told).await?;
-    if !destinations.is_empty() {
-        let changes = changes(told, &gone);
-        let webhook = locator.map(|locator| passed_on(read, told, locator));
-        let mut messages = Vec::new();
-        for destination in destinations.iter() {
-            let wanted = match destination.stream {
-                Stream::Records => wanted(destination, told, &changes),
-                Stream::Webhooks => webhook
-                    .iter()
-                    .filter(|_| wants(destination, told, read.data_type()))
-                    .cloned()
-                    .collect(),
-            };
-            messages.extend(batches(destination, wanted, read.id.as_str(), run));
-        }
-        let messages = messages.iter().map(|(message, ids)| (message, ids.clone()));
-        announcer.queue.send_fifo(messages).await?;
-        if let Some(connection) = told.connection.as_deref().filter(|it| it.is_renamed) {
-            let now_ms = read.work.received_at_ms;
-            refresh(app, &destinations, connection, now_ms).await?;
-        }
+    let changes = changes(told, &gone);
+    let webhook = locator.map(|locator| passed_on(read, told, locator));
+    let mut messages = Vec::new();
+    for destination in destinations.iter() {
+        let wanted = match destination.stream {
+            Stream::Records => wanted(destination, told, &changes),
+            Stream::Webhooks => webhook
+                .iter()
+                .filter(|_| wants(destination, told, read.data_type()))
+                .cloned()
+                .collect(),
+        };
+        messages.extend(batches(destination, wanted, read.id.as_str(), run));
+    }
+    let messages = messages.iter().map(|(message, ids)| (message, ids.clone()));
+    announcer.queue.send_fifo(messages).await?;
+    if let Some(connection) = told.connection.as_deref().filter(|it| it.is_renamed) {
+        let now_ms = read.work.received_at_ms;
+        refresh(app, &destinations, connection, now_ms).await?;
     }
     for changed in &gone {
         app.table.settle_gone(changed).await?;
