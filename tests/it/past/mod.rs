@@ -134,9 +134,9 @@ impl Past {
             terra_dir: terra_dir(),
             faults: wish.faults,
             utc_days: wish.utc_days,
-            // Two workers at once, who wait no longer than the timeout below for an answer, on a machine
-            // that may be busy.
-            crossing: Duration::from_secs(10),
+            // A worker that gave an answer up was never told to wait, and asks again when its window says so:
+            // on a busy machine one request per answer is early.
+            crossing: Duration::from_mins(10),
             ..ApiSettings::new(&url, DEV_ID, API_KEY)
         };
         let api = TerraApi::new(truth.clone(), settings).unwrap();

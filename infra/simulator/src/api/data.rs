@@ -157,7 +157,7 @@ impl TerraApi {
         let waiting = state.quotas.wait_seconds(user_id, now);
         if let Some(seconds) = waiting {
             let crossing = self.shared.settings.crossing;
-            if !state.quotas.was_on_its_way(user_id, crossing, now) {
+            if !state.quotas.was_on_its_way(user_id, crossing) {
                 let violation = violation(asked, ViolationKind::TooSoon);
                 state.recorder.violations.push(violation);
             }

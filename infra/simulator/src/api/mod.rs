@@ -107,10 +107,9 @@ pub struct ApiSettings {
     pub latency: SignedDuration,
     /// Calls that a provider allows per user and hour (FACTS section 6: Fitbit).
     pub provider_calls_per_hour: BTreeMap<Provider, i64>,
-    /// Time within which one request after an answer that says *wait* is no violation, if it also comes
-    /// within a minute of the simulated clock. A caller may have sent it while another one was told to
-    /// wait, or may have stopped listening before the answer was there.
-    /// By the machine's clock.
+    /// Time within which one request after an answer that says *wait* is no violation, by the machine's
+    /// clock. A caller may have sent it while another one was told to wait, or may have stopped listening
+    /// before the answer was there.
     pub crossing: Duration,
 }
 
