@@ -276,7 +276,13 @@ fn bucket(folder: &Path) -> Value {
 
 /// Days of several people, with news of the same days, people who come back and data taken back.
 fn webhooks(seed: u64) -> (Vec<Webhook>, Vec<simulator::Connection>) {
+    webhooks_after(seed, SignedDuration::ZERO)
+}
+
+/// The same of a later time.
+fn webhooks_after(seed: u64, later: SignedDuration) -> (Vec<Webhook>, Vec<simulator::Connection>) {
     let mut terra = terra(seed);
+    terra.advance(later);
     let providers = [
         Provider::Garmin,
         Provider::Core,
@@ -574,6 +580,26 @@ async fn a_new_destination_gets_what_is_there_and_a_check_mends_what_is_lost() {
     let clean = table.order(&folder.id, "3").await.unwrap().unwrap();
     assert_eq!(clean.difference_count, 0);
     assert!(clean.records >= store.len() as u64);
+
+    // News of every record are owed: the older states that are there are neither wrong nor too many.
+    let pause = |it: &mut Destination| it.status = Status::Paused;
+    table.change_destination(&folder.id, pause).await.unwrap();
+    let (news, _) = webhooks_after(8, SignedDuration::from_hours(3));
+    post_all(&home, &news, &mut dice).await;
+    home.idle().await;
+    let owing = table.health(&folder.id).await.unwrap().owing;
+    assert!(!owing.is_empty());
+    home.advance(SignedDuration::from_hours(2));
+    let before = home.there(&folder, &owners).await;
+    let check = order("4", Purpose::Check { repair: true });
+    table.put_order(&folder.id, &check).await.unwrap();
+    for _ in 0..5 {
+        home.look().await;
+    }
+    let checked = table.order(&folder.id, "4").await.unwrap().unwrap();
+    assert!(checked.done_at_ms.is_some() && checked.fault.is_none());
+    assert_eq!(checked.difference_count, 0, "{:?}", checked.differences);
+    assert_eq!(home.there(&folder, &owners).await, before);
 }
 
 /// Files below a folder, without what a bucket would keep as metadata.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use destinations::{
-    config::{self, Clock, Context, KindName, Pointers, Refused},
+    config::{self, Clock, Context, KindName, Refused},
     kind::{Fault, Finding, Kind, Shape},
     net::Network,
 };
@@ -29,7 +29,6 @@ pub struct Clients {
     aws: Option<aws_types::SdkConfig>,
     /// The widest network that any destination may have here.
     widest: Network,
-    pointers: Option<Arc<dyn Pointers>>,
     open: Mutex<HashMap<DestinationId, Client>>,
 }
 
@@ -51,7 +50,7 @@ pub(crate) struct Client {
 
 /// A destination that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// Its settings are wrong: for the operator.
     #[error("the settings are wrong")]
     Refused(#[from] Refused),
@@ -78,7 +77,6 @@ impl Clients {
             clock,
             aws: None,
             widest,
-            pointers: None,
             open: Mutex::default(),
         }
     }
@@ -87,13 +85,6 @@ impl Clients {
     #[must_use]
     pub fn with_role(mut self, config: aws_types::SdkConfig) -> Self {
         self.aws = Some(config);
-        self
-    }
-
-    /// Keeps bodies that are too large to be sent.
-    #[must_use]
-    pub fn with_pointers(mut self, pointers: Arc<dyn Pointers>) -> Self {
-        self.pointers = Some(pointers);
         self
     }
 
@@ -123,7 +114,6 @@ impl Clients {
         let clock = Arc::clone(&self.clock);
         let clock = Clock::new(move || clock());
         let mut context = Context::new(destination.id.as_str(), destination.network, clock);
-        context.pointers.clone_from(&self.pointers);
         context.aws.clone_from(&self.aws);
         config::open(kind, &destination.config, secrets, context)
     }

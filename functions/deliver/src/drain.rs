@@ -16,7 +16,7 @@ pub(crate) async fn page(
     app: &App,
     id: DestinationId,
     shard: u32,
-    (most, step): (u32, u32),
+    step: u32,
     until: Instant,
 ) -> Result<(), DeliverError> {
     let id = &id;
@@ -32,7 +32,7 @@ pub(crate) async fn page(
     if passage == Passage::Closed {
         return Ok(());
     }
-    let width = most.min(health.breaker.width(now_ms)).max(1);
+    let width = health.breaker.width(now_ms);
     let limit = usize::try_from(width).unwrap_or(1);
     let due = app.table.owed_due(id, shard, now_ms, limit).await?;
     if due.is_empty() {
@@ -53,7 +53,6 @@ pub(crate) async fn page(
     let next = DeliveryMessage::Drain {
         destination: id.clone(),
         shard,
-        most,
         step: step.saturating_add(1),
     };
     // By its place in its chain: a page that is done twice queues the next one once.

@@ -1,6 +1,9 @@
 //! Erasing a person at a destination.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use destinations::{
     id::OwnerId,
@@ -23,7 +26,7 @@ use tracing::{info, warn};
 use crate::{config::App, error::DeliverError};
 
 /// Longest call: a destination is asked again with the next look.
-const LONGEST_CALL: std::time::Duration = std::time::Duration::from_mins(1);
+const LONGEST_CALL: Duration = Duration::from_mins(1);
 
 /// Orders that every destination erases a person whose data were just erased here. Returns how many
 /// destinations there are.

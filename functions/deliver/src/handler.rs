@@ -120,9 +120,8 @@ async fn run(app: &App, job: DeliveryMessage, until: Instant) -> Result<(), Deli
         DeliveryMessage::Drain {
             destination,
             shard,
-            most,
             step,
-        } => Box::pin(drain::page(app, destination, shard, (most, step), until)),
+        } => Box::pin(drain::page(app, destination, shard, step, until)),
         DeliveryMessage::Walk {
             destination,
             order,

@@ -13,7 +13,7 @@ mod walk;
 mod work;
 
 pub use self::{
-    clients::{ClientError, Clients},
+    clients::Clients,
     config::{App, Clock, Config},
     erase::order_erasure,
     error::DeliverError,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use destinations::{
     change::{Body, Change},
-    kind::{Fault, Keeps, Kind, Outcome, Rejection},
+    kind::{Fault, Keeps, Kind, Outcome, Rejection, Unreachable},
 };
 use domain::delivery::{
     Cause, Changed, Destination, Status,
@@ -148,9 +148,8 @@ impl Sending<'_> {
                 return self.broken(going, &fault).await;
             }
         };
-        match self.prepare(&mut client).await {
-            Ok(()) => {}
-            Err(fault) => return self.broken(going, &fault).await,
+        if let Err(fault) = self.prepare(&mut client).await {
+            return self.broken(going, &fault).await;
         }
         let mut waiting = going.into_iter();
         loop {
@@ -183,8 +182,7 @@ impl Sending<'_> {
     }
 
     async fn prepare(&mut self, client: &mut Client) -> Result<(), Fault> {
-        let prepared = timeout(LONGEST_CALL, self.app.clients.prepare(client)).await;
-        let findings = prepared.unwrap_or_else(|_| Err(timed_out()))?;
+        let findings = within_call(self.app.clients.prepare(client)).await?;
         if !findings.is_empty() {
             let texts: Vec<String> = findings.into_iter().map(|finding| finding.text).collect();
             let id = &self.destination.id;
@@ -275,7 +273,7 @@ impl Sending<'_> {
                 Outcome::Retry(fault) => {
                     self.note(change, fault.name(), Some(&fault.to_string()), took)
                         .await?;
-                    self.owe(going, Some(&fault), None).await?;
+                    self.owe(going, Some(&fault)).await?;
                     failing = Some(fault);
                 }
                 Outcome::Rejected(rejection) => {
@@ -333,7 +331,7 @@ impl Sending<'_> {
 
     async fn breaker_failed(&mut self, fault: &Fault) -> Result<(), DeliverError> {
         let failure = match fault {
-            Fault::Throttled { after, .. } => Failure::Throttled(after.map(as_ms)),
+            Fault::Throttled { .. } => Failure::Throttled(asked_pause_ms(fault)),
             Fault::Misconfigured { .. } => Failure::Misconfigured,
             _ => Failure::Transient,
         };
@@ -405,28 +403,22 @@ impl Sending<'_> {
         fault: Option<&Fault>,
     ) -> Result<(), DeliverError> {
         for going in going {
-            self.owe(going, fault, None).await?;
+            self.owe(going, fault).await?;
         }
         Ok(())
     }
 
-    async fn owe(
-        &mut self,
-        going: Going,
-        fault: Option<&Fault>,
-        due_at_ms: Option<i64>,
-    ) -> Result<(), DeliverError> {
+    async fn owe(&mut self, going: Going, fault: Option<&Fault>) -> Result<(), DeliverError> {
         self.count("owed");
         let now_ms = self.app.now_ms();
-        let asked_ms = match fault {
-            Some(Fault::Throttled { after, .. }) => after.map(as_ms),
-            _ => None,
-        };
-        // What was not even tried waits for the breaker alone.
-        let due_at_ms = due_at_ms.unwrap_or_else(|| match fault {
+        let due_at_ms = match fault {
+            // What was not even tried waits for the breaker alone.
             None => now_ms,
-            Some(_) => retry_at_ms(going.attempt.saturating_sub(1), asked_ms, jitter(), now_ms),
-        });
+            Some(fault) => {
+                let tried = going.attempt.saturating_sub(1);
+                retry_at_ms(tried, asked_pause_ms(fault), jitter(), now_ms)
+            }
+        };
         let owed = owed(going, due_at_ms, fault.map(ToString::to_string), now_ms);
         self.put_owed(owed).await
     }
@@ -511,13 +503,17 @@ fn owed(going: Going, due_at_ms: i64, fault: Option<String>, now_ms: i64) -> Owe
     }
 }
 
-async fn call(kind: &dyn Kind, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
-    let called = timeout(LONGEST_CALL, kind.deliver(changes)).await;
-    called.unwrap_or_else(|_| Err(timed_out()))
+/// Delivers changes within the longest time of a call.
+pub(crate) async fn call(kind: &dyn Kind, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+    within_call(kind.deliver(changes)).await
 }
 
-fn timed_out() -> Fault {
-    Fault::unreachable(destinations::kind::Unreachable::Timeout)
+/// Waits for an answer of a destination within the longest time of a call.
+pub(crate) async fn within_call<T>(
+    asked: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let answered = timeout(LONGEST_CALL, asked).await;
+    answered.unwrap_or(Err(Fault::unreachable(Unreachable::Timeout)))
 }
 
 /// Parts of at most so many changes and about so many bytes.
@@ -555,8 +551,14 @@ fn size(change: &Change) -> usize {
     body + AROUND
 }
 
-fn as_ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+/// Pause that a destination asked for. Unit: milliseconds.
+fn asked_pause_ms(fault: &Fault) -> Option<i64> {
+    match fault {
+        Fault::Throttled { after, .. } => {
+            after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX))
+        }
+        _ => None,
+    }
 }
 
 fn jitter() -> u16 {

@@ -64,6 +64,19 @@ fn record_key(changed: &Changed) -> Option<RecordKey> {
     }
 }
 
+/// Name of a changed record or connection at destinations; `None` for a webhook, which is no record.
+pub(crate) fn record_id(changed: &Changed) -> Option<RecordId> {
+    let owner = OwnerId::of(&changed.owner());
+    match changed {
+        Changed::Record { .. } => {
+            let (_, data_type, key) = record_key(changed)?;
+            Some(RecordId::of(&owner, data_type, &key))
+        }
+        Changed::Connection { .. } => Some(RecordId::of_connection(&owner)),
+        Changed::Webhook { .. } => None,
+    }
+}
+
 /// Reads what each subject is now. `None` where there is nothing to deliver: the record is not wanted,
 /// or is gone and whoever deleted it tells.
 pub(crate) async fn read(
@@ -145,10 +158,7 @@ impl Reader<'_> {
                 let (revision, body) = match (now, gone) {
                     (None, None) => return Ok(None),
                     (None, Some(gone)) => (*gone, deleted()),
-                    (Some(now), _) if !self.wants(owner, Some(*data_type)) => {
-                        let _ = now;
-                        return Ok(None);
-                    }
+                    (Some(_), _) if !self.wants(owner, Some(*data_type)) => return Ok(None),
                     (Some(now), _) if self.is_taken_back(now) => (now.revision, deleted()),
                     (Some(now), _) => {
                         let state = self.state(*data_type, natural, now).await?;

@@ -1,10 +1,13 @@
 //! Orders that walk through all records of a shard, page by page: to deliver them again, or to compare
 //! them with the destination.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use destinations::{
-    change::{Body, Change, Total},
+    change::{Body, Change, Source, Total},
     id::{DeliveryId, OwnerId, RecordId, checksum},
     kind::{Fault, Kind},
 };
@@ -19,14 +22,15 @@ use domain::{
 };
 use models::data::DataType;
 use store::table::{connections::StoredConnection, key::CONNECTION_SHARDS};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::{
+    clients::Client,
     config::App,
     error::DeliverError,
-    send::{Batch, deliver},
-    states::day,
+    send::{Batch, call, deliver, within_call},
+    states::{day, record_id},
     work::queue,
 };
 
@@ -35,9 +39,7 @@ const PAGE: usize = 100;
 /// Connections that are listed at once.
 const LISTED: usize = 100;
 /// Time of one page: live deliveries of the shard wait for it.
-const PAGE_TIME: std::time::Duration = std::time::Duration::from_secs(20);
-/// Longest question about what a destination holds.
-const LONGEST_CALL: std::time::Duration = std::time::Duration::from_secs(30);
+const PAGE_TIME: Duration = Duration::from_secs(20);
 /// A record that was written so lately may still be in the queue: no difference. Unit: milliseconds.
 const SETTLED_AFTER_MS: i64 = 600_000;
 
@@ -257,7 +259,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Compares one connection with the destination.
+    /// Compares connection after connection with the destination. One that cannot be asked ends the check of
+    /// the shard: live deliveries wait behind it.
     async fn check(
         &self,
         mut cursor: Cursor,
@@ -265,43 +268,64 @@ impl Walk<'_> {
         until: Instant,
     ) -> Result<Cursor, DeliverError> {
         let began = Instant::now();
+        let client = match self.app.clients.get(self.destination).await {
+            Ok(client) => client,
+            Err(error) => {
+                let fault = error.into_fault()?;
+                return self.broken_off(cursor, &fault).await;
+            }
+        };
+        let excused = self.excused().await?;
         while began.elapsed() < PAGE_TIME {
             let Some(id) = self.next_connection(&mut cursor).await? else {
                 cursor.is_done = true;
-                return Ok(cursor);
+                break;
             };
             let owner = RecordOwner::Connection(id);
             let held = self.held(&owner).await?;
-            let records = held.len() as u64;
-            let client = match self.app.clients.get(self.destination).await {
-                Ok(client) => client,
-                Err(error) => {
-                    let fault = error.into_fault()?;
-                    warn!(destination = %self.destination.id, fault = fault.name(), "no check");
-                    return Err(DeliverError::TooSlow);
-                }
+            let found = match self.compare(&*client.kind, &owner, &held, &excused).await {
+                Ok(found) => found,
+                Err(fault) => return self.broken_off(cursor, &fault).await,
             };
-            match self.compare(&*client.kind, &owner, &held).await {
-                Ok(found) => {
-                    let differences = found.iter().map(|found| found.difference.clone()).collect();
-                    self.note(records, differences).await?;
-                    if repair {
-                        self.repair(&*client.kind, &owner, &found, until).await?;
-                    }
-                }
-                Err(fault) => {
-                    self.app.clients.forget(&self.destination.id);
-                    warn!(destination = %self.destination.id, fault = fault.name(), "no check");
-                    // The message comes back.
-                    return Err(DeliverError::TooSlow);
-                }
+            let differences = found.iter().map(|found| found.difference.clone());
+            self.note(held.len() as u64, differences.collect()).await?;
+            if repair && let Some(fault) = self.repair(&client, &owner, &found, until).await? {
+                return self.broken_off(cursor, &fault).await;
             }
         }
         Ok(cursor)
     }
 
-    /// Records that the destination is to hold of an owner: all that are wanted, but for what is owed or
-    /// was refused.
+    /// Ends the walk of this shard, and notes why.
+    async fn broken_off(&self, cursor: Cursor, fault: &Fault) -> Result<Cursor, DeliverError> {
+        let id = &self.destination.id;
+        self.app.clients.forget(id);
+        warn!(destination = %id, fault = fault.name(), "a check is broken off");
+        let text = fault.to_string();
+        let change = |order: &mut Order| order.fault = Some(text.clone());
+        self.app
+            .table
+            .change_order(id, &self.order.id, change)
+            .await?;
+        Ok(Cursor {
+            is_done: true,
+            ..cursor
+        })
+    }
+
+    /// Names of what is owed to the shard or was refused for good: the destination may have another state
+    /// of it.
+    async fn excused(&self) -> Result<BTreeSet<RecordId>, DeliverError> {
+        let (id, table) = (&self.destination.id, &self.app.table);
+        let mut owed = table.owed(id, self.shard, usize::MAX).await?;
+        owed.extend(table.failed(id, usize::MAX).await?);
+        Ok(owed
+            .iter()
+            .filter_map(|it| record_id(&it.changed))
+            .collect())
+    }
+
+    /// Records that the destination is to hold of an owner: all that are wanted.
     async fn held(&self, owner: &RecordOwner) -> Result<BTreeMap<Named, Held>, DeliverError> {
         let owner_id = OwnerId::of(owner);
         let connection = match owner {
@@ -339,14 +363,6 @@ impl Walk<'_> {
             let record_id = RecordId::of_connection(&owner_id);
             held.insert((None, record_id), Held { revision, changed });
         }
-        let (id, table) = (&self.destination.id, &self.app.table);
-        let mut excused = table.owed(id, self.shard, usize::MAX).await?;
-        excused.extend(table.failed(id, usize::MAX).await?);
-        let excused: BTreeSet<Changed> = excused
-            .into_iter()
-            .map(|owed| owed.changed.subject())
-            .collect();
-        held.retain(|_, held| !excused.contains(&held.changed));
         Ok(held)
     }
 
@@ -355,11 +371,11 @@ impl Walk<'_> {
         kind: &dyn Kind,
         owner: &RecordOwner,
         held: &BTreeMap<Named, Held>,
+        excused: &BTreeSet<RecordId>,
     ) -> Result<Vec<Found>, Fault> {
         let owner_id = OwnerId::of(owner);
         let owners = [owner_id.clone()];
-        let asked = timeout(LONGEST_CALL, kind.totals(&owners)).await;
-        let Some(there) = asked.unwrap_or_else(|_| Err(unanswered()))? else {
+        let Some(there) = within_call(kind.totals(&owners)).await? else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
@@ -382,13 +398,12 @@ impl Walk<'_> {
             if total.map_or(count == 0, |total| is_equal(&total)) {
                 continue;
             }
-            let asked = timeout(LONGEST_CALL, kind.revisions(&owner_id, data_type)).await;
-            let rows = asked.unwrap_or_else(|_| Err(unanswered()))?;
+            let rows = within_call(kind.revisions(&owner_id, data_type)).await?;
             let rows: BTreeMap<RecordId, u64> = rows.into_iter().collect();
             let ours = of_type.iter().map(|((_, id), held)| (id, *held));
             let ours: BTreeMap<&RecordId, &Held> = ours.collect();
             let ids: BTreeSet<&RecordId> = ours.keys().copied().chain(rows.keys()).collect();
-            for id in ids {
+            for id in ids.into_iter().filter(|id| !excused.contains(id)) {
                 let (ours, row) = (ours.get(id), rows.get(id).copied());
                 let Some(kind) = DifferenceKind::of(ours.map(|held| held.revision), row) else {
                     continue;
@@ -423,34 +438,29 @@ impl Walk<'_> {
         })
     }
 
-    /// Delivers what is missing or old, and deletes what the store does not have.
+    /// Delivers what is missing or old, and deletes what the store does not have. Returns the fault of a
+    /// destination that did not delete.
     async fn repair(
         &self,
-        kind: &dyn Kind,
+        client: &Client,
         owner: &RecordOwner,
         found: &[Found],
         until: Instant,
-    ) -> Result<(), DeliverError> {
-        let lacking = found.iter().filter(|found| {
-            let kind = found.difference.kind;
-            matches!(kind, DifferenceKind::Missing | DifferenceKind::Older)
-        });
-        let changes: Vec<_> = lacking.filter_map(|found| found.changed.clone()).collect();
+    ) -> Result<Option<Fault>, DeliverError> {
+        let of = |kinds: &'static [DifferenceKind]| {
+            let is_of = |one: &&Found| kinds.contains(&one.difference.kind);
+            found.iter().filter(is_of)
+        };
+        let lacking = of(&[DifferenceKind::Missing, DifferenceKind::Older]);
+        let changes: Vec<_> = lacking.filter_map(|one| one.changed.clone()).collect();
         let batch = Batch::fresh(&changes, Cause::Repair, false);
         deliver(self.app, self.destination, self.shard, batch, until).await?;
-        let extra = found
-            .iter()
-            .filter(|found| found.difference.kind == DifferenceKind::Extra);
-        let extra: Vec<Change> = extra.map(|found| self.deletion(owner, found)).collect();
+        let extra = of(&[DifferenceKind::Extra]);
+        let extra: Vec<Change> = extra.map(|one| self.deletion(owner, one)).collect();
         if extra.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let deleted = timeout(LONGEST_CALL, kind.deliver(&extra)).await;
-        if let Err(fault) = deleted.unwrap_or_else(|_| Err(unanswered())) {
-            warn!(destination = %self.destination.id, fault = fault.name(), "no repair");
-            return Err(DeliverError::TooSlow);
-        }
-        Ok(())
+        Ok(call(&*client.kind, &extra).await.err())
     }
 
     fn deletion(&self, owner: &RecordOwner, found: &Found) -> Change {
@@ -471,7 +481,7 @@ impl Walk<'_> {
             cause: Cause::Repair,
             force: false,
             sent_at: (self.app.clock)(),
-            source: destinations::change::Source {
+            source: Source {
                 owner: OwnerId::of(owner),
                 terra_user_id: None,
                 reference_id: None,
@@ -499,10 +509,6 @@ fn subject<'a>(
         provider: state.and_then(|state| state.provider()),
         reference_id: state.and_then(|state| state.reference_id()),
     }
-}
-
-fn unanswered() -> Fault {
-    Fault::unreachable(destinations::kind::Unreachable::Timeout)
 }
 
 /// A record by its data type and its name at the destination; without a type the connection's row.

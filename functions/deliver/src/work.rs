@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::delivery::{
-    DeliveryMessage, Destination, Status,
-    breaker::{Passage, WIDEST},
-    order::Cursor,
-    shard_of,
+    DeliveryMessage, Destination, Status, breaker::Passage, order::Cursor, shard_of,
 };
 use runtime::{metrics::Metrics, queue::FifoIds};
 use store::table::destinations::Health;
@@ -77,7 +74,6 @@ async fn due(
         jobs.extend(shards.into_iter().map(|shard| DeliveryMessage::Drain {
             destination: destination.id.clone(),
             shard,
-            most: WIDEST,
             step: 0,
         }));
     }

@@ -36,7 +36,7 @@ const LONGEST_ASKED_PAUSE_MS: i64 = HOUR_MS;
 /// First pause of a delivery that failed alone. Unit: milliseconds.
 const FIRST_RETRY_MS: i64 = 5_000;
 /// Widest page of a drain.
-pub const WIDEST: u32 = 200;
+const WIDEST: u32 = 200;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;

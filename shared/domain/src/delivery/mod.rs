@@ -172,8 +172,6 @@ pub enum DeliveryMessage {
         destination: DestinationId,
         /// The shard.
         shard: u32,
-        /// Most deliveries of this page: a destination that was down starts slowly.
-        most: u32,
         /// Jobs before this one in its chain.
         step: u32,
     },

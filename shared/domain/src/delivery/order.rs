@@ -112,6 +112,9 @@ pub struct Order {
     /// Number of differences that were found.
     #[serde(default)]
     pub difference_count: u64,
+    /// Fault of the destination that ended the order before its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     /// Time at which the order was done. Unit: Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at_ms: Option<i64>,
@@ -130,6 +133,7 @@ impl Order {
             records: 0,
             differences: Vec::new(),
             difference_count: 0,
+            fault: None,
             done_at_ms: None,
         }
     }

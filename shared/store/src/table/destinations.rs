@@ -34,12 +34,8 @@ pub struct Health {
     pub breaker: Breaker,
     /// Shards to which something is owed, with the time since when. Unit: Unix milliseconds.
     pub owing: BTreeMap<u32, i64>,
-    /// Deliveries that succeeded.
-    pub delivered: u64,
-    /// Time at which the last of them did. Unit: Unix milliseconds.
+    /// Time of the last delivery that arrived, as noted now and then. Unit: Unix milliseconds.
     pub delivered_at_ms: Option<i64>,
-    /// Records that were refused for good.
-    pub failed: u64,
     /// Findings of making tables: columns of another type, for example.
     pub findings: Vec<String>,
 }
@@ -140,16 +136,7 @@ impl Table {
         id: &'a DestinationId,
         change: impl Fn(&mut Destination) + Send + Sync + 'a,
     ) -> BoxFuture<'a, Result<Option<Destination>, TableError>> {
-        // Boxed: the compiler does not see through the closures that such a future may cross threads.
-        Box::pin(async move {
-            self.change(&Key::destination(id), |state| {
-                state.map(|mut state| {
-                    change(&mut state);
-                    state
-                })
-            })
-            .await
-        })
+        self.change_known(Key::destination(id), change)
     }
 
     /// Removes a destination with everything that is kept about it but erasures, which are proofs.
@@ -255,16 +242,7 @@ impl Table {
         order: &'a str,
         change: impl Fn(&mut Order) + Send + Sync + 'a,
     ) -> BoxFuture<'a, Result<Option<Order>, TableError>> {
-        // Boxed: the compiler does not see through the closures that such a future may cross threads.
-        Box::pin(async move {
-            self.change(&Key::order(id, order), |state| {
-                state.map(|mut state| {
-                    change(&mut state);
-                    state
-                })
-            })
-            .await
-        })
+        self.change_known(Key::order(id, order), change)
     }
 
     /// Removes an order.
@@ -325,9 +303,18 @@ impl Table {
         erasure: &'a str,
         change: impl Fn(&mut ErasureOrder) + Send + Sync + 'a,
     ) -> BoxFuture<'a, Result<Option<ErasureOrder>, TableError>> {
+        self.change_known(Key::erasure(id, erasure), change)
+    }
+
+    /// Changes a state that is there. Returns it as it is then, or `None` when there is none.
+    fn change_known<'a, T: DeserializeOwned + Serialize + PartialEq + Clone + Send + 'a>(
+        &'a self,
+        key: Key,
+        change: impl Fn(&mut T) + Send + Sync + 'a,
+    ) -> BoxFuture<'a, Result<Option<T>, TableError>> {
         // Boxed: the compiler does not see through the closures that such a future may cross threads.
         Box::pin(async move {
-            self.change(&Key::erasure(id, erasure), |state| {
+            self.change(&key, |state: Option<T>| {
                 state.map(|mut state| {
                     change(&mut state);
                     state

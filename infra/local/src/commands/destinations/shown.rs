@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use destinations::kind::{Finding, Verdict};
-use domain::delivery::{Changed, Destination, Status, order::Order};
+use domain::delivery::{
+    Changed, Destination, Status,
+    order::{Order, Purpose},
+};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use store::table::{deliveries::Owed, destinations::Health};
@@ -196,9 +199,9 @@ pub(super) async fn show(access: &Access, id: &str, as_json: bool) -> anyhow::Re
 /// An order in one line.
 pub(super) fn order_line(order: &Order) -> String {
     let what = match order.purpose {
-        domain::delivery::order::Purpose::Redrive { .. } => "redrive",
-        domain::delivery::order::Purpose::Backfill => "backfill",
-        domain::delivery::order::Purpose::Check { .. } => "check",
+        Purpose::Redrive { .. } => "redrive",
+        Purpose::Backfill => "backfill",
+        Purpose::Check { .. } => "check",
     };
     let state = match (order.done_at_ms, order.begun) {
         (Some(at_ms), _) => format!("done {}", text::date_time(at_ms)),
@@ -212,8 +215,10 @@ pub(super) fn order_line(order: &Order) -> String {
             text::count(usize::try_from(count).unwrap_or(usize::MAX), "difference")
         ),
     };
+    let fault = order.fault.as_ref();
+    let fault = fault.map_or_else(String::new, |fault| format!(", broken off: {fault}"));
     format!(
-        "{} {what}: {state}, {} records{found}",
+        "{} {what}: {state}, {} records{found}{fault}",
         order.id, order.records
     )
 }
