@@ -17,6 +17,7 @@ use super::{
     Table, TableError,
     attribute::Item,
     destinations::{at, decode, encode},
+    first_items,
     key::{BY_TIME, Key, TIME_PK, TIME_SK},
     ledger::EXPIRES_AT,
     next_revision,
@@ -301,28 +302,19 @@ impl Table {
         limit: usize,
         forward: bool,
     ) -> Result<Vec<T>, TableError> {
-        let mut items = self
+        let query = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
-            .scan_index_forward(forward)
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while found.len() < limit {
-            let Some(item) = items.next().await else {
-                break;
-            };
-            let item = item.map_err(TableError::unavailable("query", "deliveries"))?;
-            if let Some(key) = Key::of_item(&item) {
-                found.push(decode(&key, item)?);
-            }
-        }
-        Ok(found)
+            .scan_index_forward(forward);
+        let items = first_items(query, limit, "deliveries").await?;
+        let keyed = items
+            .into_iter()
+            .filter_map(|item| Some((Key::of_item(&item)?, item)));
+        keyed.map(|(key, item)| decode(&key, item)).collect()
     }
 
     /// Notes that a record is about to be deleted under its owner, so that destinations are told even

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{
     Table, TableError,
     attribute::{Item, to_attribute, to_json_map},
+    first_items,
     key::{BY_TIME, DAY_SHARDS, Key, TIME_PK, TIME_SK},
 };
 
@@ -250,7 +251,7 @@ impl Table {
         shard: u8,
         limit: usize,
     ) -> Result<Vec<WebhookEntry>, TableError> {
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.name)
@@ -260,24 +261,16 @@ impl Table {
                 ":day",
                 AttributeValue::S(Key::webhooks_of_day(day, shard)),
             )
-            .scan_index_forward(false)
-            .into_paginator()
-            .items()
-            .send();
-        let mut entries = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(TableError::unavailable("query", "the webhooks of a day"))?;
-            let key = Key::of_item(&item);
-            let key = key.ok_or_else(|| TableError::Corrupt {
+            .scan_index_forward(false);
+        let items = first_items(query, limit, "the webhooks of a day").await?;
+        let decoded = items.into_iter().map(|item| {
+            let key = Key::of_item(&item).ok_or_else(|| TableError::Corrupt {
                 key: Key::request(day),
                 field: "pk",
             })?;
-            entries.push(decode(&key, item)?);
-            if entries.len() >= limit {
-                break;
-            }
-        }
-        Ok(entries)
+            decode(&key, item)
+        });
+        decoded.collect()
     }
 }
 

@@ -333,6 +333,23 @@ impl Table {
     }
 }
 
+/// The first items that a query finds, at most `limit`. `place` names what is queried.
+async fn first_items(
+    query: QueryFluentBuilder,
+    limit: usize,
+    place: &'static str,
+) -> Result<Vec<Item>, TableError> {
+    let mut items = query.into_paginator().items().send();
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let Some(item) = items.next().await else {
+            break;
+        };
+        found.push(item.map_err(TableError::unavailable("query", place))?);
+    }
+    Ok(found)
+}
+
 /// "Nobody wrote since I read", in DynamoDB's words.
 struct Condition {
     expression: &'static str,

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Table, TableError,
     attribute::{Item, to_attribute, to_json},
+    first_items,
     key::{BY_TIME, DAY_SHARDS, Key, TIME_PK, TIME_SK},
     ledger::{MAX_PARKED_LISTED, WebhookEntry, moment, shard},
 };
@@ -123,17 +124,7 @@ impl Table {
     ///
     /// [`TableError::Unavailable`] when the table does not answer.
     pub async fn unpark(&self, id: &WebhookId) -> Result<(), TableError> {
-        let key = Key::parked(id);
-        let deleted = self
-            .client
-            .delete_item()
-            .table_name(&self.name)
-            .set_key(Some(key.attributes()))
-            .send()
-            .await;
-        deleted
-            .map(drop)
-            .map_err(TableError::unavailable("delete", &key))
+        self.delete(&Key::parked(id)).await
     }
 
     /// Takes a webhook off the list, and notes that a replay does not put it back.
@@ -237,26 +228,16 @@ impl Table {
         limit: usize,
     ) -> Result<Vec<Key>, TableError> {
         let partition = Key::parked_of_day(day, shard);
-        let mut items = self
+        let query = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(BY_TIME)
             .key_condition_expression("time_pk = :day")
             .expression_attribute_values(":day", AttributeValue::S(partition))
-            .scan_index_forward(false)
-            .into_paginator()
-            .items()
-            .send();
-        let mut keys = Vec::new();
-        while let Some(item) = items.next().await {
-            let item = item.map_err(TableError::unavailable("query", "parked webhooks"))?;
-            keys.extend(Key::of_item(&item));
-            if keys.len() >= limit {
-                break;
-            }
-        }
-        Ok(keys)
+            .scan_index_forward(false);
+        let items = first_items(query, limit, "parked webhooks").await?;
+        Ok(items.iter().filter_map(Key::of_item).collect())
     }
 }
 
