@@ -10,20 +10,19 @@ use runtime::{
     metrics::Sink,
     queue::{
         FifoIds, Queue,
-        local::{Clock, LocalQueues, sqs_event, succeeded},
+        local::{Clock, LocalQueues},
     },
     telemetry::Chain,
 };
 use store::{archive::Archive, table::Table};
 use tracing::error;
 
-use crate::queues::{DELIVERIES_QUEUE, keeping_hidden};
+use crate::queues::{AtStop, DELIVERIES_QUEUE, Mapping};
 
 /// Time that Lambda gives an invocation.
 const INVOCATION: Duration = Duration::from_mins(2);
 /// Messages per batch, as Lambda takes them from a FIFO queue.
 const BATCH_SIZE: usize = 10;
-const LONG_POLL: Duration = Duration::from_secs(20);
 /// Interval of looks for work: a minute on AWS, less here because it costs nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Time that the router uses the list of destinations before it reads it again.
@@ -74,41 +73,23 @@ pub(crate) async fn look(app: Arc<App>, stopped: impl Future<Output = ()> + Send
     }
 }
 
-/// Stands in for Lambda's event source mapping on the deliveries queue.
+/// Does the jobs of the deliveries queue.
 pub(crate) async fn serve_queue(
     queues: LocalQueues,
     app: Arc<App>,
     visibility_timeout: Duration,
     stopped: impl Future<Output = ()> + Send,
 ) {
-    let mut stopped = std::pin::pin!(stopped);
-    loop {
-        let received = tokio::select! {
-            received = queues.receive(DELIVERIES_QUEUE, BATCH_SIZE, LONG_POLL) => received,
-            () = &mut stopped => return,
-        };
-        let messages = match received {
-            Ok(messages) if messages.is_empty() => continue,
-            Ok(messages) => messages,
-            Err(error) => {
-                error!(error = %Chain(&error), "cannot receive deliveries");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-        };
-        let event = sqs_event(DELIVERIES_QUEUE, &messages);
-        let work: BoxFuture<'_, _> = Box::pin(deliver::handle(&app, event, INVOCATION));
-        let response = keeping_hidden(
-            &queues,
-            DELIVERIES_QUEUE,
-            &messages,
-            visibility_timeout,
-            work,
-        )
-        .await;
-        let done = succeeded(&messages, &response);
-        if let Err(error) = queues.delete(DELIVERIES_QUEUE, &done).await {
-            error!(error = %Chain(&error), "cannot delete deliveries that are done");
-        }
-    }
+    let mapping = Mapping {
+        queues,
+        queue: DELIVERIES_QUEUE,
+        batch_size: BATCH_SIZE,
+        visibility_timeout,
+        at_stop: AtStop::Finish,
+    };
+    let handle = move |event| -> BoxFuture<'static, _> {
+        let app = Arc::clone(&app);
+        Box::pin(async move { Some(deliver::handle(&app, event, INVOCATION).await) })
+    };
+    mapping.serve(handle, stopped).await;
 }

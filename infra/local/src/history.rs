@@ -10,19 +10,18 @@ use futures::future::BoxFuture;
 use history_fetch::{App, FetchSettings, Trigger};
 use jiff::SignedDuration;
 use runtime::{
-    queue::local::{Clock, LocalQueues, sqs_event, succeeded},
+    queue::local::{Clock, LocalQueues},
     telemetry::Chain,
 };
 use terra_client::api;
 use tracing::{error, warn};
 
-use crate::queues::{HISTORY_QUEUE, keeping_hidden};
+use crate::queues::{AtStop, HISTORY_QUEUE, Mapping};
 
 /// Time that Lambda gives an invocation.
 const INVOCATION: SignedDuration = SignedDuration::from_mins(5);
 /// Messages per batch.
 const BATCH_SIZE: usize = 10;
-const LONG_POLL: Duration = Duration::from_secs(20);
 
 /// Settings of fetching history.
 #[derive(Debug, Clone)]
@@ -128,7 +127,7 @@ pub(crate) async fn repeat(
     }
 }
 
-/// Does the part of Lambda's event source mapping with the history queue.
+/// Does the jobs of the history queue.
 pub(crate) async fn serve_queue(
     queues: LocalQueues,
     app: Arc<App>,
@@ -136,42 +135,26 @@ pub(crate) async fn serve_queue(
     visibility_timeout: Duration,
     stopped: impl Future<Output = ()> + Send,
 ) {
-    let mut stopped = std::pin::pin!(stopped);
-    loop {
-        let received = tokio::select! {
-            received = queues.receive(HISTORY_QUEUE, BATCH_SIZE, LONG_POLL) => received,
-            () = &mut stopped => return,
-        };
-        let messages = match received {
-            Ok(messages) if messages.is_empty() => continue,
-            Ok(messages) => messages,
-            Err(error) => {
-                error!(error = %Chain(&error), "cannot receive jobs of history");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-        };
-        let trigger = Trigger::Queue(sqs_event(HISTORY_QUEUE, &messages));
+    let mapping = Mapping {
+        queues,
+        queue: HISTORY_QUEUE,
+        batch_size: BATCH_SIZE,
+        visibility_timeout,
+        at_stop: AtStop::BreakOff,
+    };
+    let handle = move |event| -> BoxFuture<'static, _> {
+        let app = Arc::clone(&app);
         let worker = format!("{:016x}", rand::random::<u64>());
         let until = clock()
             .saturating_add(INVOCATION)
             .unwrap_or(jiff::Timestamp::MAX);
-        let work: BoxFuture<'_, _> = Box::pin(history_fetch::handle(&app, trigger, &worker, until));
-        let work = keeping_hidden(&queues, HISTORY_QUEUE, &messages, visibility_timeout, work);
-        let response = tokio::select! {
-            response = work => response,
-            // The messages come back after the restart.
-            () = &mut stopped => return,
-        };
-        let done = match response {
-            Ok(response) => succeeded(&messages, &response),
-            Err(error) => {
-                error!(error = %Chain(&error), "jobs of history failed");
-                continue;
-            }
-        };
-        if let Err(error) = queues.delete(HISTORY_QUEUE, &done).await {
-            error!(error = %Chain(&error), "cannot delete jobs that are done");
-        }
-    }
+        Box::pin(async move {
+            let trigger = Trigger::Queue(event);
+            let handled = history_fetch::handle(&app, trigger, &worker, until).await;
+            handled
+                .inspect_err(|error| error!(error = %Chain(error), "jobs of history failed"))
+                .ok()
+        })
+    };
+    mapping.serve(handle, stopped).await;
 }

@@ -1,13 +1,14 @@
 //! Names of the local queues, and how a worker holds their messages.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures::future::BoxFuture;
 use runtime::{
-    queue::local::{LocalMessage, LocalQueues},
+    queue::local::{LocalMessage, LocalQueues, sqs_event, succeeded},
     telemetry::Chain,
 };
-use tracing::warn;
+use tracing::{error, warn};
 
 /// The events queue.
 pub const EVENTS_QUEUE: &str = "events";
@@ -27,9 +28,73 @@ pub const DELIVERIES_QUEUE: &str = "deliveries.fifo";
 /// Dead letters of the deliveries queue.
 pub const DELIVERIES_DEAD_LETTERS: &str = "deliveries-dead-letters.fifo";
 
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// A queue and its function, as Lambda's event source mapping has them.
+#[derive(Clone)]
+pub(crate) struct Mapping {
+    pub(crate) queues: LocalQueues,
+    pub(crate) queue: &'static str,
+    /// Messages per batch.
+    pub(crate) batch_size: usize,
+    pub(crate) visibility_timeout: Duration,
+    pub(crate) at_stop: AtStop,
+}
+
+/// End of a batch that is at work when the system stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtStop {
+    /// The batch is finished.
+    Finish,
+    /// The batch is broken off; its messages come back after the restart.
+    BreakOff,
+}
+
+impl Mapping {
+    /// Takes batches, has them handled and deletes the messages that succeeded, until the system stops. A
+    /// batch without an answer comes back.
+    pub(crate) async fn serve(
+        self,
+        handle: impl Fn(SqsEvent) -> BoxFuture<'static, Option<SqsBatchResponse>> + Send,
+        stopped: impl Future<Output = ()> + Send,
+    ) {
+        let Self { queues, queue, .. } = &self;
+        let mut stopped = pin!(stopped);
+        loop {
+            let received = tokio::select! {
+                received = queues.receive(queue, self.batch_size, LONG_POLL) => received,
+                () = &mut stopped => return,
+            };
+            let messages = match received {
+                Ok(messages) if messages.is_empty() => continue,
+                Ok(messages) => messages,
+                Err(error) => {
+                    error!(queue, error = %Chain(&error), "cannot receive messages");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            let work = handle(sqs_event(queue, &messages));
+            let work = keeping_hidden(queues, queue, &messages, self.visibility_timeout, work);
+            let response = match self.at_stop {
+                AtStop::Finish => work.await,
+                AtStop::BreakOff => tokio::select! {
+                    response = work => response,
+                    () = &mut stopped => return,
+                },
+            };
+            let Some(response) = response else { continue };
+            let done = succeeded(&messages, &response);
+            if let Err(error) = queues.delete(queue, &done).await {
+                error!(queue, error = %Chain(&error), "cannot delete messages that are done");
+            }
+        }
+    }
+}
+
 /// Hides messages from others for as long as the work on them takes. On AWS a timeout of six times
 /// the function's own sees to that.
-pub(crate) async fn keeping_hidden<T: Send>(
+async fn keeping_hidden<T: Send>(
     queues: &LocalQueues,
     queue: &str,
     messages: &[LocalMessage],

@@ -1,16 +1,17 @@
 //! Everything of one Terrarium, started and stopped together.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use domain::{delivery::DeliveryMessage, message::HistoryMessage};
 use event_router::{Announcer, Observer};
+use futures::future::BoxFuture;
 use models::signature::{SigningSecret, Tolerance};
 use runtime::{
     metrics::Sink,
     queue::{
         Queue,
-        local::{Clock, Durability, LocalQueues, QueueSettings, sqs_event, succeeded},
+        local::{Clock, Durability, LocalQueues, QueueSettings},
     },
     telemetry::Chain,
 };
@@ -30,7 +31,7 @@ pub use crate::{
 use crate::{
     deliveries, folder, gateway,
     history::{self, HistoryOptions},
-    queues::keeping_hidden,
+    queues::{AtStop, Mapping},
     workers::Workers,
 };
 
@@ -47,7 +48,6 @@ const ROUTER_TIMEOUT: Duration = Duration::from_mins(1);
 const BATCH_SIZE: usize = 50;
 /// Functions at work on each queue at once, as the template has it.
 const CONCURRENCY: usize = 2;
-const LONG_POLL: Duration = Duration::from_secs(20);
 
 /// Place of a system's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -465,8 +465,7 @@ fn serve_history(
     }
 }
 
-/// Does the part of Lambda's event source mapping: takes batches and deletes the messages that
-/// succeeded.
+/// Routes the events of one queue.
 async fn route_events(
     queues: LocalQueues,
     queue: &'static str,
@@ -475,27 +474,19 @@ async fn route_events(
     visibility_timeout: Duration,
     stopped: impl Future<Output = ()> + Send,
 ) {
-    let mut stopped = pin!(stopped);
-    loop {
-        let received = tokio::select! {
-            received = queues.receive(queue, BATCH_SIZE, LONG_POLL) => received,
-            () = &mut stopped => return,
-        };
-        let messages = match received {
-            Ok(messages) if messages.is_empty() => continue,
-            Ok(messages) => messages,
-            Err(error) => {
-                error!(error = %Chain(&error), "cannot receive events");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-        };
-        let event = sqs_event(queue, &messages);
-        let work = Box::pin(event_router::handle(&app, event, clock(), ROUTER_TIMEOUT));
-        let response = keeping_hidden(&queues, queue, &messages, visibility_timeout, work).await;
-        let done = succeeded(&messages, &response);
-        if let Err(error) = queues.delete(queue, &done).await {
-            error!(error = %Chain(&error), "cannot delete routed events");
-        }
-    }
+    let mapping = Mapping {
+        queues,
+        queue,
+        batch_size: BATCH_SIZE,
+        visibility_timeout,
+        at_stop: AtStop::Finish,
+    };
+    let handle = move |event| -> BoxFuture<'static, _> {
+        let (app, now) = (Arc::clone(&app), clock());
+        Box::pin(async move {
+            let handled = event_router::handle(&app, event, now, ROUTER_TIMEOUT);
+            Some(handled.await)
+        })
+    };
+    mapping.serve(handle, stopped).await;
 }
