@@ -127,11 +127,8 @@ fn changes(told: &Told, gone: &[Changed]) -> Vec<Changed> {
 
 /// The webhook itself, for destinations that take Terra's own bodies.
 fn passed_on(read: &Read<'_>, told: &Told, locator: &Locator) -> Changed {
-    let connection = told.connection.as_ref();
-    let connection = connection.map(|connection| RecordOwner::Connection(connection.id.clone()));
-    let owner = told.owner.clone().or(connection);
     Changed::Webhook {
-        owner: owner.unwrap_or(RecordOwner::Person(None)),
+        owner: told.owner(),
         webhook_id: read.id.clone(),
         event_type: read.event_type().to_owned(),
         locator: locator.clone(),
@@ -158,11 +155,7 @@ fn wanted(destination: &Destination, told: &Told, all: &[Changed]) -> Vec<Change
 }
 
 fn wants(destination: &Destination, told: &Told, data_type: Option<DataType>) -> bool {
-    let connection = told.connection.as_ref();
-    let owner = connection.map(|connection| RecordOwner::Connection(connection.id.clone()));
-    let owner = told.owner.clone().or(owner);
-    let owner = owner.unwrap_or(RecordOwner::Person(None));
-    wants_of(destination, told, &owner, data_type)
+    wants_of(destination, told, &told.owner(), data_type)
 }
 
 fn wants_of(

@@ -33,14 +33,24 @@ pub struct Applied {
 /// Effects of a webhook that destinations are to be told of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
-    /// Owner of the records; `None` when the webhook belongs to nobody that is known.
-    pub owner: Option<RecordOwner>,
+    /// Owner of the records; `None` when there is no record.
+    pub records_of: Option<RecordOwner>,
     /// Connection that the webhook belongs to, as it is now.
     pub connection: Option<Box<StoredConnection>>,
     /// True if the webhook changed the connection.
     pub connection_changed: bool,
     /// Records that have a part of the webhook.
     pub changes: Vec<Changed>,
+}
+
+impl Told {
+    /// Owner that the webhook is about: that of its records, else the connection, else nobody's person.
+    pub(crate) fn owner(&self) -> RecordOwner {
+        let connection = self.connection.as_ref();
+        let connection = connection.map(|it| RecordOwner::Connection(it.id.clone()));
+        let owner = self.records_of.clone().or(connection);
+        owner.unwrap_or(RecordOwner::Person(None))
+    }
 }
 
 impl Applied {

@@ -83,7 +83,7 @@ where
         let held = held.iter();
         let changes = held.map(|(data_type, key)| Changed::record(owner.clone(), *data_type, key));
         applied.told.changes.extend(changes);
-        applied.told.owner = Some(owner);
+        applied.told.records_of = Some(owner);
     }
     if let (Some(known), Mode::Write) = (&known, mode)
         && (stores_records || known.had_other_ids())
