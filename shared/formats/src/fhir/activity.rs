@@ -4,7 +4,7 @@ use models::{data::enums::ActivityType, lenient::TerraEnum as _};
 
 use super::{
     code::{
-        BASAL_ENERGY, BEATS, COUNT, Category, Code, FLOORS, KCAL, KILOJOULE, Kind, METRE,
+        BASAL_ENERGY, BEATS, COUNT, Category, FLOORS, KCAL, KILOJOULE, Kind, METRE,
         METRES_PER_SECOND, MINUTE, NEWTON_METRE, PHYSICAL_ACTIVITY, SCORE, STEPS, TURNS, WATT,
         coding, value_concept,
     },
@@ -13,7 +13,7 @@ use super::{
     resource::Concept,
     shared::{
         DURATIONS, HEART, HEART_STREAMS, MOVEMENT_STREAMS, OXYGEN, RESTING, SECONDS_TO_MINUTES,
-        oxygen_streams,
+        known_movement, movement, oxygen_streams,
     },
     when::When,
 };
@@ -27,30 +27,8 @@ const EXERCISE: Kind = Kind::loinc(
     COUNT,
 );
 
-const fn movement(
-    path: &'static str,
-    name: &'static str,
-    text: &'static str,
-    unit: super::code::Unit,
-) -> Measure {
-    Measure::new(path, Kind::local(name, text, Category::Movement, unit))
-}
-
-const fn known(
-    path: &'static str,
-    name: &'static str,
-    text: &'static str,
-    codes: &'static [Code],
-    unit: super::code::Unit,
-) -> Measure {
-    Measure::new(
-        path,
-        Kind::loinc(name, text, codes, Category::Movement, unit),
-    )
-}
-
 const RESULTS: &[Measure] = &[
-    known(
+    known_movement(
         "active_durations_data.activity_seconds",
         "exercise_duration",
         "Exercise duration",
@@ -58,7 +36,7 @@ const RESULTS: &[Measure] = &[
         MINUTE,
     )
     .times(SECONDS_TO_MINUTES),
-    known(
+    known_movement(
         "heart_rate_data.summary.avg_hr_bpm",
         "avg_heart_rate",
         "Average heart rate",
@@ -68,7 +46,7 @@ const RESULTS: &[Measure] = &[
         )],
         BEATS,
     ),
-    known(
+    known_movement(
         "heart_rate_data.summary.max_hr_bpm",
         "max_heart_rate",
         "Highest heart rate",
@@ -78,7 +56,7 @@ const RESULTS: &[Measure] = &[
         )],
         BEATS,
     ),
-    known(
+    known_movement(
         "distance_data.summary.steps",
         "steps",
         "Steps",
@@ -89,7 +67,7 @@ const RESULTS: &[Measure] = &[
         STEPS,
     ),
     Measure::new("distance_data.summary.floors_climbed", FLOORS),
-    known(
+    known_movement(
         "calories_data.total_burned_calories",
         "calories",
         "Energy spent",
@@ -270,7 +248,7 @@ const RESULTS: &[Measure] = &[
 ];
 
 const DISTANCE: &str = "distance_data.summary.distance_meters";
-const ON_FOOT: Measure = known(
+const ON_FOOT: Measure = known_movement(
     DISTANCE,
     "distance",
     "Distance",
@@ -280,7 +258,7 @@ const ON_FOOT: Measure = known(
     )],
     METRE,
 );
-const SWUM: Measure = known(
+const SWUM: Measure = known_movement(
     DISTANCE,
     "distance",
     "Distance",

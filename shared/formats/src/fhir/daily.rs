@@ -4,39 +4,17 @@ use models::{data::enums::StressLevel, lenient::TerraEnum as _};
 
 use super::{
     code::{
-        BASAL_ENERGY, COUNT, Category, Code, FLOORS, HEART_RATE, HIGHEST_HEART_RATE_OF_DAY, KCAL,
-        KCAL_PER_DAY, Kind, METRE, MINUTE, SCORE, STEPS_PER_DAY, Unit, value_concept,
+        BASAL_ENERGY, COUNT, Category, FLOORS, HEART_RATE, HIGHEST_HEART_RATE_OF_DAY, KCAL,
+        KCAL_PER_DAY, Kind, METRE, MINUTE, SCORE, STEPS_PER_DAY, value_concept,
     },
     maker::{Maker, Measure, Stream, note},
     record::{at, coded, elements, text},
     shared::{
         DURATIONS, HEART, HEART_STREAMS, MOVEMENT_STREAMS, OXYGEN, RESTING, SECONDS_TO_MINUTES,
-        oxygen_streams, sampled,
+        known_movement, movement, oxygen_streams, sampled,
     },
     when::When,
 };
-
-const fn movement(
-    path: &'static str,
-    name: &'static str,
-    text: &'static str,
-    unit: Unit,
-) -> Measure {
-    Measure::new(path, Kind::local(name, text, Category::Movement, unit))
-}
-
-const fn known(
-    path: &'static str,
-    name: &'static str,
-    text: &'static str,
-    codes: &'static [Code],
-    unit: Unit,
-) -> Measure {
-    Measure::new(
-        path,
-        Kind::loinc(name, text, codes, Category::Movement, unit),
-    )
-}
 
 const fn score(path: &'static str, name: &'static str, text: &'static str) -> Measure {
     Measure::new(path, Kind::local(name, text, Category::Survey, SCORE))
@@ -51,14 +29,14 @@ const fn stress_time(path: &'static str, name: &'static str, text: &'static str)
 }
 
 const DAY: &[Measure] = &[
-    known(
+    known_movement(
         "distance_data.steps",
         "steps",
         "Steps of the day",
         &[("41950-7", Some("Number of steps in 24 hour Measured"))],
         STEPS_PER_DAY,
     ),
-    known(
+    known_movement(
         "distance_data.distance_meters",
         "distance",
         "Distance of the day",
@@ -90,7 +68,7 @@ const DAY: &[Measure] = &[
         "Swimming strokes",
         COUNT,
     ),
-    known(
+    known_movement(
         "calories_data.total_burned_calories",
         "calories",
         "Energy spent in the day",

@@ -2,22 +2,43 @@
 
 use super::{
     code::{
-        BEATS, BREATHS, Category, FLIGHTS, KCAL, Kind, MET, METRE, METRES_PER_SECOND, MINUTE, MS,
-        NEWTON_METRE, OXYGEN_SATURATION, PERCENT, RMSSD, SDNN, STEPS, TURNS, VO2_MAX, WATT,
+        BEATS, BREATHS, Category, Code, FLIGHTS, KCAL, Kind, MET, METRE, METRES_PER_SECOND, MINUTE,
+        MS, NEWTON_METRE, OXYGEN_SATURATION, PERCENT, RMSSD, SDNN, STEPS, TURNS, Unit, VO2_MAX,
+        WATT,
     },
     maker::{Maker, Measure, Stream},
     record::{at, coded, elements},
 };
 use models::data::enums::OxygenSaturationType;
 
+/// A measure of movement under a code of our own.
+pub(super) const fn movement(
+    path: &'static str,
+    name: &'static str,
+    text: &'static str,
+    unit: Unit,
+) -> Measure {
+    Measure::new(path, Kind::local(name, text, Category::Movement, unit))
+}
+
+/// A measure of movement under known codes.
+pub(super) const fn known_movement(
+    path: &'static str,
+    name: &'static str,
+    text: &'static str,
+    codes: &'static [Code],
+    unit: Unit,
+) -> Measure {
+    Measure::new(
+        path,
+        Kind::loinc(name, text, codes, Category::Movement, unit),
+    )
+}
+
 /// A kind of a series.
 ///
 /// Codes of vital signs are left to single values: their profiles in R4 allow no `SampledData`.
-pub(super) const fn sampled(
-    name: &'static str,
-    text: &'static str,
-    unit: super::code::Unit,
-) -> Kind {
+pub(super) const fn sampled(name: &'static str, text: &'static str, unit: Unit) -> Kind {
     Kind::local(name, text, Category::Activity, unit)
 }
 
