@@ -227,6 +227,10 @@ impl Dev {
                 format!("terrarium replay --dry-run{data}"),
                 "today's code over the archive",
             ),
+            (
+                format!("terrarium destinations listen{data}"),
+                "a receiver here, and records on their way to it",
+            ),
         ]
     }
 

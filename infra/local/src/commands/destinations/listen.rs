@@ -64,7 +64,7 @@ pub(super) async fn run(place: &Place, args: &ListenArgs) -> anyhow::Result<()> 
         }
         let mut made = Vec::new();
         let done = listen(access, args, &mut made).await;
-        // What was made for this hour goes with it.
+        // The destinations of this run go with it.
         for destination in &made {
             forget(access, destination).await?;
         }
