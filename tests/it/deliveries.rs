@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use aws_lambda_events::sqs::SqsEvent;
 use axum::{
     Router,
     body::Bytes,
@@ -24,7 +25,8 @@ use destinations::{
 };
 use domain::{
     delivery::{
-        DeliveryMessage, Destination, DestinationId, Network, Status, Stream, Subscription,
+        Cause, Changed, DeliveryMessage, Destination, DestinationId, Network, Status, Stream,
+        Subscription,
         order::{DifferenceKind, Order, Purpose, Range},
     },
     owner::RecordOwner,
@@ -667,6 +669,49 @@ async fn a_paused_destination_loses_nothing() {
     home.look().await;
     assert!(inbox.bodies.lock().unwrap().is_empty());
     set(Status::Active).await;
+    home.settle(&destination).await;
+    assert_eq!(inbox.held(), home.store().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_destination_has_no_time_for_is_owed() {
+    let home = Home::start().await;
+    let mut terra = terra(3);
+    let link = terra.stranger(Provider::Core);
+    let events = [
+        terra.auth(&link),
+        terra.data(&link, Kind::Body, &Shape::default()),
+    ];
+    home.world.deliver_in_order(&events).await;
+    let (inbox, config, secrets) = receiver().await;
+    let destination = home.add(KindName::Webhook, config, secrets).await;
+    let connection = home.connections().await.remove(0).id;
+    let owner = RecordOwner::Connection(connection);
+    let table = &home.world.system.table;
+    let (records, _) = table.records_page(&owner, None, 50).await.unwrap();
+    let changes = records
+        .iter()
+        .map(|(found, _)| Changed::record(owner.clone(), found.data_type, &found.key))
+        .collect();
+    let job = DeliveryMessage::Changes {
+        destination: destination.id.clone(),
+        shard: 0,
+        cause: Cause::Live,
+        changes,
+        force: false,
+    };
+    let event = json!({ "Records": [{
+        "messageId": "1",
+        "body": serde_json::to_string(&job).unwrap(),
+        "attributes": { "MessageGroupId": job.group() },
+        "messageAttributes": {},
+    }]});
+    let event: SqsEvent = serde_json::from_value(event).unwrap();
+    // Less than a call may take: none is begun, and the message does not come back either.
+    let app = &home.world.system.deliver;
+    let answer = deliver::handle(app, event, Duration::from_secs(20)).await;
+    assert!(answer.batch_item_failures.is_empty());
+    assert!(inbox.bodies.lock().unwrap().is_empty());
     home.settle(&destination).await;
     assert_eq!(inbox.held(), home.store().await);
 }

@@ -169,8 +169,12 @@ impl Sending<'_> {
             let chunks = chunks(pairs, limits.changes, limits.bytes);
             let mut chunks = chunks.into_iter();
             while let Some(chunk) = chunks.next() {
+                // A slow destination takes what it can in this time. Coming back with everything would
+                // begin anew, and end among the dead letters.
                 if until.saturating_duration_since(Instant::now()) < TO_CALL {
-                    return Err(DeliverError::TooSlow);
+                    let rest = chunk.into_iter().chain(chunks.flatten());
+                    let rest = rest.map(|(going, _)| going).chain(waiting);
+                    return self.owe_all(rest.collect(), None).await;
                 }
                 if let Some(fault) = Box::pin(self.chunk(&client, chunk)).await? {
                     // Everything that is left waits for the destination.
