@@ -1,9 +1,12 @@
 //! Calls to one destination: in parts that it takes, with what it did not take owed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use destinations::{
-    change::{Body, Change},
+    change::Change,
     kind::{Fault, Keeps, Kind, Outcome, Rejection, Unreachable},
 };
 use domain::delivery::{
@@ -26,7 +29,7 @@ use crate::{
     clients::Client,
     config::App,
     error::DeliverError,
-    states::{Going, read},
+    states::{Going, read, size},
 };
 
 /// Time that one more call to a destination may need: none is begun with less.
@@ -151,14 +154,13 @@ impl Sending<'_> {
         if let Err(fault) = self.prepare(&mut client).await {
             return self.broken(going, &fault).await;
         }
-        let mut waiting = going.into_iter();
-        loop {
-            let part: Vec<Going> = waiting.by_ref().take(READ_AT_ONCE).collect();
-            if part.is_empty() {
-                return Ok(());
-            }
-            let states = read(self.app, self.destination, &part).await?;
-            let mut pairs = Vec::with_capacity(part.len());
+        let mut waiting = VecDeque::from(going);
+        while !waiting.is_empty() {
+            let part: &[Going] = waiting.make_contiguous();
+            let part = part.get(..READ_AT_ONCE).unwrap_or(part);
+            let states = read(self.app, self.destination, part).await?;
+            let mut pairs = Vec::with_capacity(states.len());
+            let part: Vec<_> = waiting.drain(..states.len()).collect();
             for (going, change) in part.into_iter().zip(states) {
                 match change {
                     Some(change) => pairs.push((going, change)),
@@ -183,6 +185,7 @@ impl Sending<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     async fn prepare(&mut self, client: &mut Client) -> Result<(), Fault> {
@@ -542,17 +545,6 @@ fn chunks(
         chunks.push(chunk);
     }
     chunks
-}
-
-/// About what a change takes on its way. Unit: bytes.
-fn size(change: &Change) -> usize {
-    const AROUND: usize = 1_500;
-    let body = match &change.body {
-        Body::Record(state) => state.record.len(),
-        Body::Webhook(webhook) => webhook.body.len(),
-        _ => 0,
-    };
-    body + AROUND
 }
 
 /// Pause that a destination asked for. Unit: milliseconds.

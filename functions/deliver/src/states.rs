@@ -26,6 +26,8 @@ use crate::{config::App, error::DeliverError};
 
 /// Payloads that are read at once.
 const CONCURRENT_READS: usize = 8;
+/// Bytes of payloads after which no more are read, but for those on their way.
+const MOST_BYTES: usize = 32 << 20;
 
 /// One subject on its way.
 #[derive(Debug, Clone)]
@@ -77,8 +79,8 @@ pub(crate) fn record_id(changed: &Changed) -> Option<RecordId> {
     }
 }
 
-/// Reads what each subject is now. `None` where there is nothing to deliver: the record is not wanted,
-/// or is gone and whoever deleted it tells.
+/// Reads what each subject is now, in order, at least one and no more than memory has room for. `None` where
+/// there is nothing to deliver: the record is not wanted, or is gone and whoever deleted it tells.
 pub(crate) async fn read(
     app: &App,
     destination: &Destination,
@@ -95,14 +97,31 @@ pub(crate) async fn read(
         sent_at: (app.clock)(),
     };
     // Boxed: the compiler does not see that the futures of closures may cross threads.
-    let reading: Vec<BoxFuture<'_, _>> = going
+    let reading: Vec<BoxFuture<'_, Result<Option<Change>, DeliverError>>> = going
         .iter()
         .map(|going| Box::pin(reader.one(going)) as BoxFuture<'_, _>)
         .collect();
-    stream::iter(reading)
-        .buffered(CONCURRENT_READS)
-        .try_collect()
-        .await
+    let mut reading = stream::iter(reading).buffered(CONCURRENT_READS);
+    let mut states: Vec<Option<Change>> = Vec::with_capacity(going.len());
+    let mut bytes = 0;
+    while bytes < MOST_BYTES
+        && let Some(state) = reading.try_next().await?
+    {
+        bytes += state.as_ref().map_or(0, size);
+        states.push(state);
+    }
+    Ok(states)
+}
+
+/// About what a change takes on its way. Unit: bytes.
+pub(crate) fn size(change: &Change) -> usize {
+    const AROUND: usize = 1_500;
+    let body = match &change.body {
+        Body::Record(state) => state.record.len(),
+        Body::Webhook(webhook) => webhook.body.len(),
+        _ => 0,
+    };
+    body + AROUND
 }
 
 async fn connections(
