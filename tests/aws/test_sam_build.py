@@ -16,6 +16,7 @@ FUNCTIONS = {
     "EventRouter": "event-router",
     "HistoryFetch": "history-fetch",
     "Deliver": "deliver",
+    "Jobs": "jobs",
 }
 
 

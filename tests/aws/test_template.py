@@ -53,6 +53,7 @@ UNNAMEABLE = {
     ("EventRouterRole", "WriteTraces"): "X-Ray has no resources",
     ("HistoryFetchRole", "WriteTraces"): "X-Ray has no resources",
     ("DeliverRole", "WriteTraces"): "X-Ray has no resources",
+    ("JobsRole", "WriteTraces"): "X-Ray has no resources",
     ("DeliverRole", "BeInTheVpc"): "interfaces that are yet to be made; only in a VPC, and not for the program",
     ("AlarmKey", "AccountAdministers"): "a key's policy is about the key itself; AWS's default",
     ("AlarmKey", "AlarmsPublish"): "a key's policy is about the key itself",
@@ -246,6 +247,8 @@ def test_a_new_account_has_room_for_the_intake(template: dict, mappings: dict) -
     }
     # Nothing to deliver until somebody adds a destination, and the README says the same of that.
     assert bounds.pop("DeliveriesMapping") == LEAST_CONCURRENCY
+    # Looks of a moment each, until somebody orders an erasure or an export.
+    assert bounds.pop("JobsMapping") == LEAST_CONCURRENCY
     assert set(bounds) == {"EventsMapping", "PingsMapping", "BackfillEventsMapping", "HistoryMapping"}
     # A destination posts data or offers them by pings: one of the two lanes is all but empty.
     assert bounds.pop("PingsMapping") == bounds["EventsMapping"]
@@ -571,6 +574,15 @@ ALLOWED = {
         "DeliverLogs": LOG,
         "*": sorted([*VPC, *TRACE]),
     },
+    "JobsRole": {
+        "JobsQueue": sorted([*TAKE, "sqs:SendMessage"]),
+        "Table": TABLE,
+        "${Table.Arn}/index/by_time": ["dynamodb:Query"],
+        ARCHIVE: ["s3:GetObject", "s3:PutObject"],
+        "ArchiveBucket": ["s3:ListBucket"],
+        "JobsLogs": LOG,
+        "*": TRACE,
+    },
 }
 
 
@@ -701,7 +713,7 @@ LOOPS_THAT_END = {
 
 
 # Functions that feed their own queue, each with the file that says how long a chain may be.
-BOUNDS_OF_CHAINS = {"HistoryFetch": "message.rs", "Deliver": "delivery/mod.rs"}
+BOUNDS_OF_CHAINS = {"HistoryFetch": "message.rs", "Deliver": "delivery/mod.rs", "Jobs": "message.rs"}
 
 
 def feeds(template: dict, functions: dict[str, dict], mappings: dict[str, dict]) -> dict[str, set[str]]:
@@ -822,6 +834,7 @@ def test_every_job_of_a_schedule_is_one_that_the_program_knows(schedules: dict[s
         "FindGapsSchedule": ("find_gaps", "HistoryQueue"),
         # Its function takes batches alone.
         "DeliverSchedule": ("work", "DeliveriesQueue"),
+        "JobsSchedule": ("work", "JobsQueue"),
     }
 
 
@@ -862,7 +875,7 @@ def test_schedules_start_or_fill_what_they_are_for_and_keep_what_could_not_start
         action = "sqs:SendMessage" if target.endswith("Queue") else "lambda:InvokeFunction"
         role.setdefault(action, set()).add(target)
         role.setdefault("sqs:SendMessage", set()).add(dead_letters[schedule])
-    assert set(roles) == {"HistoryScheduleRole", "DeliverScheduleRole"}
+    assert set(roles) == {"HistoryScheduleRole", "DeliverScheduleRole", "JobsScheduleRole"}
     for role, needed in roles.items():
         allowed: dict[str, set[str]] = {}
         for name, statement in cfn.statements(template):

@@ -8,6 +8,7 @@ pub mod failure;
 mod folder;
 pub mod gateway;
 pub mod history;
+mod jobs;
 pub mod output;
 mod queues;
 pub mod system;

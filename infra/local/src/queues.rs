@@ -28,6 +28,11 @@ pub const DELIVERIES_QUEUE: &str = "deliveries.fifo";
 /// Dead letters of the deliveries queue.
 pub const DELIVERIES_DEAD_LETTERS: &str = "deliveries-dead-letters.fifo";
 
+/// Jobs for one person.
+pub const JOBS_QUEUE: &str = "jobs";
+/// Dead letters of the jobs queue: jobs that could not go on.
+pub const JOBS_DEAD_LETTERS: &str = "jobs-dead-letters";
+
 const LONG_POLL: Duration = Duration::from_secs(20);
 
 /// A queue and its function, as Lambda's event source mapping has them.

@@ -3,7 +3,10 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use domain::{delivery::DeliveryMessage, message::HistoryMessage};
+use domain::{
+    delivery::DeliveryMessage,
+    message::{HistoryMessage, JobMessage},
+};
 use event_router::{Announcer, Observer};
 use futures::future::BoxFuture;
 use models::signature::{SigningSecret, Tolerance};
@@ -25,12 +28,14 @@ pub use crate::{
     database::{DatabaseAddress, EmbeddedDatabase, dynamodb_client},
     queues::{
         BACKFILL_EVENTS_QUEUE, DELIVERIES_DEAD_LETTERS, DELIVERIES_QUEUE, EVENTS_DEAD_LETTERS,
-        EVENTS_QUEUE, HISTORY_DEAD_LETTERS, HISTORY_QUEUE, PINGS_QUEUE,
+        EVENTS_QUEUE, HISTORY_DEAD_LETTERS, HISTORY_QUEUE, JOBS_DEAD_LETTERS, JOBS_QUEUE,
+        PINGS_QUEUE,
     },
 };
 use crate::{
     deliveries, folder, gateway,
     history::{self, HistoryOptions},
+    jobs,
     queues::{AtStop, Mapping},
     workers::Workers,
 };
@@ -148,6 +153,8 @@ pub struct System {
     pub router: Arc<event_router::App>,
     /// Delivers to destinations.
     pub deliver: Arc<deliver::App>,
+    /// Erases and exports.
+    pub jobs: Arc<::jobs::App>,
     /// Fetches history, if it does.
     pub history: Option<Arc<history_fetch::App>>,
     /// Address of the database, with its key.
@@ -237,6 +244,9 @@ impl System {
         let deliver = deliveries::app(data_dir, &table, &archive, jobs, clock);
         let deliver = Arc::new(deliver);
         serve_deliveries(&mut workers, &queues, &deliver, &options);
+        let queue: Queue<JobMessage> = Queue::new(queues.transport(JOBS_QUEUE));
+        let jobs = Arc::new(jobs::app(&table, &archive, Some(queue), clock));
+        serve_jobs(&mut workers, &queues, &jobs, &options);
         let history = match &options.history {
             Some(history) => {
                 let app = history_app(history, &table, &archive, &queues, clock)?;
@@ -260,6 +270,7 @@ impl System {
             queues,
             router,
             deliver,
+            jobs,
             history,
             dynamodb,
             workers,
@@ -281,7 +292,7 @@ impl System {
 
     /// Returns whether any function has messages in its hands.
     pub fn is_at_work(&self) -> bool {
-        let queues = if self.history.is_some() { 5 } else { 4 };
+        let queues = if self.history.is_some() { 6 } else { 5 };
         self.queues.waiting() < queues * CONCURRENCY
     }
 
@@ -298,6 +309,7 @@ impl System {
             BACKFILL_EVENTS_QUEUE,
             HISTORY_QUEUE,
             DELIVERIES_QUEUE,
+            JOBS_QUEUE,
         ] {
             all += self.queues.stats(queue).await?.total();
         }
@@ -358,6 +370,23 @@ fn serve_deliveries(
     }
 }
 
+/// The jobs queue, and the look for jobs that are due.
+fn serve_jobs(
+    workers: &mut Workers,
+    queues: &LocalQueues,
+    app: &Arc<::jobs::App>,
+    options: &Options,
+) {
+    for _ in 0..CONCURRENCY {
+        let (queues, app) = (queues.clone(), Arc::clone(app));
+        let hidden = options.visibility_timeout;
+        let serve = jobs::serve_queue(queues, app, hidden, workers.stopped());
+        workers.tasks.spawn(serve);
+    }
+    let look = jobs::look(Arc::clone(app), workers.stopped());
+    workers.tasks.spawn(look);
+}
+
 async fn set_up_queues(queues: &LocalQueues, visibility_timeout: Duration) -> anyhow::Result<()> {
     for (name, dead_letters, max_receives) in [
         (EVENTS_QUEUE, EVENTS_DEAD_LETTERS, MAX_RECEIVES),
@@ -365,6 +394,7 @@ async fn set_up_queues(queues: &LocalQueues, visibility_timeout: Duration) -> an
         (BACKFILL_EVENTS_QUEUE, EVENTS_DEAD_LETTERS, MAX_RECEIVES),
         (HISTORY_QUEUE, HISTORY_DEAD_LETTERS, MAX_RECEIVES),
         (DELIVERIES_QUEUE, DELIVERIES_DEAD_LETTERS, MAX_RECEIVES),
+        (JOBS_QUEUE, JOBS_DEAD_LETTERS, MAX_RECEIVES),
     ] {
         let settings = QueueSettings {
             visibility_timeout,

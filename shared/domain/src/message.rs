@@ -124,6 +124,65 @@ impl HistoryMessage {
     }
 }
 
+/// A message of the jobs queue: long work for one person.
+///
+/// It may come twice and late: what is to be done is read from the job's item, not from the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum JobMessage {
+    /// Look for jobs that are due.
+    Work,
+    /// Go on with one job.
+    Run {
+        /// Kind of the job.
+        kind: JobKind,
+        /// Id of the job.
+        id: String,
+        /// Messages before this one in the job's chain.
+        #[serde(default)]
+        step: u32,
+    },
+}
+
+impl JobMessage {
+    /// The first message of a job.
+    pub fn first(kind: JobKind, id: impl Into<String>) -> Self {
+        Self::Run {
+            kind,
+            id: id.into(),
+            step: 0,
+        }
+    }
+
+    /// Returns how many messages stand before this one in the chain of its job.
+    pub fn step(&self) -> u32 {
+        match self {
+            Self::Work => 0,
+            Self::Run { step, .. } => *step,
+        }
+    }
+}
+
+/// Kind of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// A person's data are erased.
+    Erase,
+    /// A person's data are put into one file.
+    Export,
+}
+
+impl JobKind {
+    /// In the word of messages and keys.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Erase => "erase",
+            Self::Export => "export",
+        }
+    }
+}
+
 /// A payload that a ping offered and that cannot be had any more.
 ///
 /// A ping itself tells neither the type nor the days of its payload (FACTS section 7, "Ping mode").

@@ -338,7 +338,7 @@ impl Table {
         Ok(states)
     }
 
-    async fn state_of<T: DeserializeOwned>(
+    pub(super) async fn state_of<T: DeserializeOwned>(
         &self,
         key: &Key,
     ) -> Result<Option<Stored<T>>, TableError> {
@@ -356,6 +356,16 @@ impl Table {
     async fn change<T: DeserializeOwned + Serialize + PartialEq + Clone>(
         &self,
         key: &Key,
+        change: impl Fn(Option<T>) -> Option<T>,
+    ) -> Result<Option<T>, TableError> {
+        self.change_as(key, encode, change).await
+    }
+
+    /// Does the same with an item of its own shape.
+    pub(super) async fn change_as<T: DeserializeOwned + PartialEq + Clone>(
+        &self,
+        key: &Key,
+        encode: impl Fn(&T) -> Item,
         change: impl Fn(Option<T>) -> Option<T>,
     ) -> Result<Option<T>, TableError> {
         for attempt in 0..MAX_ATTEMPTS {

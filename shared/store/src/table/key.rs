@@ -30,6 +30,7 @@
 //! | failed delivery | `FAILED#<destination>` | its subject | destination |
 //! | attempt | `ATTEMPTS#<destination>#<day>` | `<time>#<delivery>` | destination, day |
 //! | deleted record | `GONE#<owner>` | `<data type>#<natural key>` | owner, until announced |
+//! | job | `JOB#<id>` | `JOB` | id |
 //!
 //! The index `by_time` (`time_pk`, `time_sk`):
 //!
@@ -42,6 +43,8 @@
 //! | connection | `CONNECTIONS#<first digit of its id>` | `<id>` |
 //! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
+//! | open job | `JOBS` | `<due, ms>#<id>` |
+//! | closed job | `JOBS#<kind>` | `<ordered, ms>#<id>` |
 
 use std::{collections::HashMap, fmt};
 
@@ -56,6 +59,7 @@ use domain::{
         window::{BackfillId, WindowId},
     },
     key::NaturalKey,
+    message::JobKind,
     session::{Range, Sighting},
 };
 use jiff::civil::Date;
@@ -585,6 +589,22 @@ impl Key {
         Self {
             pk: Self::gone_pk(owner),
             sk: record.sk.clone(),
+        }
+    }
+
+    /// A job.
+    pub fn job(id: &str) -> Self {
+        Self {
+            pk: format!("JOB#{id}"),
+            sk: "JOB".to_owned(),
+        }
+    }
+
+    /// Partition of the jobs in [`BY_TIME`]: the open ones, or the closed ones of a kind.
+    pub(crate) fn jobs(closed: Option<JobKind>) -> String {
+        match closed {
+            None => "JOBS".to_owned(),
+            Some(kind) => format!("JOBS#{}", kind.as_str()),
         }
     }
 

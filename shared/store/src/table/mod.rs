@@ -54,6 +54,7 @@ pub mod deliveries;
 pub mod destinations;
 mod error;
 pub mod history;
+pub mod jobs;
 pub mod key;
 pub mod ledger;
 pub mod parked;

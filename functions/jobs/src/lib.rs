@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod erase;
+mod error;
+mod export;
+mod handler;
+mod step;
+
+pub use self::{
+    config::{App, Budget, Clock, Config},
+    error::JobError,
+    handler::{go_on, handle, run},
+    step::Next,
+};
