@@ -44,3 +44,20 @@ async fn many_workers_take_no_more_than_there_is() {
         assert_eq!(left.await.unwrap(), None);
     }
 }
+
+/// What a worker remembers after its write is what it wrote, and not what somebody else wrote since.
+#[tokio::test]
+async fn two_workers_in_turn_lose_nothing() {
+    const TURNS: u32 = 300;
+    let ledger = Ledger::start().await;
+    let account = Paced::Account;
+    let plus_one = |had: Option<u32>| (had.unwrap_or(0) + 1, had);
+    let mut seen = [SeenBucket::default(), SeenBucket::default()];
+    for turn in 0..TURNS {
+        let seen = &mut seen[turn as usize % 2];
+        let took = ledger
+            .table
+            .take_from_bucket("calls", &account, NOW, seen, plus_one);
+        assert_eq!(took.await.unwrap().unwrap_or(0), turn);
+    }
+}

@@ -233,19 +233,31 @@ impl Table {
 
     /// Writes an item if its revision is still `seen`. `false`: it is not.
     async fn put_if(&self, key: &Key, item: Item, seen: Option<u64>) -> Result<bool, TableError> {
+        Ok(self.write_if(key, item, seen).await?.is_some())
+    }
+
+    /// Writes an item if its revision is still `seen`, and returns the revision that it has now. `None`: it
+    /// was not.
+    async fn write_if(
+        &self,
+        key: &Key,
+        mut item: Item,
+        seen: Option<u64>,
+    ) -> Result<Option<u64>, TableError> {
         let condition = Condition::on(seen);
+        let next = stamp(key, &mut item, seen);
         let put = self
             .client
             .put_item()
             .table_name(&self.name)
-            .set_item(Some(stamped(key, item, seen)))
+            .set_item(Some(item))
             .condition_expression(condition.expression)
             .set_expression_attribute_values(condition.values)
             .send()
             .await;
         match put {
-            Ok(_) => Ok(true),
-            Err(error) if is_condition_failure(&error) => Ok(false),
+            Ok(_) => Ok(Some(next)),
+            Err(error) if is_condition_failure(&error) => Ok(None),
             Err(error) => Err(TableError::unavailable("write", key)(error)),
         }
     }
@@ -377,10 +389,16 @@ impl Condition {
 
 /// An item with its key and its next revision.
 fn stamped(key: &Key, mut item: Item, seen: Option<u64>) -> Item {
+    stamp(key, &mut item, seen);
+    item
+}
+
+/// Gives an item its key and its next revision, which is returned.
+fn stamp(key: &Key, item: &mut Item, seen: Option<u64>) -> u64 {
     item.extend(key.attributes());
     let next = next_revision(seen);
     item.insert(REVISION.to_owned(), AttributeValue::N(next.to_string()));
-    item
+    next
 }
 
 /// The revision of the next write over one that was read, or of a first write.

@@ -86,7 +86,7 @@ use super::{
     attribute::{Item, to_attribute, to_json_map},
     back_off,
     key::Key,
-    next_revision, revision,
+    revision,
 };
 
 /// A state as attributes.
@@ -167,11 +167,9 @@ impl Table {
                 return Ok(answer);
             }
             let revision = known.map(|known| known.revision);
-            if self.put_if(key, encode(&next), revision).await? {
-                *seen = revision.map(|revision| Stored {
-                    state: next,
-                    revision: next_revision(Some(revision)),
-                });
+            if let Some(revision) = self.write_if(key, encode(&next), revision).await? {
+                let state = next;
+                *seen = Some(Stored { state, revision });
                 return Ok(answer);
             }
         }

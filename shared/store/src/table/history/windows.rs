@@ -25,7 +25,6 @@ use crate::table::{
     back_off,
     key::Key,
     ledger::{EXPIRES_AT, expire},
-    next_revision,
 };
 
 /// Writes under way at once for one backfill.
@@ -483,11 +482,11 @@ impl<'a> Held<'a> {
             let item = encode_window(&next, seen.expires_at.clone());
             let key = Key::window(self.id);
             let known = Some(seen.revision);
-            if !self.table.put_if(&key, item, known).await? {
+            let Some(revision) = self.table.write_if(&key, item, known).await? else {
                 self.lost = true;
                 return Ok(Tried::Lost(next));
-            }
-            seen.revision = next_revision(known);
+            };
+            seen.revision = revision;
             seen.window = next.clone();
         }
         Ok(Tried::Applied(Applied::Changed(next)))
