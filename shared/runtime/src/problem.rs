@@ -6,6 +6,7 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
+use serde::Serialize;
 use serde_json::json;
 
 /// Kind of problem. Each has one type URI, one title and one status.
@@ -27,6 +28,18 @@ pub enum Kind {
     NotFound,
     /// The path exists, but not for this method.
     MethodNotAllowed,
+    /// The caller is known, and may not do this.
+    Forbidden,
+    /// The thing was there, and was erased.
+    Gone,
+    /// The answer is larger than one answer can be.
+    AnswerTooLarge,
+    /// The cursor belongs to another query.
+    CursorMismatch,
+    /// The idempotency key was used for another request.
+    IdempotencyConflict,
+    /// Terra does this, and we do not.
+    NotImplemented,
     /// The request is at odds with the stored state.
     Conflict,
     /// Too many requests.
@@ -52,6 +65,20 @@ pub struct Problem {
     kind: Kind,
     detail: Option<String>,
     retry_after: Option<Duration>,
+    errors: Vec<Fault>,
+    request_id: Option<String>,
+}
+
+/// One part of a request that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Place of the part: `query`, `path`, `header` or `body`.
+    #[serde(rename = "in")]
+    pub place: &'static str,
+    /// Name of the part.
+    pub name: String,
+    /// Fault of the part, and the form of a right one.
+    pub detail: String,
 }
 
 impl Kind {
@@ -108,6 +135,32 @@ impl Kind {
                 "method-not-allowed",
                 "The method is not allowed here",
             ),
+            Self::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "The caller may not do this",
+            ),
+            Self::Gone => (StatusCode::GONE, "gone", "It was erased"),
+            Self::AnswerTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "answer-too-large",
+                "The answer is too large",
+            ),
+            Self::CursorMismatch => (
+                StatusCode::BAD_REQUEST,
+                "cursor-mismatch",
+                "The cursor belongs to another query",
+            ),
+            Self::IdempotencyConflict => (
+                StatusCode::CONFLICT,
+                "idempotency-conflict",
+                "The idempotency key is taken",
+            ),
+            Self::NotImplemented => (
+                StatusCode::NOT_IMPLEMENTED,
+                "not-implemented",
+                "This is not done here",
+            ),
             Self::Conflict => (
                 StatusCode::CONFLICT,
                 "conflict",
@@ -139,6 +192,8 @@ impl Problem {
             kind,
             detail: None,
             retry_after: None,
+            errors: Vec::new(),
+            request_id: None,
         }
     }
 
@@ -157,6 +212,25 @@ impl Problem {
         self
     }
 
+    /// Names the parts of the request that cannot be used.
+    #[must_use]
+    pub fn errors(mut self, errors: Vec<Fault>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Names the request, for those who look for it in the logs.
+    #[must_use]
+    pub fn request_id(mut self, id: &str) -> Self {
+        self.request_id = Some(id.to_owned());
+        self
+    }
+
+    /// Returns the detail, if there is one.
+    pub fn detail_text(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
     /// Returns the kind of the problem.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -169,8 +243,16 @@ impl Problem {
             "title": self.kind.title(),
             "status": self.kind.status().as_u16(),
         });
-        if let (Some(detail), Some(members)) = (&self.detail, body.as_object_mut()) {
-            members.insert("detail".to_owned(), detail.as_str().into());
+        if let Some(members) = body.as_object_mut() {
+            let texts = [("detail", &self.detail), ("request_id", &self.request_id)];
+            for (name, text) in texts {
+                if let Some(text) = text {
+                    members.insert(name.to_owned(), text.as_str().into());
+                }
+            }
+            if !self.errors.is_empty() {
+                members.insert("errors".to_owned(), json!(self.errors));
+            }
         }
 
         let mut response = Response::new(B::from(body.to_string()));
