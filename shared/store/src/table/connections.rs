@@ -368,6 +368,11 @@ impl Table {
                 .map_err(TableError::unavailable("write", key))?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
+        if !after.is_subset(&before)
+            && let Some(reference_id) = joined.state.reference_id()
+        {
+            items.push(self.list_person(reference_id)?);
+        }
         Ok(items)
     }
 

@@ -307,7 +307,10 @@ impl Table {
     }
 
     /// Changes a state that is there. Returns it as it is then, or `None` when there is none.
-    fn change_known<'a, T: DeserializeOwned + Serialize + PartialEq + Clone + Send + 'a>(
+    pub(super) fn change_known<
+        'a,
+        T: DeserializeOwned + Serialize + PartialEq + Clone + Send + 'a,
+    >(
         &'a self,
         key: Key,
         change: impl Fn(&mut T) + Send + Sync + 'a,
@@ -324,7 +327,7 @@ impl Table {
         })
     }
 
-    async fn states<T: DeserializeOwned>(
+    pub(super) async fn states<T: DeserializeOwned>(
         &self,
         pk: &str,
         prefix: &str,
@@ -353,7 +356,7 @@ impl Table {
 
     /// Reads, changes and writes on the condition that nobody wrote in between. A `change` to `None`
     /// writes nothing.
-    async fn change<T: DeserializeOwned + Serialize + PartialEq + Clone>(
+    pub(super) async fn change<T: DeserializeOwned + Serialize + PartialEq + Clone>(
         &self,
         key: &Key,
         change: impl Fn(Option<T>) -> Option<T>,

@@ -7,6 +7,7 @@
 //! | sighting of a session | `CONNECTION#<id>` | `SESSION#<data type>#<start>#<end>#<kind>#<natural key>` | connection, type, range of starts |
 //! | alias | `TERRA#<user id>` | `ALIAS` | Terra user id |
 //! | person's connection | `PERSON#<reference id>` | `CONNECTION#<id>` | reference id |
+//! | person | `PERSON#<reference id>` | `PERSON` | reference id |
 //! | lab report | `PERSON#<reference id>` | `lab_report#<session id>` | reference id; `PERSON#` without one |
 //! | webhook | `WEBHOOK#<webhook id>` | `WEBHOOK` | webhook id |
 //! | parked webhook | `PARKED#<webhook id>` | `PARKED` | webhook id |
@@ -29,6 +30,9 @@
 //! | owed delivery | `OWED#<destination>#<shard>` | its subject | destination, shard |
 //! | failed delivery | `FAILED#<destination>` | its subject | destination |
 //! | attempt | `ATTEMPTS#<destination>#<day>` | `<time>#<delivery>` | destination, day |
+//! | key of the API | `KEYS` | `KEY#<id>` | id; all at once |
+//! | result of a repeatable call | `IDEMPOTENCY#<key id>` | hash of the caller's text | both |
+//! | line of the audit | `AUDIT#<day>#<shard>` | `<time>#<request>` | day |
 //! | deleted record | `GONE#<owner>` | `<data type>#<natural key>` | owner, until announced |
 //! | job | `JOB#<id>` | `JOB` | id |
 //!
@@ -41,6 +45,7 @@
 //! | parked webhook | `PARKED#<day>#<shard>` | `<received at>#<webhook id>` |
 //! | owed delivery | `OWED#<destination>#<shard>` | `<due at>` |
 //! | connection | `CONNECTIONS#<first digit of its id>` | `<id>` |
+//! | person | `PEOPLE` | `<reference id>` |
 //! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
 //! | open job | `JOBS` | `<due, ms>#<id>` |
@@ -51,6 +56,7 @@ use std::{collections::HashMap, fmt};
 use aws_sdk_dynamodb::types::AttributeValue;
 pub use domain::owner::RecordOwner;
 use domain::{
+    access::KeyId,
     connection::ConnectionId,
     delivery::DestinationId,
     history::{
@@ -86,6 +92,8 @@ pub(crate) const DUE_SHARDS: u8 = 8;
 /// Partitions of the list of all connections, one per first digit of their ids, so that a list of
 /// them is read and written in many places at once.
 pub const CONNECTION_SHARDS: u8 = 16;
+/// Partition of all people in [`BY_TIME`]: it takes a thousand new ones a second.
+pub(crate) const PEOPLE: &str = "PEOPLE";
 /// Beginning of the sort key of a window.
 const WINDOW: &str = "WINDOW#";
 /// Beginning of the keys of backfills.
@@ -605,6 +613,57 @@ impl Key {
         match closed {
             None => "JOBS".to_owned(),
             Some(kind) => format!("JOBS#{}", kind.as_str()),
+        }
+    }
+
+    /// A person.
+    pub(crate) fn of_person(reference_id: &ReferenceId) -> Self {
+        Self {
+            pk: person_pk(Some(reference_id)),
+            sk: "PERSON".to_owned(),
+        }
+    }
+
+    /// Reads back the reference id of a person.
+    pub(crate) fn as_person(&self) -> Option<ReferenceId> {
+        let reference_id = self.pk.strip_prefix("PERSON#")?;
+        (self.sk == "PERSON")
+            .then(|| ReferenceId::new(reference_id))
+            .flatten()
+    }
+
+    /// A key of the API.
+    pub(crate) fn api_key(id: &KeyId) -> Self {
+        let (pk, prefix) = Self::api_keys();
+        Self {
+            pk,
+            sk: format!("{prefix}{id}"),
+        }
+    }
+
+    /// All keys of the API: their partition, and the prefix of the sort keys.
+    pub(crate) fn api_keys() -> (String, String) {
+        ("KEYS".to_owned(), "KEY#".to_owned())
+    }
+
+    /// Result of a call that the caller may repeat. `hash` is that of the caller's own text.
+    pub(crate) fn idempotency(caller: &str, hash: &str) -> Self {
+        Self {
+            pk: format!("IDEMPOTENCY#{caller}"),
+            sk: hash.to_owned(),
+        }
+    }
+
+    /// Partition of one shard of one day (`YYYY-MM-DD`) of the audit.
+    pub(crate) fn audit_pk(day: &str, shard: u8) -> String {
+        format!("AUDIT#{day}#{shard}")
+    }
+
+    /// A line of the audit.
+    pub(crate) fn audit(day: &str, shard: u8, place: &str) -> Self {
+        Self {
+            pk: Self::audit_pk(day, shard),
+            sk: place.to_owned(),
         }
     }
 

@@ -333,7 +333,7 @@ pub(crate) fn shard(id: &WebhookId) -> u8 {
 }
 
 /// An index gives only what it projects: the rest reads as absent.
-fn decode(key: &Key, item: Item) -> Result<WebhookEntry, TableError> {
+pub(super) fn decode(key: &Key, item: Item) -> Result<WebhookEntry, TableError> {
     let id = item
         .get(super::key::PK)
         .and_then(|pk| pk.as_s().ok())

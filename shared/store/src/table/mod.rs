@@ -48,6 +48,7 @@
 //! Optimistic locking as AWS describes it for DynamoDB: a version attribute and a condition
 //! expression; the join is a state-based CRDT.
 
+pub mod access;
 mod attribute;
 pub mod connections;
 pub mod deliveries;
@@ -58,6 +59,8 @@ pub mod jobs;
 pub mod key;
 pub mod ledger;
 pub mod parked;
+pub mod people;
+pub mod range;
 pub mod records;
 mod requests;
 mod schema;

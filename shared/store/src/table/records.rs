@@ -520,7 +520,7 @@ impl Table {
 }
 
 /// A record as it is shown: all its parts together.
-fn found(
+pub(super) fn found(
     key: &Key,
     data_type: DataType,
     natural: NaturalKey,

@@ -1,0 +1,243 @@
+//! Items of the API itself: keys, results of calls that may be repeated, the audit.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::access::{ApiKey, KeyId};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Freshness, Stored, Table, TableError,
+    attribute::Item,
+    destinations::{decode, encode},
+    first_items,
+    key::{DAY_SHARDS, Key},
+    ledger::{expire, moment},
+    revision,
+};
+
+/// Time for which the result of a call is kept. Unit: seconds.
+const RESULT_KEPT_S: i64 = 86_400;
+/// Time for which a line of the audit is kept. Unit: seconds.
+const AUDIT_KEPT_S: i64 = 400 * 86_400;
+
+/// Result of a call that its caller may repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptCall {
+    /// Hash of everything that the caller asked for.
+    pub request_sha256: String,
+    /// Time of the call. Unit: Unix milliseconds.
+    pub at_ms: i64,
+    /// The answer; absent while the call runs.
+    pub answer: Option<KeptAnswer>,
+}
+
+/// Answer to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAnswer {
+    /// Status of the answer.
+    pub status: u16,
+    /// Its body; absent where it holds a secret.
+    pub body: Option<String>,
+}
+
+/// A line of the audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// Time of the call. Unit: Unix milliseconds.
+    pub at_ms: i64,
+    /// Caller: a key, a console session or an operator.
+    pub actor: String,
+    /// Method and route, without what stood in the path.
+    pub action: String,
+    /// Reference id of the person concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// Object concerned, where it is no person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Id of the request.
+    pub request_id: String,
+    /// Status of the answer.
+    pub status: u16,
+}
+
+impl Table {
+    /// Returns a key of the API, as it was a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when the item
+    /// cannot be read.
+    pub async fn api_key(&self, id: &KeyId) -> Result<Option<ApiKey>, TableError> {
+        let key = Key::api_key(id);
+        let item = self.get_as(&key, Freshness::Lately).await?;
+        item.map(|item| decode(&key, item)).transpose()
+    }
+
+    /// Returns all keys of the API.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::api_key`].
+    pub async fn api_keys(&self) -> Result<Vec<ApiKey>, TableError> {
+        let (pk, prefix) = Key::api_keys();
+        self.states(&pk, &prefix).await
+    }
+
+    /// Keeps a new key. Returns `false` when there is one with this id.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn add_api_key(&self, key: &ApiKey) -> Result<bool, TableError> {
+        self.put_if(&Key::api_key(&key.id), encode(key), None).await
+    }
+
+    /// Changes a key. Returns it as it is then, or `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::api_key`], and [`TableError::Contended`] when others keep writing it.
+    pub fn change_api_key<'a>(
+        &'a self,
+        id: &'a KeyId,
+        change: impl Fn(&mut ApiKey) + Send + Sync + 'a,
+    ) -> BoxFuture<'a, Result<Option<ApiKey>, TableError>> {
+        self.change_known(Key::api_key(id), change)
+    }
+
+    /// Claims a call under the caller's own text. Returns what is kept under it already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::api_key`].
+    pub async fn claim_call(
+        &self,
+        caller: &str,
+        hash: &str,
+        call: &KeptCall,
+    ) -> Result<Option<KeptCall>, TableError> {
+        let key = Key::idempotency(caller, hash);
+        if let Some(kept) = self.kept_call(&key).await? {
+            let expired = call.at_ms >= kept.state.at_ms.saturating_add(RESULT_KEPT_S * 1000);
+            if !expired {
+                return Ok(Some(kept.state));
+            }
+            self.delete_if(&key, kept.revision).await?;
+        }
+        if self.put_if(&key, kept_item(call), None).await? {
+            return Ok(None);
+        }
+        Ok(self.kept_call(&key).await?.map(|kept| kept.state))
+    }
+
+    /// Keeps the answer of a call.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn keep_call(
+        &self,
+        caller: &str,
+        hash: &str,
+        call: &KeptCall,
+    ) -> Result<(), TableError> {
+        let key = Key::idempotency(caller, hash);
+        let item = super::stamped(&key, kept_item(call), None);
+        self.put(&key, item, "write").await
+    }
+
+    /// Forgets a call that had no effect, so that it may be tried again.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn forget_call(&self, caller: &str, hash: &str) -> Result<(), TableError> {
+        self.delete(&Key::idempotency(caller, hash)).await
+    }
+
+    async fn kept_call(&self, key: &Key) -> Result<Option<Stored<KeptCall>>, TableError> {
+        let item = self.get(key).await?;
+        item.map(|item| {
+            let revision = revision(key, &item)?;
+            let state = decode(key, item)?;
+            Ok(Stored { state, revision })
+        })
+        .transpose()
+    }
+
+    /// Writes a line of the audit.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn audit(&self, line: &AuditLine) -> Result<(), TableError> {
+        let time = moment(line.at_ms);
+        let day = time.get(..10).unwrap_or_default();
+        let hash = xxhash_rust::xxh3::xxh3_64(line.request_id.as_bytes());
+        let shard = u8::try_from(hash % u64::from(DAY_SHARDS)).unwrap_or_default();
+        let key = Key::audit(day, shard, &format!("{time}#{}", line.request_id));
+        let mut item = encode(line);
+        expire(&mut item, line.at_ms, AUDIT_KEPT_S);
+        self.put(&key, item, "audit").await
+    }
+
+    /// The audit of a day (`YYYY-MM-DD`, UTC), newest first, before `before` if that is given, at most
+    /// `limit` lines.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::api_key`].
+    pub async fn audit_of_day(
+        &self,
+        day: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<AuditLine>, TableError> {
+        // Times begin with a digit, so all of them come before the tilde.
+        let before = before.unwrap_or("~");
+        let shards = stream::iter(0..DAY_SHARDS)
+            .map(|shard| self.audit_of_shard(day, shard, before, limit))
+            .buffer_unordered(usize::from(DAY_SHARDS));
+        let mut lines: Vec<AuditLine> = shards.try_concat().await?;
+        lines.sort_by_key(|line| std::cmp::Reverse(line.place()));
+        lines.truncate(limit);
+        Ok(lines)
+    }
+
+    async fn audit_of_shard(
+        &self,
+        day: &str,
+        shard: u8,
+        before: &str,
+        limit: usize,
+    ) -> Result<Vec<AuditLine>, TableError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND sk < :before")
+            .expression_attribute_values(":pk", AttributeValue::S(Key::audit_pk(day, shard)))
+            .expression_attribute_values(":before", AttributeValue::S(before.to_owned()))
+            .scan_index_forward(false);
+        let items = first_items(query, limit, "the audit").await?;
+        let lines = items.into_iter().filter_map(|item| {
+            let key = Key::of_item(&item)?;
+            Some(decode(&key, item))
+        });
+        lines.collect()
+    }
+}
+
+impl AuditLine {
+    /// Place of the line in its day.
+    pub fn place(&self) -> String {
+        format!("{}#{}", moment(self.at_ms), self.request_id)
+    }
+}
+
+fn kept_item(call: &KeptCall) -> Item {
+    let mut item = encode(call);
+    expire(&mut item, call.at_ms, RESULT_KEPT_S);
+    item
+}

@@ -1,0 +1,80 @@
+//! People: who there is.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use models::ids::ReferenceId;
+
+use super::{
+    Table, TableError,
+    key::{BY_TIME, Key, PEOPLE, TIME_PK, TIME_SK},
+};
+
+impl Table {
+    /// Lists a person, in the transaction that gives them a connection.
+    pub(super) fn list_person(
+        &self,
+        reference_id: &ReferenceId,
+    ) -> Result<TransactWriteItem, TableError> {
+        let key = Key::of_person(reference_id);
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let mut item = key.attributes();
+        item.insert(TIME_PK.to_owned(), text(PEOPLE));
+        item.insert(TIME_SK.to_owned(), text(reference_id.as_str()));
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .build()
+            .map_err(TableError::unavailable("write", &key))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// The people whose reference ids begin with `prefix`, in the order of those, behind `after` if that
+    /// is given, at most `limit`. The last one is the place to go on behind if there are `limit`.
+    ///
+    /// They come from an index, which lags by a moment.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn people(
+        &self,
+        prefix: &str,
+        after: Option<&ReferenceId>,
+        limit: usize,
+    ) -> Result<Vec<ReferenceId>, TableError> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let start = after.map(|after| {
+            let mut start = Key::of_person(after).attributes();
+            start.insert(TIME_PK.to_owned(), text(PEOPLE));
+            start.insert(TIME_SK.to_owned(), text(after.as_str()));
+            start
+        });
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .expression_attribute_values(":people", text(PEOPLE))
+            .projection_expression("pk, sk")
+            .set_exclusive_start_key(start)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX).max(1));
+        let query = if prefix.is_empty() {
+            query.key_condition_expression("time_pk = :people")
+        } else {
+            query
+                .key_condition_expression("time_pk = :people AND begins_with(time_sk, :prefix)")
+                .expression_attribute_values(":prefix", text(prefix))
+        };
+        let items = super::first_items(query, limit, "people").await?;
+        let keys = items.iter().filter_map(Key::of_item);
+        Ok(keys.filter_map(|key| key.as_person()).collect())
+    }
+
+    /// Returns whether a person is listed.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn is_person(&self, reference_id: &ReferenceId) -> Result<bool, TableError> {
+        Ok(self.get(&Key::of_person(reference_id)).await?.is_some())
+    }
+}
