@@ -503,6 +503,7 @@ fn tables_of_settings_list_what_the_code_reads_with_its_defaults() {
     check("history-fetch", history_fetch::Config::from_settings);
     check("deliver", deliver::Config::from_settings);
     check("jobs", jobs::Config::from_settings);
+    check("api", api::Config::from_settings);
     let functions = std::fs::read_dir(root().join("functions")).unwrap();
-    assert_eq!(functions.count(), 5, "a function is not checked here");
+    assert_eq!(functions.count(), 6, "a function is not checked here");
 }

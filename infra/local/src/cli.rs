@@ -3,6 +3,7 @@
 mod destinations;
 mod export;
 mod history;
+mod keys;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub use self::history::{
     BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, ConnectionsCommand, CoverageArgs,
     DoctorArgs, StatusArgs, WishArgs,
 };
+pub use self::keys::{KeysArgs, KeysCommand, TokenArgs};
 
 /// Default folder of the local system's data.
 pub const DEFAULT_DATA_DIR: &str = "./.terrarium";
@@ -83,6 +85,10 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Send records on: to a webhook, a database, a bucket, a queue
     Destinations(DestinationsArgs),
+    /// Make, list, rotate and revoke keys of the API
+    Keys(KeysArgs),
+    /// Make a token of the API for one person
+    Token(TokenArgs),
     /// Check whether everything is as it should be, and say what to do
     Doctor(DoctorArgs),
 }

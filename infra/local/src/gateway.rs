@@ -1,4 +1,4 @@
-//! The gateway before the intake: HTTP on loopback in, the intake's own handler behind it.
+//! The gateway before the intake and the API: HTTP on loopback in, the functions' own handlers behind it.
 
 use std::{error::Error as _, net::IpAddr, sync::Arc, time::Duration};
 
@@ -7,6 +7,7 @@ use axum::{
     body::{self, Body, HttpBody as _},
     extract::State,
     http::{HeaderMap, Request, Response, StatusCode, header, uri::Authority},
+    middleware::{self, Next},
     response::IntoResponse as _,
     routing::any,
 };
@@ -61,36 +62,54 @@ impl Gateway {
 
 /// The routes of the local gateway.
 ///
-/// `public_name` is the host name of a tunnel or proxy; without it, only this machine is served.
-pub fn router(intake: Arc<App>, clock: Clock, public_name: Option<&str>) -> Router {
+/// `public_name` is the host name of a tunnel or proxy; without it, only this machine is served. `reads` are the
+/// routes of the API.
+pub fn router(intake: Arc<App>, clock: Clock, public_name: Option<&str>, reads: Router) -> Router {
     let turns = Arc::new(Semaphore::new(CONCURRENT_REQUESTS));
     let path = match &intake.path_token {
         Some(_) => format!("{WEBHOOK_PATH}/{{token}}"),
         None => WEBHOOK_PATH.to_owned(),
     };
+    let gateway = Gateway {
+        intake,
+        clock,
+        turns,
+        public_name: public_name.map(Arc::from),
+    };
     Router::new()
         .route(&path, any(webhook))
+        .with_state(gateway.clone())
+        .merge(reads)
         .fallback(nothing_here)
-        .with_state(Gateway {
-            intake,
-            clock,
-            turns,
-            public_name: public_name.map(Arc::from),
-        })
+        .layer(middleware::from_fn_with_state(gateway, served))
 }
 
-async fn nothing_here() -> Response<Body> {
+/// Passes on requests that mean this machine.
+async fn served(
+    State(gateway): State<Gateway>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    if gateway.serves(request.headers()) {
+        return next.run(request).await;
+    }
+    Problem::new(Kind::InvalidRequest)
+        .detail("the Host is neither this machine nor the name that --public-name gives")
+        .response()
+}
+
+async fn nothing_here(request: Request<Body>) -> Response<Body> {
+    if request.uri().path().starts_with("/v1/") {
+        return api::nothing_here(request).await;
+    }
     Problem::new(Kind::NotFound)
-        .detail(format!("webhooks go to {WEBHOOK_PATH}"))
+        .detail(format!(
+            "webhooks go to {WEBHOOK_PATH}; /v1/openapi.json describes the API"
+        ))
         .response()
 }
 
 async fn webhook(State(gateway): State<Gateway>, request: Request<Body>) -> Response<Body> {
-    if !gateway.serves(request.headers()) {
-        return Problem::new(Kind::InvalidRequest)
-            .detail("the Host is neither this machine nor the name that --public-name gives")
-            .response();
-    }
     let Ok(_turn) = gateway.turns.acquire().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };

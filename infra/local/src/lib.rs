@@ -11,6 +11,7 @@ pub mod history;
 mod jobs;
 pub mod output;
 mod queues;
+mod reads;
 pub mod system;
 mod text;
 mod view;

@@ -37,6 +37,7 @@ use crate::{
     history::{self, HistoryOptions},
     jobs,
     queues::{AtStop, Mapping},
+    reads,
     workers::Workers,
 };
 
@@ -143,6 +144,8 @@ impl Options {
 pub struct System {
     /// Address that webhooks are posted to.
     pub webhook_url: String,
+    /// Address of the API, without a path.
+    pub api_url: String,
     /// The table.
     pub table: Table,
     /// The archive.
@@ -257,7 +260,8 @@ impl System {
         };
 
         let intake = Arc::new(intake_app(&options, &queues, &archive)?);
-        let address = serve_gateway(&mut workers, intake, &options).await?;
+        let reads = Arc::new(reads::app(data_dir, &table, &archive, clock)?);
+        let address = serve_gateway(&mut workers, intake, api::router(&reads), &options).await?;
         info!(%address, "terrarium is ready");
         let path = match &options.path_token {
             Some(token) => format!("{}/{}", gateway::WEBHOOK_PATH, token.expose_secret()),
@@ -265,6 +269,7 @@ impl System {
         };
         Ok(Self {
             webhook_url: format!("http://{address}{path}"),
+            api_url: format!("http://{address}"),
             table,
             archive,
             queues,
@@ -329,6 +334,7 @@ impl System {
 async fn serve_gateway(
     workers: &mut Workers,
     intake: Arc<webhook_intake::App>,
+    reads: axum::Router,
     options: &Options,
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(options.listen)
@@ -338,7 +344,7 @@ async fn serve_gateway(
         .local_addr()
         .context("the gateway has no address")?;
     let public_name = options.public_name.as_deref();
-    let gateway = gateway::router(intake, Arc::clone(&options.clock), public_name);
+    let gateway = gateway::router(intake, Arc::clone(&options.clock), public_name, reads);
     let stopped = workers.stopped();
     workers.tasks.spawn(async move {
         if let Err(error) = axum::serve(listener, gateway)

@@ -215,7 +215,12 @@ impl Past {
             archive: Archive::unsynced_folder(self.folder.path()).unwrap(),
             metrics: Sink::Nowhere,
         };
-        let router = gateway::router(Arc::new(intake), reading(&self.clock), None);
+        let router = gateway::router(
+            Arc::new(intake),
+            reading(&self.clock),
+            None,
+            axum::Router::new(),
+        );
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let gateway = tokio::spawn(async move { drop(axum::serve(listener, router).await) });

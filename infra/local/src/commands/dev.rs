@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{
     access::{Address, Lock, TerraAddress, data_dir},
-    secrets,
+    keys, secrets,
     simulation::{self, Plan, Simulation},
 };
 use crate::{
@@ -47,6 +47,8 @@ struct Dev {
     board: Arc<Mutex<Board>>,
     /// Folder of all data.
     data_dir: PathBuf,
+    /// The key of the API that whoever starts the system may use.
+    api_key: String,
     /// Something to know about this start.
     notes: Vec<String>,
 }
@@ -156,6 +158,7 @@ impl Dev {
             terra,
         };
         address.write(&data_dir)?;
+        let system_table = system.table.clone();
 
         let simulation = match (place, options.signing_secrets.first()) {
             (Some(place), Some((_, secret))) => {
@@ -174,6 +177,7 @@ impl Dev {
             system,
             simulation,
             board,
+            api_key: keys::local_key(&data_dir, &system_table).await?,
             data_dir,
             notes,
         })
@@ -206,6 +210,12 @@ impl Dev {
     /// Commands that show what is stored, with what each shows.
     fn tour(&self) -> Vec<(String, &'static str)> {
         let data = self.data_option();
+        let key = keys::local_key_file(&self.data_dir);
+        let api = &self.system.api_url;
+        let curl = |path: &str| {
+            let key = key.display();
+            format!("curl -H \"x-api-key: $(cat {key})\" {api}/v1/{path}")
+        };
         vec![
             (
                 format!("terrarium show user person-0001{data}"),
@@ -230,6 +240,12 @@ impl Dev {
             (
                 format!("terrarium destinations listen{data}"),
                 "a receiver here, and records on their way to it",
+            ),
+            (curl("people"), "the API: who there is"),
+            (curl("people/person-0001"), "one person"),
+            (
+                curl("people/person-0001/connections"),
+                "what they are connected to",
             ),
         ]
     }
@@ -361,6 +377,8 @@ fn banner(dev: &Dev) -> anyhow::Result<()> {
     };
     let facts = [
         ("webhooks to", dev.webhook_url().to_owned()),
+        ("api", format!("{}/v1", dev.system.api_url)),
+        ("api key", dev.api_key.clone()),
         ("data", dev.data_dir.display().to_string()),
         (
             "secrets",

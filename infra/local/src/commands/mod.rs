@@ -13,6 +13,7 @@ mod doctor;
 mod erase;
 #[cfg(feature = "export")]
 mod export;
+mod keys;
 mod parked;
 mod person;
 mod posting;
@@ -56,6 +57,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Coverage(args) => coverage::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
         Command::Destinations(args) => destinations::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
+        Command::Token(args) => keys::token(args).await,
         Command::Doctor(args) => doctor::run(args).await,
     }
 }

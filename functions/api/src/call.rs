@@ -1,0 +1,272 @@
+//! One call: who makes it, of what, and what the handlers ask it for.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use domain::{
+    access::{ApiKey, Scope},
+    connection::ConnectionId,
+    key::NaturalKey,
+    owner::RecordOwner,
+};
+use http::HeaderMap;
+use jiff::Timestamp;
+use models::{
+    data::DataType,
+    ids::{ReferenceId, TerraUserId},
+};
+use runtime::problem::{Fault, Kind, Problem};
+use serde::de::DeserializeOwned;
+use store::table::connections::{Alias, StoredConnection};
+
+use crate::{
+    config::App,
+    error::Failure,
+    id,
+    query::{Param, Reader, refused},
+    token::Claims,
+};
+
+/// Maker of a call.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// Nobody who says who they are.
+    Anybody,
+    /// A key.
+    Key(Box<ApiKey>),
+    /// One person, by a token.
+    Person(Box<Claims>),
+}
+
+impl Caller {
+    /// Name of the caller in the audit and in logs: never a secret, never a reference id.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Anybody => "anybody".to_owned(),
+            Self::Key(key) => format!("key:{}", key.id),
+            Self::Person(claims) => format!("token:{}", claims.key),
+        }
+    }
+
+    /// Returns whether the caller has a permission.
+    pub fn has(&self, scope: Scope) -> bool {
+        matches!(self, Self::Key(key) if key.scopes.contains(&scope))
+    }
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    /// Everything that a call needs.
+    pub app: Arc<App>,
+    /// Its maker.
+    pub caller: Caller,
+    /// Its time.
+    pub now: Timestamp,
+    /// Headers of the request.
+    pub headers: HeaderMap,
+    /// Id of the request.
+    pub request_id: String,
+    pub(crate) path: String,
+    pub(crate) placed: BTreeMap<String, String>,
+    pub(crate) query: String,
+    pub(crate) params: &'static [Param],
+    pub(crate) body: Bytes,
+}
+
+impl Call {
+    /// Now. Unit: Unix milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.now.as_millisecond()
+    }
+
+    /// Begins to read the parameters. Unknown ones are noted already.
+    pub fn query(&self) -> Reader<'static> {
+        Reader::new(&self.query, self.params, &self.path)
+    }
+
+    /// Refuses any parameter: for endpoints that have none.
+    ///
+    /// # Errors
+    ///
+    /// When there are some.
+    pub fn no_query(&self) -> Result<(), Failure> {
+        Ok(self.query().done()?)
+    }
+
+    /// The id in a place of the path, decoded.
+    ///
+    /// # Errors
+    ///
+    /// When the text there is no id.
+    pub fn placed(&self, name: &'static str) -> Result<String, Failure> {
+        let text = self.placed.get(name).map_or("", String::as_str);
+        id::from_path(text).ok_or_else(|| {
+            refused(vec![Fault {
+                place: "path",
+                name: name.to_owned(),
+                detail:
+                    "an id is letters, digits, `_`, `.` and `-`; any other is written `~` and the \
+                         base64url of its UTF-8 without padding"
+                        .to_owned(),
+            }])
+            .into()
+        })
+    }
+
+    /// The reference id in the path.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn reference_id(&self) -> Result<ReferenceId, Failure> {
+        let text = self.placed("person")?;
+        ReferenceId::new(&text).ok_or_else(Self::no_person)
+    }
+
+    /// The same answer for a person who never was and for one who was erased: nothing is kept of either.
+    pub fn no_person() -> Failure {
+        Failure::not_found("there is no such person; GET /v1/people lists who there is")
+    }
+
+    /// The connections of the person in the path.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such person.
+    pub async fn connections_of_person(
+        &self,
+    ) -> Result<(ReferenceId, Vec<StoredConnection>), Failure> {
+        let reference_id = self.reference_id()?;
+        let connections = self.app.table.connections_of(&reference_id).await?;
+        if connections.is_empty() && !self.app.table.is_person(&reference_id).await? {
+            return Err(Self::no_person());
+        }
+        Ok((reference_id, connections))
+    }
+
+    /// The connection in the path, by our id or any Terra user id that it ever had.
+    ///
+    /// # Errors
+    ///
+    /// 404 when there is none, 410 when its person was erased, 403 when a token belongs to another person.
+    pub async fn connection(&self) -> Result<StoredConnection, Failure> {
+        let found = self.find_connection(&self.placed("connection")?).await;
+        let Caller::Person(claims) = &self.caller else {
+            return found;
+        };
+        // One answer for all that is not the person's own: a token must not tell what else there is.
+        match found {
+            Ok(connection) if connection.state.reference_id() == Some(&claims.person) => {
+                Ok(connection)
+            }
+            Ok(_) | Err(Failure::Refused(_)) => Err(other_person().into()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A connection by our id or any Terra user id that it ever had.
+    ///
+    /// # Errors
+    ///
+    /// 404 when there is none, 410 when its person was erased.
+    pub async fn find_connection(&self, id: &str) -> Result<StoredConnection, Failure> {
+        let table = &self.app.table;
+        let missing =
+            || Failure::not_found("there is no such connection: give our id or a Terra user id");
+        if let Ok(own) = id.parse::<ConnectionId>()
+            && let Some(connection) = table.connection(&own).await?
+        {
+            return Ok(connection);
+        }
+        let alias = match TerraUserId::new(id) {
+            Some(user) => table.alias(&user).await?,
+            None => None,
+        };
+        match alias {
+            Some(Alias::Connection(own)) => table.connection(&own).await?.ok_or_else(missing),
+            Some(Alias::Erased(_)) => Err(Problem::new(Kind::Gone)
+                .detail("the person behind this id was erased")
+                .into()),
+            None => Err(missing()),
+        }
+    }
+
+    /// The data type in the path.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such type.
+    pub fn data_type(&self) -> Result<DataType, Failure> {
+        let text = self.placed("type")?;
+        text.parse().map_err(|_| {
+            let known: Vec<_> = DataType::ALL.iter().map(|known| known.as_str()).collect();
+            Failure::not_found(format!(
+                "there is no such type; there are: {}",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// The record that the path names.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Call::connection`], and 404 when there is no such record.
+    pub async fn record(
+        &self,
+    ) -> Result<(StoredConnection, store::table::records::FoundRecord), Failure> {
+        let data_type = self.data_type()?;
+        let key: NaturalKey = self
+            .placed("key")?
+            .parse()
+            .unwrap_or_else(|never: std::convert::Infallible| match never {});
+        let connection = self.connection().await?;
+        let owner = RecordOwner::Connection(connection.id.clone());
+        let found = self.app.table.record(&owner, data_type, &key).await?;
+        let found = found.ok_or_else(|| Failure::not_found("there is no such record"))?;
+        Ok((connection, found))
+    }
+
+    /// Reads the body.
+    ///
+    /// # Errors
+    ///
+    /// When it is no JSON, or not of this form.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            refused(vec![Fault {
+                place: "body",
+                name: format!("line {}, column {}", error.line(), error.column()),
+                detail: told(&error),
+            }])
+            .into()
+        })
+    }
+}
+
+/// The problem of a token that is used for another person than its own.
+pub(crate) fn other_person() -> Problem {
+    Problem::new(Kind::Forbidden).detail("this token is for another person")
+}
+
+/// The fault of a body, without any value of it.
+fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let of_the_form = ["unknown field", "missing field", "duplicate field"];
+    if of_the_form.iter().any(|known| text.starts_with(known)) {
+        // Such a message has names of members, of which the unknown one is the caller's own.
+        let end = text.rfind(" at line").unwrap_or(text.len());
+        return text
+            .get(..end)
+            .unwrap_or_default()
+            .chars()
+            .take(300)
+            .collect();
+    }
+    match error.classify() {
+        serde_json::error::Category::Data => "a value is not of the form that the document says",
+        _ => "this is no JSON",
+    }
+    .to_owned()
+}

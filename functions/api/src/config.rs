@@ -1,0 +1,109 @@
+//! Settings and clients of the API.
+
+use std::{fmt, sync::Arc};
+
+use anyhow::Context as _;
+use aws_types::SdkConfig;
+use jiff::Timestamp;
+use runtime::{
+    aws,
+    metrics::Sink,
+    secrets::SecretSource,
+    settings::{Settings, SettingsError},
+};
+use store::{archive::Archive, table::Table};
+
+use crate::{keys::KeyCache, token::SigningKeys};
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Settings of the API; [the crate's page](crate#settings) lists them.
+#[derive(Debug)]
+pub struct Config {
+    table_name: String,
+    archive_bucket: String,
+    signing_keys: SecretSource,
+    allowed_origins: Vec<String>,
+    metrics: Sink,
+    sdk: SdkConfig,
+}
+
+impl Config {
+    /// Reads all settings and reports all that is wrong with them at once.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] names each wrong setting and says what would be right.
+    pub fn from_settings(mut settings: Settings) -> Result<Self, SettingsError> {
+        let table_name = settings.required::<String>("TABLE_NAME", "the table's name");
+        let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
+        let signing_keys = SecretSource::from_settings(&mut settings, "API_SIGNING_KEYS");
+        let allowed_origins = settings.list::<String>("API_ALLOWED_ORIGINS", "an origin");
+        let metrics = Sink::from_settings(&mut settings);
+        let sdk = aws::sdk_config(&mut settings);
+        settings.finish(|| {
+            Some(Self {
+                table_name: table_name?,
+                archive_bucket: archive_bucket?,
+                signing_keys: signing_keys?,
+                allowed_origins,
+                metrics,
+                sdk: sdk?,
+            })
+        })
+    }
+}
+
+/// Everything that a call needs. Built once, before the first call.
+pub struct App {
+    /// What is stored.
+    pub table: Table,
+    /// What Terra sent.
+    pub archive: Archive,
+    /// Keys that sign tokens for one person.
+    pub signing_keys: SigningKeys,
+    /// Keys of callers that were read lately.
+    pub keys: KeyCache,
+    /// Origins whose pages may call the API with a token; none by default.
+    pub allowed_origins: Vec<String>,
+    /// The time.
+    pub clock: Clock,
+    /// Sink of metrics.
+    pub metrics: Sink,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Connects to AWS, while nobody waits yet.
+    ///
+    /// # Errors
+    ///
+    /// When a client cannot be made.
+    pub async fn connect(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let table = Table::new(
+            aws_sdk_dynamodb::Client::new(&config.sdk),
+            config.table_name,
+        );
+        // Someone waits for the answer, so the archive is given up on sooner than by a queue's work.
+        let archive = Archive::s3_for_a_person(&config.archive_bucket, &config.sdk)
+            .context("cannot open the archive")?;
+        table.open_connection().await;
+        Ok(Self {
+            table,
+            archive,
+            signing_keys: SigningKeys::new(config.signing_keys, config.sdk),
+            keys: KeyCache::default(),
+            allowed_origins: config.allowed_origins,
+            clock,
+            metrics: config.metrics,
+        })
+    }
+}

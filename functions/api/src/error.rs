@@ -1,0 +1,67 @@
+//! Reasons why a call was not answered as asked.
+
+use std::time::Duration;
+
+use domain::Retry;
+use runtime::{
+    problem::{Kind, Problem},
+    queue::QueueError,
+};
+use store::{archive::ArchiveError, table::TableError};
+
+use crate::token::SigningKeyError;
+
+/// A call that was not answered as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The caller is told what is wrong.
+    #[error("refused: {}", .0.kind().name())]
+    Refused(Box<Problem>),
+    /// The table did not do it.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The archive did not do it.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A queue did not do it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The key that signs tokens could not be had.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    /// The call took longer than anybody waits.
+    #[error("the call took too long")]
+    TooSlow,
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}
+
+impl Failure {
+    /// Nothing is there under the path.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Problem::new(Kind::NotFound).detail(detail).into()
+    }
+
+    /// The answer to the caller. Never a cause from inside.
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Refused(problem) => (**problem).clone(),
+            Self::Archive(ArchiveError::Erased { .. } | ArchiveError::NotFound { .. }) => {
+                Problem::new(Kind::Gone).detail("the archive does not have it any more")
+            }
+            Self::Table(error) if error.retry() == Retry::Later => unavailable(),
+            Self::Archive(error) if error.retry() == Retry::Later => unavailable(),
+            Self::Queue(_) | Self::TooSlow | Self::SigningKey(_) => unavailable(),
+            Self::Table(_) | Self::Archive(_) => Problem::new(Kind::Internal),
+        }
+    }
+}
+
+fn unavailable() -> Problem {
+    Problem::new(Kind::Unavailable).retry_after(Duration::from_secs(1))
+}

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod call;
+mod config;
+mod cursor;
+mod error;
+pub mod id;
+mod keys;
+pub mod openapi;
+mod query;
+pub mod route;
+pub mod schema;
+mod serve;
+mod terra;
+mod text;
+pub mod token;
+mod v1;
+
+pub use self::{
+    config::{App, Clock, Config},
+    keys::{KeyCache, NewKey, new_secret},
+    serve::{RequestId, endpoints, nothing_here, router},
+    text::path_of_decoded,
+};

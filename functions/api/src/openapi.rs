@@ -1,0 +1,231 @@
+//! The document: OpenAPI 3.1, made of the very routes, parameters and types.
+
+use domain::access::{Scope, TokenScope};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    query::{Form, Param},
+    route::{Endpoint, Needs, PersonToken, Reply},
+    schema::{Definitions, words},
+};
+
+/// Makes the document of these endpoints.
+pub fn document(endpoints: &[Endpoint]) -> Value {
+    let mut definitions = Definitions::default();
+    definitions.0.insert("Problem".to_owned(), problem_schema());
+    let mut paths = Map::new();
+    for endpoint in endpoints {
+        let operation = operation(endpoint, &mut definitions);
+        let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        if let Value::Object(path) = path {
+            path.insert(endpoint.verb.as_str().to_lowercase(), operation);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Terrarium",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": definitions.0,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key (`tk_…`), or a token for one person (`tp1.…`).",
+                },
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
+    })
+}
+
+const DESCRIPTION: &str = "Everything that came in can be read, and every number explained.\n\n\
+    - Names and units are Terra's own (`duration_asleep_state_seconds`); a value that is not known is left \
+    out, which is not zero.\n\
+    - Days (`from`, `to`) are civil dates and both included; moments are RFC 3339 in UTC.\n\
+    - Ids in paths are letters, digits, `_`, `.` and `-`; any other id is `~` and the base64url of its \
+    UTF-8. Answers give every id in this form.\n\
+    - Lists give `data` and `next_cursor`; the end is a cursor that is null.\n\
+    - A parameter that is not known, or cannot be used, is a 400 that names what there is.\n\
+    - Any POST takes an `Idempotency-Key`: the same call under it runs once within a day.\n\
+    - Lists of words are open: new ones may come.";
+
+fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
+    let doc = &endpoint.doc;
+    let mut parameters: Vec<Value> = endpoint.places().map(place).collect();
+    parameters.extend(doc.query.iter().map(parameter));
+    let mut responses = Map::new();
+    let (status, answer) = match doc.answer {
+        Reply::Json(schema) => (200, content("application/json", schema(definitions))),
+        Reply::With(status, schema) => (status, content("application/json", schema(definitions))),
+        Reply::Nothing => (204, json!({})),
+        Reply::Bytes(kind) => (200, content(kind, json!({}))),
+    };
+    let mut answer = answer;
+    if let Value::Object(answer) = &mut answer {
+        answer.insert("description".to_owned(), doc.summary.into());
+    }
+    responses.insert(status.to_string(), answer);
+    let is_open = endpoint.route.scope == Needs::Nothing;
+    let mut problems = vec![
+        (400, "The request cannot be used."),
+        (503, "Try again later."),
+    ];
+    if !is_open {
+        problems.push((401, "No valid key or token."));
+        problems.push((403, "The key or token may not."));
+    }
+    if endpoint.places().next().is_some() {
+        problems.push((404, "There is no such thing."));
+        problems.push((410, "It was erased."));
+    }
+    for (status, description) in problems {
+        let mut problem = content(
+            "application/problem+json",
+            json!({"$ref": "#/components/schemas/Problem"}),
+        );
+        if let Value::Object(problem) = &mut problem {
+            problem.insert("description".to_owned(), description.into());
+        }
+        responses.insert(status.to_string(), problem);
+    }
+    let mut operation = json!({
+        "operationId": operation_id(endpoint),
+        "summary": doc.summary,
+        "description": description(endpoint),
+        "tags": [tag(endpoint.path)],
+        "parameters": parameters,
+        "responses": responses,
+        "security": if is_open { json!([]) } else { json!([{"bearer": []}, {"key": []}]) },
+    });
+    if let (Some(body), Value::Object(operation)) = (doc.body, &mut operation) {
+        let mut body = content("application/json", body(definitions));
+        if let Value::Object(body) = &mut body {
+            body.insert("required".to_owned(), true.into());
+        }
+        operation.insert("requestBody".to_owned(), body);
+    }
+    operation
+}
+
+fn content(kind: &str, schema: impl Into<Value>) -> Value {
+    json!({"content": {kind: {"schema": schema.into()}}})
+}
+
+/// `get_people_person_connections` of `GET /v1/people/{person}/connections`.
+fn operation_id(endpoint: &Endpoint) -> String {
+    let parts = endpoint.path.split('/').filter(|part| !part.is_empty());
+    let words = parts.map(|part| part.trim_matches(['{', '}']).replace(['-', '.'], "_"));
+    let mut words: Vec<_> = words.collect();
+    words.insert(0, endpoint.verb.as_str().to_lowercase());
+    words.join("_")
+}
+
+fn tag(path: &str) -> &str {
+    let part = path.split('/').nth(2).unwrap_or_default();
+    part.trim_end_matches(".json")
+}
+
+fn description(endpoint: &Endpoint) -> String {
+    let scopes = |scopes: &[Scope]| {
+        let scopes: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+        scopes.join(" or ")
+    };
+    let who = match endpoint.route.scope {
+        Needs::Nothing => "Open to anybody.".to_owned(),
+        Needs::AnyKey => "Any key.".to_owned(),
+        Needs::One(scope) => format!("A key with {}.", scopes(&[scope])),
+        Needs::AnyOf(any) => format!("A key with {}.", scopes(any)),
+    };
+    let token = match endpoint.route.person_token {
+        PersonToken::Never => String::new(),
+        PersonToken::Any => " Any token of a person.".to_owned(),
+        PersonToken::With(scope) => token_text(scope),
+    };
+    let text = endpoint.doc.text;
+    let between = if text.is_empty() { "" } else { "\n\n" };
+    format!("{text}{between}{who}{token}")
+}
+
+fn token_text(scope: TokenScope) -> String {
+    format!(" Also a token of the person with `{scope}`.")
+}
+
+fn place(name: &str) -> Value {
+    let doc = match name {
+        "person" => "Reference id of the person, in the form of ids in paths.",
+        "connection" => "Our id of the connection, or any Terra user id that it ever had.",
+        "type" => "Data type, for example `daily` or `sleep`.",
+        "key" => "Natural key of the record, in the form of ids in paths.",
+        "webhook" => "Id of the webhook, in the form of ids in paths.",
+        "day" => "Civil date.",
+        _ => "Id, as a list gives it.",
+    };
+    json!({
+        "name": name,
+        "in": "path",
+        "required": true,
+        "description": doc,
+        "schema": {"type": "string"},
+    })
+}
+
+fn parameter(param: &Param) -> Value {
+    let text = json!({"type": "string"});
+    let schema = match param.form {
+        Form::Text => text,
+        Form::Number(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Form::Flag => json!({"type": "boolean"}),
+        Form::Date => json!({"type": "string", "format": "date"}),
+        Form::Instant => json!({"type": "string", "format": "date-time"}),
+        Form::Word(known) => words(known.iter().copied()),
+        Form::Words(known) => json!({"type": "array", "items": words(known.iter().copied())}),
+        Form::List => json!({"type": "array", "items": text}),
+    };
+    let mut parameter = json!({
+        "name": param.name,
+        "in": "query",
+        "required": false,
+        "description": param.doc,
+        "schema": schema,
+    });
+    if let (Form::Words(_) | Form::List, Value::Object(parameter)) = (param.form, &mut parameter) {
+        parameter.insert("style".to_owned(), "form".into());
+        parameter.insert("explode".to_owned(), false.into());
+    }
+    parameter
+}
+
+fn problem_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "RFC 9457: what is wrong, and what would be right.",
+        "properties": {
+            "type": {"type": "string", "description": "`urn:terrarium:problem:` and the kind, which callers may compare."},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "request_id": {"type": "string", "description": "Also in the header X-Request-Id."},
+            "errors": {
+                "type": "array",
+                "description": "Every part of the request that cannot be used.",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "in": {"type": "string"},
+                        "name": {"type": "string"},
+                        "detail": {"type": "string"},
+                    },
+                    "required": ["in", "name", "detail"],
+                },
+            },
+        },
+        "required": ["type", "title", "status"],
+    })
+}

@@ -1,0 +1,46 @@
+//! Our own API, under `/v1`.
+
+mod about;
+pub(crate) mod connections;
+mod keys;
+mod people;
+pub(crate) mod records;
+mod webhooks;
+
+use domain::access::{Scope, TokenScope};
+
+use crate::route::{Audit, Endpoint, Needs, PersonToken, Route};
+
+/// Every endpoint under `/v1`.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    [
+        about::ENDPOINTS,
+        people::ENDPOINTS,
+        connections::ENDPOINTS,
+        records::ENDPOINTS,
+        webhooks::ENDPOINTS,
+        keys::ENDPOINTS,
+    ]
+    .concat()
+}
+
+/// A read of health values, which the person may do too.
+pub(crate) const READS_A_PERSON: Route = Route {
+    scope: Needs::One(Scope::PeopleRead),
+    person_token: PersonToken::With(TokenScope::Read),
+    audit: Audit::Read,
+};
+
+/// A read of who there is and of what is known of their connections, without values.
+pub(crate) const READS_ABOUT_A_PERSON: Route = Route {
+    scope: Needs::AnyOf(&[Scope::PeopleRead, Scope::OperationsRead]),
+    person_token: PersonToken::With(TokenScope::Read),
+    audit: Audit::Read,
+};
+
+/// Open to anybody.
+const OPEN: Route = Route {
+    scope: Needs::Nothing,
+    person_token: PersonToken::Never,
+    audit: Audit::Nothing,
+};

@@ -1,0 +1,429 @@
+//! Records: what they say in short, and every byte of them.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    compose::{Sampled, compose},
+    key::NaturalKey,
+    owner::RecordOwner,
+};
+use jiff::{ToSpan as _, tz::TimeZone};
+use models::{data::DataType, ids::Provider};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+use store::table::{connections::StoredConnection, records::FoundRecord};
+
+use crate::{
+    answer::Answer,
+    call::Call,
+    error::Failure,
+    id::to_path,
+    query::{Form, PAGED, Paging, Param},
+    route::{Doc, Endpoint, Reply},
+    schema::{Definitions, Page, Schema, answer},
+    text::rfc3339,
+    v1::{READS_A_PERSON, connections::archived},
+};
+
+const INCLUDE: Param = Param {
+    name: "include",
+    doc: "`payload`: the record as it is now, in Terra's form. `samples`: the same with its samples.",
+    form: Form::Words(&["payload", "samples"]),
+};
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get(
+        "/v1/people/{person}/records",
+        READS_A_PERSON,
+        Doc {
+            summary: "Records of a person of one type, from every connection, in the order of their begin.",
+            text: "Both days are included. Samples are fetched from the archive: with `include`, ask for few days.",
+            query: &[
+                Param {
+                    name: "type",
+                    doc: "Data type; required.",
+                    form: Form::Text,
+                },
+                Param {
+                    name: "from",
+                    doc: "First day, a civil date; six days before `to` by default.",
+                    form: Form::Date,
+                },
+                Param {
+                    name: "to",
+                    doc: "Last day, which is included; today by default.",
+                    form: Form::Date,
+                },
+                Param {
+                    name: "connection",
+                    doc: "Those of this connection, by our id or a Terra user id.",
+                    form: Form::Text,
+                },
+                Param {
+                    name: "provider",
+                    doc: "Those of this provider, as Terra spells it.",
+                    form: Form::Text,
+                },
+                Param {
+                    name: "retracted",
+                    doc: "Also those that the provider took back.",
+                    form: Form::Flag,
+                },
+                INCLUDE,
+                PAGED[0],
+                PAGED[1],
+            ],
+            body: None,
+            answer: Reply::Json(Page::<Record>::schema),
+        },
+        |call| Box::pin(list(call)),
+    ),
+    Endpoint::get(
+        "/v1/records/{connection}/{type}/{key}",
+        READS_A_PERSON,
+        Doc {
+            summary: "One record.",
+            text: "",
+            query: &[INCLUDE],
+            body: None,
+            answer: Reply::Json(Record::schema),
+        },
+        |call| Box::pin(one(call)),
+    ),
+    Endpoint::get(
+        "/v1/records/{connection}/{type}/{key}/payload",
+        READS_A_PERSON,
+        Doc {
+            summary: "The newest delivery of a record, byte for byte as Terra sent it.",
+            text: "The header X-Terrarium-Webhook names the webhook that brought it.",
+            query: &[],
+            body: None,
+            answer: Reply::Bytes("application/json"),
+        },
+        |call| Box::pin(payload(call)),
+    ),
+];
+
+answer! {
+    /// Name of a record.
+    pub(crate) struct RecordName {
+        /// Our id of its connection.
+        connection: String,
+        /// Its data type.
+        r#type: String,
+        /// Its natural key, in the form of ids in paths.
+        key: String,
+    }
+
+    /// A score that Terra computed.
+    pub(crate) struct ScoreShown {
+        /// The value as Terra sent it.
+        value: Value,
+        /// Webhook that brought it.
+        webhook: String,
+    }
+
+    /// The delivery that is the newest of a record.
+    pub(crate) struct Delivered {
+        /// The webhook.
+        webhook: String,
+        /// Its place in the order of deliveries.
+        ordered_at: String,
+    }
+
+    /// An older delivery that samples are kept of.
+    pub(crate) struct SampledBy {
+        /// Sample streams that come from it.
+        streams: Vec<String>,
+        /// Place in the archive.
+        archive: Value,
+    }
+
+    /// A record.
+    pub(crate) struct Record {
+        /// Its name.
+        id: RecordName,
+        /// Provider, as Terra spells it; null while it is not known.
+        provider: Option<String>,
+        /// Its begin, in Terra's own text.
+        start_time: Option<String>,
+        /// Its end, in Terra's own text.
+        end_time: Option<String>,
+        /// The civil day of its begin, cut from the text.
+        day: Option<String>,
+        /// Numbers of the record under Terra's own names, with their units in the names. A value that is not
+        /// known is left out.
+        summary: Map<String, Value>,
+        /// Fields of the summary that Terra did not give and that were computed of samples.
+        derived: Vec<String>,
+        /// Scores of Terra's, by name.
+        scores: BTreeMap<String, ScoreShown>,
+        /// True if there are samples.
+        has_samples: bool,
+        /// True if the provider took the record back.
+        retracted: bool,
+        /// Newest delivery.
+        delivered: Delivered,
+        /// Size of the newest delivery as Terra sent it. Unit: bytes.
+        size_bytes: u64,
+        /// Older deliveries whose samples the newest does not have.
+        sampled_by: Vec<SampledBy>,
+        /// Place of the newest delivery in the archive.
+        archive: Value,
+        /// The record in Terra's form, where `include` asks for it; else null.
+        payload: Payload,
+    }
+}
+
+/// A record in Terra's form, passed on as text.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct Payload(Option<Box<RawValue>>);
+
+impl Schema for Payload {
+    fn schema(_: &mut Definitions) -> Value {
+        serde_json::json!({"type": ["object", "null"]})
+    }
+}
+
+impl Record {
+    pub(crate) fn of(
+        connection: &StoredConnection,
+        found: &FoundRecord,
+        payload: Option<Box<RawValue>>,
+    ) -> Self {
+        let record = &found.record;
+        let newest = &record.newest;
+        let summary = record.summary();
+        let given = newest.summary.to_map();
+        let fields = summary.fields();
+        let derived = fields.iter().filter(|(name, _)| !given.contains_key(name));
+        let start_time = newest.start_time.clone();
+        let day = day_of_key(found).or_else(|| day_of(start_time.as_deref()?));
+        let scores = record.enrichment.iter().map(|(name, score)| {
+            let shown = ScoreShown {
+                value: score.value.clone(),
+                webhook: to_path(&score.version.webhook_id),
+            };
+            (name.clone(), shown)
+        });
+        let sampled_by = record.sampled_arrivals().into_iter();
+        Self {
+            id: RecordName {
+                connection: connection.id.to_string(),
+                r#type: found.data_type.as_str().to_owned(),
+                key: to_path(&found.key.to_string()),
+            },
+            provider: connection.state.provider().map(ToString::to_string),
+            day,
+            start_time,
+            end_time: summary.get("end_time").and_then(|value| match value {
+                domain::summary::Value::Text(text) => Some(text),
+                _ => None,
+            }),
+            derived: derived.map(|(name, _)| (*name).to_owned()).collect(),
+            summary: fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), serde_json::json!(value)))
+                .collect(),
+            scores: scores.collect(),
+            has_samples: record.has_samples(),
+            retracted: newest.retracted,
+            delivered: Delivered {
+                webhook: to_path(&newest.version.webhook_id),
+                ordered_at: rfc3339(newest.version.ordering_ts_ms),
+            },
+            size_bytes: newest.payload.size_bytes,
+            sampled_by: sampled_by
+                .map(|(payload, streams)| SampledBy {
+                    streams: streams
+                        .iter()
+                        .map(|stream| stream.as_str().to_owned())
+                        .collect(),
+                    archive: archived(&payload.locator),
+                })
+                .collect(),
+            archive: archived(&newest.payload.locator),
+            payload: Payload(payload),
+        }
+    }
+}
+
+/// The day that is the key of a record.
+fn day_of_key(found: &FoundRecord) -> Option<String> {
+    match &found.key {
+        NaturalKey::Day(day) => Some(day.to_string()),
+        _ => None,
+    }
+}
+
+/// The date that a text of Terra's begins with, before any conversion.
+fn day_of(text: &str) -> Option<String> {
+    let day = text.get(..10)?;
+    day.parse::<jiff::civil::Date>().ok()?;
+    Some(day.to_owned())
+}
+
+/// Reads a record in Terra's form: the newest delivery, with scores and samples of older ones.
+///
+/// # Errors
+///
+/// When the archive does not have it, or does not answer.
+pub(crate) async fn composed(
+    call: &Call,
+    found: &FoundRecord,
+    with_samples: bool,
+) -> Result<Vec<u8>, Failure> {
+    let archive = &call.app.archive;
+    let record = &found.record;
+    let newest = archive.read_payload(&record.newest.payload).await?;
+    let mut older = Vec::new();
+    if with_samples {
+        for (payload, streams) in record.sampled_arrivals() {
+            older.push((archive.read_payload(payload).await?, streams));
+        }
+    }
+    let sampled: Vec<_> = older
+        .iter()
+        .map(|(record, streams)| Sampled { record, streams })
+        .collect();
+    let scores = &record.enrichment;
+    Ok(compose(
+        found.data_type,
+        &newest,
+        &sampled,
+        scores,
+        with_samples,
+    ))
+}
+
+/// Text of a record as a JSON value, without reading it.
+pub(crate) fn raw(bytes: Vec<u8>) -> Option<Box<RawValue>> {
+    RawValue::from_string(String::from_utf8(bytes).ok()?).ok()
+}
+
+/// Reads the payload that `include` asks for.
+pub(crate) async fn included(
+    call: &Call,
+    found: &FoundRecord,
+    include: &[&str],
+) -> Result<Option<Box<RawValue>>, Failure> {
+    let with_samples = include.contains(&"samples");
+    if !with_samples && !include.contains(&"payload") {
+        return Ok(None);
+    }
+    Ok(raw(composed(call, found, with_samples).await?))
+}
+
+/// Place of a record in a list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place(String, String, String);
+
+impl Place {
+    fn of(connection: &StoredConnection, found: &FoundRecord) -> Self {
+        let key = found.key.to_string();
+        let begin = found.record.newest.start_time.clone();
+        Self(
+            begin.unwrap_or_else(|| key.clone()),
+            connection.id.to_string(),
+            key,
+        )
+    }
+}
+
+async fn list(call: Call) -> Result<Answer, Failure> {
+    let mut query = call.query();
+    let data_type = query.text("type");
+    let (from, to) = (query.date("from"), query.date("to"));
+    let only = query.text("connection");
+    let provider = query.text("provider");
+    let retracted = query.flag("retracted");
+    let include = query.words("include");
+    let paging: Paging<Place> = query.paging();
+    let known = || {
+        let known: Vec<_> = DataType::ALL.iter().map(|known| known.as_str()).collect();
+        known.join(", ")
+    };
+    let data_type: Option<DataType> = match data_type.as_deref().map(str::parse) {
+        Some(Ok(data_type)) => Some(data_type),
+        Some(Err(_)) => {
+            query.refuse(
+                "type",
+                format!("there is no such type; there are: {}", known()),
+            );
+            None
+        }
+        None => {
+            query.refuse("type", format!("is required: one of {}", known()));
+            None
+        }
+    };
+    let today = call.now.to_zoned(TimeZone::UTC).date();
+    let to = to.unwrap_or(today.saturating_add(1.days()));
+    let from = from.unwrap_or(to.saturating_sub(6.days()));
+    if to < from {
+        query.refuse("to", "is before `from`");
+    }
+    query.done()?;
+    let Some(data_type) = data_type else {
+        return Err(Failure::not_found("there is no such type"));
+    };
+
+    let (_, connections) = call.connections_of_person().await?;
+    let only = match only {
+        Some(id) => Some(call.find_connection(&id).await?.id),
+        None => None,
+    };
+    let wanted = connections.iter().filter(|connection| {
+        let named = connection.state.provider().map(Provider::as_str);
+        only.as_ref().is_none_or(|only| connection.id == *only)
+            && provider
+                .as_deref()
+                .is_none_or(|provider| named == Some(provider))
+    });
+    let mut found = Vec::new();
+    for connection in wanted {
+        let owner = RecordOwner::Connection(connection.id.clone());
+        let records = call
+            .app
+            .table
+            .records_between(&owner, data_type, from, to)
+            .await?;
+        let records = records
+            .into_iter()
+            .filter(|one| retracted || !one.record.newest.retracted);
+        found.extend(records.map(|one| (Place::of(connection, &one), connection, one)));
+    }
+    found.retain(|(place, _, _)| paging.after.as_ref().is_none_or(|after| place > after));
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    let more = found.len() > paging.limit;
+    found.truncate(paging.limit);
+    let mut data = Vec::new();
+    for (_, connection, one) in &found {
+        let payload = included(&call, one, &include).await?;
+        data.push(Record::of(connection, one, payload));
+    }
+    let last = found.last().filter(|_| more).map(|(place, _, _)| place);
+    Ok(Answer::json(&Page {
+        data,
+        next_cursor: paging.cursor(last),
+    }))
+}
+
+async fn one(call: Call) -> Result<Answer, Failure> {
+    let mut query = call.query();
+    let include = query.words("include");
+    query.done()?;
+    let (connection, found) = call.record().await?;
+    let payload = included(&call, &found, &include).await?;
+    Ok(Answer::json(&Record::of(&connection, &found, payload)).tagged())
+}
+
+async fn payload(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let (_, found) = call.record().await?;
+    let newest = &found.record.newest;
+    let exact = call.app.archive.read_payload(&newest.payload).await?;
+    let answer = Answer::of(exact, "application/json").unkept();
+    Ok(answer.header("x-terrarium-webhook", &to_path(&newest.version.webhook_id)))
+}

@@ -1,0 +1,56 @@
+//! The API on one machine: the function's own router behind the gateway, with a key that signs tokens in the
+//! data folder.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write as _},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use api::{App, KeyCache, token::SigningKeys};
+use runtime::{metrics::Sink, queue::local::Clock};
+use secrecy::SecretString;
+use store::{archive::Archive, table::Table};
+
+use crate::folder::only_for_its_owner;
+
+/// File of the key that signs tokens for one person.
+const SIGNING_KEY_FILE: &str = "api-signing-key";
+
+/// Everything that calls of the API need.
+pub(crate) fn app(
+    data_dir: &Path,
+    table: &Table,
+    archive: &Archive,
+    clock: &Clock,
+) -> anyhow::Result<App> {
+    Ok(App {
+        table: table.clone(),
+        archive: archive.clone(),
+        signing_keys: SigningKeys::known(signing_key(data_dir)?),
+        keys: KeyCache::default(),
+        allowed_origins: Vec::new(),
+        clock: Arc::clone(clock),
+        metrics: Sink::Nowhere,
+    })
+}
+
+/// The data folder's key that signs tokens; made if there is none.
+pub(crate) fn signing_key(data_dir: &Path) -> anyhow::Result<SecretString> {
+    let path = data_dir.join(SIGNING_KEY_FILE);
+    let key = api::new_secret();
+    match only_for_its_owner().create_new(true).open(&path) {
+        Ok(mut file) => {
+            writeln!(file, "{key}").with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(key.into())
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            Ok(text.trim().into())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
+    }
+}
