@@ -17,6 +17,7 @@ FUNCTIONS = {
     "HistoryFetch": "history-fetch",
     "Deliver": "deliver",
     "Jobs": "jobs",
+    "Api": "api",
 }
 
 

@@ -54,6 +54,9 @@ UNNAMEABLE = {
     ("HistoryFetchRole", "WriteTraces"): "X-Ray has no resources",
     ("DeliverRole", "WriteTraces"): "X-Ray has no resources",
     ("JobsRole", "WriteTraces"): "X-Ray has no resources",
+        "*": TRACE,
+    },
+    ("ApiRole", "WriteTraces"): "X-Ray has no resources",
     ("DeliverRole", "BeInTheVpc"): "interfaces that are yet to be made; only in a VPC, and not for the program",
     ("AlarmKey", "AccountAdministers"): "a key's policy is about the key itself; AWS's default",
     ("AlarmKey", "AlarmsPublish"): "a key's policy is about the key itself",
@@ -581,6 +584,15 @@ ALLOWED = {
         ARCHIVE: ["s3:GetObject", "s3:PutObject"],
         "ArchiveBucket": ["s3:ListBucket"],
         "JobsLogs": LOG,
+        "*": TRACE,
+    },
+    "ApiRole": {
+        "Table": TABLE,
+        "${Table.Arn}/index/by_time": ["dynamodb:Query"],
+        ARCHIVE: ["s3:GetObject"],
+        "ArchiveBucket": ["s3:ListBucket"],  # as for the router
+        "ApiSigningKeys": ["secretsmanager:GetSecretValue"],
+        "ApiLogs": LOG,
         "*": TRACE,
     },
 }
