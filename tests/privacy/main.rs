@@ -15,6 +15,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use simulator::{
     DataType, Payloads, Provider, Shape, Webhook,
@@ -30,7 +31,7 @@ mod world;
 
 /// Everything of ours to the last detail; of others what is shown by default.
 const FILTER: &str = "info,models=trace,domain=trace,store=trace,runtime=trace,terra_client=trace,\
-    webhook_intake=trace,event_router=trace,deliver=trace,destinations=trace,terrarium=trace";
+    webhook_intake=trace,event_router=trace,deliver=trace,api=trace,destinations=trace,terrarium=trace";
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -209,6 +210,49 @@ async fn add_destinations(world: &World) -> Arc<std::sync::atomic::AtomicU32> {
     answers
 }
 
+/// Calls every route of the API about everybody, and some that are not there. Returns the whole key.
+async fn walk_the_api(world: &World) -> String {
+    let scopes = domain::access::Scope::ALL.iter().copied().collect();
+    let made = api::NewKey::make("walk", scopes, "test", None, 0);
+    assert!(world.system.table.add_api_key(&made.key).await.unwrap());
+    let key = made.whole.expose_secret().to_owned();
+    let get = async |path: &str| {
+        let url = format!("{}{path}", world.system.api_url);
+        let request = world.http.get(url).header("x-api-key", &key);
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        assert!(!status.is_server_error(), "{status}");
+        response.text().await.unwrap()
+    };
+    let people: Value = serde_json::from_str(&get("/v1/people?limit=500").await).unwrap();
+    let people = people["data"].as_array().unwrap();
+    assert!(people.len() > 1);
+    for person in people {
+        let connection = person["connections"][0]["id"].as_str().unwrap_or("none");
+        for endpoint in api::endpoints() {
+            let path = endpoint
+                .path
+                .replace("{person}", person["id"].as_str().unwrap())
+                .replace("{connection}", connection)
+                .replace("{type}", "body")
+                .replace("{key}", "canary-of-a-path");
+            get(&path).await;
+            get(&format!(
+                "{path}?type=body&user_id={connection}&canary=canary-of-a-query"
+            ))
+            .await;
+        }
+        for data_type in ["body", "daily", "sleep", "nutrition", "activity"] {
+            let id = person["id"].as_str().unwrap();
+            get(&format!(
+                "/v1/people/{id}/records?type={data_type}&from=2020-01-01&include=samples"
+            ))
+            .await;
+        }
+    }
+    key
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_private_is_logged_whatever_happens() {
     let log = Log::default();
@@ -277,6 +321,7 @@ async fn nothing_private_is_logged_whatever_happens() {
     }
     world.idle().await;
     assert!(answering.load(std::sync::atomic::Ordering::SeqCst) > 0);
+    let key = walk_the_api(&world).await;
     let dead = world.dead_letters().await;
     assert_eq!(
         dead.len(),
@@ -294,6 +339,9 @@ async fn nothing_private_is_logged_whatever_happens() {
         "private-2",
         "but private",
         "canary-bearer-token",
+        "canary-of-a-path",
+        "canary-of-a-query",
+        &key,
     ] {
         private.texts.insert(text.to_owned(), "planted".to_owned());
     }

@@ -23,7 +23,7 @@ const MAX_COMPRESSED_BYTES: usize = 4_300_000;
 /// Most bytes of a body that is not compressed; as JSON inside Lambda's answer it grows.
 const MAX_PLAIN_BYTES: usize = 4_300_000;
 
-/// What may keep an answer.
+/// Place in which an answer may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keeping {
     /// The caller's own cache, which asks again each time with the tag.
@@ -43,7 +43,7 @@ pub struct Answer {
     pub body: Bytes,
     /// Kind of the body.
     pub content_type: &'static str,
-    /// What may keep it.
+    /// Place in which it may be kept.
     pub keeping: Keeping,
     /// Headers besides.
     pub headers: HeaderMap,

@@ -57,9 +57,9 @@ impl Config {
 
 /// Everything that a call needs. Built once, before the first call.
 pub struct App {
-    /// What is stored.
+    /// Everything that is stored.
     pub table: Table,
-    /// What Terra sent.
+    /// Everything that Terra sent.
     pub archive: Archive,
     /// Keys that sign tokens for one person.
     pub signing_keys: SigningKeys,

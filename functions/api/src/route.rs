@@ -44,7 +44,7 @@ pub enum Audit {
     Change,
 }
 
-/// Who may call a route, and what is noted of it. There is no default: every route says all three.
+/// Callers of a route, and the note of a call. There is no default: every route says all three.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     /// Permission of keys.
@@ -132,7 +132,7 @@ pub struct Endpoint {
     pub verb: Verb,
     /// Path with its places in braces.
     pub path: &'static str,
-    /// Who may.
+    /// Its callers.
     pub route: Route,
     /// Description.
     pub doc: Doc,
