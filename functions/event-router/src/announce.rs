@@ -23,7 +23,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::{applied::Told, config::App, error::RouteError, work::Read};
 
 /// Announces what a webhook changed. `run` tells one run over the webhook from another: within five
-/// minutes the queue takes the same announcement of the same run only once.
+/// minutes the queue takes the same announcement of the same run only once. The webhook itself is passed on
+/// once for all runs, because it never changes.
 pub(crate) async fn announce(
     app: &App,
     read: &Read<'_>,
@@ -51,6 +52,10 @@ pub(crate) async fn announce(
                 .filter(|_| wants(destination, told, read.data_type()))
                 .cloned()
                 .collect(),
+        };
+        let run = match destination.stream {
+            Stream::Records => run,
+            Stream::Webhooks => "",
         };
         messages.extend(batches(destination, wanted, read.id.as_str(), run));
     }

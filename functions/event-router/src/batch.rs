@@ -500,7 +500,9 @@ async fn route_one(
             Outcome::Erased | Outcome::Followed => None,
             _ => locator.as_ref(),
         };
-        announce(app, read, &applied.told, passed_on, "routed").await?;
+        // Another run archives elsewhere, and may write a record anew that was told of before.
+        let run = place.map_or_else(String::new, |(segment, _)| segment.key.to_string());
+        announce(app, read, &applied.told, passed_on, &run).await?;
         let entry = read.entry(applied, locator, batch.now);
         if entry.outcome == Outcome::Parked {
             let secret_name = read.work.secret_name.as_deref();
