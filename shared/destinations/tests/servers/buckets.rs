@@ -6,15 +6,13 @@ use destinations::{
     kind::Kind,
     net::Network,
 };
-use object_store::{ObjectStoreExt as _, azure::MicrosoftAzureBuilder};
 use serde_json::{Value, json};
 
-use crate::{proxy::Proxy, samples, server, suite};
-
-/// The account of every Azurite.
-const ACCOUNT: &str = "devstoreaccount1";
-const KEY: &str =
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+use crate::{
+    places::{ACCOUNT, KEY, make_container, make_s3_bucket},
+    proxy::Proxy,
+    samples, server, suite,
+};
 
 fn destination(kind: KindName, config: &Value, secrets: &Value) -> Box<dyn Kind> {
     let secrets = Secrets::new(secrets.as_object().unwrap().clone());
@@ -30,12 +28,7 @@ fn destination(kind: KindName, config: &Value, secrets: &Value) -> Box<dyn Kind>
 #[ignore = "needs a server"]
 async fn s3_ends_equal_to_the_store_whatever_happens() {
     let port: u16 = server("TERRARIUM_TEST_AWS").parse().unwrap();
-    // Whoever may create a bucket may create it without a signature here.
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    http.put(format!("http://127.0.0.1:{port}/equal"))
-        .send()
-        .await
-        .unwrap();
+    make_s3_bucket("equal").await;
     let line = Proxy::to(port).await;
     let config = json!({
         "bucket": "equal", "region": "us-east-1", "prefix": "out",
@@ -67,7 +60,7 @@ async fn a_bucket_that_is_not_there_is_named() {
 #[ignore = "needs a server"]
 async fn azure_ends_equal_to_the_store_whatever_happens() {
     let port: u16 = server("TERRARIUM_TEST_AZURE").parse().unwrap();
-    create_container(port).await;
+    make_container("equal");
     let line = Proxy::to(port).await;
     let config = json!({
         "account": ACCOUNT, "container": "equal",
@@ -101,25 +94,6 @@ async fn azure_names_a_wrong_key_and_a_missing_container() {
         assert_eq!(fault.name(), "misconfigured", "{container}: {fault:?}");
         assert!(fault.to_string().contains(finding), "{fault}");
     }
-}
-
-/// `object_store` makes no containers, but signs a request for the path of one.
-async fn create_container(port: u16) {
-    let python = server("TERRARIUM_TEST_PYTHON");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/azure.py");
-    let made = std::process::Command::new(python)
-        .args([script, &port.to_string(), "equal"])
-        .status();
-    assert!(made.unwrap().success());
-    let store = MicrosoftAzureBuilder::new()
-        .with_account(ACCOUNT)
-        .with_access_key(KEY)
-        .with_container_name("equal")
-        .with_allow_http(true)
-        .with_endpoint(format!("http://127.0.0.1:{port}/{ACCOUNT}"))
-        .build()
-        .unwrap();
-    store.put(&"begun".into(), "x".into()).await.unwrap();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use models::data::DataType;
 use serde_json::{Value, json};
 
-use crate::{proxy::Proxy, samples, server, suite};
+use crate::{places::make_gcs_bucket, proxy::Proxy, samples, server, suite};
 
 pub(crate) fn port() -> u16 {
     server("TERRARIUM_TEST_GOOGLE").parse().unwrap()
@@ -54,22 +54,10 @@ fn bucket(port: u16, name: &str, more: &Value) -> Box<dyn Kind> {
     destination(KindName::Gcs, port, config, &account(port, "google.key"))
 }
 
-/// Makes a bucket at fake-gcs-server itself.
-async fn make_bucket(name: &str) {
-    let url = format!(
-        "http://127.0.0.1:{}/storage/v1/b?project=test",
-        server("TERRARIUM_TEST_GCS")
-    );
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let body = json!({"name": name}).to_string();
-    let made = http.post(url).body(body).send().await.unwrap();
-    assert!(made.status().is_success() || made.status() == 409);
-}
-
 #[tokio::test]
 #[ignore = "needs a server"]
 async fn gcs_ends_equal_to_the_store_whatever_happens() {
-    make_bucket("equal").await;
+    make_gcs_bucket("equal").await;
     let line = Proxy::to(port()).await;
     let one = bucket(line.port, "equal", &json!({"prefix": "out"}));
     let other = bucket(line.port, "equal", &json!({"prefix": "out"}));
@@ -79,7 +67,7 @@ async fn gcs_ends_equal_to_the_store_whatever_happens() {
 #[tokio::test]
 #[ignore = "needs a server"]
 async fn gcs_keeps_terras_names_and_every_revision() {
-    make_bucket("layouts").await;
+    make_gcs_bucket("layouts").await;
     let record = r#"{"metadata":{"start_time":"2026-11-20T08:00:00+00:00"}}"#;
     let session = |key: &str, revision| samples::record(DataType::Activity, key, record, revision);
     let terra = bucket(

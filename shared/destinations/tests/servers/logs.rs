@@ -2,10 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_sqs::{
-    Client,
-    config::{BehaviorVersion, Credentials, Region},
-};
 use destinations::{
     config::{Clock, Context, KindName, Secrets, open},
     kind::{Erased, Erasure, Kind, Outcome, Verdict},
@@ -15,7 +11,7 @@ use models::data::DataType;
 use rskafka::client::{ClientBuilder, partition::UnknownTopicHandling};
 use serde_json::{Value, json};
 
-use crate::{samples, server};
+use crate::{places::sqs, samples, server};
 
 fn destination(kind: KindName, config: &Value, secrets: &Value) -> Box<dyn Kind> {
     let secrets = Secrets::new(secrets.as_object().unwrap().clone());
@@ -25,17 +21,6 @@ fn destination(kind: KindName, config: &Value, secrets: &Value) -> Box<dyn Kind>
         Clock::new(samples::now),
     );
     open(kind, config.as_object().unwrap(), &secrets, context).unwrap()
-}
-
-fn sqs() -> (String, Client) {
-    let endpoint = format!("http://127.0.0.1:{}", server("TERRARIUM_TEST_AWS"));
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(&endpoint)
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http());
-    (endpoint, Client::from_conf(config.build()))
 }
 
 #[tokio::test]

@@ -15,7 +15,10 @@ mod buckets;
 mod databases;
 mod google;
 mod logs;
+mod places;
 mod postgres;
+mod postgrest;
+#[expect(dead_code, reason = "some are for the story of tests/it")]
 mod proxy;
 #[path = "../../src/samples.rs"]
 #[expect(dead_code, reason = "some are for unit tests only")]

@@ -1,0 +1,181 @@
+//! Destinations end with what the store has, whatever happens on the way.
+
+mod far_end;
+mod home;
+#[path = "../../../shared/destinations/tests/servers/proxy.rs"]
+mod proxy;
+mod servers;
+mod story;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use axum::body::Bytes;
+use domain::delivery::{
+    Destination, Status, Stream,
+    order::{DifferenceKind, Order, Purpose, Range},
+};
+use jiff::SignedDuration;
+use rand::{SeedableRng as _, rngs::StdRng};
+use simulator::{DataType as Simulated, Provider, Shape};
+
+use self::{
+    far_end::{Files, Receiver, walk},
+    home::{Home, event, post_all, webhooks, webhooks_after},
+    story::story,
+};
+use crate::world::terra;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_ends_with_what_the_store_has() {
+    story(&Receiver::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_ends_with_what_the_store_has() {
+    story(&Files::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_destination_gets_what_is_there_and_a_check_mends_what_is_lost() {
+    let home = Home::start().await;
+    let (made, _) = webhooks(8);
+    let mut dice = StdRng::seed_from_u64(4);
+    post_all(&home, &made, &mut dice).await;
+    home.idle().await;
+    let files = Files::new();
+    let folder = home.add_far(&files).await;
+    let order =
+        |id: &str, purpose| Order::new(id.to_owned(), purpose, Range::default(), home.now_ms());
+    let table = &home.world.system.table;
+    let first = order("1", Purpose::Backfill);
+    table.put_order(&folder.id, &first).await.unwrap();
+    home.settle(&folder).await;
+    let owners = home.owners().await;
+    let store = home.store().await;
+    assert_eq!(home.there(&folder, &owners).await, store);
+
+    // Long after the last change somebody deletes half of the files.
+    home.advance(SignedDuration::from_hours(2));
+    let mut deleted = 0;
+    for data_type in ["daily", "sleep"] {
+        let folder = files.folder().join(data_type);
+        deleted += walk(&folder).len();
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+    assert!(deleted > 0);
+    let check = order("2", Purpose::Check { repair: true });
+    table.put_order(&folder.id, &check).await.unwrap();
+    home.settle(&folder).await;
+    let found = table.order(&folder.id, "2").await.unwrap().unwrap();
+    assert_eq!(found.difference_count, u64::try_from(deleted).unwrap());
+    assert!(
+        found
+            .differences
+            .iter()
+            .all(|it| it.kind == DifferenceKind::Missing)
+    );
+    assert_eq!(home.there(&folder, &owners).await, store);
+    let check = order("3", Purpose::Check { repair: false });
+    table.put_order(&folder.id, &check).await.unwrap();
+    home.settle(&folder).await;
+    let clean = table.order(&folder.id, "3").await.unwrap().unwrap();
+    assert_eq!(clean.difference_count, 0);
+    assert!(clean.records >= store.len() as u64);
+
+    // News of every record are owed: the older states that are there are neither wrong nor too many.
+    let pause = |it: &mut Destination| it.status = Status::Paused;
+    table.change_destination(&folder.id, pause).await.unwrap();
+    let (news, _) = webhooks_after(8, SignedDuration::from_hours(3));
+    post_all(&home, &news, &mut dice).await;
+    home.idle().await;
+    let owing = table.health(&folder.id).await.unwrap().owing;
+    assert!(!owing.is_empty());
+    home.advance(SignedDuration::from_hours(2));
+    let before = home.there(&folder, &owners).await;
+    let check = order("4", Purpose::Check { repair: true });
+    table.put_order(&folder.id, &check).await.unwrap();
+    for _ in 0..5 {
+        home.look().await;
+    }
+    let checked = table.order(&folder.id, "4").await.unwrap().unwrap();
+    assert!(checked.done_at_ms.is_some() && checked.fault.is_none());
+    assert_eq!(checked.difference_count, 0, "{:?}", checked.differences);
+    assert_eq!(home.there(&folder, &owners).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_are_passed_on_byte_for_byte() {
+    let home = Home::start().await;
+    let receiver = Receiver::start().await;
+    let passes_on = |destination: &mut Destination| destination.stream = Stream::Webhooks;
+    let destination = home.add_far_with(&receiver, passes_on).await;
+    let mut terra = terra(2);
+    let link = terra.stranger(Provider::Core);
+    let sent = [
+        terra.auth(&link),
+        terra.data(&link, Simulated::Body, &Shape::default()),
+        terra.deauth(&link),
+    ];
+    home.world.deliver_in_order(&sent).await;
+    home.settle(&destination).await;
+    let bodies: BTreeSet<Bytes> = receiver
+        .inbox
+        .bodies
+        .lock()
+        .unwrap()
+        .values()
+        .cloned()
+        .collect();
+    let expected: BTreeSet<Bytes> = sent.iter().map(|webhook| webhook.body.clone()).collect();
+    assert_eq!(bodies, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_destination_loses_nothing() {
+    let home = Home::start().await;
+    let receiver = Receiver::start().await;
+    let destination = home.add_far(&receiver).await;
+    let table = &home.world.system.table;
+    let set = async |status| {
+        let change = move |it: &mut Destination| it.status = status;
+        table
+            .change_destination(&destination.id, change)
+            .await
+            .unwrap();
+    };
+    set(Status::Paused).await;
+    let mut terra = terra(2);
+    let link = terra.stranger(Provider::Core);
+    let events = [
+        terra.auth(&link),
+        terra.data(&link, Simulated::Body, &Shape::default()),
+    ];
+    home.world.deliver_in_order(&events).await;
+    home.look().await;
+    assert!(receiver.inbox.bodies.lock().unwrap().is_empty());
+    set(Status::Active).await;
+    home.settle(&destination).await;
+    assert_eq!(receiver.revisions(), home.store().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_slow_destination_has_no_time_for_is_owed() {
+    let home = Home::start().await;
+    let mut terra = terra(3);
+    let link = terra.stranger(Provider::Core);
+    let events = [
+        terra.auth(&link),
+        terra.data(&link, Simulated::Body, &Shape::default()),
+    ];
+    home.world.deliver_in_order(&events).await;
+    let receiver = Receiver::start().await;
+    let destination = home.add_far(&receiver).await;
+    let event = event(&destination, &home.changes().await);
+    // Less than a call may take: none is begun, and the message does not come back either.
+    let app = &home.world.system.deliver;
+    let answer = deliver::handle(app, event, Duration::from_secs(20)).await;
+    assert!(answer.batch_item_failures.is_empty());
+    assert!(receiver.inbox.bodies.lock().unwrap().is_empty());
+    home.settle(&destination).await;
+    assert_eq!(receiver.revisions(), home.store().await);
+}

@@ -1,0 +1,147 @@
+//! Buckets of ministack, Azurite and fake-gcs-server.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use destinations::{config::KindName, id::RecordId};
+use futures::TryStreamExt as _;
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
+};
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        far_end::{FarEnd, Held, objects},
+        proxy::Proxy,
+    },
+    places::{ACCOUNT, KEY, make_container, make_gcs_bucket, make_s3_bucket},
+    port,
+};
+use crate::world::client;
+
+/// A bucket that `object_store` reads.
+pub(super) struct Objects {
+    kind: KindName,
+    settings: Value,
+    store: Box<dyn ObjectStore>,
+    line: Proxy,
+}
+
+impl Objects {
+    pub(super) async fn s3() -> Self {
+        make_s3_bucket("story").await;
+        let port = port("TERRARIUM_TEST_AWS");
+        let store = AmazonS3Builder::new()
+            .with_bucket_name("story")
+            .with_region("us-east-1")
+            .with_endpoint(format!("http://127.0.0.1:{port}"))
+            .with_access_key_id("test")
+            .with_secret_access_key("test")
+            .with_allow_http(true);
+        let line = Proxy::to(port).await;
+        let settings = json!({
+            "bucket": "story", "region": "us-east-1", "access_key_id": "test",
+            "secret_access_key": "test", "endpoint": format!("http://127.0.0.1:{}", line.port),
+        });
+        Self {
+            kind: KindName::S3,
+            settings,
+            store: Box::new(store.build().unwrap()),
+            line,
+        }
+    }
+
+    pub(super) async fn azure() -> Self {
+        drop(client());
+        make_container("story");
+        let port = port("TERRARIUM_TEST_AZURE");
+        let store = MicrosoftAzureBuilder::new()
+            .with_account(ACCOUNT)
+            .with_access_key(KEY)
+            .with_container_name("story")
+            .with_endpoint(format!("http://127.0.0.1:{port}/{ACCOUNT}"))
+            .with_allow_http(true);
+        let line = Proxy::to(port).await;
+        let settings = json!({
+            "account": ACCOUNT, "container": "story", "account_key": KEY,
+            "endpoint": format!("http://127.0.0.1:{}/{ACCOUNT}", line.port),
+        });
+        Self {
+            kind: KindName::Azure,
+            settings,
+            store: Box::new(store.build().unwrap()),
+            line,
+        }
+    }
+}
+
+#[async_trait]
+impl FarEnd for Objects {
+    fn kind(&self) -> KindName {
+        self.kind
+    }
+
+    fn settings(&self) -> Value {
+        self.settings.clone()
+    }
+
+    fn line(&self) -> Option<&Proxy> {
+        Some(&self.line)
+    }
+
+    async fn held(&self) -> BTreeMap<RecordId, Held> {
+        let listed: Vec<_> = self.store.list(None).try_collect().await.unwrap();
+        let mut contents = Vec::new();
+        for object in listed {
+            let found = self.store.get(&object.location).await.unwrap();
+            contents.push(found.bytes().await.unwrap());
+        }
+        objects(contents)
+    }
+}
+
+/// A bucket of fake-gcs-server, which asks for no token.
+pub(super) struct Gcs {
+    line: Proxy,
+}
+
+impl Gcs {
+    pub(super) async fn start() -> Self {
+        make_gcs_bucket("story").await;
+        Self {
+            line: Proxy::to(port("TERRARIUM_TEST_GCS")).await,
+        }
+    }
+}
+
+#[async_trait]
+impl FarEnd for Gcs {
+    fn kind(&self) -> KindName {
+        KindName::Gcs
+    }
+
+    fn settings(&self) -> Value {
+        json!({"bucket": "story", "endpoint": format!("http://127.0.0.1:{}", self.line.port)})
+    }
+
+    fn line(&self) -> Option<&Proxy> {
+        Some(&self.line)
+    }
+
+    async fn held(&self) -> BTreeMap<RecordId, Held> {
+        let port = port("TERRARIUM_TEST_GCS");
+        let bucket = format!("http://127.0.0.1:{port}/storage/v1/b/story/o");
+        let http = client();
+        let listed = http.get(&bucket).send().await.unwrap().bytes().await;
+        let listed: Value = serde_json::from_slice(&listed.unwrap()).unwrap();
+        assert_eq!(listed["nextPageToken"], Value::Null);
+        let mut contents = Vec::new();
+        for object in listed["items"].as_array().unwrap() {
+            let name = object["name"].as_str().unwrap().replace('/', "%2F");
+            let asked = http.get(format!("{bucket}/{name}?alt=media")).send().await;
+            contents.push(asked.unwrap().bytes().await.unwrap());
+        }
+        objects(contents)
+    }
+}
