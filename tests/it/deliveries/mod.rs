@@ -6,6 +6,7 @@ mod home;
 mod proxy;
 mod servers;
 mod story;
+mod stuck;
 
 use std::{collections::BTreeSet, time::Duration};
 
