@@ -199,3 +199,46 @@ async fn kafka_keeps_the_order_of_a_connection_and_the_newest_state_of_each_key(
         );
     }
 }
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn characters_that_no_text_holds_pass_through_a_log() {
+    let record = "{\"note\":\"N\\u0000UL \\ud83d\",\"odd\":\"\u{ffff}\"}";
+    let change = samples::record(DataType::Daily, "2026-11-20", record, 1);
+
+    let (endpoint, client) = sqs();
+    let made = client.create_queue().queue_name("odd").send().await;
+    let made = made.unwrap();
+    let url = made.queue_url().unwrap();
+    let config = json!({"queue_url": url, "endpoint": endpoint, "region": "us-east-1"});
+    let keys = json!({"access_key_id": "test", "secret_access_key": "test"});
+    let queue = destination(KindName::Sqs, &config, &keys);
+    let outcomes = queue.deliver(std::slice::from_ref(&change)).await.unwrap();
+    assert_eq!(outcomes, [Outcome::APPLIED]);
+    let received = client.receive_message().queue_url(url).send().await;
+    let received = received.unwrap();
+    let body = received.messages()[0].body().unwrap();
+    // The same text in JSON.
+    let escaped = record.replace('\u{ffff}', "\\uffff");
+    assert!(body.contains(&escaped), "{body}");
+
+    let broker = format!("127.0.0.1:{}", server("TERRARIUM_TEST_KAFKA"));
+    let config = json!({"brokers": [broker], "topic": "odd", "tls": false});
+    let kafka = destination(KindName::Kafka, &config, &json!({}));
+    let outcomes = kafka.deliver(&[change]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::APPLIED]);
+    let client = ClientBuilder::new(vec![broker]).build().await.unwrap();
+    let topics = client.list_topics().await.unwrap();
+    let topic = topics.iter().find(|topic| topic.name == "odd").unwrap();
+    let mut values = Vec::new();
+    for number in &topic.partitions {
+        let partition = client
+            .partition_client("odd", *number, UnknownTopicHandling::Error)
+            .await
+            .unwrap();
+        let (records, _) = partition.fetch_records(0, 1..4_000_000, 100).await.unwrap();
+        values.extend(records.into_iter().filter_map(|record| record.record.value));
+    }
+    let value = String::from_utf8(values.remove(0)).unwrap();
+    assert!(value.contains(record), "{value}");
+}

@@ -13,6 +13,7 @@ use destinations::{change, id};
 mod broker;
 mod buckets;
 mod databases;
+mod full_disk;
 mod google;
 mod logs;
 mod places;
