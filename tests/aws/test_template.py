@@ -54,8 +54,6 @@ UNNAMEABLE = {
     ("HistoryFetchRole", "WriteTraces"): "X-Ray has no resources",
     ("DeliverRole", "WriteTraces"): "X-Ray has no resources",
     ("JobsRole", "WriteTraces"): "X-Ray has no resources",
-        "*": TRACE,
-    },
     ("ApiRole", "WriteTraces"): "X-Ray has no resources",
     ("DeliverRole", "BeInTheVpc"): "interfaces that are yet to be made; only in a VPC, and not for the program",
     ("AlarmKey", "AccountAdministers"): "a key's policy is about the key itself; AWS's default",
