@@ -617,3 +617,78 @@ async fn the_log_pages_without_loss() {
     assert_eq!(records["data"][0]["summary"]["steps"], 9120);
     world.system.stop().await;
 }
+
+#[tokio::test]
+async fn an_operator_looks_at_connections_and_days_and_gives_orders() {
+    let world = with_ann().await;
+    let operator = Reader::of(&world, &[Scope::OperationsRead, Scope::OperationsWrite]).await;
+    let (status, all) = operator.get("/v1/connections?status=active").await;
+    assert_eq!(status, 200, "{all}");
+    assert_eq!(all["data"].as_array().unwrap().len(), 3);
+    let mut paged = Vec::new();
+    let mut path = "/v1/connections?limit=1".to_owned();
+    loop {
+        let (_, page) = operator.get(&path).await;
+        paged.extend(page["data"].as_array().unwrap().clone());
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/connections?limit=1&cursor={cursor}");
+    }
+    assert_eq!(Value::from(paged), all["data"]);
+    let (_, none) = operator.get("/v1/connections?provider=OURA").await;
+    assert_eq!(none["data"], json!([]));
+
+    let ann = api::id::to_path(ANN);
+    let days = "from=2026-07-01&to=2026-07-03&types=daily";
+    let (status, coverage) = operator
+        .get(&format!("/v1/people/{ann}/coverage?{days}"))
+        .await;
+    assert_eq!(status, 200, "{coverage}");
+    let daily = &coverage["connections"][0]["types"]["daily"];
+    assert_eq!(daily["counts"]["have"], 1, "{coverage}");
+    let runs = daily["runs"].as_array().unwrap();
+    assert!(
+        runs.contains(&json!(["have", "2026-07-02", "2026-07-02"])),
+        "{runs:?}"
+    );
+    let (status, _) = operator
+        .get(&format!("/v1/people/{ann}/coverage?from=2020-01-01"))
+        .await;
+    assert_eq!(status, 400);
+
+    let destination = json!({
+        "id": "dst_test", "name": "test", "kind": "webhook", "status": "active",
+        "status_since_ms": 0, "concurrency": 1, "network": "local",
+        "config": {"url": "http://127.0.0.1:9/"}, "created_at_ms": 0,
+    });
+    let destination = serde_json::from_value(destination).unwrap();
+    assert!(
+        world
+            .system
+            .table
+            .add_destination(&destination)
+            .await
+            .unwrap()
+    );
+    let (_, listed) = operator.get("/v1/destinations").await;
+    assert_eq!(listed["data"][0]["id"], "dst_test");
+    let at = "/v1/destinations/dst_test";
+    let (status, paused) = operator.post(&format!("{at}/pause"), &json!({})).await;
+    assert_eq!((status, &paused["state"]), (200, &json!("paused")));
+    let wrong = json!({"types": ["none"], "from": "soon"});
+    let (status, refused) = operator.post(&format!("{at}/redrive"), &wrong).await;
+    assert_eq!(
+        (status, refused["errors"].as_array().unwrap().len()),
+        (400, 2)
+    );
+    let (status, order) = operator
+        .post(&format!("{at}/redrive"), &json!({"people": [ANN]}))
+        .await;
+    assert_eq!((status, &order["order"]), (202, &json!("redrive")));
+    let (_, shown) = operator.get(at).await;
+    assert_eq!(shown["orders"][0]["id"], order["id"]);
+    let (status, resumed) = operator.post(&format!("{at}/resume"), &json!({})).await;
+    assert_eq!((status, &resumed["state"]), (200, &json!("active")));
+    world.system.stop().await;
+}

@@ -83,6 +83,7 @@ fn allowed(package: &Package) -> Option<&'static [&'static str]> {
             "terra-client",
             "destinations",
             "formats",
+            "inspect",
         ]);
     }
     match package.name.as_str() {
@@ -91,6 +92,7 @@ fn allowed(package: &Package) -> Option<&'static [&'static str]> {
         "store" | "runtime" | "terra-client" | "destinations" | "formats" => {
             Some(&["models", "domain"])
         }
+        "inspect" => Some(&["models", "domain", "store"]),
         // The local system may use everything; tests and benchmarks too.
         "terrarium" | "tests" | "bench" => None,
         other => panic!("where does `{other}` stand? Say it here and in ARCHITECTURE.md"),

@@ -1,31 +1,72 @@
 //! Connections.
 
+use domain::{access::Scope, connection::ConnectionId};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use models::ids::Provider;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::table::connections::StoredConnection;
+use store::table::connections::{CONNECTION_SHARDS, StoredConnection};
 
 use crate::{
     answer::Answer,
     call::Call,
     error::Failure,
     id::to_path,
-    route::{Doc, Endpoint, Reply},
-    schema::{Schema as _, answer},
+    query::{Form, PAGED, Paging, Param},
+    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    schema::{Page, Schema as _, answer},
     text::rfc3339,
     v1::READS_ABOUT_A_PERSON,
 };
 
-pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get(
-    "/v1/connections/{connection}",
-    READS_ABOUT_A_PERSON,
-    Doc {
-        summary: "One connection, by our id or by any Terra user id that it ever had.",
-        text: "",
-        query: &[],
-        body: None,
-        answer: Reply::Json(Connection::schema),
-    },
-    |call| Box::pin(one(call)),
-)];
+/// Connections read for one page, where a filter drops most of them.
+const MOST_READ: usize = 2_000;
+/// Connections read at once.
+const CONCURRENT_READS: usize = 8;
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get(
+        "/v1/connections",
+        Route {
+            scope: Needs::One(Scope::OperationsRead),
+            person_token: PersonToken::Never,
+            audit: Audit::Nothing,
+        },
+        Doc {
+            summary: "Connections in the order of their ids, all or those asked for.",
+            text: "Where a filter drops most of what is read, a page ends early; `next_cursor` goes on there.",
+            query: &[
+                Param {
+                    name: "status",
+                    doc: "Those with this status.",
+                    form: Form::Word(&["active", "failing", "ended"]),
+                },
+                Param {
+                    name: "provider",
+                    doc: "Those of this provider, as Terra spells it.",
+                    form: Form::Text,
+                },
+                PAGED[0],
+                PAGED[1],
+            ],
+            body: None,
+            answer: Reply::Json(Page::<Connection>::schema),
+        },
+        |call| Box::pin(list(call)),
+    ),
+    Endpoint::get(
+        "/v1/connections/{connection}",
+        READS_ABOUT_A_PERSON,
+        Doc {
+            summary: "One connection, by our id or by any Terra user id that it ever had.",
+            text: "",
+            query: &[],
+            body: None,
+            answer: Reply::Json(Connection::schema),
+        },
+        |call| Box::pin(one(call)),
+    ),
+];
 
 answer! {
     /// A connection in short.
@@ -102,6 +143,63 @@ impl Connection {
 /// The place of something in the archive.
 pub(crate) fn archived(locator: &domain::locator::Locator) -> Value {
     serde_json::to_value(locator).unwrap_or_default()
+}
+
+/// Place in the list: a shard, and the connection in it behind which the page begins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct After {
+    shard: u8,
+    id: Option<ConnectionId>,
+}
+
+async fn list(call: Call) -> Result<Answer, Failure> {
+    let mut query = call.query();
+    let status = query.word("status");
+    let provider = query.text("provider");
+    let paging: Paging<After> = query.paging();
+    query.done()?;
+    let table = &call.app.table;
+    let mut at = paging.after.clone().unwrap_or(After { shard: 0, id: None });
+    let (mut data, mut read) = (Vec::new(), 0);
+    while at.shard < CONNECTION_SHARDS && data.len() < paging.limit && read < MOST_READ {
+        let wanted = paging.limit - data.len();
+        let ids = table
+            .connection_ids(at.shard, at.id.as_ref(), wanted)
+            .await?;
+        read += ids.len();
+        let reading: Vec<BoxFuture<'_, _>> = ids
+            .iter()
+            .map(|id| Box::pin(table.connection(id)) as BoxFuture<'_, _>)
+            .collect();
+        let found: Vec<Option<StoredConnection>> = stream::iter(reading)
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        data.extend(found.iter().flatten().filter_map(|connection| {
+            let state = &connection.state;
+            let named = state.provider().map(Provider::as_str);
+            let fits = status.is_none_or(|status| state.status().to_string() == status)
+                && provider
+                    .as_deref()
+                    .is_none_or(|provider| named == Some(provider));
+            fits.then(|| Connection::of(connection))
+        }));
+        at = match ids.last() {
+            Some(last) if ids.len() == wanted => After {
+                id: Some(last.clone()),
+                ..at
+            },
+            _ => After {
+                shard: at.shard + 1,
+                id: None,
+            },
+        };
+    }
+    let next = (at.shard < CONNECTION_SHARDS).then_some(&at);
+    Ok(Answer::json(&Page {
+        data,
+        next_cursor: paging.cursor(next),
+    }))
 }
 
 async fn one(call: Call) -> Result<Answer, Failure> {

@@ -1,7 +1,10 @@
 //! Our own API, under `/v1`.
 
 mod about;
+mod backfills;
 pub(crate) mod connections;
+mod coverage;
+mod destinations;
 mod keys;
 mod people;
 pub(crate) mod records;
@@ -18,7 +21,10 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         people::ENDPOINTS,
         connections::ENDPOINTS,
         records::ENDPOINTS,
+        coverage::ENDPOINTS,
         webhooks::ENDPOINTS,
+        backfills::ENDPOINTS,
+        destinations::ENDPOINTS,
         keys::ENDPOINTS,
     ]
     .concat()

@@ -22,7 +22,6 @@ mod replay;
 mod secrets;
 mod send;
 mod show;
-mod signs;
 mod simulate;
 mod simulation;
 mod terra;

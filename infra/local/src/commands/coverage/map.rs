@@ -3,13 +3,8 @@
 use std::collections::BTreeMap;
 
 use crossterm::style::{Color, Stylize as _};
-use domain::history::{
-    asked::MAX_CLAIMS,
-    coverage::{DayState, Missing},
-    day::{self, Span},
-    month::Month,
-    window::retry::Reason,
-};
+use domain::history::{coverage::DayState, day::Span, month::Month, window::retry::Reason};
+use inspect::coverage::{Gap, describe, gaps};
 use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -108,15 +103,6 @@ pub(super) struct TypeMap {
     pub(super) gaps: Vec<Gap>,
 }
 
-/// A run of missing days for one reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Gap {
-    span: Span,
-    why: Missing,
-    /// Reason why the newest window of these days was given up.
-    failed: Option<Reason>,
-}
-
 impl TypeMap {
     /// `failed`: windows that were given up, and why.
     pub(super) fn new(days: BTreeMap<Date, DayState>, failed: &[(Span, Reason)]) -> Self {
@@ -176,78 +162,34 @@ fn line(days: &BTreeMap<i8, Mark>, colored: bool) -> String {
     line
 }
 
-fn gaps(days: &BTreeMap<Date, DayState>, failed: &[(Span, Reason)]) -> Vec<Gap> {
-    let mut by_reason = Vec::<((Missing, Option<Reason>), Vec<Date>)>::new();
-    for (&day, &state) in days {
-        let DayState::Missing(why) = state else {
-            continue;
-        };
-        let of_day = failed.iter().rfind(|(span, _)| span.contains(day));
-        let reason = (why, of_day.map(|(_, reason)| *reason));
-        match by_reason.last_mut() {
-            Some((same, days)) if *same == reason => days.push(day),
-            _ => by_reason.push((reason, vec![day])),
-        }
-    }
-    let gaps = by_reason.into_iter().flat_map(|((why, failed), days)| {
-        let runs = Span::runs(days).into_iter();
-        runs.map(move |span| Gap { span, why, failed })
+/// One line for a person.
+pub(super) fn gap_text(gap: &Gap) -> String {
+    let days = gap.span.length_days();
+    let until = if days > 1 {
+        format!(" to {}, {}", gap.last(), text::count(days, "day"))
+    } else {
+        String::new()
+    };
+    let failed = gap.failed.map_or_else(String::new, |reason| {
+        format!(" (a window was given up: {reason})")
     });
-    gaps.collect()
+    let (from, why) = (gap.span.from(), describe(gap.why));
+    format!("! {from}{until}: {why}{failed}")
 }
 
-impl Gap {
-    fn last(&self) -> Date {
-        day::previous(self.span.until())
-    }
-
-    /// One line for a person.
-    pub(super) fn text(&self) -> String {
-        let days = self.span.length_days();
-        let until = if days > 1 {
-            format!(" to {}, {}", self.last(), text::count(days, "day"))
-        } else {
-            String::new()
-        };
-        let failed = self.failed.map_or_else(String::new, |reason| {
-            format!(" (a window was given up: {reason})")
-        });
-        let (from, why) = (self.span.from(), describe(self.why));
-        format!("! {from}{until}: {why}{failed}")
-    }
-
-    pub(super) fn json(&self) -> Value {
-        json!({
-            "from": self.span.from(),
-            "to": self.last(),
-            "days": self.span.length_days(),
-            "reason": self.why,
-            "window_failed": self.failed,
-        })
-    }
-}
-
-/// Describes why a day is missing, and what happens next.
-fn describe(why: Missing) -> String {
-    match why {
-        Missing::NoRecord => "no record, and not asked for yet".to_owned(),
-        Missing::Unproven => {
-            "a session is stored, but whether it is all of them was not asked yet".to_owned()
-        }
-        Missing::Stale => {
-            "last delivered before webhooks were lost, not asked for since".to_owned()
-        }
-        Missing::Unanswered => "asked for without an answer; asked again after a pause".to_owned(),
-        Missing::GivenUp => format!(
-            "asked for {MAX_CLAIMS} times without an answer, so not any more by itself; `terrarium \
-             backfill start` with --from and --to asks again"
-        ),
-    }
+pub(super) fn gap_json(gap: &Gap) -> Value {
+    json!({
+        "from": gap.span.from(),
+        "to": gap.last(),
+        "days": gap.span.length_days(),
+        "reason": gap.why,
+        "window_failed": gap.failed,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::history::coverage::Outside;
+    use domain::history::coverage::{Missing, Outside};
     use jiff::civil::date;
 
     use super::*;
@@ -323,7 +265,7 @@ mod tests {
     #[test]
     fn every_gap_has_its_days_and_its_reason() {
         let gaps = map().gaps;
-        let texts: Vec<_> = gaps.iter().map(Gap::text).collect();
+        let texts: Vec<_> = gaps.iter().map(gap_text).collect();
         assert_eq!(texts.len(), 4, "{texts:?}");
         assert_eq!(
             texts[0],
@@ -332,7 +274,7 @@ mod tests {
         );
         assert_eq!(texts[1], "! 2026-05-22: no record, and not asked for yet");
         assert!(texts[2].starts_with("! 2026-05-25: asked for 5 times"));
-        assert_eq!(gaps[3].json()["reason"], "stale");
-        assert_eq!(gaps[0].json()["to"], "2026-05-21");
+        assert_eq!(gap_json(&gaps[3])["reason"], "stale");
+        assert_eq!(gap_json(&gaps[0])["to"], "2026-05-21");
     }
 }

@@ -8,17 +8,18 @@ use domain::history::{
     day::{self, Span},
     gap::Quiet,
     reach::{Fetch, ProviderHistory},
-    window::{State, Window},
 };
 use jiff::{ToSpan as _, civil::Date};
 use models::data::DataType;
 use serde_json::{Value, json};
 use store::table::connections::StoredConnection;
 
-use self::map::{Gap, TypeMap};
+use inspect::{coverage::Looked, signs};
+
+use self::map::TypeMap;
 use super::{
     access::{self, Access, now},
-    person, show, signs,
+    person, show,
 };
 use crate::{cli::CoverageArgs, failure, output, text};
 
@@ -95,27 +96,16 @@ async fn look(
     let now_ms = now().as_millisecond();
     let span = newest_months(months, now_ms)?;
     let table = &access.table;
-    let outages = table.outages().await?;
-    let mut known = table
-        .known_days(&connection, Some(span.from()), now_ms)
-        .await?;
-    known.retain(|data_type, _| types.is_empty() || types.contains(data_type));
-    let refused = known.extract_if(.., |_, days| days.refused);
-    let refused = refused.map(|(data_type, _)| data_type).collect();
-    let backfills = signs::backfills(table, &connection).await?;
-    let windows: Vec<&Window> = backfills.iter().flat_map(|(_, windows)| windows).collect();
-    let maps = known.iter().map(|(&data_type, known)| {
-        let days = known.known(&outages).coverage(span, now_ms);
-        let failed = windows.iter().filter_map(|window| match window.state() {
-            State::Failed { reason, .. } if window.id().data_type == data_type => {
-                Some((window.span(), *reason))
-            }
-            _ => None,
-        });
-        (data_type, TypeMap::new(days, &failed.collect::<Vec<_>>()))
-    });
-    let types = maps.collect();
-    let quiet = signs::why_quiet(table, &connection, &backfills, webhook_at_ms, now_ms).await?;
+    let looked = inspect::coverage::look(table, &connection, types, span, webhook_at_ms, now_ms);
+    let Looked {
+        quiet,
+        types,
+        refused,
+    } = looked.await?;
+    let types = types
+        .into_iter()
+        .map(|(data_type, days)| (data_type, TypeMap::new(days.days, &days.failed)))
+        .collect();
     Ok(Shown {
         connection,
         quiet,
@@ -175,7 +165,7 @@ impl Shown {
                 output::line(format!("    {month}  {line}"))?;
             }
             for gap in &map.gaps {
-                output::line(format!("    {}", gap.text()))?;
+                output::line(format!("    {}", map::gap_text(gap)))?;
             }
         }
         Ok(())
@@ -198,7 +188,7 @@ impl Shown {
             let days: BTreeMap<_, _> = days
                 .map(|(day, state)| (day.to_string(), json!(map::Mark::of(*state))))
                 .collect();
-            let gaps: Vec<_> = map.gaps.iter().map(Gap::json).collect();
+            let gaps: Vec<_> = map.gaps.iter().map(map::gap_json).collect();
             let json = json!({"counts": map.counts(), "days": days, "gaps": gaps});
             (data_type.as_str(), json)
         });

@@ -12,9 +12,11 @@ use domain::{
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 
+use inspect::signs;
+
 use super::{Finding, checked};
 use crate::{
-    commands::{access::Access, connections, signs},
+    commands::{access::Access, connections},
     text,
 };
 
@@ -42,6 +44,7 @@ pub(super) async fn check(access: &Access, now: Timestamp) -> Vec<Finding> {
         Err(error) => return vec![checked(CONNECTIONS, Err(error))],
     };
     let newest = signs::newest_webhook_ms(&access.table, WEBHOOK_DAYS, now).await;
+    let newest = newest.map_err(anyhow::Error::from);
     let overdue = access.table.due(now_ms - OVERDUE_MS, OVERDUE).await;
     let overdue = overdue.map(|overdue| overdue.len()).map_err(Into::into);
     let at_work = access.is_at_work();

@@ -7,16 +7,20 @@ use domain::history::{
     window::Window,
 };
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
-use store::table::{Table, connections::StoredConnection, key::Key};
+use store::table::{Table, TableError, connections::StoredConnection, key::Key};
 
 /// Webhooks of a day among which one that we have not sent is looked for.
 const NEWEST: usize = 200;
 
 /// A connection's backfills, each with all its windows.
-pub(super) async fn backfills(
+///
+/// # Errors
+///
+/// [`TableError`] when the table does not answer, or an item cannot be read.
+pub async fn backfills(
     table: &Table,
     connection: &StoredConnection,
-) -> anyhow::Result<Vec<(Backfill, Vec<Window>)>> {
+) -> Result<Vec<(Backfill, Vec<Window>)>, TableError> {
     let mut backfills = Vec::new();
     for id in table.backfills_of(&connection.id).await? {
         if let Some(backfill) = table.backfill(&id).await? {
@@ -28,11 +32,15 @@ pub(super) async fn backfills(
 
 /// Returns the time at which Terra last sent a webhook by itself, looking back over so many days: not an
 /// answer to a request, nor a webhook of `terrarium doctor`. Unit: Unix milliseconds.
-pub(super) async fn newest_webhook_ms(
+///
+/// # Errors
+///
+/// [`TableError`] when the table does not answer, or an item cannot be read.
+pub async fn newest_webhook_ms(
     table: &Table,
     days: i64,
     now: Timestamp,
-) -> anyhow::Result<Option<i64>> {
+) -> Result<Option<i64>, TableError> {
     let today = now.to_zoned(TimeZone::UTC).date();
     for back in 0..days {
         let day = today.saturating_sub(back.days());
@@ -45,13 +53,17 @@ pub(super) async fn newest_webhook_ms(
 }
 
 /// Returns whether a connection is quiet, and the likely cause.
-pub(super) async fn why_quiet(
+///
+/// # Errors
+///
+/// [`TableError`] when the table does not answer, or an item cannot be read.
+pub async fn why_quiet(
     table: &Table,
     connection: &StoredConnection,
     backfills: &[(Backfill, Vec<Window>)],
     webhook_at_ms: Option<i64>,
     now_ms: i64,
-) -> anyhow::Result<Option<Quiet>> {
+) -> Result<Option<Quiet>, TableError> {
     let Some(provider) = connection.state.provider() else {
         return Ok(None);
     };
@@ -74,7 +86,7 @@ fn permission_refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64)
 }
 
 /// The cause, and what to do about it.
-pub(super) fn describe(cause: Cause) -> &'static str {
+pub fn describe(cause: Cause) -> &'static str {
     match cause {
         Cause::Ended => "the connection ended: the person has to connect again",
         Cause::Failing => {

@@ -1,0 +1,627 @@
+//! Destinations: where records are sent on to, and how that goes. Secrets are not read here, so that destinations
+//! are made and tried by the operator's tool.
+
+use domain::{
+    access::Scope,
+    delivery::{
+        Destination, DestinationId, Status, Subscription,
+        order::{Order, Purpose, Range},
+        shard_of,
+    },
+};
+use http::StatusCode;
+use jiff::{civil::Date, tz::TimeZone};
+use models::{data::DataType, ids::ReferenceId};
+use serde_json::{Map, Value};
+use store::table::{
+    deliveries::{Attempt, Owed},
+    destinations::Health,
+};
+
+use crate::{
+    answer::Answer,
+    call::Call,
+    error::Failure,
+    query::{Form, PAGED, Param, refused},
+    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    schema::{Page, Schema as _, answer, body},
+    text::rfc3339,
+};
+
+/// Most items that are counted of one shard.
+const MOST_COUNTED: usize = 1_000;
+/// Time before a destination was disabled from which on records are delivered again when it is resumed, because
+/// something may have been on its way. Unit: milliseconds.
+const BEFORE_KNOWN_MS: i64 = 600_000;
+
+const LOOKS: Route = Route {
+    scope: Needs::One(Scope::OperationsRead),
+    person_token: PersonToken::Never,
+    audit: Audit::Nothing,
+};
+
+const ORDERS: Route = Route {
+    scope: Needs::One(Scope::OperationsWrite),
+    person_token: PersonToken::Never,
+    audit: Audit::Change,
+};
+
+const fn ordering(summary: &'static str, text: &'static str) -> Doc {
+    Doc {
+        summary,
+        text,
+        query: &[],
+        body: None,
+        answer: Reply::Json(DestinationDetail::schema),
+    }
+}
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get(
+        "/v1/destinations",
+        LOOKS,
+        Doc {
+            summary: "All destinations.",
+            text: "`terrarium destinations add` makes one: its secrets never pass through this API.",
+            query: &[],
+            body: None,
+            answer: Reply::Json(Page::<DestinationShort>::schema),
+        },
+        |call| Box::pin(list(call)),
+    ),
+    Endpoint::get(
+        "/v1/destinations/{id}",
+        LOOKS,
+        Doc {
+            summary: "One destination, with what it owes and its orders.",
+            text: "",
+            query: &[],
+            body: None,
+            answer: Reply::Json(DestinationDetail::schema),
+        },
+        |call| Box::pin(one(call)),
+    ),
+    Endpoint::get(
+        "/v1/destinations/{id}/attempts",
+        LOOKS,
+        Doc {
+            summary: "Attempts at deliveries of one day, newest first.",
+            text: "Attempts that failed, and some that did not.",
+            query: &[
+                Param {
+                    name: "day",
+                    doc: "Day in UTC; today by default.",
+                    form: Form::Date,
+                },
+                PAGED[1],
+            ],
+            body: None,
+            answer: Reply::Json(Page::<AttemptShown>::schema),
+        },
+        |call| Box::pin(attempts(call)),
+    ),
+    Endpoint::get(
+        "/v1/destinations/{id}/failed",
+        LOOKS,
+        Doc {
+            summary: "Records that a destination refused for good.",
+            text: "",
+            query: &[PAGED[1]],
+            body: None,
+            answer: Reply::Json(Page::<OwedShown>::schema),
+        },
+        |call| Box::pin(failed(call)),
+    ),
+    Endpoint::post(
+        "/v1/destinations/{id}/pause",
+        ORDERS,
+        ordering(
+            "Pauses a destination.",
+            "What changes meanwhile is owed, and nothing is lost.",
+        ),
+        |call| Box::pin(pause(call)),
+    ),
+    Endpoint::post(
+        "/v1/destinations/{id}/resume",
+        ORDERS,
+        ordering(
+            "Resumes a destination.",
+            "What is owed is delivered. One that was disabled gets again what changed since.",
+        ),
+        |call| Box::pin(resume(call)),
+    ),
+    Endpoint::post(
+        "/v1/destinations/{id}/redrive",
+        ORDERS,
+        Doc {
+            summary: "Delivers records again.",
+            text: "Every member narrows the choice; without any, all records are meant.",
+            query: &[],
+            body: Some(RedriveBody::schema),
+            answer: Reply::With(202, OrderShown::schema),
+        },
+        |call| Box::pin(redrive(call)),
+    ),
+    Endpoint::post(
+        "/v1/destinations/{id}/check",
+        ORDERS,
+        Doc {
+            summary: "Compares records with what a destination has.",
+            text: "",
+            query: &[],
+            body: Some(CheckBody::schema),
+            answer: Reply::With(202, OrderShown::schema),
+        },
+        |call| Box::pin(check(call)),
+    ),
+    Endpoint::post(
+        "/v1/destinations/{id}/retry-failed",
+        ORDERS,
+        Doc {
+            summary: "Owes again what a destination refused for good.",
+            text: "",
+            query: &[],
+            body: None,
+            answer: Reply::With(202, Retried::schema),
+        },
+        |call| Box::pin(retry_failed(call)),
+    ),
+];
+
+answer! {
+    /// A destination in a list.
+    pub(crate) struct DestinationShort {
+        /// Its id.
+        id: String,
+        /// Name that the operator gave.
+        name: String,
+        /// Kind, for example `webhook` or `postgres`.
+        kind: String,
+        /// `active`, `failing`, `suspended`, `paused` or `disabled`.
+        state: &'static str,
+        /// Time since which something is owed.
+        owes_since: Option<String>,
+        /// Time of the last delivery that arrived, as noted now and then.
+        delivered_at: Option<String>,
+        /// Last fault, in words; null while it answers.
+        fault: Option<String>,
+    }
+
+    /// A destination.
+    pub(crate) struct DestinationDetail {
+        /// Its id.
+        id: String,
+        /// Name that the operator gave.
+        name: String,
+        /// Kind, for example `webhook` or `postgres`.
+        kind: String,
+        /// `active`, `failing`, `suspended`, `paused` or `disabled`.
+        state: &'static str,
+        /// Time since which the operator's own state holds.
+        since: String,
+        /// Settings of the kind, without secrets.
+        config: Map<String, Value>,
+        /// Records that are wanted.
+        subscription: Value,
+        /// Number of its shards, which are delivered side by side.
+        concurrency: u32,
+        /// Time since which something is owed.
+        owes_since: Option<String>,
+        /// Number of owed deliveries, counted up to 1,000 of each shard.
+        owed: usize,
+        /// Number of records that it refused for good, counted up to 1,000.
+        failed: usize,
+        /// Time of the last delivery that arrived.
+        delivered_at: Option<String>,
+        /// Last fault, in words; null while it answers.
+        fault: Option<String>,
+        /// Findings of making tables, for example a column of another type.
+        findings: Vec<String>,
+        /// Orders, oldest first.
+        orders: Vec<OrderShown>,
+        /// Time of its making.
+        created_at: String,
+    }
+
+    /// An order for a destination.
+    pub(crate) struct OrderShown {
+        /// Its id.
+        id: String,
+        /// `redrive`, `backfill` or `check`.
+        order: &'static str,
+        /// Time at which it was given.
+        ordered_at: String,
+        /// Records that were gone through so far.
+        records: u64,
+        /// Number of shards that are done.
+        done_shards: usize,
+    }
+
+    /// An attempt at a delivery.
+    pub(crate) struct AttemptShown {
+        /// Time of the attempt.
+        at: String,
+        /// Id of the delivery.
+        delivery: String,
+        /// Id of the record at the destination.
+        record: String,
+        /// Data type; null for a connection or a webhook.
+        r#type: Option<String>,
+        /// Number of the attempt, from 1.
+        attempt: u32,
+        /// Outcome in a word.
+        outcome: String,
+        /// Fault, in words.
+        fault: Option<String>,
+        /// Time taken. Unit: milliseconds.
+        took_ms: u64,
+    }
+
+    /// A delivery that waits or was given up.
+    pub(crate) struct OwedShown {
+        /// The record or connection.
+        what: Value,
+        /// Attempts so far.
+        attempts: u32,
+        /// Times that the destination refused it.
+        refusals: u32,
+        /// Time of the first failure.
+        first_failed_at: String,
+        /// Fault, in words.
+        fault: Option<String>,
+    }
+
+    /// Number of records that are tried again.
+    pub(crate) struct Retried {
+        /// The number.
+        records: usize,
+    }
+}
+
+body! {
+    /// Records to deliver again.
+    pub(crate) struct RedriveBody {
+        /// Data types.
+        types: Option<Vec<String>>,
+        /// Reference ids of people.
+        people: Option<Vec<String>>,
+        /// First day of the records, a civil date.
+        from: Option<String>,
+        /// Last day of the records, which is included.
+        to: Option<String>,
+        /// True if states are written over equal revisions too.
+        force: Option<bool>,
+    }
+
+    /// A comparison.
+    pub(crate) struct CheckBody {
+        /// Data types.
+        types: Option<Vec<String>>,
+        /// True if differences are mended.
+        repair: Option<bool>,
+    }
+}
+
+fn state(destination: &Destination, health: &Health, now_ms: i64) -> &'static str {
+    match destination.status {
+        Status::Active if health.breaker.is_suspended(now_ms) => "suspended",
+        Status::Active if health.breaker.probe_at_ms.is_some() => "failing",
+        status => status.as_str(),
+    }
+}
+
+impl OrderShown {
+    fn of(order: &Order) -> Self {
+        Self {
+            id: order.id.clone(),
+            order: match order.purpose {
+                Purpose::Redrive { .. } => "redrive",
+                Purpose::Backfill => "backfill",
+                Purpose::Check { .. } => "check",
+            },
+            ordered_at: rfc3339(order.ordered_at_ms),
+            records: order.records,
+            done_shards: order.done_shards.len(),
+        }
+    }
+}
+
+impl AttemptShown {
+    fn of(attempt: &Attempt) -> Self {
+        Self {
+            at: rfc3339(attempt.at_ms),
+            delivery: attempt.delivery_id.clone(),
+            record: attempt.record_id.clone(),
+            r#type: attempt.data_type.map(|data_type| data_type.to_string()),
+            attempt: attempt.attempt,
+            outcome: attempt.outcome.clone(),
+            fault: attempt.fault.clone(),
+            took_ms: attempt.took_ms,
+        }
+    }
+}
+
+impl OwedShown {
+    fn of(owed: &Owed) -> Self {
+        Self {
+            what: serde_json::to_value(&owed.changed).unwrap_or_default(),
+            attempts: owed.attempts,
+            refusals: owed.refusals,
+            first_failed_at: rfc3339(owed.first_failed_at_ms),
+            fault: owed.fault.clone(),
+        }
+    }
+}
+
+async fn list(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let mut data = Vec::new();
+    for destination in call.app.table.destinations().await? {
+        let health = call.app.table.health(&destination.id).await?;
+        data.push(DestinationShort {
+            id: destination.id.to_string(),
+            state: state(&destination, &health, call.now_ms()),
+            owes_since: health.owing.values().min().copied().map(rfc3339),
+            delivered_at: health.delivered_at_ms.map(rfc3339),
+            fault: health.breaker.fault.as_ref().map(ToString::to_string),
+            name: destination.name,
+            kind: destination.kind,
+        });
+    }
+    Ok(Answer::json(&Page {
+        data,
+        next_cursor: None,
+    }))
+}
+
+async fn find(call: &Call) -> Result<Destination, Failure> {
+    let missing =
+        || Failure::not_found("there is no such destination; GET /v1/destinations lists them");
+    let id: DestinationId = call.placed("id")?.parse().map_err(|_| missing())?;
+    call.app.table.destination(&id).await?.ok_or_else(missing)
+}
+
+async fn shown(call: &Call) -> Result<Answer, Failure> {
+    let destination = find(call).await?;
+    let (table, id) = (&call.app.table, &destination.id);
+    let health = table.health(id).await?;
+    let orders = table.orders(id).await?;
+    let mut owed = 0;
+    for shard in 0..destination.concurrency {
+        owed += table.owed(id, shard, MOST_COUNTED).await?.len();
+    }
+    let failed = table.failed(id, MOST_COUNTED).await?.len();
+    Ok(Answer::json(&DestinationDetail {
+        id: id.to_string(),
+        name: destination.name.clone(),
+        kind: destination.kind.clone(),
+        state: state(&destination, &health, call.now_ms()),
+        since: rfc3339(destination.status_since_ms),
+        subscription: serde_json::to_value(&destination.subscription).unwrap_or_default(),
+        config: destination.config.clone(),
+        concurrency: destination.concurrency,
+        owes_since: health.owing.values().min().copied().map(rfc3339),
+        owed,
+        failed,
+        delivered_at: health.delivered_at_ms.map(rfc3339),
+        fault: health.breaker.fault.as_ref().map(ToString::to_string),
+        findings: health.findings,
+        orders: orders.iter().map(OrderShown::of).collect(),
+        created_at: rfc3339(destination.created_at_ms),
+    }))
+}
+
+async fn one(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    shown(&call).await
+}
+
+async fn attempts(call: Call) -> Result<Answer, Failure> {
+    let mut query = call.query();
+    let day = query.date("day");
+    let limit = query.limit();
+    query.done()?;
+    let destination = find(&call).await?;
+    let day = day.unwrap_or_else(|| call.now.to_zoned(TimeZone::UTC).date());
+    let table = &call.app.table;
+    let attempts = table
+        .attempts(&destination.id, &day.to_string(), limit)
+        .await?;
+    Ok(Answer::json(&Page {
+        data: attempts.iter().map(AttemptShown::of).collect(),
+        next_cursor: None,
+    }))
+}
+
+async fn failed(call: Call) -> Result<Answer, Failure> {
+    let mut query = call.query();
+    let limit = query.limit();
+    query.done()?;
+    let destination = find(&call).await?;
+    let failed = call.app.table.failed(&destination.id, limit).await?;
+    Ok(Answer::json(&Page {
+        data: failed.iter().map(OwedShown::of).collect(),
+        next_cursor: None,
+    }))
+}
+
+async fn set_status(call: &Call, destination: &Destination, status: Status) -> Result<(), Failure> {
+    let now_ms = call.now_ms();
+    let change = move |destination: &mut Destination| {
+        if destination.status != status {
+            destination.status = status;
+            destination.status_since_ms = now_ms;
+        }
+    };
+    let table = &call.app.table;
+    table.change_destination(&destination.id, change).await?;
+    Ok(())
+}
+
+async fn pause(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let destination = find(&call).await?;
+    set_status(&call, &destination, Status::Paused).await?;
+    shown(&call).await
+}
+
+async fn resume(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let destination = find(&call).await?;
+    if destination.status == Status::Disabled {
+        // Nothing was announced meanwhile.
+        let range = Range {
+            written_since_ms: Some(destination.status_since_ms - BEFORE_KNOWN_MS),
+            ..Range::default()
+        };
+        let purpose = Purpose::Redrive { force: false };
+        order(&call, &destination, purpose, range).await?;
+    }
+    set_status(&call, &destination, Status::Active).await?;
+    let now_ms = call.now_ms();
+    let resumed = call
+        .app
+        .table
+        .change_health(&destination.id, move |health| {
+            health.breaker = std::mem::take(&mut health.breaker).resumed(now_ms);
+        });
+    resumed.await?;
+    shown(&call).await
+}
+
+/// Gives an order that the next look for work begins.
+async fn order(
+    call: &Call,
+    destination: &Destination,
+    purpose: Purpose,
+    range: Range,
+) -> Result<Order, Failure> {
+    let id = ulid::Ulid::generate().to_string().to_lowercase();
+    let order = Order::new(id, purpose, range, call.now_ms());
+    call.app.table.put_order(&destination.id, &order).await?;
+    Ok(order)
+}
+
+fn fault(name: &str, detail: impl Into<String>) -> runtime::problem::Fault {
+    runtime::problem::Fault {
+        place: "body",
+        name: name.to_owned(),
+        detail: detail.into(),
+    }
+}
+
+type Faults = Vec<runtime::problem::Fault>;
+
+fn types(named: Option<Vec<String>>, faults: &mut Faults) -> Vec<DataType> {
+    let mut types = Vec::new();
+    for text in named.unwrap_or_default() {
+        if let Ok(data_type) = text.parse() {
+            types.push(data_type);
+        } else {
+            let known: Vec<_> = DataType::ALL.iter().map(|known| known.as_str()).collect();
+            faults.push(fault("types", format!("there are: {}", known.join(", "))));
+        }
+    }
+    types
+}
+
+fn date(name: &str, text: Option<String>, faults: &mut Faults) -> Option<Date> {
+    let parsed = text?.parse().ok();
+    if parsed.is_none() {
+        faults.push(fault(name, "is not a date like 2026-11-20"));
+    }
+    parsed
+}
+
+async fn redrive(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let body: RedriveBody = call.json()?;
+    let mut faults = Faults::new();
+    let mut chosen = Subscription {
+        data_types: types(body.types, &mut faults).into_iter().collect(),
+        ..Subscription::default()
+    };
+    let (from, to) = (
+        date("from", body.from, &mut faults),
+        date("to", body.to, &mut faults),
+    );
+    if let (Some(from), Some(to)) = (from, to)
+        && to < from
+    {
+        faults.push(fault("to", "is before `from`"));
+    }
+    if !faults.is_empty() {
+        return Err(refused(faults).into());
+    }
+    let destination = find(&call).await?;
+    // Looked up now: the order walks connections.
+    for text in body.people.unwrap_or_default() {
+        let person = ReferenceId::new(&text).ok_or_else(Call::no_person)?;
+        let connections = call.app.table.connections_of(&person).await?;
+        if connections.is_empty() {
+            return Err(Call::no_person());
+        }
+        let ids = connections.into_iter().map(|connection| connection.id);
+        chosen.connections.extend(ids);
+        chosen.reference_ids.insert(person);
+    }
+    let range = Range {
+        subscription: chosen,
+        from,
+        to,
+        written_since_ms: None,
+    };
+    let purpose = Purpose::Redrive {
+        force: body.force.unwrap_or_default(),
+    };
+    let order = order(&call, &destination, purpose, range).await?;
+    Ok(Answer::json(&OrderShown::of(&order)).status(StatusCode::ACCEPTED))
+}
+
+async fn check(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let body: CheckBody = call.json()?;
+    let mut faults = Faults::new();
+    let data_types = types(body.types, &mut faults).into_iter().collect();
+    if !faults.is_empty() {
+        return Err(refused(faults).into());
+    }
+    let destination = find(&call).await?;
+    let range = Range {
+        subscription: Subscription {
+            data_types,
+            ..Subscription::default()
+        },
+        ..Range::default()
+    };
+    let purpose = Purpose::Check {
+        repair: body.repair.unwrap_or_default(),
+    };
+    let order = order(&call, &destination, purpose, range).await?;
+    Ok(Answer::json(&OrderShown::of(&order)).status(StatusCode::ACCEPTED))
+}
+
+async fn retry_failed(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let destination = find(&call).await?;
+    let (table, id, now_ms) = (&call.app.table, &destination.id, call.now_ms());
+    let failed = table.failed(id, MOST_COUNTED).await?;
+    for failed in &failed {
+        let shard = shard_of(&failed.changed.owner(), destination.concurrency);
+        let owed = Owed {
+            refusals: 0,
+            due_at_ms: now_ms,
+            ..failed.clone()
+        };
+        let owing = table.change_health(id, move |health| {
+            health.owing.entry(shard).or_insert(now_ms);
+        });
+        owing.await?;
+        table.owe(id, shard, &owed).await?;
+        table.settle_failed(id, &failed.changed).await?;
+    }
+    let retried = Retried {
+        records: failed.len(),
+    };
+    Ok(Answer::json(&retried).status(StatusCode::ACCEPTED))
+}
