@@ -47,7 +47,7 @@ async fn many_workers_take_no_more_than_there_is() {
     }
 }
 
-/// What a worker remembers after its write is what it wrote: alone, it never has to look again. A guess of
+/// A worker remembers after its write what it wrote: alone, it never has to look again. A guess of
 /// the revision would now and then be that of somebody else's write, which would be lost then.
 #[tokio::test]
 async fn a_worker_knows_what_it_wrote() {
