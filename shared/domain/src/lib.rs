@@ -16,6 +16,7 @@ pub mod reconcile;
 pub mod record;
 pub mod request;
 pub mod session;
+pub mod source;
 pub mod streams;
 pub mod summary;
 #[cfg(test)]

@@ -35,6 +35,8 @@ mod scores;
 mod sleep;
 mod table;
 
+#[cfg(test)]
+pub(crate) use self::paths::documented_fields;
 pub use self::{
     activity::ActivitySummary,
     athlete::AthleteSummary,

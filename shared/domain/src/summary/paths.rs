@@ -25,7 +25,11 @@ fn source(data_type: DataType) -> &'static str {
     }
 }
 
-/// Fields of a summary, each with its documentation in one line.
+/// Fields of a data type's summary, each with its documentation in one line.
+pub(crate) fn documented_fields(data_type: DataType) -> Vec<(String, String)> {
+    documented(source(data_type))
+}
+
 fn documented(source: &str) -> Vec<(String, String)> {
     let mut fields = Vec::new();
     let mut doc = String::new();
@@ -36,16 +40,17 @@ fn documented(source: &str) -> Vec<(String, String)> {
         }
         let name = line.split([':', ' ']).next().unwrap_or_default();
         let renamed = line.split('"').nth(1).filter(|_| line.contains(" as \""));
-        if let (Some((_, from)), true) = (doc.split_once("From "), line.contains(": ")) {
-            fields.push((renamed.unwrap_or(name).to_owned(), from.to_owned()));
+        if doc.contains("From ") && line.contains(": ") {
+            fields.push((renamed.unwrap_or(name).to_owned(), doc.clone()));
         }
         doc.clear();
     }
     fields
 }
 
-/// Paths that a documentation names.
-fn paths(from: &str) -> Vec<&str> {
+/// Paths that a documentation names as origins.
+fn paths(doc: &str) -> Vec<&str> {
+    let from = doc.split_once("From ").map_or("", |(_, from)| from);
     from.split('`').skip(1).step_by(2).collect()
 }
 
@@ -58,7 +63,7 @@ fn every_field_is_read_from_the_path_that_it_names_and_the_schema_has_that_path(
     for data_type in DataType::ALL {
         let nodes = schemas.nodes(data_type);
         let full = schemas.full_record(data_type);
-        let documented = documented(source(data_type));
+        let documented = documented_fields(data_type);
         let names = super::Summary::field_names(data_type);
         for name in names {
             let own = ["stand_ins", "unknown_codes"].contains(name);
@@ -66,8 +71,8 @@ fn every_field_is_read_from_the_path_that_it_names_and_the_schema_has_that_path(
                 wrong.push(format!("{data_type} {name}: no path"));
             }
         }
-        for (name, from) in documented {
-            let path = paths(&from).first().copied().unwrap_or_default();
+        for (name, doc) in documented {
+            let path = paths(&doc).first().copied().unwrap_or_default();
             let Some(kind) = nodes.get(path) else {
                 wrong.push(format!("{data_type} {name}: the schema has no `{path}`"));
                 continue;
