@@ -175,6 +175,23 @@ pub fn warning(warning: Warning) -> String {
 
 /// The whole choice in one or two sentences.
 pub fn sentence(metric: &Metric, candidates: &[Candidate], choice: &Choice) -> String {
+    let says =
+        |own: &Candidate| format!("{} says {}", source(&own.source), value(metric, &own.value));
+    told(metric, candidates, choice, says)
+}
+
+/// The choice of a whole record in one or two sentences, without values: a record as a whole has none.
+pub fn record_sentence(metric: &Metric, candidates: &[Candidate], choice: &Choice) -> String {
+    let says = |own: &Candidate| format!("{} has a record", source(&own.source));
+    told(metric, candidates, choice, says)
+}
+
+fn told(
+    metric: &Metric,
+    candidates: &[Candidate],
+    choice: &Choice,
+    says: impl Fn(&Candidate) -> String,
+) -> String {
     let chosen = choice.chosen.and_then(|index| candidates.get(index));
     let (Some(chosen), Some(decision)) = (chosen, choice.decided_by) else {
         return match candidates.len() {
@@ -182,11 +199,6 @@ pub fn sentence(metric: &Metric, candidates: &[Candidate], choice: &Choice) -> S
             _ => format!("No source has a usable value of {} on this day.", metric.id),
         };
     };
-    let says = format!(
-        "{} says {}.",
-        source(&chosen.source),
-        value(metric, &chosen.value)
-    );
     let tier = ordinal(choice.tier.unwrap_or_default());
     let group = metric.group;
     let why = match decision {
@@ -209,9 +221,8 @@ pub fn sentence(metric: &Metric, candidates: &[Candidate], choice: &Choice) -> S
         }
         Decision::SteppedIn { first, ratio } => match candidates.get(first) {
             Some(first) => format!(
-                "It steps in for {}, which says {}, {} of it: that one was probably not worn",
-                source(&first.source),
-                value(metric, &first.value),
+                "It steps in: {}, only {} of it, so that one was probably not worn",
+                says(first),
                 percent(ratio)
             ),
             None => "It steps in for a much smaller value".to_owned(),
@@ -235,19 +246,13 @@ pub fn sentence(metric: &Metric, candidates: &[Candidate], choice: &Choice) -> S
         })
         .filter_map(|(index, reason)| Some((candidates.get(*index)?, reason)))
         .collect();
-    let others = named.iter().take(MAX_NAMED).map(|(own, reason)| {
-        format!(
-            "; {} says {}: {}",
-            source(&own.source),
-            value(metric, &own.value),
-            self::reason(metric, choice, reason, own)
-        )
-    });
-    let more = named.len().saturating_sub(MAX_NAMED);
-    let more = if more > 0 {
-        format!("; and {more} more")
-    } else {
-        String::new()
-    };
-    format!("{says} {why}{}{more}.", others.collect::<String>())
+    let mut text = format!("{}. {why}", says(chosen));
+    for (own, reason) in named.iter().take(MAX_NAMED) {
+        let reason = self::reason(metric, choice, reason, own);
+        text.extend(["; ", &says(own), ": ", &reason]);
+    }
+    if named.len() > MAX_NAMED {
+        text.extend(["; and ", &(named.len() - MAX_NAMED).to_string(), " more"]);
+    }
+    text + "."
 }

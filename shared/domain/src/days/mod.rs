@@ -1,0 +1,21 @@
+//! The days of a person, put together from the records of all connections.
+//!
+//! A night belongs to the day on which it ends, by its own text; an activity to the day on which it begins. Every
+//! value is a [`Decided`]: the candidates and the choice between them. What explains a value shows the same.
+
+mod day;
+mod night;
+mod reading;
+mod sessions;
+pub mod shown;
+mod why;
+
+pub use self::{
+    day::{Day, Decided, Score, Wanted, decide, decide_all},
+    reading::{Loaded, Reading, day_of},
+    sessions::{Recorded, Session, sessions},
+    why::{Absent, IfPreferred, Why, why},
+};
+
+#[cfg(test)]
+mod tests;
