@@ -16,6 +16,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod record;
 pub mod request;
+pub mod series;
 pub mod session;
 pub mod source;
 pub mod streams;
