@@ -1,4 +1,4 @@
-//! Owners of records.
+//! Owners of records and of policies.
 
 use std::fmt;
 
@@ -24,5 +24,24 @@ impl fmt::Debug for RecordOwner {
             Self::Connection(id) => write!(f, "Connection({id})"),
             Self::Person(_) => f.write_str("Person(…)"),
         }
+    }
+}
+
+/// Owner of a source policy.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum PolicyOwner {
+    /// The app, for all people.
+    App,
+    /// One person.
+    Person(ReferenceId),
+}
+
+/// Shows no reference id either.
+impl fmt::Debug for PolicyOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::App => "App",
+            Self::Person(_) => "Person(…)",
+        })
     }
 }

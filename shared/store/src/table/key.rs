@@ -18,6 +18,8 @@
 //! | backfill | `BACKFILL#<id>` | `BACKFILL` | id |
 //! | window | `BACKFILL#<id>` | `WINDOW#<data type>#<first day>#<day after the last>` | backfill, type |
 //! | connection's backfill | `CONNECTION#<id>` | `BACKFILL#<id>` | connection |
+//! | source policy of the app | `SOURCE_POLICY#app` | its version, 20 digits | newest first |
+//! | source policy of a person | `SOURCE_POLICY#~<reference id>` | its version, 20 digits | reference id |
 //! | asked days | `CONNECTION#<id>` | `ASKED#<data type>#<YYYY-MM>` | connection, type |
 //! | pacing bucket | `PACING#<limit>#<whose>` | `PACING` | limit and whose |
 //! | outages | `HISTORY` | `OUTAGES` | there is one |
@@ -66,6 +68,7 @@ use domain::{
     },
     key::NaturalKey,
     message::JobKind,
+    owner::PolicyOwner,
     session::{Range, Sighting},
 };
 use jiff::civil::Date;
@@ -98,6 +101,8 @@ pub(crate) const PEOPLE: &str = "PEOPLE";
 const WINDOW: &str = "WINDOW#";
 /// Beginning of the keys of backfills.
 const BACKFILL: &str = "BACKFILL#";
+/// Beginning of the keys of source policies.
+const SOURCE_POLICY: &str = "SOURCE_POLICY#";
 /// Beginning of the keys of parked webhooks.
 const PARKED: &str = "PARKED#";
 /// Beginning of the sort keys of orders for a destination.
@@ -377,6 +382,25 @@ impl Key {
         Self {
             pk: "HISTORY".to_owned(),
             sk: "PEERS".to_owned(),
+        }
+    }
+
+    /// Partition of the versions of a source policy.
+    pub(crate) fn source_policies(owner: &PolicyOwner) -> String {
+        match owner {
+            PolicyOwner::App => format!("{SOURCE_POLICY}app"),
+            // No app is called so: a reference id may be any text.
+            PolicyOwner::Person(reference_id) => {
+                format!("{SOURCE_POLICY}~{}", reference_id.as_str())
+            }
+        }
+    }
+
+    /// One version of a source policy. They sort by their numbers.
+    pub(crate) fn source_policy(owner: &PolicyOwner, version: u64) -> Self {
+        Self {
+            pk: Self::source_policies(owner),
+            sk: format!("{version:020}"),
         }
     }
 
@@ -715,6 +739,8 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pk = if self.pk.starts_with("PERSON#") {
             "PERSON#…"
+        } else if self.pk.starts_with("SOURCE_POLICY#~") {
+            "SOURCE_POLICY#…"
         } else if self.pk.starts_with("GONE#") {
             "GONE#…"
         } else {

@@ -60,6 +60,7 @@ pub mod key;
 pub mod ledger;
 pub mod parked;
 pub mod people;
+pub mod policies;
 pub mod range;
 pub mod records;
 mod requests;

@@ -505,7 +505,7 @@ impl Table {
         Ok(keys)
     }
 
-    /// Removes a person's own records: the lab reports.
+    /// Removes a person's own records, which are the lab reports, and their source policy.
     ///
     /// # Errors
     ///
@@ -515,7 +515,8 @@ impl Table {
         reference_id: &models::ids::ReferenceId,
     ) -> Result<usize, TableError> {
         let owner = RecordOwner::Person(Some(reference_id.clone()));
-        self.erase_partition(&owner, "").await
+        let policies = self.erase_source_policy(reference_id).await?;
+        Ok(self.erase_partition(&owner, "").await? + policies)
     }
 }
 
