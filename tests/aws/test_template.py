@@ -481,7 +481,7 @@ def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
                 if resource["Fn::Sub"] == DESTINATION_SECRETS:
                     assert statement["Action"] == "secretsmanager:GetSecretValue", key
                     continue
-                assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(archive|inbox)/\*", resource["Fn::Sub"]), key
+                assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(archive|inbox|outbox)/\*", resource["Fn::Sub"]), key
     assert excused == set(UNNAMEABLE), "an excuse that nobody needs"
 
 
@@ -529,6 +529,7 @@ VPC = [
     "ec2:UnassignPrivateIpAddresses",
 ]
 INBOX, ARCHIVE = "${ArchiveBucket.Arn}/inbox/*", "${ArchiveBucket.Arn}/archive/*"
+OUTBOX = "${ArchiveBucket.Arn}/outbox/*"
 ALLOWED = {
     "WebhookIntakeRole": {
         # The attribute is `open_connection`.
@@ -570,6 +571,7 @@ ALLOWED = {
         "${Table.Arn}/index/by_time": ["dynamodb:Query"],
         # It changes nothing in the archive.
         ARCHIVE: ["s3:GetObject"],
+        OUTBOX: ["s3:GetObject", "s3:PutObject"],
         "ArchiveBucket": ["s3:ListBucket"],  # as for the router
         DESTINATION_SECRETS: ["secretsmanager:GetSecretValue"],
         "DeliverLogs": LOG,
@@ -914,7 +916,7 @@ def test_deliver_reads_the_secrets_that_operators_write_and_no_other(
     assert readers == [("DeliverRole", "secretsmanager:GetSecretValue")]
 
 
-def test_deliver_changes_no_object(template: dict) -> None:
+def test_deliver_changes_no_object_of_the_archive(template: dict) -> None:
     of_objects = [
         (action, resource_of(resource))
         for name, statement in cfn.statements(template)
@@ -923,7 +925,13 @@ def test_deliver_changes_no_object(template: dict) -> None:
         for resource in listed(statement["Resource"])
         if action.startswith("s3:")
     ]
-    assert sorted(of_objects) == [("s3:GetObject", ARCHIVE), ("s3:ListBucket", "ArchiveBucket")]
+    assert sorted(of_objects) == [
+        ("s3:GetObject", ARCHIVE),
+        # A link gives no more than its signer may.
+        ("s3:GetObject", OUTBOX),
+        ("s3:ListBucket", "ArchiveBucket"),
+        ("s3:PutObject", OUTBOX),
+    ]
 
 
 def test_the_router_tells_deliver(functions: dict[str, dict]) -> None:
@@ -1263,15 +1271,17 @@ def test_what_is_erased_from_the_archive_is_soon_gone(template: dict) -> None:
         for rule in rules
         if "NoncurrentVersionExpiration" in rule
     }
-    assert set(noncurrent) == {"archive/", "inbox/"}
+    assert set(noncurrent) == {"archive/", "inbox/", "outbox/"}
     assert max(noncurrent.values()) <= 7
-    [inbox_days] = [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule]
+    expires = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
     # A dead letter, once redriven, lives for two retentions.
-    assert inbox_days > 2 * FOURTEEN_DAYS_S / 86400
+    assert expires.pop("inbox/") > 2 * FOURTEEN_DAYS_S / 86400
+    # A link leads to a body for an hour.
+    assert expires == {"outbox/": 1}
     for rule in rules:
         assert rule["Status"] == "Enabled"
         # What Terra sent is kept for ever.
-        assert not ("ExpirationInDays" in rule and rule["Prefix"] != "inbox/")
+        assert not ("ExpirationInDays" in rule and rule["Prefix"] == "archive/")
 
 
 def test_the_list_of_terras_addresses_is_only_addresses() -> None:

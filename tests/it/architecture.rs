@@ -89,9 +89,8 @@ fn allowed(package: &Package) -> Option<&'static [&'static str]> {
     match package.name.as_str() {
         "models" => Some(&[]),
         "domain" | "simulator" => Some(&["models"]),
-        "store" | "runtime" | "terra-client" | "destinations" | "formats" => {
-            Some(&["models", "domain"])
-        }
+        "store" | "runtime" | "terra-client" | "formats" => Some(&["models", "domain"]),
+        "destinations" => Some(&["models", "domain", "formats"]),
         "inspect" => Some(&["models", "domain", "store"]),
         // The local system may use everything; tests and benchmarks too.
         "terrarium" | "tests" | "bench" => None,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use destinations::{
-    config::{self, Clock, Context, KindName, Refused},
+    config::{self, Clock, Context, KindName, Pointers, Refused},
     kind::{Fault, Finding, Kind, Shape},
     net::Network,
 };
@@ -27,6 +27,8 @@ pub struct Clients {
     clock: crate::Clock,
     /// Our own role, for destinations on AWS without keys of their own.
     aws: Option<aws_types::SdkConfig>,
+    /// Keeper of bodies that are too large to be sent.
+    pointers: Option<Arc<dyn Pointers>>,
     /// The widest network that any destination may have here.
     widest: Network,
     open: Mutex<HashMap<DestinationId, Client>>,
@@ -76,6 +78,7 @@ impl Clients {
             vault,
             clock,
             aws: None,
+            pointers: None,
             widest,
             open: Mutex::default(),
         }
@@ -85,6 +88,13 @@ impl Clients {
     #[must_use]
     pub fn with_role(mut self, config: aws_types::SdkConfig) -> Self {
         self.aws = Some(config);
+        self
+    }
+
+    /// Lets bodies that are too large to be sent be linked to.
+    #[must_use]
+    pub fn with_pointers(mut self, pointers: impl Pointers + 'static) -> Self {
+        self.pointers = Some(Arc::new(pointers));
         self
     }
 
@@ -115,6 +125,12 @@ impl Clients {
         let clock = Clock::new(move || clock());
         let mut context = Context::new(destination.id.as_str(), destination.network, clock);
         context.aws.clone_from(&self.aws);
+        context.pointers.clone_from(&self.pointers);
+        config::carries(
+            kind,
+            &destination.config,
+            &destination.subscription.data_types,
+        )?;
         config::open(kind, &destination.config, secrets, context)
     }
 

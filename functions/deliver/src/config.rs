@@ -15,7 +15,7 @@ use runtime::{
 };
 use store::{archive::Archive, table::Table};
 
-use crate::{clients::Clients, vault::Vault};
+use crate::{clients::Clients, outbox::Outbox, vault::Vault};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -113,9 +113,11 @@ impl App {
         let vault = Vault::secrets_manager(&config.sdk, config.secrets_prefix);
         Ok(Self {
             table,
-            archive,
             jobs: Queue::new(Arc::new(jobs)),
-            clients: Clients::new(vault, Arc::clone(&clock), widest).with_role(config.sdk),
+            clients: Clients::new(vault, Arc::clone(&clock), widest)
+                .with_role(config.sdk)
+                .with_pointers(Outbox::new(archive.clone())),
+            archive,
             clock,
             metrics: config.metrics,
         })

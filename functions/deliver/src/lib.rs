@@ -6,6 +6,7 @@ mod drain;
 mod erase;
 mod error;
 mod handler;
+mod outbox;
 mod send;
 mod states;
 mod vault;
@@ -18,6 +19,7 @@ pub use self::{
     erase::order_erasure,
     error::DeliverError,
     handler::handle,
+    outbox::Outbox,
     states::day,
     vault::{Vault, VaultError},
 };

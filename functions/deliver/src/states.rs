@@ -259,7 +259,6 @@ impl Reader<'_> {
             sent_at: self.sent_at,
             source: self.source(owner),
             body,
-            rendered: None,
         }
     }
 

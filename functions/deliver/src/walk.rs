@@ -492,7 +492,6 @@ impl Walk<'_> {
                 last_data_at_ms: None,
             },
             body,
-            rendered: None,
         }
     }
 }

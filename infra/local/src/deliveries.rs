@@ -17,7 +17,10 @@ use runtime::{
 use store::{archive::Archive, table::Table};
 use tracing::error;
 
-use crate::queues::{AtStop, DELIVERIES_QUEUE, Mapping};
+use crate::{
+    outbox::Outbox,
+    queues::{AtStop, DELIVERIES_QUEUE, Mapping},
+};
 
 /// Time that Lambda gives an invocation.
 const INVOCATION: Duration = Duration::from_mins(2);
@@ -34,13 +37,15 @@ pub(crate) fn app(
     table: &Table,
     archive: &Archive,
     jobs: Queue<DeliveryMessage>,
+    outbox: Outbox,
     clock: &Clock,
 ) -> App {
     App {
         table: table.clone(),
         archive: archive.clone(),
         jobs,
-        clients: Clients::new(Vault::folder(data_dir), Arc::clone(clock), Network::Local),
+        clients: Clients::new(Vault::folder(data_dir), Arc::clone(clock), Network::Local)
+            .with_pointers(outbox),
         clock: Arc::clone(clock),
         metrics: Sink::Nowhere,
     }

@@ -9,6 +9,7 @@ mod folder;
 pub mod gateway;
 pub mod history;
 mod jobs;
+mod outbox;
 pub mod output;
 mod queues;
 mod reads;

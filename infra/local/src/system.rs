@@ -36,6 +36,7 @@ use crate::{
     deliveries, folder, gateway,
     history::{self, HistoryOptions},
     jobs,
+    outbox::{self, Outbox},
     queues::{AtStop, Mapping},
     reads,
     workers::Workers,
@@ -244,7 +245,14 @@ impl System {
                 stopped,
             ));
         }
-        let deliver = deliveries::app(data_dir, &table, &archive, jobs, clock);
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
+        let address = listener
+            .local_addr()
+            .context("the gateway has no address")?;
+        let outbox = Outbox::new(data_dir, Some(format!("http://{address}")), clock);
+        let deliver = deliveries::app(data_dir, &table, &archive, jobs, outbox.clone(), clock);
         let deliver = Arc::new(deliver);
         serve_deliveries(&mut workers, &queues, &deliver, &options);
         let queue: Queue<JobMessage> = Queue::new(queues.transport(JOBS_QUEUE));
@@ -261,7 +269,8 @@ impl System {
 
         let intake = Arc::new(intake_app(&options, &queues, &archive)?);
         let reads = Arc::new(reads::app(data_dir, &table, &archive, clock)?);
-        let address = serve_gateway(&mut workers, intake, api::router(&reads), &options).await?;
+        let served = (api::router(&reads), outbox::router(outbox));
+        serve_gateway(&mut workers, listener, intake, served, &options);
         info!(%address, "terrarium is ready");
         let path = match &options.path_token {
             Some(token) => format!("{}/{}", gateway::WEBHOOK_PATH, token.expose_secret()),
@@ -331,20 +340,16 @@ impl System {
 }
 
 /// Takes requests at the address of the options. Returns the address itself.
-async fn serve_gateway(
+fn serve_gateway(
     workers: &mut Workers,
+    listener: TcpListener,
     intake: Arc<webhook_intake::App>,
-    reads: axum::Router,
+    (reads, outbox): (axum::Router, axum::Router),
     options: &Options,
-) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", options.listen))?;
-    let address = listener
-        .local_addr()
-        .context("the gateway has no address")?;
+) {
     let public_name = options.public_name.as_deref();
     let gateway = gateway::router(intake, Arc::clone(&options.clock), public_name, reads);
+    let gateway = gateway.merge(outbox);
     let stopped = workers.stopped();
     workers.tasks.spawn(async move {
         if let Err(error) = axum::serve(listener, gateway)
@@ -354,7 +359,6 @@ async fn serve_gateway(
             error!(error = %Chain(&error), "the gateway ended");
         }
     });
-    Ok(address)
 }
 
 /// The deliveries queue, and the look for what is owed.

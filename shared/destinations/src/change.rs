@@ -40,8 +40,6 @@ pub struct Change {
     pub source: Source,
     /// The content.
     pub body: Body,
-    /// A body in a foreign format (FHIR, FIT) that replaces the envelope of log kinds and buckets.
-    pub rendered: Option<Rendered>,
 }
 
 /// Connection or person that a change belongs to.
@@ -178,17 +176,6 @@ impl fmt::Debug for PassedWebhook {
             .field("webhook_id", &self.webhook_id)
             .finish_non_exhaustive()
     }
-}
-
-/// A body in a foreign format.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendered {
-    /// Media type, for example `application/fhir+json`.
-    pub content_type: &'static str,
-    /// Ending of an object's name, without the dot.
-    pub extension: &'static str,
-    /// The body.
-    pub bytes: Bytes,
 }
 
 /// Number of records of one data type that one owner has, with the sum of their checksums.

@@ -3,13 +3,14 @@
 use std::{collections::BTreeSet, fmt, ops::RangeInclusive, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use jiff::Timestamp;
+use models::data::DataType;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    envelope::Payload,
     id::DeliveryId,
     kind::{Fault, Kind},
     net::{Network, Resolve, SystemResolver},
@@ -113,6 +114,22 @@ pub enum Format {
     Record,
     /// A webhook as Terra writes it, with one record.
     Terra,
+    /// A record as a bundle of FHIR R4.
+    Fhir,
+    /// An activity as a FIT file.
+    Fit,
+}
+
+impl Format {
+    /// The name in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Terra => "terra",
+            Self::Fhir => "fhir",
+            Self::Fit => "fit",
+        }
+    }
 }
 
 /// Secrets of one destination, by the names of [`KindName::secret_fields`]. Nothing shows a value.
@@ -379,8 +396,17 @@ impl<'a> Fields<'a> {
 
     /// The format of bodies.
     pub fn format(&mut self) -> Format {
-        let words = [("record", Format::Record), ("terra", Format::Terra)];
-        self.choice("format", &words, Format::Record)
+        let all = [Format::Record, Format::Terra, Format::Fhir, Format::Fit];
+        let words = all.map(|format| (format.as_str(), format));
+        let format = self.choice("format", &words, Format::Record);
+        if !cfg!(feature = "formats") && matches!(format, Format::Fhir | Format::Fit) {
+            let text = format!(
+                "{} is not part of this program; build it with the feature `formats`",
+                format.as_str()
+            );
+            self.refuse("format", text);
+        }
+        format
     }
 
     /// A secret that may be absent.
@@ -509,12 +535,17 @@ pub struct Pointer {
 /// Keeps bodies for a while under a link.
 #[async_trait]
 pub trait Pointers: Send + Sync + fmt::Debug {
-    /// Keeps `body` and returns a link to it.
+    /// Keeps a body for a destination and returns a link to it.
     ///
     /// # Errors
     ///
     /// [`Fault::Unreachable`] if the body could not be kept.
-    async fn keep(&self, delivery_id: &DeliveryId, body: Bytes) -> Result<Pointer, Fault>;
+    async fn keep(
+        &self,
+        destination_id: &str,
+        delivery_id: &DeliveryId,
+        body: &Payload,
+    ) -> Result<Pointer, Fault>;
 }
 
 /// Surroundings of a destination beside its settings.
@@ -548,6 +579,29 @@ impl Context {
             aws: None,
         }
     }
+}
+
+/// Refuses a format that does not carry the data types of a subscription; an empty set means all.
+///
+/// # Errors
+///
+/// [`Refused`] for a log kind that is to get FIT files of anything but activities.
+pub fn carries(
+    kind: KindName,
+    config: &Map<String, Value>,
+    data_types: &BTreeSet<DataType>,
+) -> Result<(), Refused> {
+    let is_fit = config.get("format").and_then(Value::as_str) == Some(Format::Fit.as_str());
+    let is_bucket = matches!(
+        kind,
+        KindName::S3 | KindName::Gcs | KindName::Azure | KindName::Folder
+    );
+    let is_activity = data_types.len() == 1 && data_types.contains(&DataType::Activity);
+    if is_fit && !is_bucket && !is_activity {
+        let text = "fit is for activities alone: subscribe to the data type activity and no other";
+        return Err(Refused::new(kind, "format", text));
+    }
+    Ok(())
 }
 
 macro_rules! opened {
@@ -661,5 +715,23 @@ mod tests {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
         }
         assert!("postgresql".parse::<KindName>().is_err());
+    }
+
+    #[test]
+    fn files_of_activities_are_for_those_who_want_nothing_else_or_keep_them_apart() {
+        let fit = object(json!({"format": "fit"}));
+        let activities = BTreeSet::from([DataType::Activity]);
+        let both = BTreeSet::from([DataType::Activity, DataType::Daily]);
+        for kind in [KindName::Webhook, KindName::Sqs, KindName::Kafka] {
+            assert_eq!(carries(kind, &fit, &activities), Ok(()));
+            assert!(carries(kind, &fit, &both).is_err());
+            let refused = carries(kind, &fit, &BTreeSet::new()).unwrap_err();
+            assert!(refused.to_string().contains("the data type activity"));
+            assert_eq!(
+                carries(kind, &object(json!({"format": "fhir"})), &both),
+                Ok(())
+            );
+        }
+        assert_eq!(carries(KindName::S3, &fit, &BTreeSet::new()), Ok(()));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{connection::Status, record::Score, summary::Summary};
 use jiff::{Timestamp, civil::Date};
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::{
     change::{Body, Change, Source, Total},
     config::{Format, Pointer},
+    foreign,
     kind::{Erasure, Fault},
 };
 
@@ -45,24 +47,33 @@ impl Payload {
 ///
 /// [`Fault::Rejected`] if the composed record is no JSON.
 pub fn payload(change: &Change, format: Format) -> Result<Payload, Fault> {
-    if let (Some(rendered), Body::Record(_)) = (&change.rendered, &change.body) {
-        return Ok(Payload {
-            content_type: rendered.content_type,
-            extension: rendered.extension,
-            bytes: rendered.bytes.clone(),
-        });
-    }
-    if let Body::Webhook(webhook) = &change.body {
-        return Ok(Payload::json(webhook.body.clone()));
-    }
-    let written = match format {
-        Format::Record => serde_json::to_vec(&envelope(change)?),
-        Format::Terra => terra(change),
+    let written = match (&change.body, format) {
+        (Body::Webhook(webhook), _) => return Ok(Payload::json(webhook.body.clone())),
+        (Body::Record(state), Format::Fhir) => return foreign::bundle(&change.source, state),
+        (_, Format::Terra) => terra(change),
+        (Body::Record(state), Format::Fit) => {
+            let file = foreign::file(state)?;
+            serde_json::to_vec(&envelope(change, file.as_ref())?)
+        }
+        _ => serde_json::to_vec(&envelope(change, None)?),
     };
     written.map(Payload::json).map_err(|_| not_json())
 }
 
-fn not_json() -> Fault {
+/// The file of an activity that stands for the body, or beside it. `None` in other formats, and for
+/// what has no such file: other types, an activity that was taken back or has no start.
+///
+/// # Errors
+///
+/// [`Fault::Rejected`] if the record is no JSON object.
+pub fn file(change: &Change, format: Format) -> Result<Option<Payload>, Fault> {
+    match (&change.body, format) {
+        (Body::Record(state), Format::Fit) => foreign::file(state),
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn not_json() -> Fault {
     Fault::Rejected {
         reason: "the composed record is not JSON".to_owned(),
         code: None,
@@ -120,7 +131,17 @@ struct State<'a> {
     retracted: bool,
     summary: &'a Summary,
     enrichment: &'a BTreeMap<String, Score>,
-    record: &'a RawValue,
+    #[serde(flatten)]
+    content: Content<'a>,
+}
+
+/// The record itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Content<'a> {
+    Record(&'a RawValue),
+    /// A file of the record, in base64.
+    Fit(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -150,7 +171,7 @@ pub fn instant(unix_ms: i64) -> Timestamp {
     Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn envelope(change: &Change) -> Result<Envelope<'_>, Fault> {
+fn envelope<'a>(change: &'a Change, file: Option<&Payload>) -> Result<Envelope<'a>, Fault> {
     let record = match &change.body {
         Body::Record(state) => Some(Record {
             data_type: state.data_type.as_str(),
@@ -162,7 +183,10 @@ fn envelope(change: &Change) -> Result<Envelope<'_>, Fault> {
                 retracted: state.retracted,
                 summary: &state.summary,
                 enrichment: &state.enrichment,
-                record: raw(&state.record)?,
+                content: match file {
+                    Some(file) => Content::Fit(STANDARD.encode(&file.bytes)),
+                    None => Content::Record(raw(&state.record)?),
+                },
             }),
         }),
         Body::Deleted { data_type, key } => Some(Record {
@@ -334,7 +358,7 @@ fn terra_event(change: &Change) -> Result<TerraWebhook<'_>, serde_json::Error> {
             },
         });
     }
-    let ours = envelope(change).map_err(serde::ser::Error::custom)?;
+    let ours = envelope(change, None).map_err(serde::ser::Error::custom)?;
     Ok(TerraWebhook {
         status: None,
         event_type: change.event(),
@@ -487,5 +511,74 @@ mod tests {
     fn a_webhook_of_terra_is_passed_on_byte_for_byte() {
         let change = samples::webhook(b"{ \"type\" : \"auth\" }");
         assert_eq!(text(&change, Format::Terra), r#"{ "type" : "auth" }"#);
+    }
+
+    const WALK: &str = r#"{"metadata":{"type":7,"summary_id":"w","start_time":"2026-07-01T08:02:17+01:00","end_time":"2026-07-01T08:34:03+01:00"}}"#;
+
+    #[test]
+    fn a_record_is_one_bundle_of_fhir_and_one_that_was_taken_back_says_so() {
+        let change = samples::daily(1, "2026-11-20", 9120, 7);
+        let made = payload(&change, Format::Fhir).unwrap();
+        assert_eq!(
+            (made.content_type, made.extension),
+            ("application/fhir+json", "json")
+        );
+        let bundle: serde_json::Value = serde_json::from_slice(&made.bytes).unwrap();
+        assert_eq!(bundle["resourceType"], "Bundle");
+        let steps = &bundle["entry"][0]["resource"];
+        assert_eq!(steps["valueQuantity"]["value"], 9120);
+        assert_eq!(steps["subject"]["identifier"]["value"], "person-1");
+        assert_eq!(steps["status"], "final");
+
+        let mut taken_back = change.clone();
+        if let Body::Record(state) = &mut taken_back.body {
+            state.retracted = true;
+        }
+        taken_back.source.reference_id = None;
+        let bundle: serde_json::Value =
+            serde_json::from_str(&text(&taken_back, Format::Fhir)).unwrap();
+        let again = &bundle["entry"][0]["resource"];
+        assert_eq!(again["status"], "entered-in-error");
+        assert_eq!(again["id"], steps["id"]);
+        let owner = samples::owner(1);
+        assert_eq!(again["subject"]["identifier"]["value"], owner.as_str());
+
+        // What FHIR has no word for is our envelope.
+        let deleted = samples::deleted(DataType::Daily, "2026-11-20", 8);
+        assert_eq!(text(&deleted, Format::Fhir), text(&deleted, Format::Record));
+        let profile = samples::record(DataType::Athlete, "@profile", "{}", 1);
+        let bundle: serde_json::Value =
+            serde_json::from_str(&text(&profile, Format::Fhir)).unwrap();
+        assert!(bundle["entry"].as_array().is_none_or(Vec::is_empty));
+    }
+
+    #[test]
+    fn an_activity_is_a_file_in_base64_and_everything_else_our_envelope() {
+        let change = samples::record(DataType::Activity, "w", WALK, 7);
+        let written: serde_json::Value = serde_json::from_str(&text(&change, Format::Fit)).unwrap();
+        assert_eq!(written["event"], "record.updated");
+        assert!(written.get("record").is_none());
+        let decoded = STANDARD.decode(written["fit"].as_str().unwrap()).unwrap();
+        let made = file(&change, Format::Fit).unwrap().unwrap();
+        assert_eq!(decoded, made.bytes);
+        assert_eq!(decoded.get(8..12), Some(&b".FIT"[..]));
+        assert_eq!(
+            (made.content_type, made.extension),
+            ("application/vnd.ant.fit", "fit")
+        );
+        assert_eq!(file(&change, Format::Record), Ok(None));
+
+        let mut taken_back = change.clone();
+        if let Body::Record(state) = &mut taken_back.body {
+            state.retracted = true;
+        }
+        let without_start = samples::record(DataType::Activity, "n", r#"{"metadata":{}}"#, 1);
+        let day = samples::daily(1, "2026-11-20", 1, 1);
+        for other in [taken_back, without_start, day] {
+            assert_eq!(file(&other, Format::Fit), Ok(None));
+            assert_eq!(text(&other, Format::Fit), text(&other, Format::Record));
+        }
+        let broken = samples::record(DataType::Activity, "b", "{\"a\":", 1);
+        assert_eq!(file(&broken, Format::Fit), Err(not_json()));
     }
 }

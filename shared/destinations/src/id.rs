@@ -10,6 +10,9 @@ use models::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// Beginning of the id of a person without a connection; ids of connections are hexadecimal.
+const PERSON: &str = "person_";
+
 /// Connection or person that owns a record, as a destination sees it.
 ///
 /// A connection keeps its own id. A person without a connection is `person_` and 32 hexadecimal
@@ -37,7 +40,12 @@ impl OwnerId {
         let mut hash = Sha256::new();
         hash.update(b"terrarium person\0");
         hash.update(reference_id.map_or("", ReferenceId::as_str));
-        Self(format!("person_{}", first_hex(hash)))
+        Self(format!("{PERSON}{}", first_hex(hash)))
+    }
+
+    /// Returns whether the owner is a person without a connection.
+    pub fn is_person(&self) -> bool {
+        self.0.starts_with(PERSON)
     }
 
     /// The text: at most 39 characters of `a-z`, `0-9` and `_`.

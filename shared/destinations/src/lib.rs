@@ -11,6 +11,7 @@ pub mod envelope;
 mod firestore;
 #[cfg(feature = "folder")]
 mod folder;
+mod foreign;
 #[cfg(feature = "gcs")]
 mod gcs;
 #[cfg(feature = "google")]
@@ -40,5 +41,7 @@ pub mod supabase;
 #[cfg(feature = "webhook")]
 mod webhook;
 
+#[cfg(test)]
+mod kept;
 #[cfg(test)]
 mod samples;

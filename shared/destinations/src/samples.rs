@@ -13,6 +13,15 @@ use crate::{
     id::{DeliveryId, OwnerId, RecordId},
 };
 
+/// A daily whose note has so many bytes.
+pub(crate) fn large(number: u32, bytes: usize, revision: u64) -> Change {
+    let record = format!(
+        r#"{{"metadata":{{"start_time":"2026-11-20T00:00:00+00:00"}},"note":"{}"}}"#,
+        "x".repeat(bytes)
+    );
+    record_of(number, DataType::Daily, "2026-11-20", &record, revision)
+}
+
 /// Id of the destination in every sample.
 pub(crate) const DESTINATION: &str = "dst_test";
 
@@ -62,7 +71,6 @@ pub(crate) fn change_of(
         sent_at: now(),
         source,
         body,
-        rendered: None,
     }
 }
 

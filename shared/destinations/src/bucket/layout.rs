@@ -144,6 +144,7 @@ mod tests {
             prefix: "p/".to_owned(),
             layout,
             format: Format::Record,
+            fit: false,
             write_only: false,
         }
     }

@@ -22,7 +22,7 @@ use models::data::DataType;
 use crate::{
     change::{Body, Change, Total},
     config::{Fields, Format},
-    envelope,
+    envelope::{self, Payload},
     id::{OwnerId, RecordId, checksum},
     kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome},
 };
@@ -33,6 +33,8 @@ pub(crate) use objects::{RECORD, REVISION};
 
 /// Objects that are written at once.
 const PARALLEL: usize = 16;
+/// Ending of the name of an activity's file.
+const FIT: &str = "fit";
 /// Attempts to write over what another writer just wrote.
 const ROUNDS: usize = 3;
 
@@ -49,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) prefix: String,
     pub(crate) layout: Layout,
     pub(crate) format: Format,
+    /// True if the FIT file of an activity stands beside its JSON.
+    pub(crate) fit: bool,
     /// True if we may only write: states are then written without looking.
     pub(crate) write_only: bool,
 }
@@ -73,15 +77,24 @@ impl Settings {
             ("revisions", Layout::Revisions),
         ];
         let layout = fields.choice("layout", &layouts, Layout::Record);
-        let format = match layout {
-            Layout::Terra => Format::Terra,
-            _ => fields.format(),
+        let chosen = fields.format();
+        if layout == Layout::Terra && chosen == Format::Fhir {
+            fields.refuse(
+                "format",
+                "cannot be fhir in layout terra, whose files are Terra's",
+            );
+        }
+        let format = match (layout, chosen) {
+            (Layout::Terra, _) => Format::Terra,
+            (_, Format::Fit) => Format::Record,
+            (_, format) => format,
         };
         let write_only = fields.flag("write_only", false);
         Self {
             prefix,
             layout,
             format,
+            fit: chosen == Format::Fit,
             write_only,
         }
     }
@@ -102,23 +115,68 @@ impl<O: Objects> Bucket<O> {
                 Ok(Outcome::APPLIED)
             }
             Body::Deleted { .. } | Body::ConnectionDeleted => self.delete(change).await,
-            Body::Record(_) | Body::Connection { .. } => match self.settings.layout {
-                Layout::Revisions => {
-                    let key = layout::revision_key(&self.settings, change, "json");
-                    self.put_once(&key, change).await
+            Body::Record(_) | Body::Connection { .. } => {
+                // The file first: whoever finds the JSON of a revision finds its file too.
+                if self.has_file(change) {
+                    let written = self.put_file(change).await?;
+                    if !written.is_settled() {
+                        return Ok(written);
+                    }
                 }
-                Layout::Record | Layout::Terra => self.put_state(change).await,
-            },
+                let payload = match envelope::payload(change, self.settings.format) {
+                    Ok(payload) => payload,
+                    Err(fault) => return Ok(fault.into_outcome()),
+                };
+                self.put_as_laid_out(change, &payload).await
+            }
+        }
+    }
+
+    fn has_file(&self, change: &Change) -> bool {
+        self.settings.fit && change.data_type() == Some(DataType::Activity)
+    }
+
+    /// Writes the file of an activity, or removes the one of an earlier state that had one.
+    async fn put_file(&self, change: &Change) -> Result<Outcome, Fault> {
+        match envelope::file(change, Format::Fit) {
+            Ok(Some(file)) => self.put_as_laid_out(change, &file).await,
+            Ok(None) if self.settings.write_only || self.settings.layout == Layout::Revisions => {
+                Ok(Outcome::APPLIED)
+            }
+            Ok(None) => {
+                let key = layout::state_key(&self.settings, change, FIT);
+                let own = layout::suffixed(&key, &change.record_id);
+                self.delete_all(change, [key, own]).await
+            }
+            Err(fault) => Ok(fault.into_outcome()),
+        }
+    }
+
+    async fn put_as_laid_out(&self, change: &Change, payload: &Payload) -> Result<Outcome, Fault> {
+        match self.settings.layout {
+            Layout::Revisions => {
+                let key = layout::revision_key(&self.settings, change, payload.extension);
+                self.put_payload_once(&key, change, payload).await
+            }
+            Layout::Record | Layout::Terra => self.put_state(change, payload).await,
         }
     }
 
     /// Writes an object that never changes.
     async fn put_once(&self, key: &str, change: &Change) -> Result<Outcome, Fault> {
-        let payload = match envelope::payload(change, self.settings.format) {
-            Ok(payload) => payload,
-            Err(fault) => return Ok(fault.into_outcome()),
-        };
-        let object = Object::of(change, &payload);
+        match envelope::payload(change, self.settings.format) {
+            Ok(payload) => self.put_payload_once(key, change, &payload).await,
+            Err(fault) => Ok(fault.into_outcome()),
+        }
+    }
+
+    async fn put_payload_once(
+        &self,
+        key: &str,
+        change: &Change,
+        payload: &Payload,
+    ) -> Result<Outcome, Fault> {
+        let object = Object::of(change, payload);
         Ok(
             match self.objects.put(key, object, Condition::Missing).await? {
                 Put::Done => Outcome::APPLIED,
@@ -128,15 +186,11 @@ impl<O: Objects> Bucket<O> {
     }
 
     /// Writes a state over an older one.
-    async fn put_state(&self, change: &Change) -> Result<Outcome, Fault> {
-        let payload = match envelope::payload(change, self.settings.format) {
-            Ok(payload) => payload,
-            Err(fault) => return Ok(fault.into_outcome()),
-        };
+    async fn put_state(&self, change: &Change, payload: &Payload) -> Result<Outcome, Fault> {
         let mut key = layout::state_key(&self.settings, change, payload.extension);
         if self.settings.write_only {
             self.objects
-                .put(&key, Object::of(change, &payload), Condition::Any)
+                .put(&key, Object::of(change, payload), Condition::Any)
                 .await?;
             return Ok(Outcome::APPLIED);
         }
@@ -171,7 +225,7 @@ impl<O: Objects> Bucket<O> {
             };
             if let Put::Done = self
                 .objects
-                .put(&key, Object::of(change, &payload), condition)
+                .put(&key, Object::of(change, payload), condition)
                 .await?
             {
                 return Ok(Outcome::APPLIED);
@@ -182,7 +236,13 @@ impl<O: Objects> Bucket<O> {
 
     async fn delete(&self, change: &Change) -> Result<Outcome, Fault> {
         let keys = match self.settings.layout {
-            Layout::Record => vec![layout::state_key(&self.settings, change, "json")],
+            Layout::Record => {
+                let mut keys = vec![layout::state_key(&self.settings, change, "json")];
+                if self.has_file(change) {
+                    keys.push(layout::state_key(&self.settings, change, FIT));
+                }
+                keys
+            }
             Layout::Revisions => {
                 let key = layout::revision_key(&self.settings, change, "deleted");
                 return self.put_once(&key, change).await;
@@ -194,6 +254,16 @@ impl<O: Objects> Bucket<O> {
                     .await?
             }
         };
+        self.delete_all(change, keys).await
+    }
+
+    /// Deletes the objects among these that hold the record of the change in no newer state.
+    async fn delete_all(
+        &self,
+        change: &Change,
+        keys: impl IntoIterator<Item = String> + Send,
+    ) -> Result<Outcome, Fault> {
+        let keys: Vec<_> = keys.into_iter().collect();
         for key in keys {
             for round in 0..ROUNDS {
                 let Some(head) = self.objects.head(&key).await? else {
@@ -327,8 +397,12 @@ impl<O: Objects> Kind for Bucket<O> {
         }
         let collection = data_type.map_or("connections", DataType::as_str);
         let prefix = format!("{}{collection}/{owner}/", self.settings.prefix);
-        // One record has one object; a map guards against a bucket that lists one twice.
-        let records: BTreeMap<_, _> = self.records(&prefix).await?.into_iter().collect();
+        // A record is as old as the older of its JSON and its file.
+        let mut records = BTreeMap::new();
+        for (id, revision) in self.records(&prefix).await? {
+            let held = records.entry(id).or_insert(revision);
+            *held = revision.min(*held);
+        }
         Ok(records.into_iter().collect())
     }
 }

@@ -49,7 +49,11 @@ mod tests {
     };
 
     fn folder(path: &std::path::Path, layout: &str) -> Box<dyn Kind> {
-        let config = json!({"path": path, "prefix": "out", "layout": layout});
+        folder_of(path, layout, "record")
+    }
+
+    fn folder_of(path: &std::path::Path, layout: &str, format: &str) -> Box<dyn Kind> {
+        let config = json!({"path": path, "prefix": "out", "layout": layout, "format": format});
         let context = Context::new(
             samples::DESTINATION,
             Network::Local,
@@ -186,6 +190,86 @@ mod tests {
         };
         assert_eq!(folder.erase(&person).await, Ok(Erased::Done(4)));
         assert!(files(root.path()).is_empty());
+    }
+
+    fn walk(key: &str, revision: u64, is_taken_back: bool) -> crate::change::Change {
+        let upload_type = if is_taken_back { 4 } else { 1 };
+        let record = format!(
+            r#"{{"metadata":{{"type":7,"upload_type":{upload_type},"start_time":"2026-11-20T08:00:00+00:00","end_time":"2026-11-20T09:00:00+00:00"}}}}"#
+        );
+        samples::record(DataType::Activity, key, &record, revision)
+    }
+
+    #[tokio::test]
+    async fn the_file_of_an_activity_stands_beside_its_json_and_goes_with_it() {
+        for layout in ["record", "terra"] {
+            let root = tempfile::tempdir().unwrap();
+            let folder = folder_of(root.path(), layout, "fit");
+            let endings = || {
+                let files = files(root.path());
+                let endings = files.iter().filter_map(|name| name.rsplit_once('.'));
+                endings.map(|(_, end)| end.to_owned()).collect::<Vec<_>>()
+            };
+            let day = samples::daily(1, "2026-11-20", 100, 1);
+            let first = [walk("a", 1, false), walk("b", 1, false), day];
+            folder.deliver(&first).await.unwrap();
+            let mut all = endings();
+            all.sort();
+            assert_eq!(all, ["fit", "fit", "json", "json", "json"], "{layout}");
+            let fit = files(root.path())
+                .into_iter()
+                .find(|name| name.rsplit('.').next() == Some("fit"));
+            let bytes = std::fs::read(root.path().join(fit.unwrap())).unwrap();
+            assert_eq!(&bytes[8..12], b".FIT");
+            let again = folder.deliver(&[walk("a", 1, false)]).await.unwrap();
+            assert_eq!(again, [Outcome::Stale]);
+            if layout == "record" {
+                let owner = samples::owner(1);
+                let held = folder
+                    .revisions(&owner, Some(DataType::Activity))
+                    .await
+                    .unwrap();
+                assert_eq!(held.len(), 2, "a record and its file are one");
+            }
+            // One that was taken back has no file, and keeps its JSON.
+            folder.deliver(&[walk("b", 2, true)]).await.unwrap();
+            let mut all = endings();
+            all.sort();
+            assert_eq!(all, ["fit", "json", "json", "json"], "{layout}");
+            folder
+                .deliver(&[
+                    samples::deleted(DataType::Activity, "a", 2),
+                    samples::deleted(DataType::Activity, "b", 3),
+                ])
+                .await
+                .unwrap();
+            assert_eq!(endings(), ["json"], "{layout}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_whose_json_is_behind_its_file_counts_as_behind() {
+        let root = tempfile::tempdir().unwrap();
+        let with_files = folder_of(root.path(), "record", "fit");
+        with_files.deliver(&[walk("a", 5, false)]).await.unwrap();
+        let json = files(root.path())
+            .into_iter()
+            .find(|name| name.rsplit('.').next() == Some("json"));
+        // As a writer leaves it that is killed between the two.
+        let path = root
+            .path()
+            .join(".terrarium/metadata")
+            .join(json.unwrap() + ".json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("\"revision\":5", "\"revision\":4")).unwrap();
+        let owner = samples::owner(1);
+        let held = with_files
+            .revisions(&owner, Some(DataType::Activity))
+            .await
+            .unwrap();
+        assert_eq!(held.first().map(|(_, revision)| *revision), Some(4));
+        let again = with_files.deliver(&[walk("a", 5, false)]).await.unwrap();
+        assert_eq!(again, [Outcome::APPLIED]);
     }
 
     #[test]

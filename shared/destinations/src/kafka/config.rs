@@ -95,6 +95,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Kafka, Re
         by_record,
         format,
         clock: context.clock,
+        pointers: context.pointers,
     })
 }
 

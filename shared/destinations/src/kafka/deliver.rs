@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kafka, MAX_REQUEST_BYTES, Topic, producer::Message};
+use super::{Kafka, MAX_REQUEST_BYTES, MAX_VALUE_BYTES, Topic, faults, producer::Message};
 use crate::{
     change::{Body, Change},
     envelope::{self, JSON},
@@ -46,7 +46,8 @@ impl Kafka {
         }
     }
 
-    fn message(&self, change: &Change) -> Result<Message, Fault> {
+    /// The record of a change; with a link in place of the body if that `is_refused` as too large.
+    async fn message(&self, change: &Change, is_refused: bool) -> Result<Message, Fault> {
         let mut headers = BTreeMap::new();
         let mut set = |name: &str, value: &str| {
             headers.insert(name.to_owned(), value.as_bytes().to_vec());
@@ -66,7 +67,13 @@ impl Kafka {
         let value = if change.is_deletion() {
             None
         } else {
-            let payload = envelope::payload(change, self.format)?;
+            let mut payload = envelope::payload(change, self.format)?;
+            let is_large = is_refused || payload.bytes.len() > MAX_VALUE_BYTES;
+            if is_large && let Some(pointers) = &self.pointers {
+                let id = &change.delivery_id;
+                let pointer = pointers.keep(&self.destination_id, id, &payload).await?;
+                payload = envelope::pointer(change, &pointer);
+            }
             set("content-type", payload.content_type);
             Some(payload.bytes.to_vec())
         };
@@ -102,7 +109,7 @@ impl Kafka {
         };
         let mut by_partition: BTreeMap<(String, u32), Vec<(usize, Message)>> = BTreeMap::new();
         for (index, change) in changes.iter().enumerate() {
-            let message = match self.message(change) {
+            let message = match self.message(change, false).await {
                 Ok(message) => message,
                 Err(fault) => {
                     set(index, fault.into_outcome());
@@ -133,7 +140,16 @@ impl Kafka {
                         arrived = true;
                         Outcome::APPLIED
                     }
-                    Err(fault @ Fault::Rejected { .. }) if single => fault.into_outcome(),
+                    Err(fault @ Fault::Rejected { .. }) if single => {
+                        let change = indices.first().and_then(|index| changes.get(*index));
+                        match change {
+                            Some(change) if faults::is_too_large(&fault) => {
+                                self.produce_smaller(change, (&topic, partition), fault)
+                                    .await
+                            }
+                            _ => fault.into_outcome(),
+                        }
+                    }
                     Err(fault) if !arrived => return Err(fault),
                     // The rest of a partition waits: a retry must not be overtaken.
                     Err(fault) => {
@@ -149,6 +165,26 @@ impl Kafka {
             }
         }
         Ok(outcomes)
+    }
+
+    /// Produces a link in place of a body that is too large for the topic.
+    async fn produce_smaller(
+        &self,
+        change: &Change,
+        (topic, partition): (&str, u32),
+        refused: Fault,
+    ) -> Outcome {
+        if self.pointers.is_none() || change.is_deletion() {
+            return refused.into_outcome();
+        }
+        let sent = match self.message(change, true).await {
+            Ok(message) => self.producer.send(topic, partition, vec![message]).await,
+            Err(fault) => Err(fault),
+        };
+        match sent {
+            Ok(()) => Outcome::APPLIED,
+            Err(fault) => fault.into_outcome(),
+        }
     }
 
     pub(super) async fn announce_erasure(&self, person: &Erasure) -> Result<Erased, Fault> {
@@ -195,7 +231,17 @@ fn batches(messages: Vec<(usize, Message)>) -> Vec<Vec<(usize, Message)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::{
+        config::{Clock, Format},
+        kafka::producer::Producer,
+        kept::Kept,
+        samples,
+    };
 
     #[test]
     fn the_hash_is_the_one_of_kafkas_clients() {
@@ -213,5 +259,75 @@ mod tests {
         ] {
             assert_eq!(murmur2(text.as_bytes()).cast_signed(), hash, "{text}");
         }
+    }
+
+    /// A topic of one partition that takes values up to a size.
+    #[derive(Debug, Default, Clone)]
+    struct Narrow(Arc<Mutex<Vec<Message>>>);
+
+    #[async_trait]
+    impl Producer for Narrow {
+        async fn partitions(&self, _: &str) -> Result<u32, Fault> {
+            Ok(1)
+        }
+
+        async fn send(&self, _: &str, _: u32, records: Vec<Message>) -> Result<(), Fault> {
+            let size = |record: &Message| record.value.as_ref().map_or(0, Vec::len);
+            if records.iter().map(size).sum::<usize>() > 3000 {
+                return Err(faults::too_large());
+            }
+            self.0.lock().unwrap().extend(records);
+            Ok(())
+        }
+    }
+
+    fn kafka(topic: &Narrow, kept: Option<&Kept>) -> Kafka {
+        Kafka {
+            destination_id: samples::DESTINATION.to_owned(),
+            producer: Box::new(topic.clone()),
+            topic: Topic::One("t".to_owned()),
+            by_record: false,
+            format: Format::Record,
+            clock: Clock::new(samples::now),
+            pointers: kept.map(|kept| Arc::new(kept.clone()) as _),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_too_large_for_the_topic_is_a_link() {
+        let (topic, kept) = (Narrow::default(), Kept::default());
+        let kafka = kafka(&topic, Some(&kept));
+        let huge = samples::large(3, MAX_REQUEST_BYTES, 1);
+        for change in [samples::large(1, 5000, 1), huge, samples::large(2, 100, 2)] {
+            assert_eq!(kafka.produce(&[change]).await, Ok(vec![Outcome::APPLIED]));
+        }
+        let produced = topic.0.lock().unwrap().clone();
+        let values: Vec<_> = produced
+            .iter()
+            .filter_map(|it| it.value.as_deref())
+            .collect();
+        for (value, size) in [(values[0], 5000), (values[1], MAX_REQUEST_BYTES)] {
+            let whole: serde_json::Value =
+                serde_json::from_slice(&kept.follow(value).bytes).unwrap();
+            assert_eq!(whole["record"]["note"].as_str().unwrap().len(), size);
+        }
+        let whole: serde_json::Value = serde_json::from_slice(values[2]).unwrap();
+        assert_eq!(whole["event"], "record.updated");
+        assert!(
+            produced
+                .iter()
+                .all(|it| it.headers.contains_key("terrarium-revision"))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_too_large_is_refused_where_no_link_can_be_made() {
+        let kafka = kafka(&Narrow::default(), None);
+        let outcomes = kafka.produce(&[samples::large(1, 5000, 1)]).await.unwrap();
+        assert!(matches!(outcomes[..], [Outcome::Rejected(_)]));
+        // Together with others the whole request is refused, and the caller halves it.
+        let both = [samples::large(1, 5000, 1), samples::large(2, 10, 2)];
+        let refused = kafka.produce(&both).await.unwrap_err();
+        assert!(matches!(refused, Fault::Rejected { .. }));
     }
 }

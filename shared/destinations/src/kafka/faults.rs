@@ -2,7 +2,7 @@
 //!
 //! Codes: <https://kafka.apache.org/protocol#protocol_error_codes>.
 
-use rskafka::client::error::{Error, ProtocolError};
+use rskafka::client::error::{Error, ProtocolError, ProtocolError as P};
 
 use crate::{
     kind::{Fault, Unreachable},
@@ -51,8 +51,14 @@ pub(super) fn fault(error: &Error) -> Fault {
     fault_of(error)
 }
 
+/// Returns whether a record is refused for its size.
+pub(super) fn is_too_large(fault: &Fault) -> bool {
+    let codes = [P::MessageTooLarge, P::RecordListTooLarge].map(|code| format!("{code:?}"));
+    let code = fault.code();
+    code.is_some_and(|code| codes.iter().any(|known| known == code))
+}
+
 fn of_code(code: ProtocolError) -> Fault {
-    use ProtocolError as P;
     let fault = match code {
         P::ThrottlingQuotaExceeded => Fault::Throttled {
             after: None,
@@ -84,13 +90,18 @@ fn of_code(code: ProtocolError) -> Fault {
     fault.with_code(format!("{code:?}"))
 }
 
+/// The fault of a record that the topic finds too large.
+#[cfg(test)]
+pub(super) fn too_large() -> Fault {
+    of_code(P::MessageTooLarge)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_code_has_one_meaning() {
-        use ProtocolError as P;
         for (codes, name) in [
             (
                 &[

@@ -11,19 +11,21 @@ mod msk;
 mod probe;
 mod producer;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use crate::{
     change::Change,
-    config::{Clock, Context, Fields, Format, Refused},
+    config::{Clock, Context, Fields, Format, Pointers, Refused},
     kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome},
 };
 use producer::Producer;
 
 /// Most bytes of one request to a broker: `message.max.bytes` is 1,048,588 by default.
 const MAX_REQUEST_BYTES: usize = 900_000;
+/// Most bytes of a value: headers and key take the rest of a request.
+const MAX_VALUE_BYTES: usize = MAX_REQUEST_BYTES - 2_000;
 
 /// A topic as a destination.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub(crate) struct Kafka {
     by_record: bool,
     format: Format,
     clock: Clock,
+    pointers: Option<Arc<dyn Pointers>>,
 }
 
 /// Topic that changes go to.

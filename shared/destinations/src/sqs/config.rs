@@ -1,6 +1,6 @@
 //! Settings of a queue.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicUsize, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
@@ -12,7 +12,7 @@ use aws_smithy_http_client::{
 };
 use secrecy::ExposeSecret as _;
 
-use super::{BodyForm, Sqs};
+use super::{BodyForm, MAX_BODY_BYTES, Sqs};
 use crate::{
     config::{Context, Fields, KindName, Refused},
     net::{CONNECT_TIMEOUT, Network},
@@ -120,6 +120,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Sqs, Refu
         queue_url,
         format,
         body,
+        takes: AtomicUsize::new(MAX_BODY_BYTES),
         clock: context.clock,
         pointers: context.pointers,
     })

@@ -5,7 +5,10 @@ mod deliver;
 mod faults;
 mod probe;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
@@ -18,6 +21,8 @@ use crate::{
 
 /// Largest body that is sent whole: a message takes 1 MiB together with its attributes.
 const MAX_BODY_BYTES: usize = 1_000_000;
+/// The smallest limit that a queue can have: a body that is refused and no larger has another fault.
+const SMALLEST_LIMIT_BYTES: usize = 1024;
 /// Most messages of one request.
 const MAX_BATCH: usize = 10;
 
@@ -29,6 +34,8 @@ pub(crate) struct Sqs {
     queue_url: String,
     format: Format,
     body: BodyForm,
+    /// Largest body that the queue takes, as far as it is known.
+    takes: AtomicUsize,
     clock: Clock,
     pointers: Option<Arc<dyn Pointers>>,
 }

@@ -15,7 +15,7 @@ impl Sqs {
         let now = self.clock.now();
         let id = DeliveryId::of_event(&self.destination_id, "destination.test", &now.to_string());
         let body = match self.format {
-            Format::Record => serde_json::json!({
+            Format::Record | Format::Fhir | Format::Fit => serde_json::json!({
                 "event": "destination.test", "delivery_id": id, "sent_at": now,
             }),
             Format::Terra => serde_json::json!({

@@ -1,6 +1,6 @@
 //! Settings of a webhook.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicUsize, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use models::signature::SigningSecret;
@@ -91,6 +91,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Webhook, 
         format,
         mode,
         max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
+        refused_from: AtomicUsize::new(usize::MAX),
         gzip,
         clock: context.clock,
         pointers: context.pointers,

@@ -1,6 +1,6 @@
 //! Signing and sending.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use http::{
@@ -86,30 +86,37 @@ impl Webhook {
         Ok(outcomes)
     }
 
+    /// The body; a receiver of FIT files gets the file of an activity in its place.
+    fn payload(&self, change: &Change) -> Result<Payload, Fault> {
+        match envelope::file(change, self.format)? {
+            Some(file) => Ok(file),
+            None => envelope::payload(change, self.format),
+        }
+    }
+
     async fn deliver_one(&self, change: &Change) -> Result<Outcome, Fault> {
-        let payload = match envelope::payload(change, self.format) {
+        let payload = match self.payload(change) {
             Ok(payload) => payload,
             Err(fault) => return Ok(fault.into_outcome()),
         };
         let label = Label::of(change);
-        let fits = payload.bytes.len() <= self.max_bytes;
-        if self.mode == Mode::Ping || (self.mode == Mode::Auto && !fits) {
-            return self.send_pointer(change, &label, payload.bytes).await;
+        let size = payload.bytes.len();
+        let fits = size <= self.max_bytes;
+        let was_too_large = size >= self.refused_from.load(Ordering::Relaxed);
+        if self.mode == Mode::Ping || was_too_large || (self.mode == Mode::Auto && !fits) {
+            return self.send_pointer(change, &label, &payload).await;
         }
         if !fits {
-            return Ok(Outcome::Rejected(too_large(
-                payload.bytes.len(),
-                self.max_bytes,
-            )));
+            return Ok(Outcome::Rejected(too_large(size, self.max_bytes)));
         }
         let outcome = self.send(&label, &payload).await?;
         match &outcome {
+            // The receiver takes less than was thought: a link to it, to this body and to larger ones.
             Outcome::Rejected(rejection)
-                if self.mode == Mode::Auto
-                    && rejection.code.as_deref() == Some("413")
-                    && self.pointers.is_some() =>
+                if rejection.code.as_deref() == Some("413") && self.pointers.is_some() =>
             {
-                self.send_pointer(change, &label, payload.bytes).await
+                self.refused_from.fetch_min(size, Ordering::Relaxed);
+                self.send_pointer(change, &label, &payload).await
             }
             _ => Ok(outcome),
         }
@@ -119,12 +126,14 @@ impl Webhook {
         &self,
         change: &Change,
         label: &Label<'_>,
-        body: Bytes,
+        body: &Payload,
     ) -> Result<Outcome, Fault> {
         let Some(pointers) = &self.pointers else {
-            return Ok(Outcome::Rejected(too_large(body.len(), self.max_bytes)));
+            let size = body.bytes.len();
+            return Ok(Outcome::Rejected(too_large(size, self.max_bytes)));
         };
-        let pointer = pointers.keep(&change.delivery_id, body).await?;
+        let id = &change.delivery_id;
+        let pointer = pointers.keep(&self.destination_id, id, body).await?;
         self.send(label, &envelope::pointer(change, &pointer)).await
     }
 

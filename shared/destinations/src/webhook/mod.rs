@@ -11,7 +11,10 @@ mod probe;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use reqwest::{Client, Url};
@@ -38,6 +41,8 @@ pub(crate) struct Webhook {
     format: Format,
     mode: Mode,
     max_bytes: usize,
+    /// Size of the smallest body that the receiver found too large.
+    refused_from: AtomicUsize,
     gzip: bool,
     clock: Clock,
     pointers: Option<Arc<dyn Pointers>>,
@@ -54,7 +59,7 @@ enum HeadersStyle {
 /// Way in which a body is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// In the request; a larger one is rejected.
+    /// In the request; one that is larger than our own limit is rejected.
     Push,
     /// A link to the body.
     Ping,

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     change::Change,
     config::{Clock, Context, KindName, Secrets, open},
+    kept::Kept,
     kind::{Fault, Kind, Outcome, Rejection, Unreachable, Verdict},
     net::Network,
     samples,
@@ -71,6 +72,10 @@ impl Receiver {
     }
 
     fn opened(&self, more: Value, secrets: Value) -> Box<dyn Kind> {
+        self.keeping(more, secrets, None)
+    }
+
+    fn keeping(&self, more: Value, secrets: Value, kept: Option<&Kept>) -> Box<dyn Kind> {
         let mut config = json!({"url": format!("http://{}/hook", self.address)});
         let mut secret = json!({"secret": self.secret});
         for (all, some) in [(&mut config, more), (&mut secret, secrets)] {
@@ -78,11 +83,12 @@ impl Receiver {
                 .unwrap()
                 .extend(some.as_object().unwrap().clone());
         }
-        let context = Context::new(
+        let mut context = Context::new(
             samples::DESTINATION,
             Network::Local,
             Clock::new(samples::now),
         );
+        context.pointers = kept.map(|kept| Arc::new(kept.clone()) as _);
         let secrets = Secrets::new(secret.as_object().unwrap().clone());
         open(
             KindName::Webhook,
@@ -256,14 +262,82 @@ async fn a_compressed_body_is_signed_as_it_was_before() {
 async fn a_body_over_the_limit_is_refused_where_no_link_can_be_made() {
     let receiver = receiver(|_, _| status(200)).await;
     let destination = receiver.destination(json!({"max_bytes": 1024}));
-    let record = format!(
-        r#"{{"metadata":{{"start_time":"2026-11-20T00:00:00+00:00"}},"note":"{}"}}"#,
-        "x".repeat(2000)
-    );
-    let large = samples::record(DataType::Daily, "2026-11-20", &record, 1);
+    let large = samples::large(1, 2000, 1);
     let outcomes = destination.deliver(&[large, steps(1, 2)]).await.unwrap();
     assert!(matches!(&outcomes[0], Outcome::Rejected(_)));
     assert_eq!(outcomes[1], Outcome::APPLIED);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_sent_as_a_link_and_one_within_it_whole() {
+    let receiver = receiver(|_, _| status(200)).await;
+    let kept = Kept::default();
+    let settings = json!({"max_bytes": 1024});
+    let destination = receiver.keeping(settings, json!({}), Some(&kept));
+    let large = samples::large(1, 2000, 1);
+    let sent = [large.clone(), steps(2, 2)];
+    let outcomes = destination.deliver(&sent).await.unwrap();
+    assert_eq!(outcomes, [Outcome::APPLIED, Outcome::APPLIED]);
+    let got = receiver.got();
+    let (headers, body) = &got[0];
+    assert_eq!(headers["webhook-id"], large.delivery_id.as_str());
+    assert_eq!(headers["terrarium-revision"], "1");
+    let whole = kept.follow(body).bytes;
+    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    assert_eq!(whole["record_id"], large.record_id.as_str());
+    assert_eq!(whole["record"]["note"].as_str().unwrap().len(), 2000);
+    let second: Value = serde_json::from_slice(&got[1].1).unwrap();
+    assert_eq!(second["event"], "record.updated");
+    // A receiver that asks for links gets nothing else.
+    let destination = receiver.keeping(json!({"mode": "ping"}), json!({}), Some(&kept));
+    destination.deliver(&[steps(2, 3)]).await.unwrap();
+    kept.follow(&receiver.got()[2].1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_finds_a_body_too_large_gets_a_link_and_is_not_asked_again() {
+    let receiver = receiver(|_, body| match body.len() {
+        0..3000 => status(200),
+        _ => status(413),
+    })
+    .await;
+    let kept = Kept::default();
+    let destination = receiver.keeping(json!({"mode": "push"}), json!({}), Some(&kept));
+    let sent = [
+        samples::large(1, 4000, 1),
+        samples::large(2, 5000, 2),
+        steps(3, 3),
+    ];
+    let outcomes = destination.deliver(&sent).await.unwrap();
+    assert_eq!(
+        outcomes,
+        [Outcome::APPLIED, Outcome::APPLIED, Outcome::APPLIED]
+    );
+    let sizes: Vec<_> = receiver.got().iter().map(|(_, body)| body.len()).collect();
+    assert_eq!(sizes.len(), 4, "only the first is sent in vain: {sizes:?}");
+    assert_eq!(kept.0.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_receiver_of_fit_gets_the_file_itself_and_its_signatures_are_over_the_file() {
+    let receiver = receiver(|_, _| status(200)).await;
+    let destination = receiver.destination(json!({"format": "fit"}));
+    let walk = r#"{"metadata":{"type":7,"start_time":"2026-07-01T08:02:17+01:00","end_time":"2026-07-01T08:34:03+01:00"}}"#;
+    let walk = samples::record(DataType::Activity, "w", walk, 1);
+    let gone = samples::deleted(DataType::Activity, "w", 2);
+    destination.deliver(&[walk, gone]).await.unwrap();
+    let got = receiver.got();
+    let (headers, body) = &got[0];
+    assert_eq!(headers["content-type"], "application/vnd.ant.fit");
+    assert_eq!(&body[8..12], b".FIT");
+    let secrets = [SigningSecret::new("ours", &receiver.secret).unwrap()];
+    let signature = headers["terra-signature"].to_str().unwrap();
+    let now = samples::now().as_second();
+    assert!(verify(&secrets, [signature], body, now, Tolerance::default()).is_ok());
+    let (headers, body) = &got[1];
+    assert_eq!(headers["content-type"], "application/json");
+    let event: Value = serde_json::from_slice(body).unwrap();
+    assert_eq!(event["event"], "record.deleted");
 }
 
 #[tokio::test]

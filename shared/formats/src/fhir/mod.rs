@@ -48,6 +48,8 @@ mod when;
 pub const CONTENT_TYPE: &str = "application/fhir+json";
 /// System of the app's own ids of persons.
 const PERSON: &str = "urn:terrarium:person";
+/// System of our own ids of connections, and of other owners of records.
+const OWNER: &str = "urn:terrarium:owner";
 
 /// The person that resources are about: a reference, and no resource, because a server's patient is
 /// not ours to write.
@@ -57,11 +59,20 @@ pub struct Person(Reference);
 impl Person {
     /// The person with the app's own id. A server finds its patient by the identifier.
     pub fn with_reference_id(reference_id: &str) -> Self {
+        Self::identified(PERSON, reference_id)
+    }
+
+    /// The person to whom our own owner of a record belongs, where the app gave no id.
+    pub fn with_owner_id(id: &str) -> Self {
+        Self::identified(OWNER, id)
+    }
+
+    fn identified(system: &'static str, value: &str) -> Self {
         Self(Reference {
             r#type: Some("Patient"),
             identifier: Some(Identifier {
-                system: PERSON,
-                value: reference_id.to_owned(),
+                system,
+                value: value.to_owned(),
             }),
             ..Reference::default()
         })

@@ -16,6 +16,7 @@
 //! |---|---|---|
 //! | segment | `archive/YYYY/MM/DD/<ulid>.zst` | the webhooks of one router batch |
 //! | inbox | `inbox/YYYY/MM/DD/<name>.zst` | a body that is too large for its queue message |
+//! | outbox | `outbox/<destination>/<delivery>` | a body that a destination gets a link to; not compressed |
 //!
 //! A segment is a run of zstd frames, so that `zstd -dc` prints what Terra sent, body after body.
 //! Per webhook:
@@ -82,10 +83,12 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
+use http::Method;
 use jiff::{Timestamp, civil::Date};
 use object_store::{
-    GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion,
-    local::LocalFileSystem, memory::InMemory, path::Path,
+    Attribute, Attributes, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, UpdateVersion, local::LocalFileSystem, memory::InMemory, path::Path,
+    signer::Signer,
 };
 use tokio::sync::Mutex;
 
@@ -108,6 +111,9 @@ const HOP_BYTES: usize = 16 * 1024;
 /// Name of [`Archive::write_segment`] in its errors.
 const WRITE: &str = "write";
 
+/// Name of [`Archive::lend`] in its errors.
+const LEND: &str = "lend";
+
 /// Number of times that a segment is put, each time with the client's own retries.
 const WRITE_TRIES: usize = 3;
 
@@ -122,6 +128,8 @@ const ERASE_ATTEMPTS: usize = 5;
 pub struct Archive {
     store: Arc<dyn ObjectStore>,
     overwrite: Overwrite,
+    /// Signs links to objects; a bucket alone has one.
+    signer: Option<Arc<dyn Signer>>,
 }
 
 /// Way to write a segment back without losing another writer's change.
@@ -201,6 +209,7 @@ impl Archive {
         Ok(Self {
             store: Arc::new(store),
             overwrite: Overwrite::OneAtATime(Arc::new(Mutex::new(()))),
+            signer: None,
         })
     }
 
@@ -232,9 +241,11 @@ impl Archive {
             place: bucket.to_owned(),
             source: source.into(),
         })?;
+        let store = Arc::new(store);
         Ok(Self {
-            store: Arc::new(store),
+            store: Arc::clone(&store) as Arc<dyn ObjectStore>,
             overwrite: Overwrite::IfUnchanged,
+            signer: Some(store),
         })
     }
 
@@ -249,6 +260,7 @@ impl Archive {
         Self {
             store: Arc::new(InMemory::new()),
             overwrite: Overwrite::IfUnchanged,
+            signer: None,
         }
     }
 
@@ -300,6 +312,42 @@ impl Archive {
                 return Err(error);
             }
         }
+    }
+
+    /// Keeps a body in the outbox of a bucket and returns a link to it, which anybody may read for so long.
+    /// The same body under the same name is written over. The bucket's lifecycle removes it.
+    ///
+    /// The link ends with the session of the role that signed it, if that is earlier.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Unavailable`], also for a folder, which has no links.
+    pub async fn lend(
+        &self,
+        destination: &str,
+        delivery: &str,
+        (content_type, bytes): (&'static str, Bytes),
+        lasts: Duration,
+    ) -> Result<String, ArchiveError> {
+        let path = Path::from_iter(["outbox", destination, delivery]);
+        let about = |source: Box<dyn std::error::Error + Send + Sync>| ArchiveError::Unavailable {
+            operation: LEND,
+            key: path.to_string(),
+            source,
+        };
+        let Some(signer) = &self.signer else {
+            return Err(about("only a bucket has links to objects".into()));
+        };
+        let mut attributes = Attributes::new();
+        attributes.insert(Attribute::ContentType, content_type.into());
+        let options = PutOptions {
+            attributes,
+            ..PutOptions::default()
+        };
+        let put = self.store.put_opts(&path, bytes.into(), options).await;
+        put.map_err(|error| about(error.into()))?;
+        let link = signer.signed_url(Method::GET, &path, lasts).await;
+        link.map(String::from).map_err(|error| about(error.into()))
     }
 
     /// Decompresses the frames at `locator`: one record, exactly as sent.

@@ -511,6 +511,7 @@ impl ObjectStore for Failing {
 async fn a_put_whose_answer_got_lost_is_repeated_and_compared() {
     for after_all in [false, true] {
         let failing = |fails| Archive {
+            signer: None,
             store: Arc::new(Failing {
                 fails,
                 after_all,

@@ -18,7 +18,9 @@ use ulid::Ulid;
 use super::access::{self, Access, now};
 use crate::{
     cli::{DestinationsArgs, DestinationsCommand},
-    failure, output,
+    failure,
+    outbox::Outbox,
+    output,
 };
 
 /// Changes of the last moments before a destination was known everywhere. Unit: milliseconds.
@@ -82,7 +84,13 @@ fn clients(access: &Access) -> anyhow::Result<Clients> {
     } else {
         Network::Private
     };
-    let clients = Clients::new(vault(access)?, Arc::new(now), widest);
+    let clock: deliver::Clock = Arc::new(now);
+    let clients = Clients::new(vault(access)?, Arc::clone(&clock), widest);
+    let clients = match &access.folder {
+        // A command sends nothing but tests, which are small.
+        Some(folder) => clients.with_pointers(Outbox::new(folder, None, &clock)),
+        None => clients.with_pointers(deliver::Outbox::new(access.archive.clone())),
+    };
     Ok(match &access.aws {
         Some(config) => clients.with_role(config.clone()),
         None => clients,

@@ -1,0 +1,54 @@
+//! Bodies that are too large for a destination: kept in the archive's bucket, and linked to.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use destinations::{
+    config::{Pointer, Pointers},
+    envelope::Payload,
+    id::DeliveryId,
+    kind::{Fault, Unreachable},
+};
+use runtime::telemetry::Chain;
+use store::archive::Archive;
+use tracing::warn;
+
+/// Time that a link leads to its body. A role's session may end earlier, and the link with it.
+const LASTS: Duration = Duration::from_hours(1);
+
+/// Outbox of an archive in a bucket.
+#[derive(Debug)]
+pub struct Outbox(Archive);
+
+impl Outbox {
+    /// Keeps bodies beside the archive.
+    pub fn new(archive: Archive) -> Self {
+        Self(archive)
+    }
+}
+
+#[async_trait]
+impl Pointers for Outbox {
+    async fn keep(
+        &self,
+        destination_id: &str,
+        delivery_id: &DeliveryId,
+        body: &Payload,
+    ) -> Result<Pointer, Fault> {
+        let content = (body.content_type, body.bytes.clone());
+        let lent = self
+            .0
+            .lend(destination_id, delivery_id.as_str(), content, LASTS);
+        match lent.await {
+            Ok(url) => Ok(Pointer {
+                url,
+                expires_in_s: LASTS.as_secs(),
+            }),
+            Err(error) => {
+                // Ours to mend, although the destination waits for it.
+                warn!(error = %Chain(&error), "cannot keep a body for a destination");
+                Err(Fault::unreachable(Unreachable::Server).with_code("outbox"))
+            }
+        }
+    }
+}
