@@ -62,8 +62,10 @@ impl Secret {
 /// Signs with one secret, or with two while one replaces the other.
 #[derive(Debug, Clone)]
 pub struct Signer {
-    /// The current secret first.
-    secrets: Vec<Secret>,
+    current: Secret,
+    previous: Option<Secret>,
+    /// Time from which the previous secret signs no more. Unit: Unix seconds.
+    previous_ends_s: Option<i64>,
     /// Secret of Terra's own, for a receiver that keeps the one that Terra gave it.
     terra: Option<SigningSecret>,
 }
@@ -72,14 +74,32 @@ impl Signer {
     /// A signer. `terra` replaces the text of the secrets in Terra's header.
     pub fn new(current: Secret, previous: Option<Secret>, terra: Option<SigningSecret>) -> Self {
         Self {
-            secrets: std::iter::once(current).chain(previous).collect(),
+            current,
+            previous,
+            previous_ends_s: None,
             terra,
         }
     }
 
+    /// Ends the previous secret at a time. Unit: Unix seconds.
+    #[must_use]
+    pub fn until(mut self, previous_ends_s: Option<i64>) -> Self {
+        self.previous_ends_s = previous_ends_s;
+        self
+    }
+
+    /// The secrets that sign at a time, the current one first.
+    fn secrets(&self, unix_seconds: i64) -> impl Iterator<Item = &Secret> {
+        let has_ended = self
+            .previous_ends_s
+            .is_some_and(|ends_s| ends_s <= unix_seconds);
+        let previous = self.previous.as_ref().filter(|_| !has_ended);
+        std::iter::once(&self.current).chain(previous)
+    }
+
     /// Value of `webhook-signature`: `v1,<base64>`, once per secret, separated by blanks.
     pub fn standard(&self, id: &str, unix_seconds: i64, body: &[u8]) -> String {
-        let signatures = self.secrets.iter().map(|secret| {
+        let signatures = self.secrets(unix_seconds).map(|secret| {
             let mut mac = secret.standard.clone();
             mac.update(format!("{id}.{unix_seconds}.").as_bytes());
             mac.update(body);
@@ -92,7 +112,10 @@ impl Signer {
     pub fn terra(&self, unix_seconds: i64, body: &[u8]) -> String {
         let secrets: Vec<_> = match &self.terra {
             Some(secret) => vec![secret],
-            None => self.secrets.iter().map(|secret| &secret.terra).collect(),
+            None => self
+                .secrets(unix_seconds)
+                .map(|secret| &secret.terra)
+                .collect(),
         };
         let mut header = format!("t={unix_seconds}");
         for secret in secrets {
@@ -185,5 +208,21 @@ mod tests {
         ] {
             assert!(Secret::new(&SecretString::from(text)).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_previous_secret_signs_until_it_ends() {
+        let (new, old) = (Secret::generate(), Secret::generate());
+        let (new, old) = (Secret::new(&new).unwrap(), Secret::new(&old).unwrap());
+        let signer = Signer::new(new, Some(old), None).until(Some(1_000));
+        let count = |seconds| {
+            let standard = signer.standard("id", seconds, b"{}").matches("v1,").count();
+            (
+                standard,
+                signer.terra(seconds, b"{}").matches("v1=").count(),
+            )
+        };
+        assert_eq!(count(999), (2, 2));
+        assert_eq!(count(1_000), (1, 1));
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::atomic::AtomicUsize, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use jiff::{SignedDuration, Timestamp};
 use models::signature::SigningSecret;
 use secrecy::ExposeSecret as _;
 
@@ -60,7 +61,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Webhook, 
     let timeout = Duration::from_secs(fields.number("timeout_s", 1..=15, 15));
     let ca_pem = fields.text("ca_pem");
     let headers = headers(&mut fields);
-    let signer = signer(&mut fields);
+    let signer = signer(&mut fields, context.clock.now());
     let http = http_client(
         &guard,
         &Tls {
@@ -151,7 +152,24 @@ fn headers(fields: &mut Fields<'_>) -> HeaderMap {
     headers
 }
 
-fn signer(fields: &mut Fields<'_>) -> Option<Signer> {
+/// Longest time that two secrets sign side by side.
+const LONGEST_CHANGE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// End of the previous secret, where settings name one. Unit: Unix seconds.
+fn previous_ends_s(fields: &mut Fields<'_>, now: Timestamp) -> Option<i64> {
+    const NAME: &str = "previous_secret_invalid_at";
+    let text = fields.text(NAME)?;
+    let Ok(at) = text.parse::<Timestamp>() else {
+        fields.refuse(NAME, "has to be a time, for example 2026-12-01T12:00:00Z");
+        return None;
+    };
+    if at.duration_since(now) > LONGEST_CHANGE {
+        fields.refuse(NAME, "has to be within seven days");
+    }
+    Some(at.as_second())
+}
+
+fn signer(fields: &mut Fields<'_>, now: Timestamp) -> Option<Signer> {
     let what = "the secret that signs the requests, `whsec_` and the base64 of 32 random bytes";
     let current = fields.required_secret("secret", what);
     let read = |fields: &mut Fields<'_>, name, text: &secrecy::SecretString| {
@@ -167,5 +185,6 @@ fn signer(fields: &mut Fields<'_>) -> Option<Signer> {
     let previous = previous.and_then(|text| read(fields, "previous_secret", &text));
     let terra = fields.secret("terra_secret");
     let terra = terra.and_then(|text| SigningSecret::new("terra", text.expose_secret()));
-    Some(Signer::new(current?, previous, terra))
+    let ends_s = previous_ends_s(fields, now);
+    Some(Signer::new(current?, previous, terra).until(ends_s))
 }

@@ -425,6 +425,18 @@ fn settings_that_cannot_work_are_refused_with_every_reason() {
             "must not set `webhook-id`",
         ),
         (
+            json!({"url": "https://a.example/", "previous_secret_invalid_at": "tomorrow"}),
+            secret.clone(),
+            "previous_secret_invalid_at has to be a time",
+        ),
+        (
+            json!({
+                "url": "https://a.example/", "previous_secret_invalid_at": "2026-12-07T10:00:00Z",
+            }),
+            secret.clone(),
+            "previous_secret_invalid_at has to be within seven days",
+        ),
+        (
             json!({"url": "https://a.example/", "mode": "pull"}),
             secret.clone(),
             "mode has to be one of push, ping, auto",
