@@ -394,6 +394,15 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Settings of their own under one name: a JSON object.
+    pub fn object(&mut self, name: &'static str) -> Option<&'a Map<String, Value>> {
+        let value = self.value(name)?;
+        if value.as_object().is_none() {
+            self.refuse(name, "has to be an object");
+        }
+        value.as_object()
+    }
+
     /// The format of bodies.
     pub fn format(&mut self) -> Format {
         let all = [Format::Record, Format::Terra, Format::Fhir, Format::Fit];

@@ -6,7 +6,7 @@ use rskafka::client::{Credentials, SaslConfig};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
 
-use super::{Kafka, Topic, msk, producer::Rskafka};
+use super::{Kafka, NewTopic, Topic, msk, producer::Rskafka};
 use crate::{
     config::{Context, Fields, Refused},
     net::{Guard, Network, Tls, tls},
@@ -79,6 +79,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Kafka, Re
     let partitioners = [("connection", false), ("record", true)];
     let by_record = fields.choice("partitioner", &partitioners, false);
     let format = fields.format();
+    let create = new_topic(&mut fields);
     fields.finish()?;
     let producer = Rskafka {
         brokers,
@@ -96,6 +97,40 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Kafka, Re
         format,
         clock: context.clock,
         pointers: context.pointers,
+        create,
+    })
+}
+
+fn new_topic(fields: &mut Fields<'_>) -> Option<NewTopic> {
+    const NAME: &str = "create_topic";
+    let given = fields.object(NAME)?;
+    if given
+        .get("compact")
+        .is_some_and(|compact| *compact != false)
+    {
+        // The client makes topics without settings of their own.
+        let text = "cannot make a compacted topic: make it with Kafka's own tools, or set its \
+                    cleanup.policy=compact afterwards, and leave compact out";
+        fields.refuse(NAME, text);
+    }
+    let known = ["partitions", "replication_factor", "compact"];
+    if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
+        let text = format!("has no {name}, only {}", known.join(", "));
+        fields.refuse(NAME, text);
+    }
+    let mut number = |name: &str, most: i64| {
+        let number = given.get(name).and_then(serde_json::Value::as_i64);
+        let number = number.filter(|number| (1..=most).contains(number));
+        if number.is_none() {
+            fields.refuse(NAME, format!("needs {name}, from 1 to {most}"));
+        }
+        number
+    };
+    let partitions = number("partitions", 10_000);
+    let replication_factor = number("replication_factor", 100);
+    Some(NewTopic {
+        partitions: i32::try_from(partitions?).ok()?,
+        replication_factor: i16::try_from(replication_factor?).ok()?,
     })
 }
 
@@ -145,4 +180,58 @@ fn sasl(fields: &mut Fields<'_>, context: &Context, mechanism: Mechanism) -> Opt
         Mechanism::Scram512 => SaslConfig::ScramSha512(credentials),
         _ => SaslConfig::Plain(credentials),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        config::{Clock, KindName, Secrets},
+        samples,
+    };
+
+    fn opened(create_topic: &Value) -> Result<Option<NewTopic>, String> {
+        let config = json!({
+            "brokers": ["b:9092"], "topic": "t", "tls": false, "create_topic": create_topic,
+        });
+        let secrets = Secrets::default();
+        let fields = Fields::new(KindName::Kafka, config.as_object().unwrap(), &secrets);
+        let clock = Clock::new(samples::now);
+        let context = Context::new(samples::DESTINATION, Network::Local, clock);
+        let opened = read(fields, context).map_err(|refused| refused.to_string());
+        opened.map(|kafka| kafka.create)
+    }
+
+    #[test]
+    fn a_topic_is_made_only_in_a_shape_that_is_said_and_can_be_made() {
+        assert_eq!(opened(&Value::Null), Ok(None));
+        let shape = NewTopic {
+            partitions: 6,
+            replication_factor: 3,
+        };
+        let said = json!({"partitions": 6, "replication_factor": 3, "compact": false});
+        assert_eq!(opened(&said), Ok(Some(shape)));
+        for (wrong, reason) in [
+            (json!({}), "needs partitions, from 1 to 10000"),
+            (json!({"partitions": 6}), "needs replication_factor"),
+            (
+                json!({"partitions": 0, "replication_factor": 3}),
+                "needs partitions",
+            ),
+            (
+                json!({"partitions": 1, "replication_factor": 1, "compact": true}),
+                "cleanup.policy",
+            ),
+            (
+                json!({"partitions": 1, "replication_factor": 1, "min": 1}),
+                "has no min",
+            ),
+            (json!("6"), "has to be an object"),
+        ] {
+            let refused = opened(&wrong).unwrap_err();
+            assert!(refused.contains(reason), "{refused}");
+        }
+    }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kafka, MAX_REQUEST_BYTES, MAX_VALUE_BYTES, Topic, faults, producer::Message};
+use super::{
+    Kafka, MAX_REQUEST_BYTES, MAX_VALUE_BYTES, Topic, faults,
+    producer::{Message, NO_TOPIC},
+};
 use crate::{
     change::{Body, Change},
     envelope::{self, JSON},
     id::DeliveryId,
-    kind::{Erased, Erasure, Fault, Outcome},
+    kind::{Erased, Erasure, Fault, Outcome, Unreachable},
 };
 
 /// The hash by which Kafka's own clients choose a partition.
@@ -43,6 +46,26 @@ impl Kafka {
         match &self.topic {
             Topic::One(topic) => topic.clone(),
             Topic::PerType(prefix) => format!("{prefix}{}", collection.unwrap_or("events")),
+        }
+    }
+
+    /// Number of partitions of a topic, which is made where it is missing and settings say how.
+    pub(super) async fn partitions(&self, topic: &str) -> Result<u32, Fault> {
+        let is_missing = |fault: &Fault| fault.code() == Some(NO_TOPIC);
+        match (self.producer.partitions(topic).await, self.create) {
+            (Err(fault), Some(shape)) if is_missing(&fault) => {
+                self.producer.create(topic, shape).await?;
+                let found = self.producer.partitions(topic).await;
+                // The brokers tell each other of it within moments.
+                found.map_err(|fault| {
+                    if is_missing(&fault) {
+                        Fault::unreachable(Unreachable::Server).with_code(NO_TOPIC)
+                    } else {
+                        fault
+                    }
+                })
+            }
+            (found, _) => found,
         }
     }
 
@@ -117,7 +140,7 @@ impl Kafka {
                 }
             };
             let topic = self.topic_of(change.collection());
-            let count = self.producer.partitions(&topic).await?;
+            let count = self.partitions(&topic).await?;
             let key = if self.by_record {
                 &message.key
             } else {
@@ -204,7 +227,7 @@ impl Kafka {
             timestamp_ms: now.as_millisecond(),
         };
         let topic = self.topic_of(None);
-        let count = self.producer.partitions(&topic).await?;
+        let count = self.partitions(&topic).await?;
         self.producer
             .send(&topic, partition(id.as_str(), count), vec![message])
             .await?;
@@ -238,7 +261,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Clock, Format},
-        kafka::producer::Producer,
+        kafka::{NewTopic, producer::Producer},
         kept::Kept,
         samples,
     };
@@ -263,12 +286,21 @@ mod tests {
 
     /// A topic of one partition that takes values up to a size.
     #[derive(Debug, Default, Clone)]
-    struct Narrow(Arc<Mutex<Vec<Message>>>);
+    struct Narrow(Arc<Mutex<Vec<Message>>>, Arc<Mutex<Option<NewTopic>>>);
 
     #[async_trait]
     impl Producer for Narrow {
-        async fn partitions(&self, _: &str) -> Result<u32, Fault> {
-            Ok(1)
+        async fn partitions(&self, topic: &str) -> Result<u32, Fault> {
+            match (topic, *self.1.lock().unwrap()) {
+                ("t", _) => Ok(1),
+                (_, Some(made)) => Ok(made.partitions.unsigned_abs()),
+                _ => Err(Fault::missing("no topic", topic).with_code(NO_TOPIC)),
+            }
+        }
+
+        async fn create(&self, _: &str, shape: NewTopic) -> Result<(), Fault> {
+            *self.1.lock().unwrap() = Some(shape);
+            Ok(())
         }
 
         async fn send(&self, _: &str, _: u32, records: Vec<Message>) -> Result<(), Fault> {
@@ -290,7 +322,24 @@ mod tests {
             format: Format::Record,
             clock: Clock::new(samples::now),
             pointers: kept.map(|kept| Arc::new(kept.clone()) as _),
+            create: None,
         }
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_is_missing_is_made_where_settings_say_how() {
+        let topic = Narrow::default();
+        let mut kafka = kafka(&topic, None);
+        kafka.topic = Topic::PerType("new.".to_owned());
+        let day = [samples::daily(1, "2026-11-20", 1, 1)];
+        let missing = kafka.produce(&day).await.unwrap_err();
+        assert_eq!(missing.name(), "misconfigured");
+        kafka.create = Some(NewTopic {
+            partitions: 3,
+            replication_factor: 2,
+        });
+        assert_eq!(kafka.produce(&day).await, Ok(vec![Outcome::APPLIED]));
+        assert_eq!(*topic.1.lock().unwrap(), kafka.create);
     }
 
     #[tokio::test]

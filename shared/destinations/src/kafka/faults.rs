@@ -51,6 +51,25 @@ pub(super) fn fault(error: &Error) -> Fault {
     fault_of(error)
 }
 
+/// The fault of a topic that could not be made.
+pub(super) fn of_creation(error: &Error, topic: &str) -> Fault {
+    let Error::ServerError { protocol_error, .. } = error else {
+        return fault(error);
+    };
+    let made = match protocol_error {
+        P::TopicAuthorizationFailed | P::ClusterAuthorizationFailed => Fault::missing(
+            "the broker does not let us make the topic",
+            format!("CREATE on topic {topic}"),
+        ),
+        P::InvalidReplicationFactor => {
+            Fault::misconfigured("the cluster has fewer brokers than replication_factor says")
+        }
+        P::InvalidPartitions => Fault::misconfigured("the cluster refuses so many partitions"),
+        code => return of_code(*code),
+    };
+    made.with_code(format!("{protocol_error:?}"))
+}
+
 /// Returns whether a record is refused for its size.
 pub(super) fn is_too_large(fault: &Fault) -> bool {
     let codes = [P::MessageTooLarge, P::RecordListTooLarge].map(|code| format!("{code:?}"));

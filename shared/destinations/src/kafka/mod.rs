@@ -37,6 +37,15 @@ pub(crate) struct Kafka {
     format: Format,
     clock: Clock,
     pointers: Option<Arc<dyn Pointers>>,
+    /// Shape of topics that are made where they are missing.
+    create: Option<NewTopic>,
+}
+
+/// Shape of a topic that is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct NewTopic {
+    partitions: i32,
+    replication_factor: i16,
 }
 
 /// Topic that changes go to.

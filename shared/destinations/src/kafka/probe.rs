@@ -9,7 +9,7 @@ impl Kafka {
     pub(super) async fn try_steps(&self) -> Vec<Finding> {
         let topic = self.topic_of(None);
         let started = Instant::now();
-        let count = self.producer.partitions(&topic).await;
+        let count = self.partitions(&topic).await;
         let mut findings = Vec::new();
         let found = match &count {
             Ok(count) => Ok(format!("the topic {topic} has {count} partitions")),

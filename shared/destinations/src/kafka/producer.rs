@@ -12,18 +12,21 @@ use rskafka::{
     BackoffConfig,
     client::{
         Client, ClientBuilder, SaslConfig,
+        error::{Error, ProtocolError},
         partition::{Compression, PartitionClient, UnknownTopicHandling},
     },
     record::Record,
 };
 use tokio::sync::Mutex;
 
-use super::faults;
+use super::{NewTopic, faults};
 use crate::{
     kind::{Fault, within},
     net::Guard,
 };
 
+/// Code of a topic that is not there.
+pub(super) const NO_TOPIC: &str = "UnknownTopicOrPartition";
 /// Longest time until the client gives a request up by itself.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Longest time of a call: the client can wait for ever.
@@ -55,6 +58,9 @@ impl Message {
 pub(super) trait Producer: Send + Sync + fmt::Debug {
     /// Number of partitions of a topic.
     async fn partitions(&self, topic: &str) -> Result<u32, Fault>;
+
+    /// Makes a topic. One that is there already is left as it is.
+    async fn create(&self, topic: &str, shape: NewTopic) -> Result<(), Fault>;
 
     /// Produces records into one partition, in order: all or none of them.
     async fn send(&self, topic: &str, partition: u32, records: Vec<Message>) -> Result<(), Fault>;
@@ -147,7 +153,26 @@ impl Rskafka {
                 "the topic is not there, or hidden from us",
                 format!("topic {topic}"),
             )
+            .with_code(NO_TOPIC)
         })
+    }
+
+    async fn make(&self, session: &mut Session, topic: &str, shape: NewTopic) -> Result<(), Fault> {
+        let client = self.client(session).await?;
+        let controller = client.controller_client();
+        let controller = controller.map_err(|error| faults::fault(&error))?;
+        let (partitions, replicas) = (shape.partitions, shape.replication_factor);
+        let wait_ms = i32::try_from(DEADLINE.as_millis()).unwrap_or(i32::MAX);
+        let made = controller
+            .create_topic(topic, partitions, replicas, wait_ms)
+            .await;
+        match made {
+            Err(Error::ServerError {
+                protocol_error: ProtocolError::TopicAlreadyExists,
+                ..
+            }) => Ok(()),
+            made => made.map_err(|error| faults::of_creation(&error, topic)),
+        }
     }
 
     async fn produce(
@@ -196,6 +221,14 @@ impl Producer for Rskafka {
         let count = within(TIMEOUT, self.count(&mut session, topic)).await?;
         *kept = Some(session);
         Ok(count)
+    }
+
+    async fn create(&self, topic: &str, shape: NewTopic) -> Result<(), Fault> {
+        let mut kept = self.session.lock().await;
+        let mut session = kept.take().unwrap_or_default();
+        within(TIMEOUT, self.make(&mut session, topic, shape)).await?;
+        *kept = Some(session);
+        Ok(())
     }
 
     async fn send(&self, topic: &str, partition: u32, records: Vec<Message>) -> Result<(), Fault> {
