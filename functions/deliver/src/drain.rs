@@ -32,6 +32,14 @@ pub(crate) async fn page(
     if passage == Passage::Closed {
         return Ok(());
     }
+    // While the destination asks for less: the next look comes in the other half's minute.
+    if passage == Passage::Open
+        && !health
+            .breaker
+            .has_turn(shard, destination.concurrency, now_ms)
+    {
+        return Ok(());
+    }
     let width = health.breaker.width(now_ms);
     let limit = usize::try_from(width).unwrap_or(1);
     let due = app.table.owed_due(id, shard, now_ms, limit).await?;

@@ -1,7 +1,7 @@
 //! Calls to one destination: in parts that it takes, with what it did not take owed.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -38,6 +38,9 @@ const TO_CALL: Duration = Duration::from_secs(32);
 const LONGEST_CALL: Duration = Duration::from_secs(30);
 /// Most changes whose states are read at once.
 const READ_AT_ONCE: usize = 100;
+
+/// Most deliveries that were refused for good and are looked for among those that succeed.
+const MOST_RECALLED: usize = 1000;
 
 /// Subjects to deliver, each once, in order.
 #[derive(Debug)]
@@ -119,14 +122,21 @@ pub(crate) async fn deliver(
         destination,
         shard,
         health,
+        failed: BTreeSet::new(),
         sent: Sent::default(),
         tally: BTreeMap::new(),
     };
     let passage = sending.health.breaker.passage(app.now_ms());
     let passes = passage == Passage::Open || (batch.is_probe && passage == Passage::Probe);
-    if destination.status != Status::Active || !passes {
+    let has_turn = batch.is_probe
+        || sending
+            .health
+            .breaker
+            .has_turn(shard, destination.concurrency, app.now_ms());
+    if destination.status != Status::Active || !passes || !has_turn {
         sending.owe_all(batch.going, None).await?;
     } else {
+        sending.recall_failed().await?;
         sending.all(batch.going, until).await?;
     }
     sending.report();
@@ -138,6 +148,8 @@ struct Sending<'a> {
     destination: &'a Destination,
     shard: u32,
     health: Health,
+    /// Subjects that were refused for good before.
+    failed: BTreeSet<Changed>,
     sent: Sent,
     tally: BTreeMap<&'static str, u64>,
 }
@@ -380,6 +392,33 @@ impl Sending<'_> {
             let (id, table) = (&self.destination.id, &self.app.table);
             table.settle_owed(id, self.shard, &going.changed).await?;
         }
+        if self.failed.remove(&going.changed.subject()) {
+            let (id, table) = (&self.destination.id, &self.app.table);
+            table.settle_failed(id, &going.changed).await?;
+            if self.failed.is_empty() {
+                self.recall_failed().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what was refused for good, so that a later success takes it off the list. Only where there is
+    /// something: each delivery would pay for it otherwise.
+    async fn recall_failed(&mut self) -> Result<(), DeliverError> {
+        if !self.health.has_failed {
+            return Ok(());
+        }
+        let (id, table) = (&self.destination.id, &self.app.table);
+        let listed = table.failed(id, MOST_RECALLED).await?;
+        self.failed = listed.iter().map(|it| it.changed.subject()).collect();
+        if self.failed.is_empty() {
+            let set = |has_failed| move |health: &mut Health| health.has_failed = has_failed;
+            self.health = table.change_health(id, set(false)).await?;
+            // Another shard may have listed something since: it sets the mark after the item.
+            if !table.failed(id, 1).await?.is_empty() {
+                self.health = table.change_health(id, set(true)).await?;
+            }
+        }
         Ok(())
     }
 
@@ -397,8 +436,11 @@ impl Sending<'_> {
         let id = &self.destination.id;
         info!(destination = %id, "a destination refused a record for good");
         let owed = owed(going, now_ms, Some(rejection.reason), now_ms);
-        self.app.table.fail(id, &owed).await?;
         let table = &self.app.table;
+        table.fail(id, &owed).await?;
+        let mark = |health: &mut Health| health.has_failed = true;
+        self.health = table.change_health(id, mark).await?;
+        self.failed.insert(owed.changed.subject());
         table.settle_owed(id, self.shard, &owed.changed).await?;
         self.sent.settled += 1;
         Ok(())

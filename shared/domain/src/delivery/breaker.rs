@@ -38,6 +38,11 @@ const FIRST_RETRY_MS: i64 = 5_000;
 /// Widest page of a drain.
 const WIDEST: u32 = 200;
 
+/// Time for which a destination that asked for less has half of its shards at once. Unit: milliseconds.
+const HALVED_MS: i64 = 10 * MINUTE_MS;
+/// Time after which the halves change places. Unit: milliseconds.
+const TURN_MS: i64 = MINUTE_MS;
+
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -72,6 +77,10 @@ pub struct Breaker {
     /// Most deliveries of the next drain, while a destination that was left alone comes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
+    /// Time until which half of the shards deliver at once, because the destination asked for less. Unit: Unix
+    /// milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub halved_until_ms: Option<i64>,
     /// Last failure, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
@@ -109,6 +118,16 @@ impl Breaker {
             && self
                 .failing_since_ms
                 .is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= SUSPENDED_AFTER_MS)
+    }
+
+    /// Returns whether a shard delivers now. For ten minutes after a destination asked for less, half of
+    /// its shards do, by turns of a minute; a single shard always does.
+    pub fn has_turn(&self, shard: u32, shards: u32, now_ms: i64) -> bool {
+        let is_halved = self
+            .halved_until_ms
+            .is_some_and(|until_ms| now_ms < until_ms);
+        let turn = now_ms.div_euclid(TURN_MS).saturating_add(shard.into());
+        !is_halved || shards < 2 || turn.rem_euclid(2) == 0
     }
 
     /// Most deliveries of the next page of a drain.
@@ -151,6 +170,10 @@ impl Breaker {
             probe_at_ms: opens.then(|| now_ms.saturating_add(pause_ms)),
             probes,
             width: self.width,
+            halved_until_ms: match failure {
+                Failure::Throttled(_) => Some(now_ms.saturating_add(HALVED_MS)),
+                Failure::Transient | Failure::Misconfigured => self.halved_until_ms,
+            },
             fault: Some(fault.to_owned()),
         }
     }
@@ -165,6 +188,8 @@ impl Breaker {
         };
         Self {
             width,
+            // One answer does not take back what was asked for.
+            halved_until_ms: self.halved_until_ms,
             ..Self::default()
         }
     }
@@ -263,6 +288,30 @@ mod tests {
         assert!(breaker.is_suspended(now_ms));
         let last = probes_ms.last_chunk::<2>().unwrap();
         assert_eq!(last[1] - last[0], 24 * 60);
+    }
+
+    #[test]
+    fn a_destination_that_asks_for_less_gets_half_of_its_shards_by_turns_for_ten_minutes() {
+        let well = Breaker::default();
+        assert!((0..4).all(|shard| well.has_turn(shard, 4, 0)));
+        let asked = well
+            .failed(Failure::Throttled(None), "429", EVEN, 0)
+            .succeeded();
+        let at = |now_ms| {
+            (0..4)
+                .filter(|shard| asked.has_turn(*shard, 4, now_ms))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(at(0), [0, 2]);
+        assert_eq!(at(MINUTE_MS), [1, 3]);
+        assert_eq!(at(9 * MINUTE_MS + 59_999), [1, 3]);
+        assert_eq!(at(HALVED_MS), [0, 1, 2, 3]);
+        assert!(
+            (0..10).all(|minute| asked.has_turn(0, 1, minute * MINUTE_MS)),
+            "a single shard"
+        );
+        let other = Breaker::default().failed(Failure::Transient, "reset", EVEN, 0);
+        assert!(other.has_turn(1, 4, 0));
     }
 
     #[test]

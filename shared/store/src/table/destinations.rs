@@ -36,6 +36,8 @@ pub struct Health {
     pub owing: BTreeMap<u32, i64>,
     /// Time of the last delivery that arrived, as noted now and then. Unit: Unix milliseconds.
     pub delivered_at_ms: Option<i64>,
+    /// True if a delivery may be on the list of those refused for good.
+    pub has_failed: bool,
     /// Findings of making tables: columns of another type, for example.
     pub findings: Vec<String>,
 }
