@@ -245,12 +245,7 @@ impl System {
                 stopped,
             ));
         }
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", options.listen))?;
-        let address = listener
-            .local_addr()
-            .context("the gateway has no address")?;
+        let (listener, address) = listen(options.listen).await?;
         let outbox = Outbox::new(data_dir, Some(format!("http://{address}")), clock);
         let deliver = deliveries::app(data_dir, &table, &archive, jobs, outbox.clone(), clock);
         let deliver = Arc::new(deliver);
@@ -340,6 +335,14 @@ impl System {
 }
 
 /// Takes requests at the address of the options. Returns the address itself.
+async fn listen(at: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(at).await;
+    let listener = listener.with_context(|| format!("cannot listen on {at}"))?;
+    let address = listener.local_addr();
+    let address = address.context("the gateway has no address")?;
+    Ok((listener, address))
+}
+
 fn serve_gateway(
     workers: &mut Workers,
     listener: TcpListener,
