@@ -17,6 +17,7 @@ use domain::delivery::{
 };
 use jiff::SignedDuration;
 use rand::{SeedableRng as _, rngs::StdRng};
+use serde_json::{Value, json};
 use simulator::{DataType as Simulated, Provider, Shape};
 
 use self::{
@@ -24,7 +25,7 @@ use self::{
     home::{Home, event, post_all, webhooks, webhooks_after},
     story::story,
 };
-use crate::world::terra;
+use crate::world::{client, terra};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_ends_with_what_the_store_has() {
@@ -178,5 +179,88 @@ async fn what_a_slow_destination_has_no_time_for_is_owed() {
     assert!(answer.batch_item_failures.is_empty());
     assert!(receiver.inbox.bodies.lock().unwrap().is_empty());
     home.settle(&destination).await;
+    assert_eq!(receiver.revisions(), home.store().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_for_a_receiver_is_fetched_by_its_link() {
+    let home = Home::start().await;
+    let receiver = Receiver::start().await;
+    let takes_little = |destination: &mut Destination| {
+        destination.config.insert("max_bytes".to_owned(), json!(1024));
+    };
+    let destination = home.add_far_with(&receiver, takes_little).await;
+    let mut terra = terra(2);
+    let link = terra.stranger(Provider::Garmin);
+    let events = [
+        terra.auth(&link),
+        terra.data(&link, Simulated::Daily, &Shape::default()),
+    ];
+    home.world.deliver_in_order(&events).await;
+    home.settle(&destination).await;
+    let bodies: Vec<Value> = {
+        let bodies = receiver.inbox.bodies.lock().unwrap();
+        let bodies = bodies.values();
+        bodies
+            .map(|body| serde_json::from_slice(body).unwrap())
+            .collect()
+    };
+    let links: Vec<&Value> = bodies
+        .iter()
+        .filter(|body| body["type"] == "s3_payload")
+        .collect();
+    assert!(!links.is_empty());
+    for link in &links {
+        let url = link["url"].as_str().unwrap();
+        let answer = client().get(url).send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        let whole: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(whole["delivery_id"], link["payload_reference"]);
+        assert!(whole["record"].is_object());
+        // The name is the only key.
+        let (stem, _) = url.split_at(url.len() - "abcd.json".len());
+        let answer = client().get(format!("{stem}----.json")).send().await;
+        assert_eq!(answer.unwrap().status(), 404);
+    }
+    home.advance(SignedDuration::from_hours(2));
+    let url = links[0]["url"].as_str().unwrap();
+    assert_eq!(client().get(url).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_refused_for_good_leaves_the_list_when_a_later_state_arrives() {
+    let home = Home::start().await;
+    let receiver = Receiver::start().await;
+    let destination = home.add_far(&receiver).await;
+    let (table, id) = (&home.world.system.table, &destination.id);
+    let mut terra = terra(2);
+    let link = terra.stranger(Provider::Core);
+    let mut body = || {
+        terra.advance(SignedDuration::from_mins(1));
+        terra.data(&link, Simulated::Body, &Shape::default())
+    };
+    let refuse = |what: Option<&str>| {
+        *receiver.inbox.refuses.lock().unwrap() = what.map(str::to_owned);
+    };
+    refuse(Some("body"));
+    home.world.deliver_in_order(&[body()]).await;
+    // Refused until it counts as failed, after three days.
+    home.settle(&destination).await;
+    for _ in 0..20 {
+        home.advance(SignedDuration::from_hours(12));
+        home.settle(&destination).await;
+    }
+    assert!(!table.failed(id, 10).await.unwrap().is_empty());
+    assert!(table.health(id).await.unwrap().has_failed);
+    refuse(None);
+    home.world.deliver_in_order(&[body()]).await;
+    home.settle(&destination).await;
+    // What did not change meanwhile is redriven by hand.
+    let purpose = Purpose::Redrive { force: false };
+    let order = Order::new("1".to_owned(), purpose, Range::default(), home.now_ms());
+    table.put_order(id, &order).await.unwrap();
+    home.settle(&destination).await;
+    assert_eq!(table.failed(id, 10).await.unwrap(), []);
+    assert!(!table.health(id).await.unwrap().has_failed);
     assert_eq!(receiver.revisions(), home.store().await);
 }
