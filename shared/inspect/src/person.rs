@@ -1,0 +1,120 @@
+//! A person: their connections, and the records of some days.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    days::{Loaded, Reading},
+    history::day,
+    source::Policy,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::civil::Date;
+use models::{
+    data::DataType,
+    ids::{Provider, ReferenceId},
+};
+use store::table::{Table, connections::StoredConnection, key::RecordOwner, records::FoundRecord};
+
+use crate::{error::InspectError, policies::policy_of};
+
+/// Queries at once: more connections would each cost a TLS handshake.
+pub(crate) const CONCURRENT_READS: usize = 8;
+/// Days before a night's end on which it may begin. Unit: days.
+const NIGHT_BEGINS_BEFORE: i64 = 2;
+
+/// A person with everything that choices need to know.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Connections.
+    pub connections: Vec<StoredConnection>,
+    /// Policies that count.
+    pub policy: Policy,
+}
+
+/// Reads a person. One without connections is nobody.
+///
+/// # Errors
+///
+/// [`InspectError::Table`].
+pub async fn person(table: &Table, reference_id: &ReferenceId) -> Result<Person, InspectError> {
+    let connections = table.connections_of(reference_id).await?;
+    let policy = policy_of(table, Some(reference_id)).await?;
+    Ok(Person {
+        connections,
+        policy,
+    })
+}
+
+/// A provider that no record has named yet.
+fn provider(connection: &StoredConnection) -> Option<Provider> {
+    connection.state.provider().cloned()
+}
+
+impl Person {
+    /// The records of some types that belong to the days `from` to `to`, both included.
+    pub(crate) async fn readings(
+        &self,
+        table: &Table,
+        types: &BTreeSet<DataType>,
+        from: Date,
+        to: Date,
+    ) -> Result<Vec<Reading>, InspectError> {
+        let loaded = self.loaded(table, types, from, to).await?;
+        let readings = loaded.iter().filter_map(Reading::of);
+        Ok(readings
+            .filter(|reading| from <= reading.day && reading.day <= to)
+            .collect())
+    }
+
+    /// The records of some types that may belong to the days `from` to `to`, and some around.
+    pub(crate) async fn loaded(
+        &self,
+        table: &Table,
+        types: &BTreeSet<DataType>,
+        from: Date,
+        to: Date,
+    ) -> Result<Vec<Loaded>, InspectError> {
+        let wanted = self.connections.iter().flat_map(|connection| {
+            let types = types.iter().copied();
+            types.map(move |data_type| (connection, data_type))
+        });
+        let found = stream::iter(wanted)
+            .map(async |(connection, data_type)| {
+                let Some(provider) = provider(connection) else {
+                    return Ok(Vec::new());
+                };
+                let owner = RecordOwner::Connection(connection.id.clone());
+                let (from, to) = starts(data_type, from, to);
+                let records = table.records_between(&owner, data_type, from, to).await?;
+                let ended_at_ms = connection.state.ended_at_ms();
+                let loaded = records.into_iter().map(
+                    |FoundRecord {
+                         data_type,
+                         key,
+                         record,
+                     }| Loaded {
+                        connection: connection.id.clone(),
+                        provider: provider.clone(),
+                        ended_at_ms,
+                        data_type,
+                        key,
+                        record,
+                    },
+                );
+                Ok::<_, InspectError>(loaded.collect())
+            })
+            .buffered(CONCURRENT_READS)
+            .try_collect::<Vec<_>>()
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+/// Days on which records begin that belong to the days `from` to `to`.
+fn starts(data_type: DataType, from: Date, to: Date) -> (Date, Date) {
+    match data_type {
+        // Over the date line a night may end on the date before the one it began on.
+        DataType::Sleep => (day::plus(from, -NIGHT_BEGINS_BEFORE), day::next(to)),
+        _ => (from, to),
+    }
+}

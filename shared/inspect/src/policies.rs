@@ -1,0 +1,138 @@
+//! Source policies, and what another one would change.
+
+use domain::{
+    days::{Day, Wanted, decide_all},
+    source::{Policy, policy::Document, words},
+    summary::Value,
+};
+use jiff::civil::Date;
+use models::ids::ReferenceId;
+use serde::Serialize;
+use store::table::{
+    Table,
+    policies::{PolicyOwner, StoredPolicy},
+};
+
+use crate::{error::InspectError, person::Person};
+
+/// The policies that count for a person, or for everybody without one of their own.
+///
+/// # Errors
+///
+/// [`InspectError::Table`].
+pub async fn policy_of(
+    table: &Table,
+    person: Option<&ReferenceId>,
+) -> Result<Policy, InspectError> {
+    let app = table.source_policy(&PolicyOwner::App).await?;
+    let person = match person {
+        Some(person) => {
+            let owner = PolicyOwner::Person(person.clone());
+            table.source_policy(&owner).await?
+        }
+        None => None,
+    };
+    let document = |stored: Option<StoredPolicy>| stored?.document;
+    Ok(Policy {
+        call: None,
+        person: document(person),
+        app: document(app),
+    })
+}
+
+/// Level at which a policy is tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreviewQuery {
+    /// The document to try.
+    pub document: Document,
+    /// True: in the place of the person's policy; else in that of the app's.
+    pub for_person: bool,
+    /// First day.
+    pub from: Date,
+    /// Last day, included.
+    pub to: Date,
+}
+
+/// A value that would be another one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// The day.
+    pub day: Date,
+    /// The metric.
+    pub metric: &'static str,
+    /// The value now.
+    pub now: Option<Value>,
+    /// Its source now.
+    pub now_from: Option<String>,
+    /// The value then.
+    pub then: Option<Value>,
+    /// Its source then.
+    pub then_from: Option<String>,
+}
+
+/// Effect of a policy on one person.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Preview {
+    /// Values that would be others.
+    pub changed: Vec<Change>,
+    /// Number of values that would stay.
+    pub unchanged: usize,
+}
+
+/// Tries a policy on the days of a person. Nothing is written.
+///
+/// # Errors
+///
+/// [`InspectError::Table`].
+pub async fn preview(
+    table: &Table,
+    person: &Person,
+    query: &PreviewQuery,
+) -> Result<Preview, InspectError> {
+    let wanted = Wanted::default();
+    let types = wanted.types();
+    let readings = person.readings(table, &types, query.from, query.to).await?;
+    let document = Some(query.document.clone());
+    let tried = if query.for_person {
+        Policy {
+            person: document,
+            ..person.policy.clone()
+        }
+    } else {
+        Policy {
+            app: document,
+            ..person.policy.clone()
+        }
+    };
+    let now = decide_all(&readings, &person.policy, &wanted);
+    let then = decide_all(&readings, &tried, &wanted);
+    let mut preview = Preview::default();
+    for (now, then) in now.iter().zip(&then) {
+        preview.compare(now, then);
+    }
+    Ok(preview)
+}
+
+impl Preview {
+    fn compare(&mut self, now: &Day, then: &Day) {
+        let day = now.date;
+        for (now, then) in now.values.iter().zip(&then.values) {
+            let (before, after) = (now.chosen(), then.chosen());
+            let source = |candidate: Option<&domain::source::Candidate>| {
+                candidate.map(|candidate| (candidate.record.clone(), candidate.field))
+            };
+            if source(before) == source(after) {
+                self.unchanged += 1;
+                continue;
+            }
+            self.changed.push(Change {
+                day,
+                metric: now.metric.id,
+                now: before.map(|candidate| candidate.value.clone()),
+                now_from: before.map(|candidate| words::source(&candidate.source)),
+                then: after.map(|candidate| candidate.value.clone()),
+                then_from: after.map(|candidate| words::source(&candidate.source)),
+            });
+        }
+    }
+}
