@@ -4,6 +4,7 @@ mod destinations;
 mod export;
 mod history;
 mod keys;
+mod query;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,9 @@ pub use self::history::{
     DoctorArgs, StatusArgs, WishArgs,
 };
 pub use self::keys::{KeysArgs, KeysCommand, TokenArgs};
+pub use self::query::{
+    DaysArgs, PolicyArgs, PolicyCommand, QueryArgs, QueryCommand, SeriesArgs, SessionsArgs, WhyArgs,
+};
 
 /// Default folder of the local system's data.
 pub const DEFAULT_DATA_DIR: &str = "./.terrarium";
@@ -81,6 +85,10 @@ pub enum Command {
     Connections(ConnectionsArgs),
     /// Show what is known of each day of a person
     Coverage(CoverageArgs),
+    /// Ask for a person's numbers: days, nights, series, and why a number is what it is
+    Query(QueryArgs),
+    /// Show, set or try which source comes first
+    Policy(PolicyArgs),
     /// Ask Terra for the past: plan it, start it, follow it
     Backfill(BackfillArgs),
     /// Send records on: to a webhook, a database, a bucket, a queue

@@ -10,6 +10,7 @@ mod destinations;
 mod export;
 mod history;
 mod operator;
+mod query;
 
 use std::{
     fs,

@@ -16,7 +16,9 @@ mod export;
 mod keys;
 mod parked;
 mod person;
+mod policy;
 mod posting;
+mod query;
 mod reconcile;
 mod replay;
 mod secrets;
@@ -54,6 +56,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Connect(args) => connect::run(args).await,
         Command::Connections(args) => connections::run(args).await,
         Command::Coverage(args) => coverage::run(args).await,
+        Command::Query(args) => query::run(args).await,
+        Command::Policy(args) => policy::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
         Command::Destinations(args) => destinations::run(args).await,
         Command::Keys(args) => keys::run(args).await,
