@@ -24,6 +24,7 @@ mod faults;
 mod fold;
 mod jobs;
 mod kill;
+mod numbers;
 mod past;
 mod records;
 mod samples;
