@@ -69,7 +69,8 @@
 mod error;
 mod frame;
 mod key;
-mod s3;
+mod many;
+pub(crate) mod s3;
 mod segment;
 #[cfg(test)]
 mod tests;
