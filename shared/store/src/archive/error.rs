@@ -119,7 +119,7 @@ impl ArchiveError {
     }
 
     /// Reads the store's error on a read.
-    pub(super) fn of_read(
+    pub(crate) fn of_read(
         operation: &'static str,
         key: impl Into<String>,
         source: object_store::Error,
@@ -137,7 +137,7 @@ impl ArchiveError {
 
     /// Reads the store's error on a write. If something was not found, it is the bucket: no fault of the
     /// written bytes, so the work comes back.
-    pub(super) fn of_write(
+    pub(crate) fn of_write(
         operation: &'static str,
         key: impl Into<String>,
         source: object_store::Error,

@@ -17,6 +17,12 @@ const MAX_NAME_BYTES: usize = 128;
 #[error("the key is not written {0}")]
 pub struct InvalidKey(&'static str);
 
+impl InvalidKey {
+    pub(crate) fn of_export() -> Self {
+        Self("exports/YYYY/MM/DD/<letters, digits, - and _>.zip")
+    }
+}
+
 const NO_SEGMENT: InvalidKey = InvalidKey("archive/YYYY/MM/DD/<ulid>.zst");
 const NO_INBOX: InvalidKey = InvalidKey("inbox/YYYY/MM/DD/<letters, digits, - and _>.zst");
 

@@ -16,7 +16,7 @@ const MAX_RETRIES: usize = 2;
 
 /// Times for which a bucket is waited for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// The longest that one request may take, to the last byte.
     request: Duration,
     /// No request is repeated later than this.
@@ -26,7 +26,7 @@ pub(super) struct Patience {
 /// Patience of a function, whose invocation ends soon and whose queue brings the work back. A call takes
 /// `RETRY_TIMEOUT` and `REQUEST_TIMEOUT` together at most. Within the latter a function on AWS moves
 /// hundreds of megabytes.
-pub(super) const FUNCTION: Patience = Patience {
+pub(crate) const FUNCTION: Patience = Patience {
     request: REQUEST_TIMEOUT,
     retry: RETRY_TIMEOUT,
 };
@@ -34,12 +34,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(6);
 const RETRY_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Patience of a person at the end of a slow line.
-pub(super) const PERSON: Patience = Patience {
+pub(crate) const PERSON: Patience = Patience {
     request: Duration::from_mins(5),
     retry: Duration::from_secs(30),
 };
 
-pub(super) fn connect(
+pub(crate) fn connect(
     bucket: &str,
     config: &SdkConfig,
     patience: Patience,
