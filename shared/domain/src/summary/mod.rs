@@ -134,6 +134,12 @@ macro_rules! summaries {
                 }
             }
 
+            fn docs(data_type: DataType) -> &'static [(&'static str, &'static str)] {
+                match data_type {
+                    $(DataType::$variant => $name::DOCS,)*
+                }
+            }
+
             /// Fills the fields that are absent from another summary of the same data type; one of
             /// another data type changes nothing.
             pub fn filled_from(&mut self, other: &Self) {
@@ -165,6 +171,23 @@ impl Summary {
     pub fn get(&self, name: &str) -> Option<Value> {
         let mut fields = self.fields().into_iter();
         fields.find_map(|(field, value)| (field == name).then_some(value))
+    }
+
+    /// The unit of a field, as its documentation names it: `bpm`, `m`. `None` for a text, a code or a plain
+    /// number.
+    ///
+    /// ```
+    /// use domain::summary::Summary;
+    /// use models::data::DataType;
+    ///
+    /// assert_eq!(Summary::unit(DataType::Daily, "distance_meters"), Some("m"));
+    /// assert_eq!(Summary::unit(DataType::Daily, "device_name"), None);
+    /// ```
+    pub fn unit(data_type: DataType, name: &str) -> Option<&'static str> {
+        let mut docs = Self::docs(data_type).iter();
+        let (_, doc) = docs.find(|(field, _)| *field == name)?;
+        let (_, unit) = doc.split_once("Unit: ")?;
+        unit.split(['.', ';']).next()
     }
 
     /// Returns whether the record says why there is none: a laboratory report that could not be read.

@@ -372,6 +372,12 @@ macro_rules! summary {
             /// The names of all fields, as they are written.
             pub const FIELDS: &[&str] = &[$(crate::summary::table::key!($field $(as $key)?),)* "stand_ins", "unknown_codes"];
 
+            /// Documentation of each field, which names its unit.
+            pub(super) const DOCS: &[(&str, &str)] = &[$((
+                crate::summary::table::key!($field $(as $key)?),
+                concat!($(stringify!($field_meta)),*),
+            ),)*];
+
             /// The fields that are there, under their names.
             pub fn to_map(&self) -> std::collections::BTreeMap<&'static str, crate::summary::Value> {
                 self.fields().into_iter().collect()
