@@ -18,7 +18,7 @@ use models::{data::DataType, mend::mended};
 use serde_json::Value;
 
 pub use self::{
-    bundle::{BundleKind, NO_SERVER, bundle},
+    bundle::{BundleKind, BundleText, NO_SERVER, bundle},
     resource::Resource,
 };
 use self::{
