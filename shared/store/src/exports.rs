@@ -184,16 +184,12 @@ impl Exports {
             Err(error) => return Err(failed("read", key.as_str())(error)),
         };
         let saved = found.as_deref().and_then(Progress::read);
-        let (upload, part_ids, saved) = match saved {
-            Some((Progress { upload, parts }, saved)) => (upload, parts, Some(saved)),
-            None => {
-                let begun = parts.create_multipart(&path).await;
-                (
-                    begun.map_err(failed("begin", key.as_str()))?,
-                    Vec::new(),
-                    None,
-                )
-            }
+        let (upload, part_ids, saved) = if let Some((begun, saved)) = saved {
+            (begun.upload, begun.parts, Some(saved))
+        } else {
+            let begun = parts.create_multipart(&path).await;
+            let upload = begun.map_err(failed("begin", key.as_str()))?;
+            (upload, Vec::new(), None)
         };
         let upload = Upload(Writing::Bucket {
             objects: Arc::clone(objects),

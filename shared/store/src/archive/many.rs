@@ -21,18 +21,13 @@ impl Archive {
         let mut read = BTreeMap::new();
         for (place, payload) in payloads.iter().enumerate() {
             let locator = &payload.locator;
-            match &payload.inline {
-                Some(frame) => {
-                    let decoded = frame::decode(frame);
-                    read.insert(
-                        place,
-                        decoded.map_err(|fault| fault.about(locator.to_string())),
-                    );
-                }
-                None => {
-                    let of_segment = by_segment.entry(locator.segment.as_str());
-                    of_segment.or_default().push((place, locator));
-                }
+            if let Some(frame) = &payload.inline {
+                let decoded = frame::decode(frame);
+                let decoded = decoded.map_err(|fault| fault.about(locator.to_string()));
+                read.insert(place, decoded);
+            } else {
+                let of_segment = by_segment.entry(locator.segment.as_str());
+                of_segment.or_default().push((place, locator));
             }
         }
         // Made before the stream: the compiler does not see through a closure in it that the future may
