@@ -84,6 +84,7 @@ fn allowed(package: &Package) -> Option<&'static [&'static str]> {
             "destinations",
             "formats",
             "inspect",
+            "export",
         ]);
     }
     match package.name.as_str() {
@@ -92,6 +93,7 @@ fn allowed(package: &Package) -> Option<&'static [&'static str]> {
         "store" | "runtime" | "terra-client" | "formats" => Some(&["models", "domain"]),
         "destinations" => Some(&["models", "domain", "formats"]),
         "inspect" => Some(&["models", "domain", "store"]),
+        "export" => Some(&["models", "domain", "store", "formats"]),
         // The local system may use everything; tests and benchmarks too.
         "terrarium" | "tests" | "bench" => None,
         other => panic!("where does `{other}` stand? Say it here and in ARCHITECTURE.md"),

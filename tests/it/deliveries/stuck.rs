@@ -19,7 +19,10 @@ use destinations::{
     id::RecordId,
     sign,
 };
-use domain::delivery::Destination;
+use domain::delivery::{
+    Destination,
+    order::{Order, Purpose, Range},
+};
 use futures::stream;
 use jiff::SignedDuration;
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -211,4 +214,15 @@ async fn a_refused_record_holds_up_no_other() {
             .all(|it| it.fault.as_deref() == Some("the receiver refuses the content"))
     );
     assert_eq!(receiver.revisions(), arrived);
+
+    // A redrive that arrives takes them off the list.
+    assert!(table.health(&destination.id).await.unwrap().has_failed);
+    *receiver.inbox.refuses.lock().unwrap() = None;
+    let purpose = Purpose::Redrive { force: false };
+    let order = Order::new("1".to_owned(), purpose, Range::default(), home.now_ms());
+    table.put_order(&destination.id, &order).await.unwrap();
+    home.settle(&destination).await;
+    assert_eq!(table.failed(&destination.id, 100).await.unwrap(), []);
+    assert!(!table.health(&destination.id).await.unwrap().has_failed);
+    assert_eq!(receiver.revisions(), home.store().await);
 }
