@@ -530,6 +530,7 @@ VPC = [
 ]
 INBOX, ARCHIVE = "${ArchiveBucket.Arn}/inbox/*", "${ArchiveBucket.Arn}/archive/*"
 OUTBOX = "${ArchiveBucket.Arn}/outbox/*"
+EXPORTS = "${ArchiveBucket.Arn}/exports/*"
 ALLOWED = {
     "WebhookIntakeRole": {
         # The attribute is `open_connection`.
@@ -582,6 +583,7 @@ ALLOWED = {
         "Table": TABLE,
         "${Table.Arn}/index/by_time": ["dynamodb:Query"],
         ARCHIVE: ["s3:GetObject", "s3:PutObject"],
+        EXPORTS: ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
         "ArchiveBucket": ["s3:ListBucket"],
         "JobsLogs": LOG,
         "*": TRACE,
@@ -1271,17 +1273,14 @@ def test_what_is_erased_from_the_archive_is_soon_gone(template: dict) -> None:
         for rule in rules
         if "NoncurrentVersionExpiration" in rule
     }
-    assert set(noncurrent) == {"archive/", "inbox/", "outbox/"}
+    assert set(noncurrent) == {"archive/", "exports/", "inbox/", "outbox/"}
     assert max(noncurrent.values()) <= 7
     expires = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
     # A dead letter, once redriven, lives for two retentions.
     assert expires.pop("inbox/") > 2 * FOURTEEN_DAYS_S / 86400
-    # A link leads to a body for an hour.
-    assert expires == {"outbox/": 1}
-    for rule in rules:
-        assert rule["Status"] == "Enabled"
-        # What Terra sent is kept for ever.
-        assert not ("ExpirationInDays" in rule and rule["Prefix"] == "archive/")
+    # A link leads to a body for an hour, and what Terra sent is kept for ever.
+    assert expires == {"exports/": 7, "outbox/": 1}
+    assert all(rule["Status"] == "Enabled" for rule in rules)
 
 
 def test_the_list_of_terras_addresses_is_only_addresses() -> None:

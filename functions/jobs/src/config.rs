@@ -12,7 +12,7 @@ use runtime::{
     queue::{Queue, SqsTransport},
     settings::{Settings, SettingsError},
 };
-use store::{archive::Archive, table::Table};
+use store::{archive::Archive, exports::Exports, table::Table};
 use tokio::time::Instant;
 
 /// Tells the time.
@@ -61,6 +61,8 @@ pub struct App {
     pub table: Table,
     /// Archive of the exact bytes.
     pub archive: Archive,
+    /// Place of exports.
+    pub exports: Exports,
     /// Our own queue; absent where somebody else goes on with jobs.
     pub jobs: Option<Queue<JobMessage>>,
     /// The time.
@@ -90,6 +92,8 @@ impl App {
         );
         let archive =
             Archive::s3(&config.archive_bucket, &config.sdk).context("cannot open the archive")?;
+        let exports = Exports::s3(&config.archive_bucket, &config.sdk)
+            .context("cannot open the place of exports")?;
         let jobs = SqsTransport::with_config(&config.sdk, config.jobs_queue_url);
         tokio::join!(
             table.open_connection(),
@@ -99,6 +103,7 @@ impl App {
         Ok(Self {
             table,
             archive,
+            exports,
             jobs: Some(Queue::new(Arc::new(jobs))),
             clock,
             metrics: config.metrics,

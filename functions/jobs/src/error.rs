@@ -15,6 +15,10 @@ pub enum JobError {
     /// The next message could not be queued.
     #[error("cannot queue what follows")]
     Queue(#[from] QueueError),
+    /// The export could not be written.
+    #[cfg(feature = "export")]
+    #[error("cannot write the export")]
+    Export(#[from] export::ExportError),
     /// The item's own part for its kind cannot be read.
     #[error("the job's progress cannot be read")]
     Unreadable,

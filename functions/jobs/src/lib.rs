@@ -10,6 +10,7 @@ mod step;
 pub use self::{
     config::{App, Budget, Clock, Config},
     error::JobError,
+    export::ExportDetail,
     handler::{go_on, handle, run},
     step::Next,
 };

@@ -1,6 +1,6 @@
 //! Jobs for one person on one machine: their queue, and the look for those that are due.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::message::JobMessage;
 use futures::future::BoxFuture;
@@ -13,7 +13,7 @@ use runtime::{
     },
     telemetry::Chain,
 };
-use store::{archive::Archive, table::Table};
+use store::{archive::Archive, exports::Exports, table::Table};
 use tracing::error;
 
 use crate::queues::{AtStop, JOBS_QUEUE, Mapping};
@@ -27,12 +27,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) fn app(
     table: &Table,
     archive: &Archive,
+    data_dir: &Path,
     jobs: Option<Queue<JobMessage>>,
     clock: &Clock,
 ) -> App {
     App {
         table: table.clone(),
         archive: archive.clone(),
+        exports: Exports::folder(data_dir),
         jobs,
         clock: Arc::clone(clock),
         metrics: Sink::Nowhere,

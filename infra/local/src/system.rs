@@ -251,7 +251,7 @@ impl System {
         let deliver = Arc::new(deliver);
         serve_deliveries(&mut workers, &queues, &deliver, &options);
         let queue: Queue<JobMessage> = Queue::new(queues.transport(JOBS_QUEUE));
-        let jobs = Arc::new(jobs::app(&table, &archive, Some(queue), clock));
+        let jobs = Arc::new(jobs::app(&table, &archive, data_dir, Some(queue), clock));
         serve_jobs(&mut workers, &queues, &jobs, &options);
         let history = match &options.history {
             Some(history) => {
