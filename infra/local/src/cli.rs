@@ -16,7 +16,7 @@ pub use self::destinations::{
     AddArgs, AttemptsArgs, CheckArgs, DestinationsArgs, DestinationsCommand, ListenArgs,
     RedriveArgs, SetArgs,
 };
-pub use self::export::{ExportArgs, ExportCommand, FhirArgs};
+pub use self::export::{ExportArgs, ExportCommand, FhirArgs, PersonArgs};
 pub use self::history::{
     BackfillArgs, BackfillCommand, ConnectArgs, ConnectionsArgs, ConnectionsCommand, CoverageArgs,
     DoctorArgs, StatusArgs, WishArgs,

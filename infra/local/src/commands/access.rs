@@ -205,6 +205,21 @@ impl Access {
         self.database.is_none()
     }
 
+    /// The place of exports.
+    #[cfg(feature = "export")]
+    pub(super) fn exports(&self) -> anyhow::Result<store::exports::Exports> {
+        if let Some(folder) = &self.folder {
+            return Ok(store::exports::Exports::folder(folder));
+        }
+        let mut settings = Settings::from_env();
+        let bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
+        let config = self.aws.clone();
+        let (bucket, config) = settings
+            .finish(|| Some((bucket?, config?)))
+            .map_err(|error| failure::input(error.to_string()))?;
+        Ok(store::exports::Exports::s3(&bucket, &config)?)
+    }
+
     async fn open_aws() -> anyhow::Result<Self> {
         let mut settings = Settings::from_env();
         let table_name = settings.required::<String>("TABLE_NAME", "the table's name");

@@ -1,39 +1,51 @@
 //! `terrarium export`: records in the formats of other programs.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use domain::{
-    compose::{Sampled, compose},
-    key::NaturalKey,
-};
+use domain::message::JobKind;
+use export::{End, ExportError, Order, Period, Progress, Reader, Report};
 use formats::{
     fhir::{self, BundleKind, Input, NO_SERVER, Options, Person},
     fit,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::{ToSpan as _, civil::Date};
-use models::{
-    data::DataType,
-    ids::{Provider, ReferenceId},
-};
+use indicatif::ProgressBar;
+use jiff::civil::Date;
+use jobs::ExportDetail;
+use models::{data::DataType, ids::ReferenceId};
 use serde_json::Value;
-use store::table::{connections::StoredConnection, key::RecordOwner, records::FoundRecord};
+use store::{
+    archive::ArchiveError,
+    exports::{Link, Upload},
+    table::{
+        jobs::{Job, JobState, Subject},
+        key::RecordOwner,
+        records::FoundRecord,
+    },
+};
 
 use super::{
     access::{self, Access, Owner},
-    show,
+    send,
 };
 use crate::{
-    cli::{ExportArgs, ExportCommand, FhirArgs},
-    failure, output,
+    cli::{ExportArgs, ExportCommand, FhirArgs, PersonArgs},
+    failure,
+    failure::Failure,
+    output,
 };
 
-/// The provider whose body temperature goes into the file of an activity.
-const CORE: &str = "CORE";
-/// Days of body records that are searched for one activity. An end that is a mistake of the vendor
-/// must not read years.
-const MOST_DAYS: usize = 10;
+/// Time for which an address of an export is valid.
+const LINK_VALID: Duration = Duration::from_mins(15);
 /// Records that are read from the archive at once.
 const CONCURRENT_READS: usize = 16;
 
@@ -41,6 +53,9 @@ pub(super) async fn run(args: ExportArgs) -> anyhow::Result<()> {
     access::with(&args.place, async |access| match &args.what {
         ExportCommand::Fit { connection, key } => fit(access, connection, key).await,
         ExportCommand::Fhir(args) => fhir(access, args).await,
+        ExportCommand::Person(args) if args.job => order(access, args).await,
+        ExportCommand::Person(args) => person(access, args).await,
+        ExportCommand::Job { id } => job(access, id).await,
     })
     .await
 }
@@ -53,9 +68,10 @@ async fn fit(access: &Access, connection: &str, key: &str) -> anyhow::Result<()>
     }
     let data_type = DataType::Activity.as_str();
     let (owner, found) = access.record(connection, data_type, key).await?;
-    let activity = composed(access, &found).await?;
+    let reader = reader(access);
+    let activity = reader.composed(&found).await.map_err(absent)?;
     let bodies = match &owner {
-        Owner::Connection(connection) => core_bodies(access, connection, &activity).await?,
+        Owner::Connection(connection) => reader.core_bodies(connection, &activity).await?,
         Owner::Person(_) => Vec::new(),
     };
     let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
@@ -66,89 +82,173 @@ async fn fit(access: &Access, connection: &str, key: &str) -> anyhow::Result<()>
     output::bytes(&file)
 }
 
-/// The body records of the person's CORE sensors on the days of an activity.
-async fn core_bodies(
-    access: &Access,
-    connection: &StoredConnection,
-    activity: &[u8],
-) -> anyhow::Result<Vec<Vec<u8>>> {
-    let days = days_of(activity);
-    let mut bodies = Vec::new();
-    for owner in core_connections(access, connection).await? {
-        for day in &days {
-            let key: NaturalKey = day
-                .to_string()
-                .parse()
-                .unwrap_or_else(|never: std::convert::Infallible| match never {});
-            let found = access.table.record(&owner, DataType::Body, &key).await?;
-            if let Some(found) = found.filter(|found| !found.record.newest.retracted) {
-                bodies.push(composed(access, &found).await?);
-            }
+fn reader(access: &Access) -> Reader<'_> {
+    Reader {
+        table: &access.table,
+        archive: &access.archive,
+    }
+}
+
+/// Says what is not there, where that is the fault.
+fn absent(error: ArchiveError) -> anyhow::Error {
+    match error {
+        ArchiveError::NotFound { .. } | ArchiveError::Erased { .. } => {
+            failure::not_found(error.to_string())
+        }
+        error => error.into(),
+    }
+}
+
+/// Orders an export from the system that is at work on the data.
+async fn order(access: &Access, args: &PersonArgs) -> anyhow::Result<()> {
+    if !access.is_at_work() {
+        return Err(failure::input(
+            "no system runs in this folder that could do the job: leave out --job, or start `terrarium dev`",
+        ));
+    }
+    let person = reference_id(&args.reference_id)?;
+    let now_ms = access::now().as_millisecond();
+    let id = ulid::Ulid::from_parts(u64::try_from(now_ms).unwrap_or_default(), rand::random());
+    let subject = Subject::Person(person);
+    let mut job = Job::new(id.to_string(), JobKind::Export, subject, "operator", now_ms);
+    job.detail = serde_json::to_value(ExportDetail {
+        from: args.from,
+        to: args.to,
+        ..ExportDetail::default()
+    })?;
+    access.table.add_job(&job).await?;
+    output::line(&job.id)?;
+    output::note(&format!(
+        "ordered: `terrarium export job {}` says how far it is",
+        job.id
+    ));
+    Ok(())
+}
+
+/// Shows the state of a job, and where its export is.
+async fn job(access: &Access, id: &str) -> anyhow::Result<()> {
+    let found = access.table.job(id).await?;
+    let job = found
+        .filter(|job| job.kind == JobKind::Export)
+        .ok_or_else(|| failure::not_found(format!("there is no export {id}")))?;
+    let detail = serde_json::from_value::<Option<ExportDetail>>(job.detail.clone())?;
+    let detail = detail.unwrap_or_default();
+    let link = match job.state {
+        JobState::Done => {
+            let key = ExportDetail::key(&job)?;
+            access.exports()?.link(&key, LINK_VALID).await?
+        }
+        _ => None,
+    };
+    let of = job.of.map(|of| format!("{} of {of}", job.done));
+    let link = link.map(|link| match link {
+        Link::Url(url) => url,
+        Link::File(file) => file.display().to_string(),
+    });
+    let gone = (job.state == JobState::Done && link.is_none())
+        .then(|| "it is there for seven days only".to_owned());
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let count = |number: Option<usize>| number.map(|number| number.to_string());
+    let rows = [
+        ("state", Some(job.state.as_str().to_owned())),
+        ("done", of),
+        ("error", job.error),
+        ("records", count(detail.records)),
+        ("bytes", number(detail.size_bytes)),
+        (
+            "left out",
+            count(detail.left_out).filter(|count| count != "0"),
+        ),
+        ("at", link.or(gone)),
+    ];
+    let rows = rows
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    output::line(output::facts(rows))
+}
+
+fn reference_id(text: &str) -> anyhow::Result<ReferenceId> {
+    ReferenceId::new(text).ok_or_else(|| failure::input("the reference id is empty"))
+}
+
+/// Writes everything of a person into a file or to standard output.
+async fn person(access: &Access, args: &PersonArgs) -> anyhow::Result<()> {
+    let upload = match &args.output {
+        Some(file) => Upload::file(file)?,
+        None if output::is_terminal() => {
+            return Err(failure::input(
+                "a ZIP is not for a terminal: name a file with `-o person.zip`, or write to one with `>`",
+            ));
+        }
+        None => (Upload::pipe(io::stdout()), None),
+    };
+    let (goes_on, can_go_on) = (upload.1.is_some(), upload.0.can_go_on());
+    if goes_on {
+        output::note("going on with the export that was interrupted");
+    }
+    let order = Order {
+        person: reference_id(&args.reference_id)?,
+        period: Period {
+            from: args.from,
+            to: args.to,
+        },
+    };
+    let stopped = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stopped);
+    let listening = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            told.store(true, Ordering::Relaxed);
+        }
+    });
+    let mut bar: Option<ProgressBar> = None;
+    let mut watch = |progress: Progress| {
+        let bar = bar.get_or_insert_with(|| send::progress(progress.all));
+        bar.set_position(u64::try_from(progress.done).unwrap_or_default());
+        !stopped.load(Ordering::Relaxed)
+    };
+    let written = export::write(reader(access), &order, upload, access::now(), &mut watch).await;
+    listening.abort();
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    let end = written.map_err(|error| match error {
+        ExportError::Nothing => {
+            failure::not_found(format!("there is nothing of a user {}", args.reference_id))
+        }
+        error => error.into(),
+    })?;
+    match end {
+        End::Done(report) => {
+            said(&report);
+            Ok(())
+        }
+        End::Interrupted => {
+            output::complain(if can_go_on {
+                "stopped: the same command goes on behind the last file"
+            } else {
+                "stopped: the ZIP is not whole; with `-o FILE` the command could go on"
+            });
+            Err(Failure::AlreadySaid.into())
         }
     }
-    Ok(bodies)
 }
 
-async fn core_connections(
-    access: &Access,
-    connection: &StoredConnection,
-) -> anyhow::Result<Vec<RecordOwner>> {
-    let mut connections = match connection.state.reference_id() {
-        Some(person) => access.table.connections_of(person).await?,
-        None => Vec::new(),
-    };
-    if connections.iter().all(|known| known.id != connection.id) {
-        connections.push(connection.clone());
+/// Says to a person what was written.
+fn said(report: &Report) {
+    let Report {
+        records,
+        files,
+        size_bytes,
+        left_out,
+    } = report;
+    output::note(&format!(
+        "{records} records in {files} files, {size_bytes} bytes"
+    ));
+    if *left_out > 0 {
+        output::note(&format!(
+            "{left_out} could not be written: manifest.json says why"
+        ));
     }
-    let is_core = |connection: &StoredConnection| {
-        let provider = connection.state.provider();
-        provider.is_some_and(|provider: &Provider| provider.as_str() == CORE)
-    };
-    connections.retain(is_core);
-    let owners = connections.into_iter();
-    Ok(owners
-        .map(|connection| RecordOwner::Connection(connection.id))
-        .collect())
-}
-
-/// The days of an activity, and one before and after them: two providers need not agree on the
-/// wearer's calendar.
-fn days_of(activity: &[u8]) -> Vec<Date> {
-    let record: Value = serde_json::from_slice(activity).unwrap_or_default();
-    let day = |name: &str| -> Option<Date> {
-        let time = record.get("metadata")?.get(name)?.as_str()?;
-        time.get(..10)?.parse().ok()
-    };
-    let Some(first) = day("start_time") else {
-        return Vec::new();
-    };
-    let last = day("end_time")
-        .filter(|&last| last >= first)
-        .unwrap_or(first);
-    let (Ok(before), Ok(after)) = (first.checked_sub(1.day()), last.checked_add(1.day())) else {
-        return vec![first];
-    };
-    before
-        .series(1.day())
-        .take_while(|&day| day <= after)
-        .take(MOST_DAYS)
-        .collect()
-}
-
-/// The record with the samples and the scores of older deliveries.
-async fn composed(access: &Access, found: &FoundRecord) -> anyhow::Result<Vec<u8>> {
-    let newest = show::exact(access, found).await?;
-    let mut older = Vec::new();
-    for (payload, streams) in found.record.sampled_arrivals() {
-        let record = access.archive.read_frames(&payload.locator).await?;
-        older.push((record, streams));
-    }
-    let sampled: Vec<_> = older
-        .iter()
-        .map(|(record, streams)| Sampled { record, streams })
-        .collect();
-    let scores = &found.record.enrichment;
-    Ok(compose(found.data_type, &newest, &sampled, scores, true))
 }
 
 /// A record of the person, with its owner's id and provider.
@@ -173,7 +273,11 @@ async fn fhir(access: &Access, args: &FhirArgs) -> anyhow::Result<()> {
         .map(|owned| async {
             let found = &owned.found;
             let name = || format!("cannot export {} {}", found.data_type, found.key);
-            let record = composed(access, found).await.with_context(name)?;
+            let record = reader(access)
+                .composed(found)
+                .await
+                .map_err(absent)
+                .with_context(name)?;
             if !is_within(found, &record, args) {
                 return Ok(Vec::new());
             }

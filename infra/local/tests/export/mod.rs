@@ -150,3 +150,51 @@ fn the_records_of_a_person_are_exported_as_a_bundle_of_the_days_asked_for() {
     let patient = [&of("ann")[..], &["--patient", "p 7"]].concat();
     refused(&patient, 2, "no id of a patient");
 }
+
+#[test]
+fn everything_of_a_person_is_exported_as_one_zip() {
+    let (temporary, data) = person();
+    let file = temporary.path().join("ann.zip");
+    let path = file.to_str().unwrap();
+    let of = |person| {
+        [
+            "export",
+            "person",
+            "--data",
+            &data,
+            "--reference-id",
+            person,
+            "-o",
+            path,
+        ]
+    };
+    let exported = run(&of("ann"));
+    let told = String::from_utf8_lossy(&exported.stderr);
+    assert!(exported.status.success(), "{told}");
+    assert!(told.contains("4 records in"), "{told}");
+    assert!(
+        told.contains("1 could not be written"),
+        "no FIT file of a deleted workout: {told}"
+    );
+    let zip = std::fs::read(&file).unwrap();
+    let names = |zip: &[u8], name: &str| zip.windows(name.len()).any(|it| it == name.as_bytes());
+    for name in [
+        "README.txt",
+        "records/activity-2026.ndjson",
+        "fhir/bundle-2026.json",
+        "fit/ride-1.fit",
+        "lab-reports.ndjson",
+        "manifest.json",
+    ] {
+        assert!(names(&zip, name), "{name}");
+    }
+    for ending in ["part", "progress"] {
+        assert!(!temporary.path().join(format!("ann.zip.{ending}")).exists());
+    }
+
+    let july = ["--from", "2026-07-05", "--to", "2026-07-05"];
+    let piped = run(&[&of("ann")[..6], &july].concat());
+    assert!(piped.status.success());
+    assert!(piped.stdout.starts_with(b"PK") && !names(&piped.stdout, "fit/ride-1.fit"));
+    refused(&of("nobody"), 3, "nothing of a user nobody");
+}
