@@ -8,7 +8,8 @@ use std::{
 
 use terrarium::system::System;
 
-const FOLDER: &str = "TERRARIUM_KILL_TEST_FOLDER";
+/// Name of the variable that names the folder.
+pub(crate) const FOLDER: &str = "TERRARIUM_KILL_TEST_FOLDER";
 
 /// A process that is killed at the latest when the test ends.
 pub(crate) struct Running(Child);

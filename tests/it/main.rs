@@ -20,6 +20,7 @@ mod convergence;
 mod deadlines;
 mod deliveries;
 mod documents;
+mod exports;
 mod faults;
 mod fold;
 mod jobs;
