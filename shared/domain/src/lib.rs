@@ -3,6 +3,7 @@
 pub mod access;
 pub mod compose;
 pub mod connection;
+pub mod console;
 pub mod days;
 pub mod delivery;
 pub mod history;

@@ -35,6 +35,8 @@
 //! | key of the API | `KEYS` | `KEY#<id>` | id; all at once |
 //! | result of a repeatable call | `IDEMPOTENCY#<key id>` | hash of the caller's text | both |
 //! | line of the audit | `AUDIT#<day>#<shard>` | `<time>#<request>` | day |
+//! | sign-in link of the console | `LOGIN#<hash of its token>` | `LOGIN` | token |
+//! | session of the console | `SESSION#<hash of its token>` | `SESSION` | token |
 //! | deleted record | `GONE#<owner>` | `<data type>#<natural key>` | owner, until announced |
 //! | job | `JOB#<id>` | `JOB` | id |
 //!
@@ -675,6 +677,22 @@ impl Key {
         Self {
             pk: format!("IDEMPOTENCY#{caller}"),
             sk: hash.to_owned(),
+        }
+    }
+
+    /// A sign-in link of the console, by the hash of its token.
+    pub(crate) fn sign_in(hash: &str) -> Self {
+        Self {
+            pk: format!("LOGIN#{hash}"),
+            sk: "LOGIN".to_owned(),
+        }
+    }
+
+    /// A session of the console, by the hash of its token.
+    pub(crate) fn console_session(hash: &str) -> Self {
+        Self {
+            pk: format!("SESSION#{hash}"),
+            sk: "SESSION".to_owned(),
         }
     }
 

@@ -51,6 +51,7 @@
 pub mod access;
 mod attribute;
 pub mod connections;
+pub mod console;
 pub mod deliveries;
 pub mod destinations;
 mod error;
