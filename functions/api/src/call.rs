@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::{
     access::{ApiKey, Scope},
     connection::ConnectionId,
+    console::Session,
     key::NaturalKey,
     owner::RecordOwner,
 };
@@ -36,6 +37,8 @@ pub enum Caller {
     Key(Box<ApiKey>),
     /// One person, by a token.
     Person(Box<Claims>),
+    /// Somebody who is signed in to the console.
+    Console(Box<Session>),
 }
 
 impl Caller {
@@ -45,12 +48,17 @@ impl Caller {
             Self::Anybody => "anybody".to_owned(),
             Self::Key(key) => format!("key:{}", key.id),
             Self::Person(claims) => format!("token:{}", claims.key),
+            Self::Console(session) => format!("console:{}", session.name),
         }
     }
 
     /// Returns whether the caller has a permission.
     pub fn has(&self, scope: Scope) -> bool {
-        matches!(self, Self::Key(key) if key.scopes.contains(&scope))
+        match self {
+            Self::Key(key) => key.scopes.contains(&scope),
+            Self::Console(session) => session.role.scopes().contains(&scope),
+            Self::Anybody | Self::Person(_) => false,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod config;
+pub mod console;
 mod cursor;
 mod error;
 pub mod id;

@@ -25,6 +25,7 @@ use crate::{
     answer::Answer,
     call::{Call, Caller, other_person},
     config::App,
+    console,
     error::Failure,
     id,
     query::refused,
@@ -72,7 +73,8 @@ pub fn router(app: &Arc<App>) -> Router {
     let app = Arc::clone(app);
     router
         .method_not_allowed_fallback(other_method)
-        .layer(middleware::from_fn_with_state(app, for_pages))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), for_pages))
+        .merge(console::router(&app))
 }
 
 /// Lets pages of the allowed origins call the API. They gain nothing without a key or a token, because no cookie
@@ -135,14 +137,14 @@ async fn other_method(request: Request) -> Response<Body> {
     finished(problem.request_id(&id).response(), &id)
 }
 
-fn request_id(extensions: &Extensions) -> String {
+pub(crate) fn request_id(extensions: &Extensions) -> String {
     match extensions.get::<RequestId>() {
         Some(RequestId(id)) => id.clone(),
         None => hex(&rand::random::<[u8; 16]>()),
     }
 }
 
-fn finished(mut response: Response<Body>, id: &str) -> Response<Body> {
+pub(crate) fn finished(mut response: Response<Body>, id: &str) -> Response<Body> {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
@@ -258,6 +260,18 @@ async fn answer(
         params: endpoint.doc.query,
         body,
     };
+    (caller, audited(call, endpoint).await)
+}
+
+/// Answers a call that a page of the console makes, as its visitor's role may.
+pub(crate) async fn call_of_page(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
+    may(&call.caller, endpoint, &call.placed)?;
+    audited(call, endpoint).await
+}
+
+/// Answers a call, and notes it where its route says so.
+async fn audited(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
+    let app = Arc::clone(&call.app);
     let line = audit_line(&call, endpoint);
     let outcome = once(call, endpoint).await;
     if let Some(mut line) = line {
@@ -269,7 +283,7 @@ async fn answer(
             error!(error = %Chain(&error), "a line of the audit is missing");
         }
     }
-    (caller, outcome)
+    outcome
 }
 
 /// Finds out who calls.
@@ -319,6 +333,15 @@ fn credential(headers: &HeaderMap) -> Option<&str> {
     bearer.or_else(|| text(API_KEY)).map(str::trim)
 }
 
+/// Scopes of which a caller needs one. `None`: any caller may.
+fn wanted(endpoint: &Endpoint) -> Option<&[Scope]> {
+    match &endpoint.route.scope {
+        Needs::Nothing | Needs::AnyKey => None,
+        Needs::One(scope) => Some(std::slice::from_ref(scope)),
+        Needs::AnyOf(scopes) => Some(scopes),
+    }
+}
+
 /// Holds the caller against the route.
 fn may(
     caller: &Caller,
@@ -329,10 +352,8 @@ fn may(
     match caller {
         Caller::Anybody => Ok(()),
         Caller::Key(key) => {
-            let wanted: &[Scope] = match &endpoint.route.scope {
-                Needs::Nothing | Needs::AnyKey => return Ok(()),
-                Needs::One(scope) => std::slice::from_ref(scope),
-                Needs::AnyOf(scopes) => scopes,
+            let Some(wanted) = wanted(&endpoint) else {
+                return Ok(());
             };
             if wanted.iter().any(|scope| key.scopes.contains(scope)) {
                 return Ok(());
@@ -348,6 +369,14 @@ fn may(
                 wanted.join(" or "),
                 names(has)
             ))
+        }
+        Caller::Console(session) => {
+            let has = session.role.scopes();
+            let wanted = wanted(&endpoint);
+            if wanted.is_none_or(|wanted| wanted.iter().any(|scope| has.contains(scope))) {
+                return Ok(());
+            }
+            refuse(format!("the role {} may not do this", session.role))
         }
         Caller::Person(claims) => match endpoint.route.person_token {
             PersonToken::Any => Ok(()),
@@ -407,7 +436,7 @@ async fn once(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
         .into());
     }
     let owner = match &call.caller {
-        Caller::Anybody => return (endpoint.handler)(call).await,
+        Caller::Anybody | Caller::Console(_) => return (endpoint.handler)(call).await,
         Caller::Key(key) => key.id.to_string(),
         Caller::Person(claims) => {
             format!(

@@ -1,0 +1,223 @@
+//! Access: keys of the API, links for colleagues, and who looked at what.
+
+use bytes::Bytes;
+use domain::{access::Scope, console::Role};
+use maud::{Markup, html};
+use runtime::problem::{Kind, Problem};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use crate::{
+    console::{
+        Place, Reply, SignInLink, guard,
+        layout::Page,
+        sign_in_link,
+        visit::Visit,
+        words::{list, moment, state, text, when},
+    },
+    error::Failure,
+    route::Verb,
+};
+
+pub(super) const PLACES: &[Place] = &[
+    Place {
+        verb: Verb::Get,
+        path: "/console/access",
+        handler: |visit| Box::pin(async move { shown(&visit, html! {}).await }),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/access/keys",
+        handler: |visit| Box::pin(make_key(visit)),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/access/keys/{id}/revoke",
+        handler: |visit| Box::pin(revoke(visit)),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/access/links",
+        handler: |visit| Box::pin(make_link(visit)),
+    },
+];
+
+/// Life of a link that an admin makes for a colleague. Unit: milliseconds.
+const COLLEAGUE_LINK_MS: i64 = 24 * 3_600_000;
+
+async fn shown(visit: &Visit, made: Markup) -> Result<Reply, Failure> {
+    let title = "Access".to_owned();
+    if !visit.may(Scope::KeysWrite) {
+        let lead = "Keys, links for colleagues and the audit are for admins.".to_owned();
+        return Ok(Reply::Page(Page {
+            title,
+            lead,
+            refresh: false,
+            body: html! {},
+        }));
+    }
+    let now_ms = visit.now_ms();
+    let (keys, audit) = futures::try_join!(
+        visit.ask("/v1/keys", &[], &[]),
+        visit.ask("/v1/audit", &[], &[("limit", "50")]),
+    )?;
+    let body = html! {
+        (made)
+        section.card { h2 { "Keys of the API" } (keys_table(list(&keys, "data"), now_ms)) }
+        div.grid {
+            section.card {
+                h2 { "New key" }
+                form method="post" action="/console/access/keys" {
+                    label { "Name" input name="name" required maxlength="100"; }
+                    @for scope in Scope::ALL {
+                        label.check { input type="checkbox" name={ "scope-" (scope) } value="on"; " " code { (scope) } }
+                    }
+                    p { button.main { "Make the key" } }
+                }
+            }
+            section.card {
+                h2 { "Link for a colleague" }
+                form method="post" action="/console/access/links" {
+                    label { "Name" input name="name" required maxlength="60"; }
+                    label { "Role" select name="role" {
+                        @for role in Role::ALL { option value=(role) { (role) } }
+                    } }
+                    p.note { "It works once, within a day." }
+                    p { button.main { "Make the link" } }
+                }
+            }
+        }
+        section.card { h2 { "Audit" } (audit_table(list(&audit, "data"), now_ms)) }
+    };
+    Ok(Reply::Page(Page {
+        title,
+        lead: "Who may, and who did.".to_owned(),
+        refresh: false,
+        body,
+    }))
+}
+
+fn state_of(key: &Value, now_ms: i64) -> &'static str {
+    let has_expired = moment(text(key, "expires_at")).is_some_and(|end| now_ms >= end);
+    match (text(key, "revoked_at").is_empty(), has_expired) {
+        (false, _) => "revoked",
+        (true, true) => "expired",
+        (true, false) => "valid",
+    }
+}
+
+fn keys_table(keys: &[Value], now_ms: i64) -> Markup {
+    if keys.is_empty() {
+        return html! { p.empty { "There is no key yet. Make one below: it is shown once." } };
+    }
+    html! {
+        div.wide { table {
+            thead { tr {
+                th scope="col" { "Key" } th scope="col" { "Name" } th scope="col" { "Permissions" }
+                th scope="col" { "State" } th scope="col" { "Last used" } th scope="col" { "Do" }
+            } }
+            tbody { @for key in keys {
+                @let id = text(key, "id");
+                @let alive = state_of(key, now_ms);
+                tr {
+                    td.id { (id) }
+                    td.any { (text(key, "name")) }
+                    td.any { @for scope in list(key, "scopes") { span.chip { (scope.as_str().unwrap_or_default()) } } }
+                    td { (state(alive)) }
+                    td.nowrap { (text(key, "last_used_on")) }
+                    td { @if alive == "valid" {
+                        form method="post" action={ "/console/access/keys/" (id) "/revoke" } {
+                            button aria-label={ "Revoke " (text(key, "name")) } { "Revoke" }
+                        }
+                    } }
+                }
+            } }
+        } }
+    }
+}
+
+fn audit_table(lines: &[Value], now_ms: i64) -> Markup {
+    if lines.is_empty() {
+        return html! { p.empty { "Nothing is noted yet." } };
+    }
+    html! {
+        div.wide { table {
+            thead { tr {
+                th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" }
+                th scope="col" { "Person" } th scope="col" { "Subject" }
+            } }
+            tbody { @for line in lines {
+                @let person = text(line, "person");
+                tr {
+                    td { (when(text(line, "at"), now_ms)) }
+                    td.any { (text(line, "actor")) }
+                    td.any { (text(line, "action")) }
+                    td.any { @if !person.is_empty() { a href={ "/console/people/" (person) } { (person) } } }
+                    td.any { (text(line, "subject")) }
+                }
+            } }
+        } }
+    }
+}
+
+async fn make_key(visit: Visit) -> Result<Reply, Failure> {
+    let given = |scope: &&Scope| visit.filled(&format!("scope-{scope}")) == "on";
+    let scopes: Vec<_> = Scope::ALL.iter().filter(given).collect();
+    let body = json!({"name": visit.filled("name"), "scopes": scopes});
+    let body = Bytes::from(body.to_string());
+    let answer = visit.call(Verb::Post, "/v1/keys", &[], &[], body).await?;
+    let made: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let made = once("The key, shown this once", text(&made, "secret"));
+    shown(&visit, made).await
+}
+
+fn once(title: &str, secret: &str) -> Markup {
+    html! {
+        section.card.finding.good {
+            h2 { (title) }
+            pre { (secret) }
+            p { button type="button" hidden data-copy=(secret) { "Copy" } }
+        }
+    }
+}
+
+async fn revoke(visit: Visit) -> Result<Reply, Failure> {
+    let place = [("id", visit.placed("id"))];
+    visit
+        .call(Verb::Delete, "/v1/keys/{id}", &place, &[], Bytes::new())
+        .await?;
+    Ok(Reply::See("/console/access".to_owned()))
+}
+
+async fn make_link(visit: Visit) -> Result<Reply, Failure> {
+    if !visit.may(Scope::KeysWrite) {
+        let detail = "only an admin makes links for colleagues";
+        return Err(Problem::new(Kind::Forbidden).detail(detail).into());
+    }
+    let role: Role = visit.filled("role").parse().map_err(|unknown| {
+        let unknown: domain::access::UnknownWord = unknown;
+        Problem::new(Kind::InvalidRequest).detail(unknown.to_string())
+    })?;
+    let name = visit.filled("name");
+    if name.is_empty() {
+        let detail = "a link has the name of the person who signs in with it";
+        return Err(Problem::new(Kind::InvalidRequest).detail(detail).into());
+    }
+    let link = SignInLink {
+        role,
+        name: name.to_owned(),
+        made_by: visit.actor(),
+        expires_at_ms: visit.now_ms().saturating_add(COLLEAGUE_LINK_MS),
+    };
+    let path = sign_in_link(&visit.app.table, link).await?;
+    visit
+        .noted("POST /console/access/links", format!("{role}, {name}"))
+        .await?;
+    let scheme = if guard::is_loopback(&visit.host) {
+        "http"
+    } else {
+        "https"
+    };
+    let link = format!("{scheme}://{}{}", visit.host, path.expose_secret());
+    shown(&visit, once("The link, shown this once", &link)).await
+}

@@ -1,0 +1,269 @@
+//! Events: what came in, and the way of one webhook through the system.
+
+use domain::access::Scope;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::{
+    console::{
+        Place, Reply,
+        layout::Page,
+        pictures::OUTCOMES,
+        visit::Visit,
+        words::{count, flag, list, query_of, size, state, text, thousands, when},
+    },
+    error::Failure,
+    route::Verb,
+};
+
+pub(super) const PLACES: &[Place] = &[
+    Place {
+        verb: Verb::Get,
+        path: "/console/events",
+        handler: |visit| Box::pin(events(visit)),
+    },
+    Place {
+        verb: Verb::Get,
+        path: "/console/events/{webhook}",
+        handler: |visit| Box::pin(event(visit)),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/events/{webhook}/body",
+        handler: |visit| Box::pin(body(visit)),
+    },
+];
+
+const FILTERS: [&str; 6] = [
+    "outcome",
+    "type",
+    "provider",
+    "terra_user_id",
+    "parked",
+    "asked_for",
+];
+
+async fn events(visit: Visit) -> Result<Reply, Failure> {
+    let filters = || FILTERS.map(|name| (name, visit.asked(name)));
+    let mut query = filters().to_vec();
+    query.push(("cursor", visit.asked("cursor")));
+    let log = visit.ask("/v1/webhooks", &[], &query).await?;
+    let next = text(&log, "next_cursor");
+    let until = text(&log, "searched_until");
+    let older = query_of(filters().into_iter().chain([("cursor", next)]));
+    let chosen = |name, value| visit.asked(name) == value;
+    let body = html! {
+        form.row action="/console/events" {
+            label { "Outcome" select name="outcome" {
+                option value="" { "any" }
+                @for outcome in OUTCOMES {
+                    option value=(outcome) selected[chosen("outcome", outcome)] { (outcome) }
+                }
+            } }
+            label { "Type" input name="type" value=(visit.asked("type")) placeholder="daily"; }
+            label { "Provider" input name="provider" value=(visit.asked("provider")) placeholder="GARMIN"; }
+            label { "Terra user id" input name="terra_user_id" value=(visit.asked("terra_user_id")); }
+            label { "Parked" select name="parked" {
+                option value="" { "all" }
+                option value="true" selected[chosen("parked", "true")] { "only parked" }
+            } }
+            label { "Our own requests" select name="asked_for" {
+                option value="" { "left out" }
+                option value="true" selected[chosen("asked_for", "true")] { "shown" }
+            } }
+            button.main { "Filter" }
+        }
+        div.card {
+            (table(list(&log, "data"), visit.now_ms()))
+            p.pager {
+                @if !visit.asked("cursor").is_empty() { a href={ "/console/events?" (query_of(filters())) } { "Newest" } }
+                @if !next.is_empty() { a href={ "/console/events?" (older) } { "Older" } }
+                @if !until.is_empty() { span.note { "searched back to " (until) } }
+            }
+        }
+    };
+    Ok(Reply::Page(Page {
+        title: "Events".to_owned(),
+        lead: "Every webhook of the last 90 days, newest first. Times are in UTC.".to_owned(),
+        // The first page of the log is live; on an older one nothing changes.
+        refresh: visit.asked("cursor").is_empty(),
+        body,
+    }))
+}
+
+/// A table of webhooks.
+pub(super) fn table(webhooks: &[Value], now_ms: i64) -> Markup {
+    if webhooks.is_empty() {
+        return html! {
+            p.empty { "No webhook is like this. Take a filter away, or send one: " code { "terrarium send" } "." }
+        };
+    }
+    html! {
+        div.wide { table {
+            thead { tr {
+                th scope="col" { "Received" }
+                th scope="col" { "Type" }
+                th scope="col" { "Provider" }
+                th scope="col" { "Outcome" }
+                th.num scope="col" title="records seen for the first time" { "New" }
+                th.num scope="col" title="records that were known, and changed" { "Changed" }
+                th.num scope="col" title="records that were known, and did not change" { "Same" }
+                th.num scope="col" { "Size" }
+            } }
+            tbody {
+                @for webhook in webhooks {
+                    @let records = webhook.get("records").unwrap_or(&Value::Null);
+                    tr {
+                        td { a href={ "/console/events/" (text(webhook, "id")) } { (when(text(webhook, "received_at"), now_ms)) } }
+                        td { (text(webhook, "type")) @if flag(webhook, "late") { " " span.soft { "late" } } }
+                        td { (text(webhook, "provider")) }
+                        td {
+                            (state(text(webhook, "outcome")))
+                            @if count(webhook, "parked_count") > 0 { " " span.soft { (count(webhook, "parked_count")) " parts" } }
+                        }
+                        td.num { (thousands(count(records, "created"))) }
+                        td.num { (thousands(count(records, "updated"))) }
+                        td.num { (thousands(count(records, "unchanged"))) }
+                        td.num { (size(count(webhook, "size_bytes"))) }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+async fn event(visit: Visit) -> Result<Reply, Failure> {
+    shown(&visit, html! {}).await
+}
+
+/// Shows the event with its body, which is looked at on request only.
+async fn body(visit: Visit) -> Result<Reply, Failure> {
+    let webhook = visit.placed("webhook").to_owned();
+    let place = [("webhook", webhook.as_str())];
+    let answer = visit
+        .call(
+            Verb::Get,
+            "/v1/webhooks/{webhook}/body",
+            &place,
+            &[],
+            bytes::Bytes::new(),
+        )
+        .await?;
+    let detail = visit.ask("/v1/webhooks/{webhook}", &place, &[]).await?;
+    let person = detail.get("person").and_then(Value::as_str);
+    let route = "/console/events/{webhook}/body";
+    visit.looked_at(person, Some(webhook), route).await?;
+    if visit.filled("as") == "file" {
+        return Ok(Reply::File("webhook.json".to_owned(), answer.body));
+    }
+    let body = html! {
+        section.card { h2 { "Body" } (pretty(&answer.body)) }
+    };
+    shown(&visit, body).await
+}
+
+/// JSON with its lines, as far as a page has room for it.
+pub(super) fn pretty(json: &[u8]) -> Markup {
+    const MOST_CHARS: usize = 30_000;
+    let value: Option<Value> = serde_json::from_slice(json).ok();
+    let text = match value.and_then(|value| serde_json::to_string_pretty(&value).ok()) {
+        Some(text) => text,
+        None => String::from_utf8_lossy(json).into_owned(),
+    };
+    let end = text.char_indices().nth(MOST_CHARS).map(|(end, _)| end);
+    let part = end.and_then(|end| text.get(..end)).unwrap_or(&text);
+    html! {
+        pre tabindex="0" { (part) }
+        @if end.is_some() { p.note { "This is the beginning; save the file to see the rest." } }
+    }
+}
+
+async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
+    let id = visit.placed("webhook");
+    let place = [("webhook", id)];
+    let detail = visit.ask("/v1/webhooks/{webhook}", &place, &[]).await?;
+    let webhook = detail.get("webhook").unwrap_or(&Value::Null);
+    let records = webhook.get("records").unwrap_or(&Value::Null);
+    let archive = webhook.get("archive").unwrap_or(&Value::Null);
+    let parked = list(webhook, "parked");
+    let person = text(&detail, "person");
+    let has_body = archive.is_object();
+    let body = html! {
+        p.crumbs { a href="/console/events" { "Events" } " / " span.id { (id) } }
+        section.card {
+            h2 { "Its way" }
+            ol.steps {
+                @for step in list(&detail, "timeline") {
+                    li {
+                        b { (text(step, "what")) }
+                        @if let Some(after) = step.get("after_ms").and_then(Value::as_i64) { " +" (after) " ms" }
+                        br; (when(text(step, "at"), visit.now_ms()))
+                    }
+                }
+            }
+        }
+        div.grid {
+            section.card {
+                h2 { "What came" }
+                dl {
+                    dt { "Outcome" } dd { (state(text(webhook, "outcome"))) }
+                    dt { "Type" } dd { (text(webhook, "type")) }
+                    dt { "Provider" } dd { (text(webhook, "provider")) }
+                    dt { "Person" } dd {
+                        @if person.is_empty() { span.soft { "none that is known" } }
+                        @else { a href={ "/console/people/" (person) } { "open" } }
+                    }
+                    dt { "Terra user id" } dd.id { (text(webhook, "terra_user_id")) }
+                    dt { "Records" } dd {
+                        (count(records, "created")) " new, " (count(records, "updated")) " changed, "
+                        (count(records, "unchanged")) " the same"
+                    }
+                    dt { "Size" } dd { (size(count(webhook, "size_bytes"))) }
+                }
+            }
+            section.card {
+                h2 { "Where it is" }
+                dl {
+                    dt { "Verified by" } dd {
+                        @if text(&detail, "secret_name").is_empty() { span.soft { "not signed: we asked for it" } }
+                        @else { "secret " code { (text(&detail, "secret_name")) } }
+                    }
+                    dt { "Reference" } dd.id { (text(webhook, "reference")) }
+                    dt { "Order" } dd { (when(text(webhook, "ordered_at"), visit.now_ms())) }
+                    @if let Some(members) = archive.as_object() {
+                        @for (name, value) in members {
+                            dt { (name) } dd.id { @if let Some(text) = value.as_str() { (text) } @else { (value) } }
+                        }
+                    }
+                }
+            }
+        }
+        @if !parked.is_empty() {
+            section.card {
+                h2 { "Parked" }
+                div.wide { table {
+                    thead { tr { th.num scope="col" { "Place" } th scope="col" { "Reason" } } }
+                    tbody { @for part in parked { tr {
+                        td.num { @if let Some(index) = part.get("index").and_then(Value::as_u64) { (index) } @else { "whole" } }
+                        td.any { (text(part, "text")) }
+                    } } }
+                } }
+                p.note { "Once the cause is mended: " code { "terrarium replay --webhook " (id) } }
+            }
+        }
+        @if has_body && visit.may(Scope::PeopleRead) {
+            form.row method="post" action={ "/console/events/" (id) "/body" } {
+                button name="as" value="page" { "Show the body" }
+                button name="as" value="file" { "Save the body" }
+                span.note { "A look at a body is noted in the audit." }
+            }
+        }
+        (more)
+    };
+    Ok(Reply::Page(Page {
+        title: format!("{} event", text(webhook, "type")),
+        lead: String::new(),
+        refresh: false,
+        body,
+    }))
+}

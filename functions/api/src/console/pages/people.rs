@@ -1,0 +1,255 @@
+//! People, and one of them: connections, the last days, webhooks.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::{
+    console::{
+        Place, Reply,
+        layout::Page,
+        pages::{events, records},
+        pictures::{Point, Sparkline, sparkline},
+        visit::Visit,
+        words::{hidden, label, list, query_of, state, text, value, when},
+    },
+    error::Failure,
+    route::Verb,
+};
+
+pub(super) const PLACES: &[Place] = &[
+    Place {
+        verb: Verb::Get,
+        path: "/console/people",
+        handler: |visit| Box::pin(people(visit)),
+    },
+    Place {
+        verb: Verb::Get,
+        path: "/console/people/{person}",
+        handler: |visit| Box::pin(person(visit)),
+    },
+];
+
+/// Days that the lines of a person show.
+const DAYS: i64 = 7;
+/// Connections of a person whose webhooks are listed.
+const MOST_LOGS: usize = 4;
+/// Numbers that are shown as lines: data type and field.
+const MAIN: [(&str, &str); 4] = [
+    ("daily", "steps"),
+    ("daily", "resting_hr_bpm"),
+    ("sleep", "duration_asleep_state_seconds"),
+    ("body", "weight_kg"),
+];
+
+async fn people(visit: Visit) -> Result<Reply, Failure> {
+    let query = [("cursor", visit.asked("cursor"))];
+    let found = visit.ask("/v1/people", &[], &query).await?;
+    let next = text(&found, "next_cursor");
+    Ok(Reply::Page(Page {
+        title: "People".to_owned(),
+        lead: "In the order of their reference ids.".to_owned(),
+        refresh: false,
+        body: html! {
+            div.card {
+                (table(&found, visit.now_ms(), html! {
+                    "Nobody has connected yet. Make a link for a person: "
+                    code { "terrarium connect --reference-id …" } "."
+                }))
+                @if !next.is_empty() {
+                    p.pager { a href={ "/console/people?" (query_of([("cursor", next)])) } { "More" } }
+                }
+            }
+        },
+    }))
+}
+
+/// A table of people. `empty` says what to do where there are none.
+pub(super) fn table(found: &Value, now_ms: i64, empty: Markup) -> Markup {
+    let people = list(found, "data");
+    if people.is_empty() {
+        return html! { p.empty { (empty) } };
+    }
+    html! {
+        div.wide { table {
+            thead { tr { th scope="col" { "Person" } th scope="col" { "Connections" } th scope="col" { "Newest data" } } }
+            tbody {
+                @for person in people {
+                    @let connections = list(person, "connections");
+                    @let newest = connections.iter().map(|it| text(it, "newest_data_at")).max().unwrap_or_default();
+                    tr {
+                        td.any { a href={ "/console/people/" (text(person, "id")) } { (text(person, "reference_id")) } }
+                        td.any { @for connection in connections {
+                            span.chip { (text(connection, "provider")) " " (state(text(connection, "status"))) }
+                        } }
+                        td { (when(newest, now_ms)) }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+async fn person(visit: Visit) -> Result<Reply, Failure> {
+    let id = visit.placed("person").to_owned();
+    let place = [("person", id.as_str())];
+    let (person, connections) = futures::try_join!(
+        visit.ask("/v1/people/{person}", &place, &[]),
+        visit.ask("/v1/people/{person}/connections", &place, &[]),
+    )?;
+    let connections = list(&connections, "data");
+    let webhooks = webhooks_of(&visit, connections).await?;
+    let lines = if visit.sees_values() {
+        visit
+            .looked_at(Some(&id), None, "/console/people/{person}")
+            .await?;
+        Some(lines(&visit, &id).await?)
+    } else {
+        None
+    };
+    let now_ms = visit.now_ms();
+    let body = html! {
+        p.crumbs { a href="/console/people" { "People" } " / " (text(&person, "reference_id")) }
+        @if connections.is_empty() {
+            div.card.finding { h3 { "○ No connection" }
+                p { "Make a link: " code { "terrarium connect --reference-id …" } "." } }
+        }
+        div.grid { @for connection in connections { (connection_card(connection, now_ms)) } }
+        section.card {
+            h2 { "The last seven days" }
+            @match &lines {
+                Some(lines) if lines.is_empty() => {
+                    p.empty { "No record of these days. Older ones are under Records below." }
+                }
+                Some(lines) => { div.grid { @for line in lines { (line) } } }
+                None => { dl { @for (_, name) in MAIN { dt { (label(name)) } dd { (hidden()) } } } }
+            }
+            p.pager {
+                @for data_type in records::TYPES {
+                    a href={ "/console/people/" (id) "/records/" (data_type) } { (data_type) }
+                }
+            }
+        }
+        section.card {
+            h2 { "Newest webhooks" }
+            (events::table(&webhooks, now_ms))
+        }
+    };
+    Ok(Reply::Page(Page {
+        title: text(&person, "reference_id").to_owned(),
+        lead: String::new(),
+        refresh: false,
+        body,
+    }))
+}
+
+fn connection_card(connection: &Value, now_ms: i64) -> Markup {
+    let ids = list(connection, "terra_user_ids");
+    let scopes = connection.get("scopes").and_then(Value::as_array);
+    html! {
+        section.card {
+            h2 { (text(connection, "provider")) }
+            dl {
+                dt { "Status" } dd { (state(text(connection, "status"))) }
+                @if !text(connection, "since").is_empty() { dt { "Since" } dd { (when(text(connection, "since"), now_ms)) } }
+                dt { "Newest data" } dd { (when(text(connection, "newest_data_at"), now_ms)) }
+                dt { "Connected" } dd { (when(text(connection, "connected_at"), now_ms)) }
+                @if !text(connection, "note").is_empty() { dt { "Note" } dd { (text(connection, "note")) } }
+                dt { "Permissions" } dd { @match scopes {
+                    Some(scopes) => { (scopes.len()) " granted" }
+                    None => { span.soft { "not told by Terra" } }
+                } }
+            }
+            details {
+                summary { "Ids and permissions" }
+                dl {
+                    dt { "Connection" } dd.id { (text(connection, "id")) }
+                    dt { "Terra user ids" } dd.id { @for id in ids { (id.as_str().unwrap_or_default()) " " } }
+                    @if let Some(scopes) = scopes {
+                        dt { "Permissions" } dd { @for scope in scopes { span.chip { (scope.as_str().unwrap_or_default()) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The newest webhooks of a person, by the Terra user ids in force.
+async fn webhooks_of(visit: &Visit, connections: &[Value]) -> Result<Vec<Value>, Failure> {
+    let mut webhooks = Vec::new();
+    for connection in connections.iter().take(MOST_LOGS) {
+        let user = text(connection, "terra_user_id");
+        if user.is_empty() {
+            continue;
+        }
+        let query = [("terra_user_id", user), ("limit", "10")];
+        let log = visit.ask("/v1/webhooks", &[], &query).await?;
+        webhooks.extend_from_slice(list(&log, "data"));
+    }
+    webhooks.sort_by(|one, other| text(other, "received_at").cmp(text(one, "received_at")));
+    webhooks.truncate(10);
+    Ok(webhooks)
+}
+
+/// A line for each main number and provider of the last days.
+async fn lines(visit: &Visit, person: &str) -> Result<Vec<Markup>, Failure> {
+    let today = visit.now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let days: Vec<_> = (0..DAYS)
+        .rev()
+        .filter_map(|back| today.checked_sub(jiff::Span::new().days(back)).ok())
+        .collect();
+    let from = days.first().map(ToString::to_string).unwrap_or_default();
+    let to = today.to_string();
+    let mut lines = Vec::new();
+    for (data_type, name) in MAIN {
+        let query = [
+            ("type", data_type),
+            ("from", from.as_str()),
+            ("to", to.as_str()),
+            ("limit", "500"),
+        ];
+        let found = visit
+            .ask("/v1/people/{person}/records", &[("person", person)], &query)
+            .await?;
+        let records = list(&found, "data");
+        let mut providers: Vec<_> = records.iter().map(|it| text(it, "provider")).collect();
+        providers.sort_unstable();
+        providers.dedup();
+        for provider in providers {
+            let of_day = |day: &str| {
+                let of_day = records.iter().filter(|record| {
+                    text(record, "provider") == provider && text(record, "day") == day
+                });
+                // Two nights of one day are two records; the longer number is the main one's.
+                of_day
+                    .filter_map(|record| record.get("summary")?.get(name))
+                    .max_by(|one, other| {
+                        let number = |value: &Value| value.as_f64().unwrap_or_default();
+                        number(one).total_cmp(&number(other))
+                    })
+            };
+            let points: Vec<_> = days
+                .iter()
+                .map(|day| {
+                    let day = day.to_string();
+                    let found = of_day(&day);
+                    Point {
+                        value: found.and_then(Value::as_f64),
+                        shown: found.map_or_else(|| "–".to_owned(), |found| value(name, found)),
+                        day,
+                    }
+                })
+                .collect();
+            let newest = points.iter().rev().find(|point| point.value.is_some());
+            let Some(newest) = newest else { continue };
+            let title = format!("{} from {provider}", label(name));
+            lines.push(html! {
+                div {
+                    div.soft { (label(name)) " · " (provider) }
+                    b { (newest.shown) } " " span.soft { (newest.day) }
+                    (sparkline(&Sparkline { title: &title, points: &points }))
+                }
+            });
+        }
+    }
+    Ok(lines)
+}
