@@ -1,5 +1,6 @@
 //! The command line.
 
+mod console;
 mod destinations;
 mod export;
 mod history;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use domain::locator::Locator;
 use jiff::civil::Date;
 
+pub use self::console::ConsoleArgs;
 pub use self::destinations::{
     AddArgs, AttemptsArgs, CheckArgs, DestinationsArgs, DestinationsCommand, ListenArgs,
     RedriveArgs, SetArgs,
@@ -93,6 +95,8 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Send records on: to a webhook, a database, a bucket, a queue
     Destinations(DestinationsArgs),
+    /// Make a link that signs in to the console
+    Console(ConsoleArgs),
     /// Make, list, rotate and revoke keys of the API
     Keys(KeysArgs),
     /// Make a token of the API for one person

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use domain::console::Role;
 use runtime::{
     settings::Settings,
     telemetry::{self, Chain},
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 
 use super::{
     access::{Address, Lock, TerraAddress, data_dir},
-    keys, secrets,
+    console, keys, secrets,
     simulation::{self, Plan, Simulation},
 };
 use crate::{
@@ -49,6 +50,8 @@ struct Dev {
     data_dir: PathBuf,
     /// The key of the API that whoever starts the system may use.
     api_key: String,
+    /// Link that signs in to the console, once.
+    console: String,
     /// Something to know about this start.
     notes: Vec<String>,
 }
@@ -160,6 +163,11 @@ impl Dev {
         address.write(&data_dir)?;
         let system_table = system.table.clone();
 
+        // Whoever starts the system may do everything with it.
+        let began = (options.clock)();
+        let root = &system.api_url;
+        let console = console::link(&system_table, root, Role::Admin, "operator", began).await?;
+
         let simulation = match (place, options.signing_secrets.first()) {
             (Some(place), Some((_, secret))) => {
                 let plan = Plan {
@@ -178,6 +186,7 @@ impl Dev {
             simulation,
             board,
             api_key: keys::local_key(&data_dir, &system_table).await?,
+            console,
             data_dir,
             notes,
         })
@@ -377,6 +386,7 @@ fn banner(dev: &Dev) -> anyhow::Result<()> {
     };
     let facts = [
         ("webhooks to", dev.webhook_url().to_owned()),
+        ("console", dev.console.clone()),
         ("api", format!("{}/v1", dev.system.api_url)),
         ("api key", dev.api_key.clone()),
         ("data", dev.data_dir.display().to_string()),

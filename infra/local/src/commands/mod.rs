@@ -6,6 +6,7 @@ mod archived;
 mod backfill;
 mod connect;
 mod connections;
+mod console;
 mod coverage;
 mod destinations;
 mod dev;
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Policy(args) => policy::run(args).await,
         Command::Backfill(args) => backfill::run(args).await,
         Command::Destinations(args) => destinations::run(args).await,
+        Command::Console(args) => console::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Token(args) => keys::token(args).await,
         Command::Doctor(args) => doctor::run(args).await,
