@@ -16,6 +16,7 @@ mod api;
 mod architecture;
 mod bad_input;
 mod child;
+mod console;
 mod convergence;
 mod deadlines;
 mod deliveries;
