@@ -13,6 +13,7 @@ mod query;
 pub mod route;
 pub mod schema;
 mod serve;
+mod site;
 mod terra;
 mod text;
 pub mod token;
@@ -21,6 +22,7 @@ mod v1;
 pub use self::{
     config::{App, Clock, Config},
     keys::{KeyCache, NewKey, new_secret},
-    serve::{RequestId, endpoints, nothing_here, router},
+    serve::{RequestId, endpoints, nothing_here},
+    site::router,
     text::path_of_decoded,
 };

@@ -25,7 +25,6 @@ use crate::{
     answer::Answer,
     call::{Call, Caller, other_person},
     config::App,
-    console,
     error::Failure,
     id,
     query::refused,
@@ -58,7 +57,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 /// The routes of the API, without an answer for other paths: see [`nothing_here`].
-pub fn router(app: &Arc<App>) -> Router {
+pub(crate) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints() {
         let app = Arc::clone(app);
@@ -73,8 +72,7 @@ pub fn router(app: &Arc<App>) -> Router {
     let app = Arc::clone(app);
     router
         .method_not_allowed_fallback(other_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), for_pages))
-        .merge(console::router(&app))
+        .layer(middleware::from_fn_with_state(app, for_pages))
 }
 
 /// Lets pages of the allowed origins call the API. They gain nothing without a key or a token, because no cookie

@@ -1,4 +1,4 @@
-//! What stands before every page: the session of the cookie, the origin of a form, the headers of an answer.
+//! Guards of every page: the session of the cookie, the origin of a form, the headers of an answer.
 
 use std::net::IpAddr;
 

@@ -23,7 +23,7 @@ pub(super) struct Page {
     pub(super) body: Markup,
 }
 
-/// What the frame around a page depends on.
+/// Circumstances that the frame around a page depends on.
 #[derive(Debug)]
 pub(super) struct Frame {
     /// Name and role of who is signed in.

@@ -163,15 +163,15 @@ async fn begin(app: &App, body: Body, request_id: &str) -> Result<Option<String>
     let form = form_of(body).await?;
     let token = form.get("token").map_or("", String::as_str);
     let now_ms = (app.clock)().as_millisecond();
-    let taken = app.table.take_sign_in(&secret_hash(token)).await?;
-    let Some(link) = taken.filter(|link| link.is_alive(now_ms)) else {
+    let found = app.table.take_sign_in(&secret_hash(token)).await?;
+    let Some(link) = found.filter(|link| link.is_alive(now_ms)) else {
         return Ok(None);
     };
     let session = link.session(now_ms);
     let token = new_secret();
     let hash = secret_hash(&token);
     app.table.put_console_session(&hash, &session).await?;
-    let line = AuditLine {
+    let noted = AuditLine {
         at_ms: now_ms,
         actor: format!("console:{}", session.name),
         action: "POST /console/login".to_owned(),
@@ -180,7 +180,7 @@ async fn begin(app: &App, body: Body, request_id: &str) -> Result<Option<String>
         request_id: request_id.to_owned(),
         status: StatusCode::SEE_OTHER.as_u16(),
     };
-    app.table.audit(&line).await?;
+    app.table.audit(&noted).await?;
     info!(role = session.role.as_str(), "signed in");
     Ok(Some(token))
 }

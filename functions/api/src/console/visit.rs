@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Visit {
     pub(super) app: Arc<App>,
-    /// Who visits.
+    /// Session of the visitor.
     pub(super) signed: Signed,
     pub(super) now: Timestamp,
     pub(super) request_id: String,

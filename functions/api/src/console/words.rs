@@ -93,7 +93,7 @@ pub(super) fn state(state: &str) -> Markup {
     html! { span class={ "state " (kind) } { span aria-hidden="true" { (glyph) } " " (state) } }
 }
 
-/// What stands where a viewer may not see the value.
+/// Dots in the place of a value that the visitor may not see.
 pub(super) fn hidden() -> Markup {
     html! { span.hidden title="Your role does not see health values" { "•••" } }
 }

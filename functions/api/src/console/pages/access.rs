@@ -23,7 +23,7 @@ pub(super) const PLACES: &[Place] = &[
     Place {
         verb: Verb::Get,
         path: "/console/access",
-        handler: |visit| Box::pin(async move { shown(&visit, html! {}).await }),
+        handler: |visit| Box::pin(async move { Box::pin(shown(&visit, html! {})).await }),
     },
     Place {
         verb: Verb::Post,
@@ -111,7 +111,7 @@ fn keys_table(keys: &[Value], now_ms: i64) -> Markup {
         return html! { p.empty { "There is no key yet. Make one below: it is shown once." } };
     }
     html! {
-        div.wide { table {
+        div.wide tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Key" } th scope="col" { "Name" } th scope="col" { "Permissions" }
                 th scope="col" { "State" } th scope="col" { "Last used" } th scope="col" { "Do" }
@@ -141,7 +141,7 @@ fn audit_table(lines: &[Value], now_ms: i64) -> Markup {
         return html! { p.empty { "Nothing is noted yet." } };
     }
     html! {
-        div.wide { table {
+        div.wide tabindex="0" { table {
             thead { tr {
                 th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" }
                 th scope="col" { "Person" } th scope="col" { "Subject" }
@@ -168,7 +168,7 @@ async fn make_key(visit: Visit) -> Result<Reply, Failure> {
     let answer = visit.call(Verb::Post, "/v1/keys", &[], &[], body).await?;
     let made: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let made = once("The key, shown this once", text(&made, "secret"));
-    shown(&visit, made).await
+    Box::pin(shown(&visit, made)).await
 }
 
 fn once(title: &str, secret: &str) -> Markup {
@@ -219,5 +219,6 @@ async fn make_link(visit: Visit) -> Result<Reply, Failure> {
         "https"
     };
     let link = format!("{scheme}://{}{}", visit.host, path.expose_secret());
-    shown(&visit, once("The link, shown this once", &link)).await
+    let made = once("The link, shown this once", &link);
+    Box::pin(shown(&visit, made)).await
 }

@@ -99,7 +99,7 @@ pub(super) fn table(webhooks: &[Value], now_ms: i64) -> Markup {
         };
     }
     html! {
-        div.wide { table {
+        div.wide tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Received" }
                 th scope="col" { "Type" }
@@ -241,7 +241,7 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
         @if !parked.is_empty() {
             section.card {
                 h2 { "Parked" }
-                div.wide { table {
+                div.wide tabindex="0" { table {
                     thead { tr { th.num scope="col" { "Place" } th scope="col" { "Reason" } } }
                     tbody { @for part in parked { tr {
                         td.num { @if let Some(index) = part.get("index").and_then(Value::as_u64) { (index) } @else { "whole" } }

@@ -28,7 +28,7 @@ fn manual(visit: &Visit) -> Reply {
             .to_owned(),
         refresh: false,
         body: html! {
-            section.card { div.wide { table {
+            section.card { div.wide tabindex="0" { table {
                 thead { tr { th scope="col" { "Operation" } th scope="col" { "Permission" } th scope="col" { "Does" } } }
                 tbody { @for endpoint in &endpoints { (row(endpoint, &root)) } }
             } } }

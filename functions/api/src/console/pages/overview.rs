@@ -79,7 +79,7 @@ fn tile(name: &str, value: &str, note: &str) -> Markup {
     html! { div.tile { div.k { (name) } div.v { (value) } div.n { (note) } } }
 }
 
-/// What is wrong, each with its remedy.
+/// Findings, each with its remedy.
 fn findings(last_ms: Option<i64>, parked: usize, anybody: bool, now_ms: i64) -> Markup {
     let silent_ms = last_ms.map(|last| now_ms.saturating_sub(last));
     let is_silent = silent_ms.is_some_and(|silent| silent > SILENCE_MS);

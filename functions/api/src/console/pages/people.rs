@@ -7,7 +7,7 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::{events, records},
+        pages::records,
         pictures::{Point, Sparkline, sparkline},
         visit::Visit,
         words::{hidden, label, list, query_of, state, text, value, when},
@@ -31,8 +31,6 @@ pub(super) const PLACES: &[Place] = &[
 
 /// Days that the lines of a person show.
 const DAYS: i64 = 7;
-/// Connections of a person whose webhooks are listed.
-const MOST_LOGS: usize = 4;
 /// Numbers that are shown as lines: data type and field.
 const MAIN: [(&str, &str); 4] = [
     ("daily", "steps"),
@@ -51,7 +49,7 @@ async fn people(visit: Visit) -> Result<Reply, Failure> {
         refresh: false,
         body: html! {
             div.card {
-                (table(&found, visit.now_ms(), html! {
+                (table(&found, visit.now_ms(), &html! {
                     "Nobody has connected yet. Make a link for a person: "
                     code { "terrarium connect --reference-id …" } "."
                 }))
@@ -64,13 +62,13 @@ async fn people(visit: Visit) -> Result<Reply, Failure> {
 }
 
 /// A table of people. `empty` says what to do where there are none.
-pub(super) fn table(found: &Value, now_ms: i64, empty: Markup) -> Markup {
+pub(super) fn table(found: &Value, now_ms: i64, empty: &Markup) -> Markup {
     let people = list(found, "data");
     if people.is_empty() {
         return html! { p.empty { (empty) } };
     }
     html! {
-        div.wide { table {
+        div.wide tabindex="0" { table {
             thead { tr { th scope="col" { "Person" } th scope="col" { "Connections" } th scope="col" { "Newest data" } } }
             tbody {
                 @for person in people {
@@ -97,7 +95,6 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
         visit.ask("/v1/people/{person}/connections", &place, &[]),
     )?;
     let connections = list(&connections, "data");
-    let webhooks = webhooks_of(&visit, connections).await?;
     let lines = if visit.sees_values() {
         visit
             .looked_at(Some(&id), None, "/console/people/{person}")
@@ -129,10 +126,6 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
                 }
             }
         }
-        section.card {
-            h2 { "Newest webhooks" }
-            (events::table(&webhooks, now_ms))
-        }
     };
     Ok(Reply::Page(Page {
         title: text(&person, "reference_id").to_owned(),
@@ -159,6 +152,10 @@ fn connection_card(connection: &Value, now_ms: i64) -> Markup {
                     None => { span.soft { "not told by Terra" } }
                 } }
             }
+            @let user = text(connection, "terra_user_id");
+            @if !user.is_empty() {
+                p.pager { a href={ "/console/events?" (query_of([("terra_user_id", user)])) } { "Its webhooks" } }
+            }
             details {
                 summary { "Ids and permissions" }
                 dl {
@@ -171,23 +168,6 @@ fn connection_card(connection: &Value, now_ms: i64) -> Markup {
             }
         }
     }
-}
-
-/// The newest webhooks of a person, by the Terra user ids in force.
-async fn webhooks_of(visit: &Visit, connections: &[Value]) -> Result<Vec<Value>, Failure> {
-    let mut webhooks = Vec::new();
-    for connection in connections.iter().take(MOST_LOGS) {
-        let user = text(connection, "terra_user_id");
-        if user.is_empty() {
-            continue;
-        }
-        let query = [("terra_user_id", user), ("limit", "10")];
-        let log = visit.ask("/v1/webhooks", &[], &query).await?;
-        webhooks.extend_from_slice(list(&log, "data"));
-    }
-    webhooks.sort_by(|one, other| text(other, "received_at").cmp(text(one, "received_at")));
-    webhooks.truncate(10);
-    Ok(webhooks)
 }
 
 /// A line for each main number and provider of the last days.

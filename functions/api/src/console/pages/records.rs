@@ -125,7 +125,7 @@ fn address(record: &Value) -> String {
 fn table(records: &[Value]) -> Markup {
     const SHOWN: usize = 4;
     html! {
-        div.wide { table {
+        div.wide tabindex="0" { table {
             thead { tr { th scope="col" { "Begin, as Terra gave it" } th scope="col" { "Provider" } th scope="col" { "Says" } } }
             tbody {
                 @for record in records {
@@ -233,7 +233,7 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
         @if let Some(scores) = scores.filter(|scores| !scores.is_empty()) {
             section.card {
                 h2 { "Scores of Terra's" }
-                div.wide { table {
+                div.wide tabindex="0" { table {
                     thead { tr { th scope="col" { "Score" } th.num scope="col" { "Value" } th scope="col" { "Delivered by" } } }
                     tbody { @for (name, score) in scores { tr {
                         th scope="row" { (label(name)) }

@@ -47,7 +47,7 @@ async fn search(visit: Visit) -> Result<Reply, Failure> {
         lead: "No id is exactly this. People whose reference ids begin so:".to_owned(),
         refresh: false,
         body: html! {
-            div.card { (people::table(&found, visit.now_ms(), html! {
+            div.card { (people::table(&found, visit.now_ms(), &html! {
                 "Nobody's reference id begins so. Reference ids are found by their beginning; Terra user ids, "
                 "connection ids and webhook ids only whole."
             })) }

@@ -104,7 +104,13 @@ mod tests {
 
     #[test]
     fn a_day_without_a_value_is_a_gap_and_not_a_zero() {
-        insta::assert_snapshot!(drawn(&[Some(10.0), None, Some(30.0), Some(20.0)]));
+        let drawn = drawn(&[Some(10.0), None, Some(30.0), Some(20.0)]);
+        assert!(
+            drawn.contains(r#"d="M5.0 35.0M158.3 5.0L235.0 20.0""#),
+            "{drawn}"
+        );
+        assert_eq!(drawn.matches("<circle").count(), 3);
+        assert!(drawn.contains("3 of 4 days have a value"));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Strip<'a> {
 }
 
 const HEIGHT: u64 = 80;
+/// Height of the highest bar; the rest is room for parts that are drawn higher than they are.
+const SCALE: u64 = 70;
 const BAR: u64 = 20;
 
 /// Draws a bar for each stretch, as high as the highest of them allows.
@@ -59,7 +61,7 @@ pub fn strip(data: &Strip<'_>) -> Markup {
             }
             details {
                 summary { "Show as table" }
-                div.wide { table {
+                div.wide tabindex="0" { table {
                     thead { tr {
                         th scope="col" { "From" }
                         @for outcome in OUTCOMES { th.num scope="col" { (outcome) } }
@@ -85,7 +87,7 @@ fn bar(place: usize, bucket: &Bucket, highest: u64) -> Markup {
     for (outcome, count) in OUTCOMES.iter().zip(bucket.counts) {
         if count > 0 {
             // At least two units, so that a single parked webhook among thousands is seen.
-            let height = (count * HEIGHT / highest.max(1)).max(2).min(top);
+            let height = (count * SCALE / highest.max(1)).max(2).min(top);
             top -= height;
             parts.push((outcome, count, top, height));
         }
@@ -122,7 +124,16 @@ mod tests {
             title,
             buckets: &buckets,
         });
-        insta::assert_snapshot!(drawn.into_string());
+        let drawn = drawn.into_string();
+        for rect in [
+            r#"<rect class="c-stored" x="2" y="52" width="16" height="28">"#,
+            r#"<rect class="c-parked" x="2" y="45" width="16" height="7">"#,
+            r#"<rect class="c-stored" x="42" y="24" width="16" height="56">"#,
+        ] {
+            assert!(drawn.contains(rect), "{rect} in {drawn}");
+        }
+        assert!(drawn.contains("15 webhooks in 3 stretches of time, at most 10 in one"));
+        assert!(drawn.contains("<table"));
     }
 
     #[test]
