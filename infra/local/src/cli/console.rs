@@ -21,7 +21,7 @@ pub struct ConsoleArgs {
     /// Name of the person, as the audit shows it
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub name: String,
-    /// Address of the API, the output ConsoleUrl or ApiUrl of the stack [default: the running local system]
+    /// Address of the console, as the stack gives it [default: the running local system]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// Table to use.
