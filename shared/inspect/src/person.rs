@@ -7,7 +7,7 @@ use domain::{
     history::day,
     source::Policy,
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::civil::Date;
 use models::{
     data::DataType,
@@ -74,40 +74,52 @@ impl Person {
         from: Date,
         to: Date,
     ) -> Result<Vec<Loaded>, InspectError> {
-        let wanted = self.connections.iter().flat_map(|connection| {
-            let types = types.iter().copied();
-            types.map(move |data_type| (connection, data_type))
-        });
-        let found = stream::iter(wanted)
-            .map(async |(connection, data_type)| {
-                let Some(provider) = provider(connection) else {
-                    return Ok(Vec::new());
-                };
-                let owner = RecordOwner::Connection(connection.id.clone());
-                let (from, to) = starts(data_type, from, to);
-                let records = table.records_between(&owner, data_type, from, to).await?;
-                let ended_at_ms = connection.state.ended_at_ms();
-                let loaded = records.into_iter().map(
-                    |FoundRecord {
-                         data_type,
-                         key,
-                         record,
-                     }| Loaded {
-                        connection: connection.id.clone(),
-                        provider: provider.clone(),
-                        ended_at_ms,
-                        data_type,
-                        key,
-                        record,
-                    },
-                );
-                Ok::<_, InspectError>(loaded.collect())
-            })
+        let mut reading = Vec::new();
+        for connection in &self.connections {
+            for data_type in types {
+                // Boxed: the compiler does not see that the futures of closures may cross threads.
+                let read: BoxFuture<'_, _> =
+                    Box::pin(of_connection(table, connection, *data_type, from, to));
+                reading.push(read);
+            }
+        }
+        let found: Vec<Vec<Loaded>> = stream::iter(reading)
             .buffered(CONCURRENT_READS)
-            .try_collect::<Vec<_>>()
+            .try_collect()
             .await?;
         Ok(found.into_iter().flatten().collect())
     }
+}
+
+async fn of_connection(
+    table: &Table,
+    connection: &StoredConnection,
+    data_type: DataType,
+    from: Date,
+    to: Date,
+) -> Result<Vec<Loaded>, InspectError> {
+    let Some(provider) = provider(connection) else {
+        return Ok(Vec::new());
+    };
+    let owner = RecordOwner::Connection(connection.id.clone());
+    let (from, to) = starts(data_type, from, to);
+    let records = table.records_between(&owner, data_type, from, to).await?;
+    let ended_at_ms = connection.state.ended_at_ms();
+    let loaded = records.into_iter().map(
+        |FoundRecord {
+             data_type,
+             key,
+             record,
+         }| Loaded {
+            connection: connection.id.clone(),
+            provider: provider.clone(),
+            ended_at_ms,
+            data_type,
+            key,
+            record,
+        },
+    );
+    Ok(loaded.collect())
 }
 
 /// Days on which records begin that belong to the days `from` to `to`.

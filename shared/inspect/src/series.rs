@@ -10,7 +10,7 @@ use domain::{
     series::{Builder, Columns, MAX_POINTS, Rank, Resolution, StreamMetric, Window, read},
     source::{Kind, Source},
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use models::data::DataType;
 use serde::Serialize;
@@ -209,15 +209,19 @@ impl OfConnection {
             let payload = payload_with(loaded, place.stream()?)?;
             Some((loaded, place, payload))
         });
-        let samples: Vec<_> = stream::iter(reads)
-            .map(async |(loaded, place, payload)| {
+        // Boxed: the compiler does not see that the futures of closures may cross threads.
+        let mut reading: Vec<BoxFuture<'_, Result<_, InspectError>>> = Vec::new();
+        for (loaded, place, payload) in reads {
+            reading.push(Box::pin(async move {
                 let samples = match archive.read_payload(payload).await {
                     Ok(bytes) => Some(read(query.metric, place, &bytes)),
                     Err(ArchiveError::Erased { .. } | ArchiveError::NotFound { .. }) => None,
                     Err(error) => return Err(InspectError::Archive(error)),
                 };
                 Ok((loaded, samples))
-            })
+            }));
+        }
+        let samples: Vec<_> = stream::iter(reading)
             .buffered(CONCURRENT_READS)
             .try_collect()
             .await?;

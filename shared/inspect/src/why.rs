@@ -7,7 +7,7 @@ use domain::{
     history::coverage::{DayState, Missing, Outside},
     source::Metric,
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::civil::Date;
 use store::table::{Table, connections::StoredConnection};
 
@@ -39,8 +39,13 @@ pub async fn why(
         .connections
         .iter()
         .filter(|connection| !has_value.contains(&connection.id));
-    let absent: Vec<Option<Absent>> = stream::iter(without)
-        .map(|connection| absent(table, connection, metric, date, now_ms))
+    // Boxed: the compiler does not see that the futures of closures may cross threads.
+    let asking: Vec<BoxFuture<'_, Result<Option<Absent>, InspectError>>> = without
+        .map(|connection| {
+            Box::pin(absent(table, connection, metric, date, now_ms)) as BoxFuture<'_, _>
+        })
+        .collect();
+    let absent: Vec<Option<Absent>> = stream::iter(asking)
         .buffered(CONCURRENT_READS)
         .try_collect()
         .await?;
