@@ -374,7 +374,9 @@ fn assert_tells_nothing(log: &str, private: &Private) {
                 leaks.insert(text, (place, line));
             }
         }
-        for number in line.split(|c: char| !c.is_ascii_digit() && c != '.' && c != '-') {
+        // Whole words, with a unit or without: digits within an id are no number.
+        for word in line.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-') {
+            let number = word.trim_matches(|c: char| c.is_ascii_alphabetic());
             if let Some((number, place)) = private.numbers.get_key_value(number) {
                 leaks.insert(number, (place, line));
             }
