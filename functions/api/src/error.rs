@@ -35,6 +35,15 @@ pub enum Failure {
     TooSlow,
 }
 
+impl From<inspect::InspectError> for Failure {
+    fn from(error: inspect::InspectError) -> Self {
+        match error {
+            inspect::InspectError::Table(error) => Self::Table(error),
+            inspect::InspectError::Archive(error) => Self::Archive(error),
+        }
+    }
+}
+
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self::Refused(Box::new(problem))

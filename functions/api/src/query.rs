@@ -235,6 +235,14 @@ impl<'a> Reader<'a> {
     /// Takes `cursor` and `limit`.
     pub fn paging<P: DeserializeOwned>(&mut self) -> Paging<P> {
         let limit = self.limit();
+        Paging {
+            limit,
+            ..self.cursor()
+        }
+    }
+
+    /// Takes `cursor` alone, where entries of a page are not counted.
+    pub fn cursor<P: DeserializeOwned>(&mut self) -> Paging<P> {
         let after =
             self.text("cursor")
                 .and_then(|text| match cursor::decode(&self.query_hash, &text) {
@@ -253,7 +261,7 @@ impl<'a> Reader<'a> {
                 });
         Paging {
             after,
-            limit,
+            limit: DEFAULT_LIMIT,
             query_hash: self.query_hash.clone(),
         }
     }

@@ -187,7 +187,9 @@ async fn a_body_that_is_too_large_for_a_receiver_is_fetched_by_its_link() {
     let home = Home::start().await;
     let receiver = Receiver::start().await;
     let takes_little = |destination: &mut Destination| {
-        destination.config.insert("max_bytes".to_owned(), json!(1024));
+        destination
+            .config
+            .insert("max_bytes".to_owned(), json!(1024));
     };
     let destination = home.add_far_with(&receiver, takes_little).await;
     let mut terra = terra(2);

@@ -6,8 +6,11 @@ pub(crate) mod connections;
 mod coverage;
 mod destinations;
 mod keys;
+mod numbers;
 mod people;
+mod policies;
 pub(crate) mod records;
+mod series;
 mod webhooks;
 
 use domain::access::{Scope, TokenScope};
@@ -22,6 +25,9 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         connections::ENDPOINTS,
         records::ENDPOINTS,
         coverage::ENDPOINTS,
+        numbers::ENDPOINTS,
+        series::ENDPOINTS,
+        policies::ENDPOINTS,
         webhooks::ENDPOINTS,
         backfills::ENDPOINTS,
         destinations::ENDPOINTS,

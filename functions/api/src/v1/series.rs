@@ -1,0 +1,181 @@
+//! Samples over time.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    history::day::DAY_MS,
+    series::{StreamMetric, Window, WindowFault},
+};
+use inspect::{SeriesAnswer, SeriesQuery};
+use models::data::DataType;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    answer::Answer,
+    call::Call,
+    error::Failure,
+    query::{Form, PAGED, Paging, Param},
+    route::{Doc, Endpoint, Reply},
+    schema::Definitions,
+    v1::{READS_A_PERSON, numbers::person},
+};
+
+/// Most metrics of one call.
+const MAX_METRICS: usize = 4;
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get(
+    "/v1/people/{person}/series",
+    READS_A_PERSON,
+    Doc {
+        summary: "Samples of a person over time, per source, as columns.",
+        text: "Rates have mean, min and max of each bucket, counters their sum, states the last. `raw` gives every \
+               sample. At most 7 days of `raw`, 31 of `1m` and `5m`, 92 of `15m`, 400 of `1h` and `1d`. A large \
+               answer ends at a midnight, UTC, with a cursor.",
+        query: &[
+            Param {
+                name: "metrics",
+                doc: "One to four metrics, as `series` of GET /v1/metrics lists them; required.",
+                form: Form::List,
+            },
+            Param {
+                name: "since",
+                doc: "Start, included; 24 hours before `until` by default.",
+                form: Form::Instant,
+            },
+            Param {
+                name: "until",
+                doc: "End, excluded; now by default.",
+                form: Form::Instant,
+            },
+            Param {
+                name: "resolution",
+                doc: "Width of the buckets; `auto`, the default, is the finest with at most 2,000 points.",
+                form: Form::Word(&["raw", "1m", "5m", "15m", "1h", "1d", "auto"]),
+            },
+            Param {
+                name: "connection",
+                doc: "Only samples of this connection, by our id or a Terra user id.",
+                form: Form::Text,
+            },
+            Param {
+                name: "types",
+                doc: "Only samples of records of these types.",
+                form: Form::Words(&["activity", "body", "daily", "sleep"]),
+            },
+            PAGED[0],
+        ],
+        body: None,
+        answer: Reply::Json(schema),
+    },
+    |call| Box::pin(series(call)),
+)];
+
+fn schema(_: &mut Definitions) -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "data": {
+                "type": "array",
+                "description": "One entry per metric, each with its series and sources.",
+                "items": {"type": "object"},
+            },
+            "next_cursor": {
+                "type": ["string", "null"],
+                "description": "Cursor of the next page; null at the end.",
+            },
+        },
+        "required": ["data", "next_cursor"],
+    })
+}
+
+/// Start of a page. Unit: Unix milliseconds.
+#[derive(Debug, Serialize, Deserialize)]
+struct At(i64);
+
+#[derive(Serialize)]
+struct Page {
+    data: Vec<SeriesAnswer>,
+    next_cursor: Option<String>,
+}
+
+async fn series(call: Call) -> Result<Answer, Failure> {
+    let mut query = call.query();
+    let mut metrics = Vec::new();
+    for name in query.list("metrics") {
+        match StreamMetric::named(&name) {
+            Some(metric) => metrics.push(metric),
+            None => query.refuse(
+                "metrics",
+                "there is no such metric with samples; GET /v1/metrics lists them under `series`",
+            ),
+        }
+    }
+    if !(1..=MAX_METRICS).contains(&metrics.len()) {
+        query.refuse("metrics", format!("one to {MAX_METRICS} are wanted"));
+    }
+    let until = query.instant("until").unwrap_or(call.now);
+    let until_ms = until.as_millisecond();
+    let since = query.instant("since");
+    let since_ms = since.map_or(until_ms.saturating_sub(DAY_MS), |since| {
+        since.as_millisecond()
+    });
+    let resolution = query.word("resolution");
+    let connection = query.text("connection");
+    let types: BTreeSet<DataType> = query
+        .words("types")
+        .into_iter()
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    // A page begins where the one before ended, at the resolution of the whole.
+    let window = Window::new(since_ms, until_ms, resolution);
+    if let Err(fault) = &window {
+        let name = match fault {
+            WindowFault::Empty => "until",
+            WindowFault::UnknownResolution(_) | WindowFault::TooLong { .. } => "resolution",
+        };
+        query.refuse(name, fault.to_string());
+    }
+    let paging: Paging<At> = query.cursor();
+    query.done()?;
+    let Ok(mut window) = window else {
+        return Err(Failure::not_found("there is no such window"));
+    };
+    if let Some(At(at_ms)) = paging.after {
+        window.since_ms = at_ms.clamp(window.since_ms, window.until_ms);
+    }
+    let mut person = person(&call).await?;
+    if let Some(connection) = connection {
+        let found = call.find_connection(&connection).await?;
+        person.connections.retain(|own| own.id == found.id);
+    }
+    let mut data: Vec<SeriesAnswer> = Vec::new();
+    let mut next_ms: Option<i64> = None;
+    let mut left = metrics.into_iter();
+    let mut again = Vec::new();
+    while let Some(metric) = left.next() {
+        let query = SeriesQuery {
+            metric,
+            window: Window {
+                until_ms: next_ms.unwrap_or(window.until_ms),
+                ..window
+            },
+            types: types.clone(),
+            connections: BTreeSet::new(),
+        };
+        let answer = inspect::series(&call.app.table, &call.app.archive, &person, &query).await?;
+        // All metrics of a page end together: what was read further is read again, only that far.
+        if answer.next_ms.is_some() {
+            next_ms = answer.next_ms;
+            data.clear();
+            again.push(metric);
+            again.extend(left);
+            left = std::mem::take(&mut again).into_iter();
+            continue;
+        }
+        again.push(metric);
+        data.push(answer);
+    }
+    let next_cursor = paging.cursor(next_ms.map(At).as_ref());
+    Ok(Answer::json(&Page { data, next_cursor }))
+}
