@@ -321,7 +321,6 @@ async fn an_export_holds_every_record_byte_for_byte_and_nothing_of_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "new, and not yet seen to hold"]
 async fn the_other_files_of_an_export_say_nothing_of_others() {
     let filled = filled(61).await;
     let (zip, _) = filled.whole(&filled.order()).await;
@@ -464,7 +463,6 @@ async fn an_export_that_was_ordered_is_made_and_says_where_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "new, and not yet seen to hold"]
 async fn a_record_whose_bytes_were_erased_is_named_and_the_rest_is_there() {
     let filled = filled(63).await;
     let table = &filled.world.system.table;
