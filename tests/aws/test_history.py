@@ -85,6 +85,7 @@ def test_there_is_a_schedule_for_each_job(jobs) -> None:
         "history-reconcile",
         "history-find-gaps",
         "deliver-look",
+        "jobs-look",
     }
 
 
