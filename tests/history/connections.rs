@@ -81,6 +81,21 @@ async fn chain(table: &Table, family: &str, person: &str, times: usize) -> Store
     connection
 }
 
+/// Whoever wrote under a connection that has become part of another is told where the records are now: there
+/// destinations are told of them.
+#[tokio::test]
+async fn records_of_a_late_writer_are_where_the_connection_is_now() {
+    let ledger = Ledger::start().await;
+    let table = &ledger.table;
+    let (old, new) = (user("a", 0), user("a", 1));
+    let first = apply(table, &member(&old, "ann", NOW)).await;
+    let late = apply(table, &data(&new, "ann", NOW)).await;
+    assert_ne!(late.id, first.id);
+    let merged = apply(table, &reauth(&old, &new, NOW + 1)).await;
+    assert_eq!(merged.id, first.id);
+    assert_eq!(table.settle(&late).await.unwrap(), Some(merged.id));
+}
+
 #[tokio::test]
 async fn a_connection_of_more_ids_than_fit_keeps_working() {
     let ledger = Ledger::start().await;
@@ -100,7 +115,7 @@ async fn a_connection_of_more_ids_than_fit_keeps_working() {
     assert_eq!(late.id, chained.id);
     assert_eq!(late.state.data_at_ms(), Some(NOW + MINUTE));
     assert_eq!(late.state.members.len(), MAX_MEMBERS);
-    assert!(table.settle(&late).await.unwrap());
+    assert_eq!(table.settle(&late).await.unwrap(), Some(chained.id.clone()));
 
     // And all of its ids are erased with it.
     assert!(table.erase_connection(&late, ERASED_AT).await.unwrap() > 0);

@@ -57,7 +57,7 @@ where
         parked: plan.parked,
         ..Applied::nothing(outcome)
     };
-    let known = match attribution {
+    let mut known = match attribution {
         Attribution::Erased => return Ok(Applied::nothing(Outcome::Erased)),
         Attribution::Unowned => None,
         Attribution::Connection { known, changed } => {
@@ -85,11 +85,17 @@ where
         applied.told.changes.extend(changes);
         applied.told.records_of = Some(owner);
     }
-    if let (Some(known), Mode::Write) = (&known, mode)
-        && (stores_records || known.had_other_ids())
-        && !app.table.settle(known).await?
+    if let (Some(written), Mode::Write) = (&known, mode)
+        && (stores_records || written.had_other_ids())
     {
-        return Ok(Applied::nothing(Outcome::Erased));
+        let Some(now) = app.table.settle(written).await? else {
+            return Ok(Applied::nothing(Outcome::Erased));
+        };
+        // Two connections became one while we wrote. The records are told under the id that they have now:
+        // whoever made them one may have told before we wrote.
+        if now != written.id {
+            known = app.table.connection(&now).await?.map(Box::new);
+        }
     }
     if mode == Mode::DryRun {
         return Ok(applied);

@@ -463,7 +463,8 @@ impl Table {
     }
 
     /// Makes sure that records just written or moved under `written` are where its Terra user ids
-    /// lead now. Returns `false` when the person was erased meanwhile; the records are gone again then.
+    /// lead now. Returns the connection that has them; `None` when the person was erased meanwhile, and the
+    /// records are gone again.
     ///
     /// Two connections may have become one while we wrote. And a router that was killed between its
     /// writes and this step may have left records under an id that the connection no longer has. Every
@@ -473,14 +474,17 @@ impl Table {
     ///
     /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
     /// cannot be read, [`TableError::Contended`] when the aliases keep changing.
-    pub async fn settle(&self, written: &StoredConnection) -> Result<bool, TableError> {
+    pub async fn settle(
+        &self,
+        written: &StoredConnection,
+    ) -> Result<Option<ConnectionId>, TableError> {
         let former = written.former_ids();
         let moves = former.iter().map(|id| self.move_records(id, &written.id));
         try_join_all(moves).await?;
 
         // One transaction moves the aliases of all members, so one stands for all.
         let Some(user) = written.state.members.keys().next() else {
-            return Ok(true);
+            return Ok(Some(written.id.clone()));
         };
         let mut written = written.id.clone();
         // One step per merge that happens at this very moment; more than a few is no accident.
@@ -492,9 +496,9 @@ impl Table {
                 }
                 Some(Alias::Erased(_)) => {
                     self.erase_contents(&written).await?;
-                    return Ok(false);
+                    return Ok(None);
                 }
-                _ => return Ok(true),
+                _ => return Ok(Some(written)),
             }
         }
         let key = Key::connection(&written);
