@@ -244,7 +244,8 @@ pub(crate) struct Inbox {
 async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let envelope: Value = serde_json::from_slice(&body).unwrap();
     let refused = inbox.refuses.lock().unwrap().clone();
-    if refused.is_some_and(|refused| envelope["data_type"] == refused) {
+    let has_content = envelope["event"] != "record.deleted";
+    if has_content && refused.is_some_and(|refused| envelope["data_type"] == refused) {
         return StatusCode::UNPROCESSABLE_ENTITY;
     }
     let id = headers["webhook-id"].to_str().unwrap().to_owned();

@@ -128,7 +128,7 @@ async fn stuck_destinations_hold_up_no_other_and_get_everything_once_they_are_me
         added.push((destination, calls, words));
     }
     let (files, receiver) = (Files::new(), Receiver::start().await);
-    home.add_far(&files).await;
+    let folder = home.add_far(&files).await;
     home.add_far(&receiver).await;
 
     let (made, _) = webhooks(6);
@@ -142,9 +142,10 @@ async fn stuck_destinations_hold_up_no_other_and_get_everything_once_they_are_me
         .into_iter()
         .map(|(id, held)| (id, held.revision))
         .collect();
-    assert_eq!(revisions, store);
-    assert_eq!(receiver.revisions(), store);
     let table = &home.world.system.table;
+    let health = table.health(&folder.id).await.unwrap();
+    assert_eq!(revisions, store, "{health:?}");
+    assert_eq!(receiver.revisions(), store);
     for (destination, calls, words) in &added {
         let name = &destination.name;
         let health = table.health(&destination.id).await.unwrap();
