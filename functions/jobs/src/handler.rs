@@ -15,7 +15,6 @@ use tracing::info;
 
 use crate::{
     config::{App, Budget},
-    erase,
     error::JobError,
     export,
     step::Next,
@@ -53,15 +52,9 @@ pub async fn run(app: &App, message: JobMessage, budget: Budget) -> Result<(), J
     }
     match message {
         JobMessage::Work => look(app).await,
-        JobMessage::Run { id, step, .. } => {
-            let Some(wait) = go_on(app, &id, budget).await? else {
-                return Ok(());
-            };
-            let Some(jobs) = &app.jobs else {
-                return Ok(());
-            };
-            let kind = app.table.job(&id).await?.map(|job| job.kind);
-            if let Some(kind) = kind {
+        JobMessage::Run { kind, id, step } => {
+            let wait = go_on(app, &id, budget).await?;
+            if let (Some(wait), Some(jobs)) = (wait, &app.jobs) {
                 let step = step.saturating_add(1);
                 let next = JobMessage::Run { kind, id, step };
                 jobs.send_after(&next, wait).await?;
@@ -103,7 +96,6 @@ pub async fn go_on(app: &App, id: &str, budget: Budget) -> Result<Option<Duratio
     hold(app, id, HELD_MS).await?;
     let kind = job.kind;
     let work: BoxFuture<'_, Result<Next, JobError>> = match kind {
-        JobKind::Erase => Box::pin(erase::go_on(app, job, budget)),
         JobKind::Export => Box::pin(export::go_on(app, job, budget)),
     };
     match work.await {

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
-mod erase;
 mod error;
 mod export;
 mod handler;
