@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::table::{
     ledger::WebhookEntry,
+    ledger::place_of,
     parked::{Listing, ParkedWebhook},
-    range::place_of,
 };
 
 use crate::{

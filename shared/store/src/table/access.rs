@@ -6,13 +6,12 @@ use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Freshness, Stored, Table, TableError,
+    Freshness, Table, TableError,
     attribute::Item,
     destinations::{decode, encode},
     first_items,
     key::{DAY_SHARDS, Key},
     ledger::{expire, moment},
-    revision,
 };
 
 /// Time for which the result of a call is kept. Unit: seconds.
@@ -118,7 +117,7 @@ impl Table {
         call: &KeptCall,
     ) -> Result<Option<KeptCall>, TableError> {
         let key = Key::idempotency(caller, hash);
-        if let Some(kept) = self.kept_call(&key).await? {
+        if let Some(kept) = self.state_of::<KeptCall>(&key).await? {
             let expired = call.at_ms >= kept.state.at_ms.saturating_add(RESULT_KEPT_S * 1000);
             if !expired {
                 return Ok(Some(kept.state));
@@ -128,7 +127,10 @@ impl Table {
         if self.put_if(&key, kept_item(call), None).await? {
             return Ok(None);
         }
-        Ok(self.kept_call(&key).await?.map(|kept| kept.state))
+        Ok(self
+            .state_of::<KeptCall>(&key)
+            .await?
+            .map(|kept| kept.state))
     }
 
     /// Keeps the answer of a call.
@@ -154,16 +156,6 @@ impl Table {
     /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn forget_call(&self, caller: &str, hash: &str) -> Result<(), TableError> {
         self.delete(&Key::idempotency(caller, hash)).await
-    }
-
-    async fn kept_call(&self, key: &Key) -> Result<Option<Stored<KeptCall>>, TableError> {
-        let item = self.get(key).await?;
-        item.map(|item| {
-            let revision = revision(key, &item)?;
-            let state = decode(key, item)?;
-            Ok(Stored { state, revision })
-        })
-        .transpose()
     }
 
     /// Writes a line of the audit.

@@ -154,13 +154,27 @@ impl Table {
         day: &str,
         limit: usize,
     ) -> Result<Vec<WebhookEntry>, TableError> {
+        self.webhooks_before(day, None, limit).await
+    }
+
+    /// The webhooks received on a day (`YYYY-MM-DD`, UTC) before a place in it, newest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`webhooks`](Self::webhooks).
+    pub async fn webhooks_before(
+        &self,
+        day: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<WebhookEntry>, TableError> {
+        // Times begin with a digit, so all of them come before the tilde.
+        let before = before.unwrap_or("~");
         let shards = stream::iter(0..DAY_SHARDS)
-            .map(|shard| self.webhooks_of_shard(day, shard, limit))
+            .map(|shard| self.webhooks_of_shard_before(day, shard, before, limit))
             .buffer_unordered(usize::from(DAY_SHARDS));
         let mut entries: Vec<WebhookEntry> = shards.try_concat().await?;
-        entries.sort_by(|one, other| {
-            (other.received_at_ms, &other.webhook_id).cmp(&(one.received_at_ms, &one.webhook_id))
-        });
+        entries.sort_by_key(|entry| std::cmp::Reverse(place_of(entry)));
         entries.truncate(limit);
         Ok(entries)
     }
@@ -245,10 +259,11 @@ impl Table {
             .map(Timestamp::as_millisecond))
     }
 
-    async fn webhooks_of_shard(
+    async fn webhooks_of_shard_before(
         &self,
         day: &str,
         shard: u8,
+        before: &str,
         limit: usize,
     ) -> Result<Vec<WebhookEntry>, TableError> {
         let query = self
@@ -256,11 +271,12 @@ impl Table {
             .query()
             .table_name(&self.name)
             .index_name(BY_TIME)
-            .key_condition_expression("time_pk = :day")
+            .key_condition_expression("time_pk = :day AND time_sk < :before")
             .expression_attribute_values(
                 ":day",
                 AttributeValue::S(Key::webhooks_of_day(day, shard)),
             )
+            .expression_attribute_values(":before", AttributeValue::S(before.to_owned()))
             .scan_index_forward(false);
         let items = first_items(query, limit, "the webhooks of a day").await?;
         let decoded = items.into_iter().map(|item| {
@@ -272,6 +288,11 @@ impl Table {
         });
         decoded.collect()
     }
+}
+
+/// Place of a webhook in its day: before it, the next page begins.
+pub fn place_of(entry: &WebhookEntry) -> String {
+    format!("{}#{}", moment(entry.received_at_ms), entry.webhook_id)
 }
 
 fn encode(entry: &WebhookEntry) -> Item {

@@ -1,15 +1,12 @@
-//! Records of a range of days, and pages of the log.
+//! Records of a range of days.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use domain::key::NaturalKey;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
 use models::data::DataType;
 
 use super::{
-    Table, TableError, first_items,
-    key::{BY_TIME, DAY_SHARDS, Key, RecordOwner, after_day},
-    ledger::{WebhookEntry, decode, moment},
+    Table, TableError,
+    key::{Key, RecordOwner, after_day},
     records::{FoundRecord, found},
 };
 
@@ -88,64 +85,10 @@ impl Table {
             })
             .collect())
     }
-
-    /// The webhooks received on a day (`YYYY-MM-DD`, UTC) before a place in it, newest first, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Table::records_between`].
-    pub async fn webhooks_before(
-        &self,
-        day: &str,
-        before: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<WebhookEntry>, TableError> {
-        // Times begin with a digit, so all of them come before the tilde.
-        let before = before.unwrap_or("~");
-        let shards = stream::iter(0..DAY_SHARDS)
-            .map(|shard| self.webhooks_of_shard_before(day, shard, before, limit))
-            .buffer_unordered(usize::from(DAY_SHARDS));
-        let mut entries: Vec<WebhookEntry> = shards.try_concat().await?;
-        entries.sort_by_key(|entry| std::cmp::Reverse(place_of(entry)));
-        entries.truncate(limit);
-        Ok(entries)
-    }
-
-    async fn webhooks_of_shard_before(
-        &self,
-        day: &str,
-        shard: u8,
-        before: &str,
-        limit: usize,
-    ) -> Result<Vec<WebhookEntry>, TableError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(BY_TIME)
-            .key_condition_expression("time_pk = :day AND time_sk < :before")
-            .expression_attribute_values(
-                ":day",
-                AttributeValue::S(Key::webhooks_of_day(day, shard)),
-            )
-            .expression_attribute_values(":before", AttributeValue::S(before.to_owned()))
-            .scan_index_forward(false);
-        let items = first_items(query, limit, "the webhooks of a day").await?;
-        let entries = items.into_iter().filter_map(|item| {
-            let key = Key::of_item(&item)?;
-            Some(decode(&key, item))
-        });
-        entries.collect()
-    }
 }
 
 /// The begin of a record, as text.
 fn begin(found: &FoundRecord) -> String {
     let start = found.record.newest.start_time.clone();
     start.unwrap_or_else(|| found.key.to_string())
-}
-
-/// Place of a webhook in its day: before it, the next page begins.
-pub fn place_of(entry: &WebhookEntry) -> String {
-    format!("{}#{}", moment(entry.received_at_ms), entry.webhook_id)
 }
