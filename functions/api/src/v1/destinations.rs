@@ -6,7 +6,6 @@ use domain::{
     delivery::{
         Destination, DestinationId, Status, Subscription,
         order::{Order, Purpose, Range},
-        shard_of,
     },
 };
 use http::StatusCode;
@@ -604,22 +603,11 @@ async fn check(call: Call) -> Result<Answer, Failure> {
 async fn retry_failed(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let destination = find(&call).await?;
-    let (table, id, now_ms) = (&call.app.table, &destination.id, call.now_ms());
-    let failed = table.failed(id, MOST_COUNTED).await?;
-    for failed in &failed {
-        let shard = shard_of(&failed.changed.owner(), destination.concurrency);
-        let owed = Owed {
-            refusals: 0,
-            due_at_ms: now_ms,
-            ..failed.clone()
-        };
-        let owing = table.change_health(id, move |health| {
-            health.owing.entry(shard).or_insert(now_ms);
-        });
-        owing.await?;
-        table.owe(id, shard, &owed).await?;
-        table.settle_failed(id, &failed.changed).await?;
-    }
+    let table = &call.app.table;
+    let failed = table.failed(&destination.id, MOST_COUNTED).await?;
+    table
+        .owe_failed(&destination, &failed, call.now_ms())
+        .await?;
     let retried = Retried {
         records: failed.len(),
     };

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::{
-    delivery::{Cause, Changed, DestinationId},
+    delivery::{Cause, Changed, Destination, DestinationId, shard_of},
     owner::RecordOwner,
 };
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Table, TableError,
     attribute::Item,
-    destinations::{at, decode, encode},
+    destinations::{Health, at, decode, encode},
     first_items,
     key::{BY_TIME, Key, TIME_PK, TIME_SK},
     ledger::EXPIRES_AT,
@@ -258,6 +258,36 @@ impl Table {
         changed: &Changed,
     ) -> Result<(), TableError> {
         self.delete(&Key::failed(id, &subject(changed))).await
+    }
+
+    /// Owes again what a destination refused for good, and takes it off that list.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::owe`].
+    pub async fn owe_failed(
+        &self,
+        destination: &Destination,
+        failed: &[Owed],
+        now_ms: i64,
+    ) -> Result<(), TableError> {
+        let id = &destination.id;
+        for failed in failed {
+            let shard = shard_of(&failed.changed.owner(), destination.concurrency);
+            let owed = Owed {
+                refusals: 0,
+                due_at_ms: now_ms,
+                ..failed.clone()
+            };
+            // Before the item: whoever drains looks at this first.
+            let change = |health: &mut Health| {
+                health.owing.entry(shard).or_insert(now_ms);
+            };
+            self.change_health(id, change).await?;
+            self.owe(id, shard, &owed).await?;
+            self.settle_failed(id, &failed.changed).await?;
+        }
+        Ok(())
     }
 
     /// Notes an attempt.

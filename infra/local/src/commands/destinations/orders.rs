@@ -6,14 +6,13 @@ use domain::{
     delivery::{
         Destination, Subject, Subscription,
         order::{Purpose, Range},
-        shard_of,
     },
     owner::RecordOwner,
 };
 use futures::TryStreamExt as _;
 use models::ids::ReferenceId;
 use serde_json::json;
-use store::table::{connections::StoredConnection, deliveries::Owed};
+use store::table::connections::StoredConnection;
 
 use super::{add::types, find, give_order, shown};
 use crate::{
@@ -138,24 +137,12 @@ async fn redrive_failed(
     destination: &Destination,
     args: &RedriveArgs,
 ) -> anyhow::Result<()> {
-    let id = &destination.id;
-    let failed = access.table.failed(id, usize::MAX).await?;
+    let table = &access.table;
+    let failed = table.failed(&destination.id, usize::MAX).await?;
     if !args.dry_run {
-        let now_ms = now().as_millisecond();
-        for failed in &failed {
-            let shard = shard_of(&failed.changed.owner(), destination.concurrency);
-            let owed = Owed {
-                refusals: 0,
-                due_at_ms: now_ms,
-                ..failed.clone()
-            };
-            let health = access.table.change_health(id, move |health| {
-                health.owing.entry(shard).or_insert(now_ms);
-            });
-            health.await?;
-            access.table.owe(id, shard, &owed).await?;
-            access.table.settle_failed(id, &failed.changed).await?;
-        }
+        table
+            .owe_failed(destination, &failed, now().as_millisecond())
+            .await?;
     }
     if args.json {
         return output::json(&json!({ "records": failed.len() }));
