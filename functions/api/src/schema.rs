@@ -108,6 +108,25 @@ impl<T: Schema> Schema for Page<T> {
     }
 }
 
+/// Gives a struct the schema of its members: of each the name, the doc, whether it is always there, and the
+/// type.
+macro_rules! described {
+    ($name:ident, $doc:expr, $(($field:ident, $field_doc:expr, $required:expr, $type:ty))*) => {
+        impl $crate::schema::Schema for $name {
+            fn schema(definitions: &mut $crate::schema::Definitions) -> serde_json::Value {
+                $crate::schema::object(definitions, stringify!($name), $doc, |definitions| {
+                    vec![$($crate::schema::Member {
+                        name: stringify!($field),
+                        doc: $field_doc,
+                        required: $required,
+                        schema: <$type as $crate::schema::Schema>::schema(definitions),
+                    },)*]
+                })
+            }
+        }
+    };
+}
+
 /// Defines a struct of an answer, with the schema that its docs and types say. Every member is always
 /// there.
 macro_rules! answer {
@@ -121,20 +140,9 @@ macro_rules! answer {
                 $($(#[doc = $field_doc])+ pub $field: $type,)*
             }
 
-            impl $crate::schema::Schema for $name {
-                fn schema(definitions: &mut $crate::schema::Definitions) -> serde_json::Value {
-                    $crate::schema::object(
-                        definitions,
-                        stringify!($name),
-                        concat!($($doc, "\n",)+),
-                        |definitions| vec![$($crate::schema::Member {
-                            name: stringify!($field),
-                            doc: concat!($($field_doc, "\n",)+),
-                            required: true,
-                            schema: <$type as $crate::schema::Schema>::schema(definitions),
-                        },)*],
-                    )
-                }
+            $crate::schema::described! {
+                $name, concat!($($doc, "\n",)+),
+                $(($field, concat!($($field_doc, "\n",)+), true, $type))*
             }
         )+
     };
@@ -153,26 +161,15 @@ macro_rules! body {
                 $($(#[doc = $field_doc])+ pub $field: $type,)*
             }
 
-            impl $crate::schema::Schema for $name {
-                fn schema(definitions: &mut $crate::schema::Definitions) -> serde_json::Value {
-                    $crate::schema::object(
-                        definitions,
-                        stringify!($name),
-                        concat!($($doc, "\n",)+),
-                        |definitions| vec![$($crate::schema::Member {
-                            name: stringify!($field),
-                            doc: concat!($($field_doc, "\n",)+),
-                            required: <$type as $crate::schema::Schema>::REQUIRED,
-                            schema: <$type as $crate::schema::Schema>::schema(definitions),
-                        },)*],
-                    )
-                }
+            $crate::schema::described! {
+                $name, concat!($($doc, "\n",)+),
+                $(($field, concat!($($field_doc, "\n",)+), <$type as $crate::schema::Schema>::REQUIRED, $type))*
             }
         )+
     };
 }
 
-pub(crate) use {answer, body};
+pub(crate) use {answer, body, described};
 
 /// A member of an object.
 #[derive(Debug)]
