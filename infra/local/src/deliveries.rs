@@ -19,7 +19,7 @@ use tracing::error;
 
 use crate::{
     outbox::Outbox,
-    queues::{AtStop, DELIVERIES_QUEUE, Mapping},
+    queues::{AtStop, DELIVERIES_QUEUE, Mapping, again_and_again},
 };
 
 /// Time that Lambda gives an invocation.
@@ -54,28 +54,25 @@ pub(crate) fn app(
 /// Queues a look for work again and again, while there are destinations. Looks that meet in the queue are
 /// one.
 pub(crate) async fn look(app: Arc<App>, stopped: impl Future<Output = ()> + Send) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stopped = std::pin::pin!(stopped);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = &mut stopped => return,
-        }
-        match app.table.destinations().await {
-            Ok(destinations) if destinations.is_empty() => continue,
-            Ok(_) => {}
-            Err(error) => error!(error = %Chain(&error), "cannot list the destinations"),
-        }
-        let job = DeliveryMessage::Work;
-        let ids = FifoIds {
-            group_id: job.group(),
-            deduplication_id: format!("look-{}", (app.clock)().as_second()),
-        };
-        if let Err(error) = app.jobs.send_fifo([(&job, ids)]).await {
-            error!(error = %Chain(&error), "cannot queue a look for deliveries");
-        }
-    }
+    again_and_again(LOOK_EVERY, stopped, || {
+        let app = Arc::clone(&app);
+        Box::pin(async move {
+            match app.table.destinations().await {
+                Ok(destinations) if destinations.is_empty() => return,
+                Ok(_) => {}
+                Err(error) => error!(error = %Chain(&error), "cannot list the destinations"),
+            }
+            let job = DeliveryMessage::Work;
+            let ids = FifoIds {
+                group_id: job.group(),
+                deduplication_id: format!("look-{}", (app.clock)().as_second()),
+            };
+            if let Err(error) = app.jobs.send_fifo([(&job, ids)]).await {
+                error!(error = %Chain(&error), "cannot queue a look for deliveries");
+            }
+        })
+    })
+    .await;
 }
 
 /// Does the jobs of the deliveries queue.

@@ -16,7 +16,7 @@ use runtime::{
 use store::{archive::Archive, exports::Exports, table::Table};
 use tracing::error;
 
-use crate::queues::{AtStop, JOBS_QUEUE, Mapping};
+use crate::queues::{AtStop, JOBS_QUEUE, Mapping, again_and_again};
 
 /// Time that Lambda gives an invocation.
 const INVOCATION: Duration = Duration::from_mins(15);
@@ -43,28 +43,25 @@ pub(crate) fn app(
 
 /// Queues a look again and again, while a job is due.
 pub(crate) async fn look(app: Arc<App>, stopped: impl Future<Output = ()> + Send) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stopped = std::pin::pin!(stopped);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = &mut stopped => return,
-        }
-        let due = app.table.jobs_due((app.clock)().as_millisecond(), 1).await;
-        let is_due = match &due {
-            Ok(jobs) => !jobs.is_empty(),
-            Err(error) => {
-                error!(error = %Chain(error), "cannot list the jobs");
-                false
+    again_and_again(LOOK_EVERY, stopped, || {
+        let app = Arc::clone(&app);
+        Box::pin(async move {
+            let due = app.table.jobs_due((app.clock)().as_millisecond(), 1).await;
+            let is_due = match &due {
+                Ok(jobs) => !jobs.is_empty(),
+                Err(error) => {
+                    error!(error = %Chain(error), "cannot list the jobs");
+                    false
+                }
+            };
+            if let Some(queue) = app.jobs.as_ref().filter(|_| is_due)
+                && let Err(error) = queue.send(&JobMessage::Work).await
+            {
+                error!(error = %Chain(&error), "cannot queue a look for jobs");
             }
-        };
-        if let Some(queue) = app.jobs.as_ref().filter(|_| is_due)
-            && let Err(error) = queue.send(&JobMessage::Work).await
-        {
-            error!(error = %Chain(&error), "cannot queue a look for jobs");
-        }
-    }
+        })
+    })
+    .await;
 }
 
 /// Handles the messages of the jobs queue.

@@ -35,6 +35,24 @@ pub const JOBS_DEAD_LETTERS: &str = "jobs-dead-letters";
 
 const LONG_POLL: Duration = Duration::from_secs(20);
 
+/// Looks again and again, as a schedule does, until it is stopped.
+pub(crate) async fn again_and_again(
+    interval: Duration,
+    stopped: impl Future<Output = ()> + Send,
+    look: impl Fn() -> BoxFuture<'static, ()> + Send,
+) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stopped = pin!(stopped);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = &mut stopped => return,
+        }
+        look().await;
+    }
+}
+
 /// A queue and its function, as Lambda's event source mapping has them.
 #[derive(Clone)]
 pub(crate) struct Mapping {
