@@ -379,7 +379,7 @@ async fn an_export_that_was_stopped_behind_every_file_is_the_same_to_the_byte() 
         assert!(exports.read(&key()).await.unwrap() == whole);
     }
 
-    // What was saved for other days is of no use.
+    // The saved state of other days is of no use.
     let place = Exports::folder(folder.path().join("other"));
     filled
         .export(

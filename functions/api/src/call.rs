@@ -97,7 +97,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// When there are some.
+    /// A parameter in the query.
     pub fn no_query(&self) -> Result<(), Failure> {
         Ok(self.query().done()?)
     }
@@ -106,7 +106,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// When the text there is no id.
+    /// Text there that is no id.
     pub fn placed(&self, name: &'static str) -> Result<String, Failure> {
         let text = self.placed.get(name).map_or("", String::as_str);
         id::from_path(text).ok_or_else(|| {
@@ -126,7 +126,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// A path without a reference id.
     pub fn reference_id(&self) -> Result<ReferenceId, Failure> {
         let text = self.placed("person")?;
         ReferenceId::new(&text).ok_or_else(Self::no_person)
@@ -141,7 +141,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// When there is no such person.
+    /// A person who is not there.
     pub async fn connections_of_person(
         &self,
     ) -> Result<(ReferenceId, Vec<StoredConnection>), Failure> {
@@ -204,7 +204,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// When there is no such type.
+    /// A data type that is unknown.
     pub fn data_type(&self) -> Result<DataType, Failure> {
         let text = self.placed("type")?;
         text.parse().map_err(|_| {
@@ -240,7 +240,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// When it is no JSON, or not of this form.
+    /// A body that is no JSON, or not of this form.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_slice(&self.body).map_err(|error| {
             refused(vec![Fault {

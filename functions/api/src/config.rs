@@ -86,7 +86,7 @@ impl App {
     ///
     /// # Errors
     ///
-    /// When a client cannot be made.
+    /// A client that cannot be made.
     pub async fn connect(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let table = Table::new(
             aws_sdk_dynamodb::Client::new(&config.sdk),

@@ -543,7 +543,7 @@ mod tests {
         let owner = samples::owner(1);
         assert_eq!(again["subject"]["identifier"]["value"], owner.as_str());
 
-        // What FHIR has no word for is our envelope.
+        // A change that FHIR has no word for is sent in our envelope.
         let deleted = samples::deleted(DataType::Daily, "2026-11-20", 8);
         assert_eq!(text(&deleted, Format::Fhir), text(&deleted, Format::Record));
         let profile = samples::record(DataType::Athlete, "@profile", "{}", 1);

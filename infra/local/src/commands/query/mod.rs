@@ -40,7 +40,7 @@ pub(super) async fn run(args: QueryArgs) -> anyhow::Result<()> {
 ///
 /// # Errors
 ///
-/// When nobody is; exit code 3.
+/// A person who is not there; exit code 3.
 pub(super) async fn person(access: &Access, reference_id: &str) -> anyhow::Result<Person> {
     let id = ReferenceId::new(reference_id)
         .ok_or_else(|| failure::input("the reference id is empty"))?;
