@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Change, Total},
-    id::{OwnerId, RecordId},
+    id::{DeliveryId, OwnerId, RecordId},
 };
 
 /// One destination, connected.
@@ -443,6 +443,16 @@ pub struct Erasure {
     pub terra_user_ids: Vec<TerraUserId>,
 }
 
+impl Erasure {
+    /// Name of the word that tells the readers of a log. A person is erased in parts, each of which has its own
+    /// owners: queues and receivers drop what comes under the same name twice.
+    pub fn delivery_id(&self, destination_id: &str) -> DeliveryId {
+        let owners: Vec<_> = self.owners.iter().map(OwnerId::as_str).collect();
+        let name = format!("{} {}", self.id, owners.join(" "));
+        DeliveryId::of_event(destination_id, "person.erased", &name)
+    }
+}
+
 /// Result of an erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -475,6 +485,20 @@ mod tests {
             finding.missing.as_deref(),
             Some("INSERT on terrarium.daily")
         );
+    }
+
+    #[test]
+    fn each_part_of_an_erasure_has_a_name_of_its_own_at_each_destination() {
+        let part = |digit: &str| Erasure {
+            id: "e1".to_owned(),
+            reference_id: None,
+            owners: vec![OwnerId::connection(&digit.repeat(32).parse().unwrap())],
+            terra_user_ids: Vec::new(),
+        };
+        let name = part("1").delivery_id("dst_1");
+        assert_eq!(name, part("1").delivery_id("dst_1"));
+        assert_ne!(name, part("2").delivery_id("dst_1"));
+        assert_ne!(name, part("1").delivery_id("dst_2"));
     }
 
     #[test]

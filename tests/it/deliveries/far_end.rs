@@ -249,8 +249,10 @@ async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Byte
         return StatusCode::UNPROCESSABLE_ENTITY;
     }
     let id = headers["webhook-id"].to_str().unwrap().to_owned();
-    inbox.bodies.lock().unwrap().insert(id, body);
-    inbox.log.lock().unwrap().take(envelope);
+    // Receivers drop what they had under the same name.
+    if inbox.bodies.lock().unwrap().insert(id, body).is_none() {
+        inbox.log.lock().unwrap().take(envelope);
+    }
     StatusCode::NO_CONTENT
 }
 

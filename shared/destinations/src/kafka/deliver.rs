@@ -9,7 +9,6 @@ use super::{
 use crate::{
     change::{Body, Change},
     envelope::{self, JSON},
-    id::DeliveryId,
     kind::{Erased, Erasure, Fault, Outcome, Unreachable},
 };
 
@@ -211,7 +210,7 @@ impl Kafka {
     }
 
     pub(super) async fn announce_erasure(&self, person: &Erasure) -> Result<Erased, Fault> {
-        let id = DeliveryId::of_event(&self.destination_id, "person.erased", &person.id);
+        let id = person.delivery_id(&self.destination_id);
         let now = self.clock.now();
         let payload = envelope::person_erased(person, id.as_str(), now);
         let headers = [

@@ -275,7 +275,7 @@ impl Sqs {
     }
 
     pub(super) async fn announce_erasure(&self, person: &Erasure) -> Result<Erased, Fault> {
-        let id = DeliveryId::of_event(&self.destination_id, "person.erased", &person.id);
+        let id = person.delivery_id(&self.destination_id);
         let payload = envelope::person_erased(person, id.as_str(), self.clock.now());
         debug_assert_eq!(payload.content_type, JSON);
         self.send_event(&id, "person.erased", &payload).await?;

@@ -13,7 +13,6 @@ use super::{HeadersStyle, Mode, Webhook, faults};
 use crate::{
     change::{Body, Change},
     envelope::{self, Payload},
-    id::DeliveryId,
     kind::{Erased, Erasure, Fault, Outcome, Rejection},
     net::{http_fault, read_answer},
 };
@@ -139,7 +138,7 @@ impl Webhook {
 
     /// Tells the receiver that a person was erased.
     pub(super) async fn announce_erasure(&self, person: &Erasure) -> Result<Erased, Fault> {
-        let id = DeliveryId::of_event(&self.destination_id, "person.erased", &person.id);
+        let id = person.delivery_id(&self.destination_id);
         let now = self.clock.now();
         let payload = envelope::person_erased(person, id.as_str(), now);
         let label = Label {
