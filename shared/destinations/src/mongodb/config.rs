@@ -2,7 +2,7 @@
 
 use tokio::sync::Mutex;
 
-use super::{Mongodb, Settings};
+use super::{Layout, Mongodb, Settings};
 use crate::{
     config::{Context, Fields, Refused},
     net::{Guard, Network, Tls, install_provider, tls},
@@ -37,6 +37,8 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Mongodb, 
             "has to be up to 64 characters without $",
         );
     }
+    let layouts = [("record", Layout::Record), ("terra", Layout::Terra)];
+    let layout = fields.choice("layout", &layouts, Layout::Record);
     let encrypted = fields.flag("tls", true);
     if !encrypted && context.network != Network::Local {
         fields.refuse("tls", "may be false only on one machine; leave it out");
@@ -60,6 +62,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Mongodb, 
             password,
             auth_source,
             collection_prefix,
+            layout,
             encrypted,
             ca_pem,
         },

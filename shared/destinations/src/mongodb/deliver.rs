@@ -12,14 +12,15 @@ use models::data::DataType;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Mongodb,
+    Layout, Mongodb,
     document::document,
     faults::{fault, of_code},
+    terra::{OURS, RECORD_ID, REVISION, named},
 };
 use crate::{
     change::{Change, Total},
     id::{OwnerId, RecordId},
-    kind::{Fault, Outcome, Shape, Unreachable},
+    kind::{Erasure, Fault, Outcome, Shape, Unreachable},
     net::{CONNECT_TIMEOUT, USER_AGENT},
 };
 
@@ -27,19 +28,19 @@ use crate::{
 const DUPLICATE_KEY: i32 = 11000;
 
 /// One write of a command.
-struct Write {
-    index: usize,
-    statement: Document,
-    repaired: u32,
+pub(super) struct Write {
+    pub(super) index: usize,
+    pub(super) statement: Document,
+    pub(super) repaired: u32,
 }
 
-fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
+pub(super) fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
     if let Some(place) = outcomes.get_mut(index) {
         *place = outcome;
     }
 }
 
-fn whole(bson: Option<&Bson>) -> Option<u64> {
+pub(super) fn whole(bson: Option<&Bson>) -> Option<u64> {
     match bson? {
         Bson::Int32(number) => u64::try_from(*number).ok(),
         Bson::Int64(number) => u64::try_from(*number).ok(),
@@ -108,7 +109,7 @@ impl Mongodb {
         format!("{}{name}", self.settings.collection_prefix)
     }
 
-    fn right(&self) -> String {
+    pub(super) fn right(&self) -> String {
         format!("readWrite on {}", self.settings.database)
     }
 
@@ -116,15 +117,25 @@ impl Mongodb {
         let mut outcomes = vec![Outcome::APPLIED; changes.len()];
         let mut upserts: BTreeMap<&str, Vec<Write>> = BTreeMap::new();
         let mut deletes: BTreeMap<&str, Vec<Document>> = BTreeMap::new();
+        let mut terras: BTreeMap<&str, Vec<(usize, &Change)>> = BTreeMap::new();
         for (index, change) in changes.iter().enumerate() {
             let Some(collection) = change.collection() else {
                 continue;
             };
             let id = change.record_id.as_str();
             let revision = i64::try_from(change.revision).unwrap_or(i64::MAX);
+            let is_terras = self.is_terras(change.data_type());
             if change.is_deletion() {
-                let delete = doc! {"q": {"_id": id, "revision": {"$lte": revision}}, "limit": 1};
+                let delete = if is_terras {
+                    doc! {"q": {RECORD_ID: id, REVISION: {"$lte": revision}}, "limit": 0}
+                } else {
+                    doc! {"q": {"_id": id, "revision": {"$lte": revision}}, "limit": 1}
+                };
                 deletes.entry(collection).or_default().push(delete);
+                continue;
+            }
+            if is_terras {
+                terras.entry(collection).or_default().push((index, change));
                 continue;
             }
             match document(change) {
@@ -142,10 +153,15 @@ impl Mongodb {
                 Err(fault) => set(&mut outcomes, index, fault.into_outcome()),
             }
         }
-        if upserts.is_empty() && deletes.is_empty() {
+        if upserts.is_empty() && terras.is_empty() && deletes.is_empty() {
             return Ok(outcomes);
         }
         let database = self.database().await?;
+        for (collection, changes) in terras {
+            let collection = self.collection(collection);
+            self.write_terras(&database, &collection, changes, &mut outcomes)
+                .await?;
+        }
         for (collection, writes) in upserts {
             let collection = self.collection(collection);
             // A taken id is tried once more: it may have been an insert of another writer.
@@ -174,7 +190,7 @@ impl Mongodb {
     }
 
     /// Writes documents over lower revisions. Returns the writes whose id was taken.
-    async fn upsert(
+    pub(super) async fn upsert(
         &self,
         database: &Database,
         collection: &str,
@@ -219,15 +235,23 @@ impl Mongodb {
 
     pub(super) async fn make_indexes(&self, shape: &Shape) -> Result<(), Fault> {
         let database = self.database().await?;
-        let names = shape.data_types.iter().map(|data_type| data_type.as_str());
-        for name in names.chain(["connections"]) {
-            let command = doc! {
-                "createIndexes": self.collection(name),
-                "indexes": [
-                    {"key": {"connection_id": 1, "day": 1}, "name": "connection_day"},
-                    {"key": {"reference_id": 1, "day": 1}, "name": "reference_day"},
-                ],
+        let types = shape.data_types.iter().copied().map(Some);
+        for data_type in types.chain([None]) {
+            let indexes = if self.is_terras(data_type) {
+                vec![
+                    doc! {"key": {RECORD_ID: 1}, "name": "terrarium_record"},
+                    doc! {"key": {"_terrarium.connection_id": 1}, "name": "terrarium_connection"},
+                    doc! {"key": {"user.user_id": 1}, "name": "user_id"},
+                    doc! {"key": {"user.reference_id": 1}, "name": "reference_id"},
+                    doc! {"key": {"metadata.start_time": 1}, "name": "start_time"},
+                ]
+            } else {
+                vec![
+                    doc! {"key": {"connection_id": 1, "day": 1}, "name": "connection_day"},
+                    doc! {"key": {"reference_id": 1, "day": 1}, "name": "reference_day"},
+                ]
             };
+            let command = doc! {"createIndexes": self.name_of(data_type), "indexes": indexes};
             let made = database.run_command(command).await;
             made.map_err(|error| fault(&error, &self.right()))?;
         }
@@ -238,19 +262,40 @@ impl Mongodb {
         DataType::ALL.into_iter().map(Some).chain([None])
     }
 
+    /// Returns whether documents of a data type have Terra's form.
+    fn is_terras(&self, data_type: Option<DataType>) -> bool {
+        self.settings.layout == Layout::Terra && data_type.is_some()
+    }
+
+    /// Path of one of our fields in the documents of a data type.
+    fn path(&self, data_type: Option<DataType>, field: &str) -> String {
+        if self.is_terras(data_type) {
+            format!("{OURS}.{field}")
+        } else {
+            field.to_owned()
+        }
+    }
+
     fn name_of(&self, data_type: Option<DataType>) -> String {
         self.collection(data_type.map_or("connections", DataType::as_str))
     }
 
-    pub(super) async fn delete_owners(&self, owners: &[OwnerId]) -> Result<u64, Fault> {
+    pub(super) async fn delete_person(&self, person: &Erasure) -> Result<u64, Fault> {
         let database = self.database().await?;
-        let owners: Vec<_> = owners.iter().map(OwnerId::as_str).collect();
+        let owners: Vec<_> = person.owners.iter().map(OwnerId::as_str).collect();
+        let users = person.terra_user_ids.iter();
+        let users: Vec<_> = users.map(models::ids::TerraUserId::as_str).collect();
         let mut count = 0;
         for data_type in Self::collections() {
             let collection = database.collection::<Document>(&self.name_of(data_type));
-            let deleted = collection
-                .delete_many(doc! {"connection_id": {"$in": &owners}})
-                .await;
+            let owned = doc! {self.path(data_type, "connection_id"): {"$in": &owners}};
+            let whose = if self.is_terras(data_type) {
+                // Terra's own documents of before the move too.
+                doc! {"$or": [owned, {"user.user_id": {"$in": &users}}]}
+            } else {
+                owned
+            };
+            let deleted = collection.delete_many(whose).await;
             count += deleted
                 .map_err(|error| fault(&error, &self.right()))?
                 .deleted_count;
@@ -265,10 +310,12 @@ impl Mongodb {
         for data_type in Self::collections() {
             let collection = database.collection::<Document>(&self.name_of(data_type));
             let failed = |error| fault(&error, &self.right());
+            let owner = self.path(data_type, "connection_id");
+            let checksum = format!("${}", self.path(data_type, "checksum"));
             let found = collection
                 .aggregate([
-                    doc! {"$match": {"connection_id": {"$in": &texts}}},
-                    doc! {"$group": {"_id": "$connection_id", "n": {"$sum": 1}, "sum": {"$sum": "$checksum"}}},
+                    doc! {"$match": {owner.clone(): {"$in": &texts}}},
+                    doc! {"$group": {"_id": format!("${owner}"), "n": {"$sum": 1}, "sum": {"$sum": checksum}}},
                 ])
                 .await
                 .map_err(failed)?;
@@ -301,12 +348,15 @@ impl Mongodb {
         let collection = database.collection::<Document>(&self.name_of(data_type));
         let failed = |error| fault(&error, &self.right());
         let found = collection
-            .find(doc! {"connection_id": owner.as_str()})
-            .projection(doc! {"revision": 1})
+            .find(doc! {self.path(data_type, "connection_id"): owner.as_str()})
+            .projection(doc! {"revision": 1, RECORD_ID: 1, REVISION: 1})
             .await
             .map_err(failed)?;
         let found: Vec<Document> = found.try_collect().await.map_err(failed)?;
         let record = |document: &Document| {
+            if self.is_terras(data_type) {
+                return named(document);
+            }
             Some((
                 document.get_str("_id").ok()?.parse().ok()?,
                 whole(document.get("revision"))?,

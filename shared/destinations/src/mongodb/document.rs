@@ -51,7 +51,7 @@ fn bson(value: Value, depth: usize) -> Result<Bson, Fault> {
     })
 }
 
-fn json(bytes: &[u8], repaired: &mut u32) -> Result<Bson, Fault> {
+pub(super) fn json(bytes: &[u8], repaired: &mut u32) -> Result<Bson, Fault> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| rejected("the composed record is not UTF-8"))?;
     let (text, count) = repair(text);

@@ -8,6 +8,7 @@ mod deliver;
 mod document;
 mod faults;
 mod probe;
+mod terra;
 
 use std::{future::Future, time::Duration};
 
@@ -48,8 +49,18 @@ struct Settings {
     password: Option<secrecy::SecretString>,
     auth_source: Option<String>,
     collection_prefix: String,
+    layout: Layout,
     encrypted: bool,
     ca_pem: Option<String>,
+}
+
+/// Form of the documents of records. Connections have one form only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Named by the record's id, the record under `payload`.
+    Record,
+    /// Named by Terra's user id and the start, the record's own fields at the top, as Terra writes them.
+    Terra,
 }
 
 impl Mongodb {
@@ -101,7 +112,7 @@ impl Kind for Mongodb {
     }
 
     async fn erase(&self, person: &Erasure) -> Result<Erased, Fault> {
-        self.in_time(self.delete_owners(&person.owners))
+        self.in_time(self.delete_person(person))
             .await
             .map(Erased::Done)
     }

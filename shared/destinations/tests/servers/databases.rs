@@ -5,8 +5,13 @@ use destinations::{
     kind::{Kind, Outcome, Shape},
     net::Network,
 };
+use futures::TryStreamExt as _;
 use models::data::DataType;
-use mongodb::{Client, bson::doc, options::ClientOptions};
+use mongodb::{
+    Client,
+    bson::{Document, doc},
+    options::ClientOptions,
+};
 use mysql_async::{Conn, OptsBuilder, prelude::Queryable as _};
 use serde_json::{Value, json};
 
@@ -100,12 +105,83 @@ async fn mysql_names_a_missing_right_and_widens_what_others_altered() {
 #[ignore = "needs a server"]
 async fn mongodb_ends_equal_to_the_store_whatever_happens() {
     let line = Proxy::to(server("TERRARIUM_TEST_MONGODB").parse().unwrap()).await;
+    for layout in ["record", "terra"] {
+        let config = json!({
+            "host": "127.0.0.1", "port": line.port, "database": format!("equal_{layout}"),
+            "tls": false, "direct_connection": true, "layout": layout,
+        });
+        let one = destination(KindName::Mongodb, &config, &json!({}));
+        let other = destination(KindName::Mongodb, &config, &json!({}));
+        suite::state_kind(&*one, &*other, Some(&line), (3, 15), true).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn mongodb_tells_sessions_apart_in_terras_layout_and_takes_over_what_terra_wrote() {
+    let port: u16 = server("TERRARIUM_TEST_MONGODB").parse().unwrap();
+    let options =
+        ClientOptions::parse(format!("mongodb://127.0.0.1:{port}/?directConnection=true"));
+    let client = Client::with_options(options.await.unwrap()).unwrap();
+    let database = client.database("terras");
+    database.drop().await.unwrap();
+    let sessions = database.collection::<Document>("activity");
+    let start = "2026-11-20T08:00:00+00:00";
+    let terras = doc! {
+        "_id": {"user_id": "user-1", "start_time": start}, "user": {"user_id": "user-1"},
+    };
+    sessions.insert_one(terras).await.unwrap();
     let config = json!({
-        "host": "127.0.0.1", "port": line.port, "database": "equal", "tls": false, "direct_connection": true,
+        "host": "127.0.0.1", "port": port, "database": "terras", "tls": false,
+        "direct_connection": true, "layout": "terra",
     });
-    let one = destination(KindName::Mongodb, &config, &json!({}));
-    let other = destination(KindName::Mongodb, &config, &json!({}));
-    suite::state_kind(&*one, &*other, Some(&line), (3, 15), true).await;
+    let mongodb = destination(KindName::Mongodb, &config, &json!({}));
+    let shape = destinations::kind::Shape::all();
+    mongodb.prepare(&shape).await.unwrap();
+    let session = |key: &str, start: &str, revision| {
+        let record = format!(r#"{{"metadata":{{"start_time":"{start}"}}}}"#);
+        samples::record(DataType::Activity, key, &record, revision)
+    };
+    let names = async || {
+        let found = sessions.find(doc! {}).await.unwrap();
+        let found: Vec<Document> = found.try_collect().await.unwrap();
+        let names = found
+            .iter()
+            .map(|it| it.get_document("_id").unwrap().clone());
+        let mut names: Vec<_> = names
+            .map(|id| {
+                let start = id.get_str("start_time").unwrap().to_owned();
+                (start, id.get_str("record_id").ok().map(str::to_owned))
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let (a, b) = (session("a", start, 1), session("b", start, 1));
+    let both = [a.clone(), b.clone()];
+    assert_eq!(mongodb.deliver(&both).await.unwrap(), [Outcome::APPLIED; 2]);
+    let second = b.record_id.to_string();
+    let at_once = vec![(start.to_owned(), None), (start.to_owned(), Some(second))];
+    assert_eq!(names().await, at_once, "Terra's own is written over");
+    assert_eq!(
+        mongodb.deliver(&both).await.unwrap(),
+        [Outcome::Stale, Outcome::Stale]
+    );
+    // A start that changes leaves nothing behind.
+    let later = "2026-11-20T09:00:00+00:00";
+    mongodb.deliver(&[session("a", later, 2)]).await.unwrap();
+    assert_eq!(names().await.len(), 2);
+    mongodb.deliver(&[session("b", start, 2)]).await.unwrap();
+    let owner = samples::owner(1);
+    let held = mongodb
+        .revisions(&owner, Some(DataType::Activity))
+        .await
+        .unwrap();
+    assert_eq!(held.len(), 2);
+    assert!(held.iter().all(|(_, revision)| *revision == 2));
+    let gone = ["a", "b"].map(|key| samples::deleted(DataType::Activity, key, 3));
+    mongodb.deliver(&gone).await.unwrap();
+    assert_eq!(names().await, []);
 }
 
 #[tokio::test]
