@@ -87,7 +87,7 @@ pub(crate) fn run(task: &Task, now: Timestamp) -> anyhow::Result<String> {
 }
 
 /// A line of this process's status. Unit: KiB.
-fn memory_kb(line: &str) -> anyhow::Result<u64> {
+pub(crate) fn memory_kb(line: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string("/proc/self/status").context("cannot read the status")?;
     let value = status
         .lines()

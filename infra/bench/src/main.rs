@@ -4,6 +4,7 @@ mod child;
 mod client;
 mod clock;
 mod cpu;
+mod deliveries;
 mod lambda;
 mod report;
 mod throughput;
@@ -29,7 +30,8 @@ use crate::report::Report;
 /// same bytes. memory: peak resident size of a process that takes, or routes, one webhook.
 /// throughput: 64 clients on kept connections post small webhooks to the whole local system for
 /// ten seconds; then the backlog is drained. The clients share the machine. units: samples one by
-/// one through the local system, and what is in the table and the archive afterwards.
+/// one through the local system, and what is in the table and the archive afterwards. destinations: the same
+/// records again and again to a webhook, a folder and, where its port is given, PostgreSQL. It is no part of "all".
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -47,6 +49,8 @@ enum Section {
     Throughput,
     /// Bytes, objects and write units per webhook.
     Units,
+    /// Deliveries per second, beside a bare client of the same library, and memory meanwhile.
+    Destinations(deliveries::Settings),
     /// The release binaries of the functions under a Lambda Runtime API: cold start, latency, CPU.
     Lambda {
         /// A folder with a binary per function, named like it; they are built if none is given.
@@ -91,6 +95,9 @@ fn main() -> anyhow::Result<()> {
     }
     if all || matches!(section, Section::Throughput) {
         throughput::run(&mut report, now)?;
+    }
+    if let Section::Destinations(settings) = &section {
+        deliveries::run(&mut report, settings, now)?;
     }
     if all || matches!(section, Section::Units) {
         units::run(&mut report, now)?;
