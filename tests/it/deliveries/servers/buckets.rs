@@ -1,14 +1,17 @@
 //! Buckets of ministack, Azurite and fake-gcs-server.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_types::{SdkConfig, region::Region};
 use destinations::{config::KindName, id::RecordId};
 use futures::TryStreamExt as _;
 use object_store::{
     ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
 };
 use serde_json::{Value, json};
+use store::archive::Archive;
 
 use super::{
     super::{
@@ -143,5 +146,29 @@ impl FarEnd for Gcs {
             contents.push(asked.unwrap().bytes().await.unwrap());
         }
         objects(contents)
+    }
+}
+
+/// What a destination has no room for is read by its link, without any key.
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn a_body_that_the_archive_lends_is_read_by_its_link() {
+    make_s3_bucket("lent").await;
+    let credentials = Credentials::new("test", "test", None, None, "test");
+    let config = SdkConfig::builder()
+        .region(Region::new("us-east-1"))
+        .endpoint_url(format!("http://127.0.0.1:{}", port("TERRARIUM_TEST_AWS")))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    let archive = Archive::s3("lent", &config).unwrap();
+    for body in ["older", "newer"] {
+        let content = ("application/json", body.into());
+        let link = archive.lend("dst_1", "msg_1", content, Duration::from_mins(1));
+        let link = link.await.unwrap();
+        assert!(link.contains("X-Amz-Expires=60&"), "a link that ends");
+        let answer = client().get(link).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        assert_eq!(answer.text().await.unwrap(), body);
     }
 }
