@@ -118,44 +118,90 @@ impl Walk<'_> {
         shard_of(owner, self.destination.concurrency) == self.shard
     }
 
-    fn has(&self, id: &ConnectionId) -> bool {
-        self.is_ours(&RecordOwner::Connection(id.clone()))
-    }
-
-    /// The next connection of the shard behind the cursor; `None` at the end of all.
-    async fn next_connection(
-        &self,
-        cursor: &mut Cursor,
-    ) -> Result<Option<ConnectionId>, DeliverError> {
-        let chosen = &self.order.range.subscription.connections;
-        if !chosen.is_empty() {
-            let after = cursor.after.as_ref();
-            let mut left = chosen
-                .iter()
-                .filter(|id| after.is_none_or(|after| *id > after));
-            let next = left.find(|id| self.has(id)).cloned();
-            cursor.after.clone_from(&next);
-            return Ok(next);
-        }
-        while cursor.list < CONNECTION_SHARDS {
-            let after = cursor.after.as_ref();
-            let listed = self
-                .app
-                .table
-                .connection_ids(cursor.list, after, LISTED)
-                .await?;
-            if let Some(next) = listed.iter().find(|id| self.has(id)) {
+    /// The next owner of the shard behind the cursor: the connections, then the people, who have lab reports;
+    /// `None` at the end of all.
+    async fn next_owner(&self, cursor: &mut Cursor) -> Result<Option<RecordOwner>, DeliverError> {
+        while cursor.list <= CONNECTION_SHARDS {
+            let (owners, are_all) = if cursor.list < CONNECTION_SHARDS {
+                self.connections_behind(cursor).await?
+            } else {
+                self.people_behind(cursor).await?
+            };
+            if let Some(next) = owners.iter().find(|owner| self.is_ours(owner)) {
                 cursor.after = Some(next.clone());
                 return Ok(Some(next.clone()));
             }
-            if listed.len() < LISTED {
+            if are_all {
                 cursor.list += 1;
                 cursor.after = None;
             } else {
-                cursor.after = listed.last().cloned();
+                cursor.after = owners.last().cloned();
             }
         }
         Ok(None)
+    }
+
+    /// Connections of one list behind the cursor, and whether no more follow.
+    async fn connections_behind(
+        &self,
+        cursor: &Cursor,
+    ) -> Result<(Vec<RecordOwner>, bool), DeliverError> {
+        let after = match &cursor.after {
+            Some(RecordOwner::Connection(after)) => Some(after),
+            _ => None,
+        };
+        let chosen = &self.order.range.subscription.connections;
+        let (ids, are_all) = if chosen.is_empty() {
+            let ids = self.app.table.connection_ids(cursor.list, after, LISTED);
+            let ids = ids.await?;
+            let are_all = ids.len() < LISTED;
+            (ids, are_all)
+        } else {
+            // They are no part of any list: the first one stands for all.
+            let is_left =
+                |id: &&ConnectionId| cursor.list == 0 && after.is_none_or(|after| *id > after);
+            (chosen.iter().filter(is_left).cloned().collect(), true)
+        };
+        let owners = ids.into_iter().map(RecordOwner::Connection).collect();
+        Ok((owners, are_all))
+    }
+
+    /// People behind the cursor, and whether no more follow. Nobody comes first: a lab report may name nobody.
+    async fn people_behind(
+        &self,
+        cursor: &Cursor,
+    ) -> Result<(Vec<RecordOwner>, bool), DeliverError> {
+        let range = &self.order.range.subscription;
+        let after = match &cursor.after {
+            Some(RecordOwner::Person(after)) => after.as_ref(),
+            _ => None,
+        };
+        let mut owners = Vec::new();
+        if !range.connections.is_empty() {
+            return Ok((owners, true));
+        }
+        if !range.reference_ids.is_empty() {
+            let left = range
+                .reference_ids
+                .iter()
+                .filter(|person| after.is_none_or(|after| *person > after));
+            owners.extend(
+                left.cloned()
+                    .map(|person| RecordOwner::Person(Some(person))),
+            );
+            return Ok((owners, true));
+        }
+        if cursor.after.is_none() {
+            owners.push(RecordOwner::Person(None));
+        }
+        let people = self.app.table.people("", after, LISTED).await?;
+        let are_all = people.len() < LISTED;
+        owners.extend(
+            people
+                .into_iter()
+                .map(|person| RecordOwner::Person(Some(person))),
+        );
+        Ok((owners, are_all))
     }
 
     /// Returns whether a record of a connection is meant by the order and wanted by the destination.
@@ -172,26 +218,24 @@ impl Walk<'_> {
     ) -> Result<Cursor, DeliverError> {
         let began = Instant::now();
         let mut changes = Vec::new();
-        if cursor == Cursor::default() {
-            changes.extend(self.of_people().await?);
-        }
         while changes.len() < PAGE && began.elapsed() < PAGE_TIME {
-            let within = if let Some(id) = cursor.within.clone() {
-                id
-            } else if let Some(id) = self.next_connection(&mut cursor).await? {
-                cursor.within = Some(id.clone());
+            let owner = if let Some(owner) = cursor.within.clone() {
+                owner
+            } else if let Some(owner) = self.next_owner(&mut cursor).await? {
+                cursor.within = Some(owner.clone());
                 cursor.record = None;
-                changes.push(Changed::Connection {
-                    id: id.clone(),
-                    gone: None,
-                });
-                id
+                if let RecordOwner::Connection(id) = &owner {
+                    changes.push(Changed::Connection {
+                        id: id.clone(),
+                        gone: None,
+                    });
+                }
+                owner
             } else {
                 cursor.is_done = true;
                 break;
             };
-            let owner = RecordOwner::Connection(within.clone());
-            let connection = self.app.table.connection(&within).await?;
+            let connection = self.connection_of(&owner).await?;
             let after = cursor.record.as_deref();
             let page = self.app.table.records_page(&owner, after, PAGE);
             let (records, next) = page.await?;
@@ -216,27 +260,14 @@ impl Walk<'_> {
         Ok(cursor)
     }
 
-    /// Lab reports of the people that the order names: they belong to no connection.
-    async fn of_people(&self) -> Result<Vec<Changed>, DeliverError> {
-        let mut changes = Vec::new();
-        for person in &self.order.range.subscription.reference_ids {
-            let owner = RecordOwner::Person(Some(person.clone()));
-            if !self.is_ours(&owner) {
-                continue;
-            }
-            for found in self
-                .app
-                .table
-                .records(&owner, Some(DataType::LabReport))
-                .await?
-            {
-                let start = found.record.newest.start_time.as_deref();
-                if self.order.range.has_day(day(&found.key, start)) {
-                    changes.push(Changed::record(owner.clone(), found.data_type, &found.key));
-                }
-            }
+    async fn connection_of(
+        &self,
+        owner: &RecordOwner,
+    ) -> Result<Option<StoredConnection>, DeliverError> {
+        match owner {
+            RecordOwner::Connection(id) => Ok(self.app.table.connection(id).await?),
+            RecordOwner::Person(_) => Ok(None),
         }
-        Ok(changes)
     }
 
     async fn note(&self, records: u64, differences: Vec<Difference>) -> Result<(), DeliverError> {
@@ -259,7 +290,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Compares connection after connection with the destination. One that cannot be asked ends the check of
+    /// Compares owner after owner with the destination. One that cannot be asked ends the check of
     /// the shard: live deliveries wait behind it.
     async fn check(
         &self,
@@ -277,11 +308,10 @@ impl Walk<'_> {
         };
         let excused = self.excused().await?;
         while began.elapsed() < PAGE_TIME {
-            let Some(id) = self.next_connection(&mut cursor).await? else {
+            let Some(owner) = self.next_owner(&mut cursor).await? else {
                 cursor.is_done = true;
                 break;
             };
-            let owner = RecordOwner::Connection(id);
             let held = self.held(&owner).await?;
             let found = match self.compare(&*client.kind, &owner, &held, &excused).await {
                 Ok(found) => found,
@@ -328,10 +358,7 @@ impl Walk<'_> {
     /// Records that the destination is to hold of an owner: all that are wanted.
     async fn held(&self, owner: &RecordOwner) -> Result<BTreeMap<Named, Held>, DeliverError> {
         let owner_id = OwnerId::of(owner);
-        let connection = match owner {
-            RecordOwner::Connection(id) => self.app.table.connection(id).await?,
-            RecordOwner::Person(_) => None,
-        };
+        let connection = self.connection_of(owner).await?;
         let mut held = BTreeMap::new();
         let mut after = None;
         loop {
@@ -502,11 +529,15 @@ fn subject<'a>(
     data_type: Option<DataType>,
 ) -> Subject<'a> {
     let state = connection.map(|connection| &connection.state);
+    let person = match owner {
+        RecordOwner::Person(person) => person.as_ref(),
+        RecordOwner::Connection(_) => None,
+    };
     Subject {
         owner,
         data_type,
         provider: state.and_then(|state| state.provider()),
-        reference_id: state.and_then(|state| state.reference_id()),
+        reference_id: person.or_else(|| state?.reference_id()),
     }
 }
 

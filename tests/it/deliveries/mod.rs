@@ -106,6 +106,37 @@ async fn a_new_destination_gets_what_is_there_and_a_check_mends_what_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lab_reports_of_people_without_a_connection_are_told_anew_and_checked() {
+    let home = Home::start().await;
+    let mut terra = terra(6);
+    let mut reports: Vec<_> = ["ann", "ben", "cem"]
+        .map(|person| terra.lab_report_completed(person, 1, 4))
+        .into();
+    reports.push(terra.lab_report_completed("ann", 2, 3));
+    home.world.deliver_in_order(&reports).await;
+    let files = Files::new();
+    let folder = home.add_far(&files).await;
+    let table = &home.world.system.table;
+    let settled = async |id: &str, purpose| {
+        let order = Order::new(id.to_owned(), purpose, Range::default(), home.now_ms());
+        table.put_order(&folder.id, &order).await.unwrap();
+        home.settle(&folder).await;
+        table.order(&folder.id, id).await.unwrap().unwrap()
+    };
+    settled("1", Purpose::Backfill).await;
+    let there = walk(&files.folder().join("lab_report"));
+    assert_eq!(there.len(), reports.len());
+
+    home.advance(SignedDuration::from_hours(2));
+    std::fs::remove_file(&there[0]).unwrap();
+    let checked = settled("2", Purpose::Check { repair: true }).await;
+    assert_eq!((checked.records, checked.difference_count), (4, 1));
+    assert_eq!(walk(&files.folder().join("lab_report")), there);
+    let checked = settled("3", Purpose::Check { repair: false }).await;
+    assert_eq!((checked.records, checked.difference_count), (4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn webhooks_are_passed_on_byte_for_byte() {
     let home = Home::start().await;
     let receiver = Receiver::start().await;

@@ -7,21 +7,21 @@ use models::data::DataType;
 use serde::{Deserialize, Serialize};
 
 use super::Subscription;
-use crate::connection::ConnectionId;
+use crate::owner::RecordOwner;
 
-/// Place in a walk through all connections and their records.
+/// Place in a walk through all connections, all people, and their records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cursor {
-    /// Shard of the list of all connections.
+    /// Shard of the list of all connections; the people come behind the last one.
     pub list: u8,
-    /// Connection to go on behind.
+    /// Owner to go on behind.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<ConnectionId>,
-    /// Connection whose records are not done yet.
+    pub after: Option<RecordOwner>,
+    /// Owner whose records are not done yet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub within: Option<ConnectionId>,
-    /// Sort key to go on behind within that connection.
+    pub within: Option<RecordOwner>,
+    /// Sort key to go on behind within that owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
     /// True if the walk is over.

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use models::ids::ReferenceId;
 
 use super::{
-    Table, TableError,
+    Item, Table, TableError,
     key::{BY_TIME, Key, PEOPLE, TIME_PK, TIME_SK},
 };
 
@@ -15,16 +15,21 @@ impl Table {
         reference_id: &ReferenceId,
     ) -> Result<TransactWriteItem, TableError> {
         let key = Key::of_person(reference_id);
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let mut item = key.attributes();
-        item.insert(TIME_PK.to_owned(), text(PEOPLE));
-        item.insert(TIME_SK.to_owned(), text(reference_id.as_str()));
         let put = Put::builder()
             .table_name(&self.name)
-            .set_item(Some(item))
+            .set_item(Some(item_of(&key, reference_id)))
             .build()
             .map_err(TableError::unavailable("write", &key))?;
         Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Lists a person of whom there is a lab report, perhaps without any connection.
+    pub(super) async fn list_person_now(
+        &self,
+        reference_id: &ReferenceId,
+    ) -> Result<(), TableError> {
+        let key = Key::of_person(reference_id);
+        self.put(&key, item_of(&key, reference_id), "write").await
     }
 
     /// The people whose reference ids begin with `prefix`, in the order of those, behind `after` if that
@@ -77,4 +82,12 @@ impl Table {
     pub async fn is_person(&self, reference_id: &ReferenceId) -> Result<bool, TableError> {
         Ok(self.get(&Key::of_person(reference_id)).await?.is_some())
     }
+}
+
+fn item_of(key: &Key, reference_id: &ReferenceId) -> Item {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let mut item = key.attributes();
+    item.insert(TIME_PK.to_owned(), text(PEOPLE));
+    item.insert(TIME_SK.to_owned(), text(reference_id.as_str()));
+    item
 }

@@ -263,6 +263,9 @@ impl Table {
             if mode == Mode::DryRun {
                 return Ok((change, None));
             }
+            if let (None, RecordOwner::Person(Some(person))) = (seen, &incoming.owner) {
+                self.list_person_now(person).await?;
+            }
             let item = encode(&incoming.owner, incoming.data_type, &incoming.key, &parts);
             if self.put_if(key, item, seen).await? {
                 return Ok((change, held));
