@@ -118,8 +118,8 @@ impl Walk<'_> {
         shard_of(owner, self.destination.concurrency) == self.shard
     }
 
-    /// The next owner of the shard behind the cursor: the connections, then the people, who have lab reports;
-    /// `None` at the end of all.
+    /// Returns the next owner of the shard behind the cursor: the connections, then the people, who have lab
+    /// reports; `None` at the end of all.
     async fn next_owner(&self, cursor: &mut Cursor) -> Result<Option<RecordOwner>, DeliverError> {
         while cursor.list <= CONNECTION_SHARDS {
             let (owners, are_all) = if cursor.list < CONNECTION_SHARDS {

@@ -149,7 +149,7 @@ impl FarEnd for Gcs {
     }
 }
 
-/// What a destination has no room for is read by its link, without any key.
+/// A body that a destination has no room for is read by its link, without any key.
 #[tokio::test]
 #[ignore = "needs a server"]
 async fn a_body_that_the_archive_lends_is_read_by_its_link() {
