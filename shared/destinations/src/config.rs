@@ -405,8 +405,19 @@ impl<'a> Fields<'a> {
 
     /// The format of bodies.
     pub fn format(&mut self) -> Format {
-        let all = [Format::Record, Format::Terra, Format::Fhir, Format::Fit];
-        let words = all.map(|format| (format.as_str(), format));
+        self.format_of(&[Format::Record, Format::Terra, Format::Fhir, Format::Fit])
+    }
+
+    /// The format of the column that holds whole records.
+    pub fn format_of_payloads(&mut self) -> Format {
+        self.format_of(&[Format::Record, Format::Fhir])
+    }
+
+    fn format_of(&mut self, formats: &[Format]) -> Format {
+        let words: Vec<_> = formats
+            .iter()
+            .map(|format| (format.as_str(), *format))
+            .collect();
         let format = self.choice("format", &words, Format::Record);
         if !cfg!(feature = "formats") && matches!(format, Format::Fhir | Format::Fit) {
             let text = format!(

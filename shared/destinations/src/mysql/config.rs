@@ -41,6 +41,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Mysql, Re
     if let Err(error) = readable {
         fields.refuse("ca_pem", error.to_string());
     }
+    let format = fields.format_of_payloads();
     fields.finish()?;
     Ok(Mysql {
         settings: Settings {
@@ -52,6 +53,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Mysql, Re
             table_prefix,
             encrypted,
             ca_pem,
+            format,
         },
         guard: Guard::new(context.network, context.resolver),
         session: Mutex::new(None),

@@ -156,7 +156,7 @@ impl Mysql {
                 part.deletes.push((id, change.revision));
                 continue;
             }
-            match row(change) {
+            match row(change, self.settings.format) {
                 Ok(Some((_, row))) => {
                     part.upserts.push(Upsert {
                         index,

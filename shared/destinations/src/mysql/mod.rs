@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     change::{Change, Total},
-    config::{Context, Fields, Refused},
+    config::{Context, Fields, Format, Refused},
     id::{OwnerId, RecordId},
     kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome, Shape, within},
     net::Guard,
@@ -47,6 +47,8 @@ struct Settings {
     table_prefix: String,
     encrypted: bool,
     ca_pem: Option<String>,
+    /// Format of the column `payload`.
+    format: Format,
 }
 
 impl Mysql {

@@ -4,7 +4,7 @@ use tokio::sync::Mutex;
 
 use super::{Postgres, Settings};
 use crate::{
-    config::{Context, Fields, Refused},
+    config::{Context, Fields, Format, Refused},
     net::{Guard, Network, Tls, tls},
 };
 
@@ -46,6 +46,13 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Postgres,
     }
     let pooler = fields.flag("pooler", false);
     let terra_views = fields.flag("terra_views", false);
+    let format = fields.format_of_payloads();
+    if terra_views && format != Format::Record {
+        fields.refuse(
+            "format",
+            "cannot be fhir beside terra_views, which show Terra's records",
+        );
+    }
     let ca_pem = fields.text("ca_pem");
     let certificate = fields.text("client_cert_pem");
     let key = fields.secret("client_key_pem");
@@ -76,6 +83,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Postgres,
             schema,
             pooler,
             terra_views,
+            format,
         },
         guard: Guard::new(context.network, context.resolver),
         tls: tls.and_then(Result::ok),

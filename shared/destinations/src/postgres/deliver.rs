@@ -117,7 +117,7 @@ impl Postgres {
 
     pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
         let mut outcomes = vec![Outcome::Stale; changes.len()];
-        let parts = parts(changes, &mut outcomes);
+        let parts = parts(changes, self.settings.format, &mut outcomes);
         if parts.is_empty() {
             return Ok(outcomes);
         }

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     change::{Change, Total},
-    config::{Context, Fields, Refused},
+    config::{Context, Fields, Format, Refused},
     id::{OwnerId, RecordId},
     kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome, Shape},
     net::Guard,
@@ -53,6 +53,8 @@ struct Settings {
     /// True if a pooler stands before the database, which takes no settings at the start.
     pooler: bool,
     terra_views: bool,
+    /// Format of the column `payload`.
+    format: Format,
 }
 
 impl Postgres {

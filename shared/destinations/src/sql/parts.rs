@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Column, Row, Table, row};
-use crate::{change::Change, id::RecordId, kind::Outcome, repair::repair};
+use crate::{change::Change, config::Format, id::RecordId, kind::Outcome, repair::repair};
 
 /// Changes of one table.
 #[derive(Default)]
@@ -23,7 +23,11 @@ pub(crate) fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
 
 /// Sorts changes by table, and by whether they are forced. Rows have one order for every writer, so
 /// that no two writers wait for each other. What no table keeps is settled.
-pub(crate) fn parts(changes: &[Change], outcomes: &mut [Outcome]) -> BTreeMap<(Table, bool), Part> {
+pub(crate) fn parts(
+    changes: &[Change],
+    format: Format,
+    outcomes: &mut [Outcome],
+) -> BTreeMap<(Table, bool), Part> {
     let mut parts: BTreeMap<_, Part> = BTreeMap::new();
     for (index, change) in changes.iter().enumerate() {
         if change.collection().is_none() {
@@ -37,7 +41,7 @@ pub(crate) fn parts(changes: &[Change], outcomes: &mut [Outcome]) -> BTreeMap<(T
             set(outcomes, index, Outcome::APPLIED);
             continue;
         }
-        match row(change) {
+        match row(change, format) {
             Ok(Some((_, row))) => {
                 let upsert = (index, change.record_id.clone(), row);
                 parts.entry(key).or_default().upserts.push(upsert);

@@ -8,19 +8,20 @@ use serde_json::{Value, json, value::RawValue};
 use super::columns::Table;
 use crate::{
     change::{Body, Change},
-    envelope::instant,
+    config::Format,
+    envelope::{self, instant},
     kind::Fault,
 };
 
 /// Values of one row by column. What is absent is null.
 pub(crate) type Row = BTreeMap<String, Box<RawValue>>;
 
-/// The row of a change; `None` for a deletion or an event.
+/// The row of a change, with the record in a format; `None` for a deletion or an event.
 ///
 /// # Errors
 ///
 /// [`Fault::Rejected`] if the composed record is no JSON.
-pub(crate) fn row(change: &Change) -> Result<Option<(Table, Row)>, Fault> {
+pub(crate) fn row(change: &Change, format: Format) -> Result<Option<(Table, Row)>, Fault> {
     let mut row = Row::new();
     let mut set = |name: &str, value: Value| {
         if !value.is_null()
@@ -68,7 +69,11 @@ pub(crate) fn row(change: &Change) -> Result<Option<(Table, Row)>, Fault> {
             if let Some(samples) = &state.samples {
                 row.insert("samples".to_owned(), raw(samples)?);
             }
-            row.insert("payload".to_owned(), raw(&state.record)?);
+            let payload = match format {
+                Format::Fhir => raw(&envelope::payload(change, format)?.bytes)?,
+                _ => raw(&state.record)?,
+            };
+            row.insert("payload".to_owned(), payload);
             Ok(Some((Table::Records(state.data_type), row)))
         }
         _ => Ok(None),
@@ -91,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_record_becomes_a_row_of_its_table() {
-        let (table, row) = row(&samples::daily(1, "2026-11-20", 4321, 7))
+        let (table, row) = row(&samples::daily(1, "2026-11-20", 4321, 7), Format::Record)
             .unwrap()
             .unwrap();
         assert_eq!(table, Table::Records(DataType::Daily));
@@ -106,17 +111,29 @@ mod tests {
     fn every_value_of_a_row_has_a_column() {
         for data_type in DataType::ALL {
             let change = samples::record(data_type, "2026-11-20", "{}", 1);
-            let (table, row) = row(&change).unwrap().unwrap();
+            let (table, row) = row(&change, Format::Record).unwrap().unwrap();
             let columns = super::super::columns(table);
             for name in row.keys() {
                 assert!(columns.iter().any(|column| column.name == *name), "{name}");
             }
         }
-        let (table, row) = row(&samples::connection(1, 1)).unwrap().unwrap();
+        let (table, row) = row(&samples::connection(1, 1), Format::Record)
+            .unwrap()
+            .unwrap();
         let columns = super::super::columns(table);
         assert!(
             row.keys()
                 .all(|name| columns.iter().any(|column| column.name == *name))
         );
+    }
+
+    #[cfg(feature = "formats")]
+    #[test]
+    fn a_payload_can_be_a_bundle() {
+        let change = samples::daily(1, "2026-11-20", 4321, 7);
+        let (_, row) = row(&change, Format::Fhir).unwrap().unwrap();
+        let bundle: Value = serde_json::from_str(row["payload"].get()).unwrap();
+        assert_eq!(bundle["resourceType"], "Bundle");
+        assert_eq!(row["steps"].get(), "4321.0");
     }
 }

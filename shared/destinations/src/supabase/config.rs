@@ -27,6 +27,7 @@ const DATABASE: &[&str] = &[
     "sslmode",
     "pooler",
     "terra_views",
+    "format",
     "ca_pem",
     "client_cert_pem",
 ];
@@ -61,6 +62,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: &Context) -> Result<Supabase
         }
         let what = "a secret key of the project, `sb_secret_…`";
         let key = fields.required_secret("secret_key", what);
+        let format = fields.format_of_payloads();
         let client = http_client(&guard, &Tls::default(), REQUEST_TIMEOUT);
         let client = client
             .map_err(|error| fields.refuse("project_url", error.to_string()))
@@ -71,6 +73,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: &Context) -> Result<Supabase
                 project_url,
                 key,
                 schema: schema.clone(),
+                format,
             })
         })
     };

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::faults::fault;
 use crate::{
     change::{Change, Total},
+    config::Format,
     envelope::JSON,
     id::{OwnerId, RecordId},
     kind::{Fault, Outcome},
@@ -27,6 +28,8 @@ pub(super) struct Rest {
     pub(super) project_url: Url,
     pub(super) key: SecretString,
     pub(super) schema: String,
+    /// Format of the column `payload`.
+    pub(super) format: Format,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +99,7 @@ impl Rest {
         let mut outcomes = vec![Outcome::Stale; changes.len()];
         // One table per call: a call is a transaction, and two of them over several tables could wait
         // for each other.
-        for ((table, force), part) in parts(changes, &mut outcomes) {
+        for ((table, force), part) in parts(changes, self.format, &mut outcomes) {
             self.write_part(table, force, &part, &mut outcomes).await?;
         }
         Ok(outcomes)

@@ -73,6 +73,7 @@ fn body(schema: &str) -> String {
         format!(
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO service_role"
         ),
+        keep_newest(schema),
         apply(schema),
         erase(schema),
         totals(schema),
@@ -93,6 +94,16 @@ fn function(head: &str, declared: &str, body: &str) -> String {
     format!(
         "CREATE OR REPLACE FUNCTION public.{head} LANGUAGE plpgsql SECURITY INVOKER \
          SET search_path = '' AS $$\nDECLARE {declared}\nBEGIN\n{body}END $$"
+    )
+}
+
+/// Keeps an older state from being written over a newer one by anybody, in a table whose operator makes it the
+/// trigger of: `BEFORE UPDATE ON terrarium.daily FOR EACH ROW EXECUTE FUNCTION terrarium.keep_newest()`.
+fn keep_newest(schema: &str) -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION {schema}.keep_newest() RETURNS trigger LANGUAGE plpgsql \
+         SET search_path = '' AS $$\nBEGIN\nIF NEW.revision < OLD.revision THEN RETURN NULL; END IF;\n\
+         RETURN NEW;\nEND $$"
     )
 }
 

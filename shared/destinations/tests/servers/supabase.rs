@@ -11,7 +11,7 @@ use models::data::DataType;
 use serde_json::{Value, json};
 
 use crate::{
-    places::make_s3_bucket,
+    places::{http, make_s3_bucket},
     postgrest::{PUBLISHABLE_KEY, SECRET_KEY, gateway, port, project},
     proxy::Proxy,
     samples, server, suite,
@@ -49,6 +49,14 @@ async fn supabase_ends_equal_to_the_store_whatever_happens() {
     let line = Proxy::to(gateway("supabase_rest").await).await;
     let (one, other) = (rest(line.port, SECRET_KEY), rest(line.port, SECRET_KEY));
     suite::state_kind(&*one, &*other, Some(&line), (3, 15), true).await;
+    // Others who write into a table are kept from turning it back, and the service goes on.
+    let guard = "CREATE TRIGGER keep_newest BEFORE UPDATE ON terrarium.daily FOR EACH ROW \
+                 EXECUTE FUNCTION terrarium.keep_newest()";
+    database.batch_execute(guard).await.unwrap();
+    let back = "UPDATE terrarium.daily SET steps = 1, revision = revision - 1";
+    assert_eq!(database.execute(back, &[]).await.unwrap(), 0);
+    let again = samples::daily(1, "2026-11-20", 4000, u64::MAX >> 11);
+    assert_eq!(one.deliver(&[again]).await.unwrap(), [Outcome::APPLIED]);
     let steps = "SELECT DISTINCT steps FROM terrarium.daily";
     let rows = database.query(steps, &[]).await.unwrap();
     assert_eq!((rows.len(), rows[0].get::<_, f64>(0)), (1, 4000.0));
@@ -146,7 +154,7 @@ async fn files_of_a_supabase_project_are_never_written_over_by_older_ones() {
     let script = install_script("terrarium");
     database.batch_execute(&script).await.unwrap();
     let storage: u16 = server("TERRARIUM_TEST_AWS").parse().unwrap();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = http();
     let bucket = make_s3_bucket("terra-payloads").await;
     let config = json!({
         "project_url": format!("http://127.0.0.1:{}", gateway("supabase_files").await),
