@@ -85,6 +85,7 @@ fn allowed(package: &Package) -> Option<&'static [&'static str]> {
             "formats",
             "inspect",
             "export",
+            "routing",
         ]);
     }
     match package.name.as_str() {
@@ -93,6 +94,7 @@ fn allowed(package: &Package) -> Option<&'static [&'static str]> {
         "store" | "runtime" | "terra-client" | "formats" => Some(&["models", "domain"]),
         "destinations" => Some(&["models", "domain", "formats"]),
         "inspect" => Some(&["models", "domain", "store"]),
+        "routing" => Some(&["models", "domain", "store", "runtime"]),
         "export" => Some(&["models", "domain", "store", "formats"]),
         // The local system may use everything; tests and benchmarks too.
         "terrarium" | "tests" | "bench" => None,

@@ -533,7 +533,7 @@ async fn again_from_the_archive(world: &World, signed: &[Signed]) {
     for entry in entries.values().rev() {
         let locator = entry.locator.as_ref().unwrap();
         let archived = world.system.archive.read_webhook(locator).await.unwrap();
-        let applied = event_router::replay(&world.system.router, &archived, Mode::Write).await;
+        let applied = routing::replay(world.system.router.ways(), &archived, Mode::Write).await;
         let records = applied.unwrap().applied.records;
         assert_eq!(
             (records.created, records.updated),

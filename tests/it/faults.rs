@@ -149,7 +149,9 @@ async fn a_body_that_was_signed_compressed_is_stored_and_verifies_from_the_archi
     let router = &world.system.router;
     let mode = store::table::records::Mode::DryRun;
     for (archived, outcome) in [(webhook, Outcome::Stored), (as_sent, Outcome::Followed)] {
-        let replayed = event_router::replay(router, &archived, mode).await.unwrap();
+        let replayed = routing::replay(router.ways(), &archived, mode)
+            .await
+            .unwrap();
         let applied = replayed.applied;
         assert_eq!((applied.outcome, applied.records.updated), (outcome, 0));
     }

@@ -53,7 +53,7 @@ async fn a_second_replay_of_any_sample_and_any_case_changes_nothing() {
             }
             let locator = entry.locator.as_ref().unwrap();
             let archived = world.system.archive.read_webhook(locator).await.unwrap();
-            let applied = event_router::replay(&world.system.router, &archived, Mode::Write).await;
+            let applied = routing::replay(world.system.router.ways(), &archived, Mode::Write).await;
             let records = applied.unwrap().applied.records;
             assert_eq!(
                 (records.created, records.updated),

@@ -21,6 +21,7 @@ use futures::{
 };
 use jiff::Timestamp;
 use models::ids::{TerraUserId, WebhookId};
+use routing::{Applied, Archived, MAX_INLINE_BYTES, Read, RouteError, Work, announce, apply};
 use runtime::{
     batch::Received,
     metrics::{Dimension, Metrics},
@@ -40,13 +41,8 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, error, field, info, info_span, warn};
 
 use crate::{
-    announce::announce,
-    applied::Applied,
-    apply::{MAX_INLINE_BYTES, apply},
     config::App,
-    error::RouteError,
     ping::{Followed, follow},
-    work::{Archived, Read, Work},
 };
 
 /// Terra users of one batch whose webhooks are applied at once.
@@ -476,7 +472,7 @@ async fn route_one(
                         Some(segment.as_ref()?.payload(**span, range.len()))
                     }
                 });
-                let applying = apply(app, read, *plan, in_archive, aliases, Mode::Write);
+                let applying = apply(app.ways(), read, *plan, in_archive, aliases, Mode::Write);
                 applying.await.or_else(Applied::parked_by)?
             }
         };
@@ -502,7 +498,7 @@ async fn route_one(
         };
         // Another run archives elsewhere, and may write a record anew that was told of before.
         let run = place.map_or_else(String::new, |(segment, _)| segment.key.to_string());
-        announce(app, read, &applied.told, passed_on, &run).await?;
+        announce(app.ways(), read, &applied.told, passed_on, &run).await?;
         let entry = read.entry(applied, locator, batch.now);
         if entry.outcome == Outcome::Parked {
             let secret_name = read.work.secret_name.as_deref();

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use anyhow::Context as _;
 use aws_types::SdkConfig;
 use domain::message::HistoryMessage;
+use routing::{Announcer, DESTINATIONS_KEPT, Ways};
 use runtime::{
     aws,
     metrics::Sink,
@@ -16,8 +17,6 @@ use store::{
     table::{Table, ledger::WebhookEntry},
 };
 use terra_client::{HostPattern, PayloadFetcher, PayloadSettings};
-
-use crate::announcer::{Announcer, DESTINATIONS_KEPT};
 
 /// Settings of the router; [the crate's page](crate#settings) lists them.
 #[derive(Debug)]
@@ -117,6 +116,15 @@ impl fmt::Debug for App {
 }
 
 impl App {
+    /// Everything that applying a webhook writes to.
+    pub fn ways(&self) -> Ways<'_> {
+        Ways {
+            table: &self.table,
+            history: self.history.as_ref(),
+            announcer: self.announcer.as_ref(),
+        }
+    }
+
     /// Connects to AWS, while nobody waits yet.
     ///
     /// # Errors

@@ -6,13 +6,13 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::message::EventMessage;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use routing::RouteError;
 use runtime::batch::{self, Outcome as MessageOutcome, Received};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     batch::{Results, route},
     config::App,
-    error::RouteError,
     source,
 };
 

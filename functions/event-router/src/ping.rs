@@ -1,16 +1,13 @@
 //! Pings: the payload waits under a presigned URL (FACTS section 7, "Ping mode").
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::plan::{self, ParkReason, Plan};
 use jiff::Timestamp;
+use routing::{Read, RouteError, Work};
 use terra_client::FetchError;
 
-use crate::{
-    config::App,
-    error::RouteError,
-    work::{Read, Work},
-};
+use crate::config::App;
 
 /// Result of following a ping.
 pub(crate) enum Followed {
@@ -51,7 +48,7 @@ pub(crate) async fn follow(
         Err(FetchError::NotAllowed { .. }) => lost(ParkReason::HostNotAllowed),
         Err(FetchError::Refused { .. }) => lost(ParkReason::PayloadExpired),
         Err(FetchError::TooLarge { .. }) => lost(ParkReason::PayloadTooLarge),
-        Err(error) => Err(RouteError::Payload(error.into())),
+        Err(error) => Err(RouteError::Payload(Arc::new(error))),
     }
 }
 

@@ -7,9 +7,10 @@ use domain::{
     delivery::DeliveryMessage,
     message::{HistoryMessage, JobMessage},
 };
-use event_router::{Announcer, Observer};
+use event_router::Observer;
 use futures::future::BoxFuture;
 use models::signature::{SigningSecret, Tolerance};
+use routing::Announcer;
 use runtime::{
     metrics::Sink,
     queue::{
@@ -219,20 +220,9 @@ impl System {
         let archive = archive.context("cannot open the archive")?;
 
         let jobs: Queue<DeliveryMessage> = Queue::new(queues.transport(DELIVERIES_QUEUE));
-        let router = Arc::new(event_router::App {
-            table: table.clone(),
-            archive: archive.clone(),
-            payloads: PayloadFetcher::new(options.payloads.clone())
-                .context("cannot make the client that fetches payloads")?,
-            history: options
-                .history
-                .is_some()
-                .then(|| Queue::new(queues.transport(HISTORY_QUEUE))),
-            announcer: Some(Announcer::new(jobs.clone(), deliveries::DESTINATIONS_KEPT)),
-            terra_queue_arn: None,
-            metrics: Sink::Nowhere,
-            observer,
-        });
+        let announcer = Announcer::new(jobs.clone(), deliveries::DESTINATIONS_KEPT);
+        let router = router_app(&options, &table, &archive, &queues, announcer, observer)?;
+        let router = Arc::new(router);
         for queue in [EVENTS_QUEUE, PINGS_QUEUE, BACKFILL_EVENTS_QUEUE].repeat(CONCURRENCY) {
             let stopped = workers.stopped();
             let (queues, router) = (queues.clone(), Arc::clone(&router));
@@ -251,7 +241,13 @@ impl System {
         let deliver = Arc::new(deliver);
         serve_deliveries(&mut workers, &queues, &deliver, &options);
         let queue: Queue<JobMessage> = Queue::new(queues.transport(JOBS_QUEUE));
-        let jobs = Arc::new(jobs::app(&table, &archive, data_dir, Some(queue), clock));
+        let jobs = Arc::new(jobs::app(
+            &table,
+            &archive,
+            data_dir,
+            Some(queue.clone()),
+            clock,
+        ));
         serve_jobs(&mut workers, &queues, &jobs, &options);
         let history = match &options.history {
             Some(history) => {
@@ -421,6 +417,28 @@ async fn set_up_queues(queues: &LocalQueues, visibility_timeout: Duration) -> an
             .with_context(|| format!("cannot set up the queue {name}"))?;
     }
     Ok(())
+}
+
+fn router_app(
+    options: &Options,
+    table: &Table,
+    archive: &Archive,
+    queues: &LocalQueues,
+    announcer: Announcer,
+    observer: Option<Observer>,
+) -> anyhow::Result<event_router::App> {
+    let fetches_history = options.history.is_some();
+    Ok(event_router::App {
+        table: table.clone(),
+        archive: archive.clone(),
+        payloads: PayloadFetcher::new(options.payloads.clone())
+            .context("cannot make the client that fetches payloads")?,
+        history: fetches_history.then(|| Queue::new(queues.transport(HISTORY_QUEUE))),
+        announcer: Some(announcer),
+        terra_queue_arn: None,
+        metrics: Sink::Nowhere,
+        observer,
+    })
 }
 
 fn intake_app(

@@ -1,8 +1,8 @@
 //! `terrarium parked`: webhooks that could not be used.
 
-use event_router::{Listed, Replayed};
 use jiff::civil::Date;
 use models::ids::WebhookId;
+use routing::{Listed, Replayed, Ways};
 use serde::Serialize;
 use store::{
     archive::ArchiveError,
@@ -11,7 +11,7 @@ use store::{
 
 use super::{
     access::{self, Access, now},
-    destinations, replay,
+    destinations,
 };
 use crate::{
     cli::{ParkedArgs, ParkedCommand, WhichParked},
@@ -128,10 +128,9 @@ async fn replay_all(
     mode: Mode,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let router = replay::router(access)?;
     let mut results = Vec::new();
     for webhook in chosen(access, which).await? {
-        results.push(replay_one(access, &router, webhook, mode).await?);
+        results.push(replay_one(access, webhook, mode).await?);
     }
     if as_json {
         return output::json(&results);
@@ -158,12 +157,7 @@ async fn replay_all(
     })
 }
 
-async fn replay_one(
-    access: &Access,
-    router: &event_router::App,
-    webhook: ParkedWebhook,
-    mode: Mode,
-) -> anyhow::Result<Tried> {
+async fn replay_one(access: &Access, webhook: ParkedWebhook, mode: Mode) -> anyhow::Result<Tried> {
     let mut result = Tried {
         webhook_id: webhook.webhook_id.clone(),
         done: false,
@@ -183,7 +177,8 @@ async fn replay_one(
         }
         Err(error) => return Err(error.into()),
     };
-    let Replayed { applied, listed } = event_router::replay(router, &archived, mode).await?;
+    let Replayed { applied, listed } =
+        routing::replay(Ways::table_only(&access.table), &archived, mode).await?;
     result.created = applied.records.created;
     result.updated = applied.records.updated;
     result.unchanged = applied.records.unchanged;

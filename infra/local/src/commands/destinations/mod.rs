@@ -10,7 +10,7 @@ use std::sync::Arc;
 use deliver::{Clients, Vault};
 use destinations::{kind::Finding, net::Network};
 use domain::delivery::{
-    Destination, Status, Stream,
+    Destination, Status,
     order::{Order, Purpose, Range},
 };
 use ulid::Ulid;
@@ -190,17 +190,8 @@ async fn give_order(
 
 /// Orders that every destination gets what was written since: a command cannot announce what it changes.
 pub(super) async fn order_written_since(access: &Access, since_ms: i64) -> anyhow::Result<()> {
-    for destination in access.table.destinations().await? {
-        if destination.stream == Stream::Records {
-            let range = Range {
-                written_since_ms: Some(since_ms),
-                ..Range::default()
-            };
-            let purpose = Purpose::Redrive { force: false };
-            give_order(access, &destination, purpose, range).await?;
-        }
-    }
-    Ok(())
+    let now_ms = now().as_millisecond();
+    Ok(routing::order_written_since(&access.table, &new_id(), since_ms, now_ms).await?)
 }
 
 /// An id in the order of time.

@@ -17,30 +17,34 @@ use domain::{
 };
 use models::data::DataType;
 use runtime::queue::FifoIds;
-use store::table::connections::StoredConnection;
+use store::table::{Table, TableError, connections::StoredConnection};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::{applied::Told, config::App, error::RouteError, work::Read};
+use crate::{applied::Told, error::RouteError, ways::Ways, work::Read};
 
 /// Announces what a webhook changed. `run` tells one run over the webhook from another: within five
 /// minutes the queue takes the same announcement of the same run only once. The webhook itself is passed on
 /// once for all runs, because it never changes.
-pub(crate) async fn announce(
-    app: &App,
+///
+/// # Errors
+///
+/// [`RouteError`] when the table or the deliveries queue does not answer.
+pub async fn announce(
+    ways: Ways<'_>,
     read: &Read<'_>,
     told: &Told,
     locator: Option<&Locator>,
     run: &str,
 ) -> Result<(), RouteError> {
-    let Some(announcer) = &app.announcer else {
+    let Some(announcer) = ways.announcer else {
         return Ok(());
     };
-    let destinations = announcer.destinations(&app.table).await?;
+    let destinations = announcer.destinations(ways.table).await?;
     // Notes of deletions end by themselves; a destination that is made later gets what is there then.
     if destinations.is_empty() {
         return Ok(());
     }
-    let gone = gone(app, told).await?;
+    let gone = gone(ways, told).await?;
     let changes = changes(told, &gone);
     let webhook = locator.map(|locator| passed_on(read, told, locator));
     let mut messages = Vec::new();
@@ -63,17 +67,17 @@ pub(crate) async fn announce(
     announcer.queue.send_fifo(messages).await?;
     if let Some(connection) = told.connection.as_deref().filter(|it| it.is_renamed) {
         let now_ms = read.work.received_at_ms;
-        refresh(app, &destinations, connection, now_ms).await?;
+        refresh(ways, &destinations, connection, now_ms).await?;
     }
     for changed in &gone {
-        app.table.settle_gone(changed).await?;
+        ways.table.settle_gone(changed).await?;
     }
     Ok(())
 }
 
 /// Records that were deleted under a former id of the connection, or under a former key of a session, and
 /// that destinations have not been told of.
-async fn gone(app: &App, told: &Told) -> Result<Vec<Changed>, RouteError> {
+async fn gone(ways: Ways<'_>, told: &Told) -> Result<Vec<Changed>, RouteError> {
     let Some(connection) = &told.connection else {
         return Ok(Vec::new());
     };
@@ -90,7 +94,7 @@ async fn gone(app: &App, told: &Told) -> Result<Vec<Changed>, RouteError> {
     if !own && !connection.had_other_ids() {
         return Ok(Vec::new());
     }
-    Ok(app.table.gone_of(connection, own).await?)
+    Ok(ways.table.gone_of(connection, own).await?)
 }
 
 /// All changes, each once: the records, what was moved to the connection, and the connection.
@@ -217,7 +221,7 @@ fn batches(
 
 /// Orders that every destination gets all records of a connection again, with its new person or id.
 async fn refresh(
-    app: &App,
+    ways: Ways<'_>,
     destinations: &[Destination],
     connection: &StoredConnection,
     now_ms: i64,
@@ -230,9 +234,35 @@ async fn refresh(
             let id = format!("{:016x}-{}", connection.revision(), connection.id);
             let purpose = Purpose::Redrive { force: true };
             let order = Order::new(id, purpose, range.clone(), now_ms);
-            app.table.put_order(&destination.id, &order).await?;
+            ways.table.put_order(&destination.id, &order).await?;
         }
     }
-    app.table.settle_renamed(connection).await?;
+    ways.table.settle_renamed(connection).await?;
+    Ok(())
+}
+
+/// Orders that every destination gets what was written since: whoever replays many webhooks does not announce
+/// each. The same order again changes nothing. Unit: Unix milliseconds.
+///
+/// # Errors
+///
+/// [`TableError`] when DynamoDB does not answer.
+pub async fn order_written_since(
+    table: &Table,
+    id: &str,
+    since_ms: i64,
+    now_ms: i64,
+) -> Result<(), TableError> {
+    for destination in table.destinations().await? {
+        if destination.stream == Stream::Records {
+            let range = Range {
+                written_since_ms: Some(since_ms),
+                ..Range::default()
+            };
+            let purpose = Purpose::Redrive { force: false };
+            let order = Order::new(id.to_owned(), purpose, range, now_ms);
+            table.put_order(&destination.id, &order).await?;
+        }
+    }
     Ok(())
 }

@@ -19,10 +19,10 @@ use store::table::{
 };
 use tracing::{Span, field};
 
-use crate::{applied::Applied, config::App, error::RouteError, work::Read};
+use crate::{applied::Applied, error::RouteError, ways::Ways, work::Read};
 
 /// Records that compress to this or less are kept in their item too. Unit: bytes.
-pub(crate) const MAX_INLINE_BYTES: u64 = 2048;
+pub const MAX_INLINE_BYTES: u64 = 2048;
 
 /// Longest start time kept in an item: twice what Terra's form takes.
 const MAX_TIME_CHARS: usize = 64;
@@ -31,8 +31,12 @@ const MAX_TIME_CHARS: usize = 64;
 ///
 /// `archived` says where in the archive the record at a range of the body lies, once the body is
 /// there; `aliases` where its Terra user ids have just been seen to lead.
-pub(crate) async fn apply<F>(
-    app: &App,
+///
+/// # Errors
+///
+/// [`RouteError`] when the table or a queue does not answer, or holds what it should not.
+pub async fn apply<F>(
+    ways: Ways<'_>,
     read: &Read<'_>,
     plan: Plan,
     archived: impl Future<Output = Result<F, RouteError>>,
@@ -50,8 +54,8 @@ where
     };
     // At once: none of the three rests on another. Boxed: the SDK's futures are deeper than the compiler
     // lays out in one.
-    let attribution = Box::pin(attribute(app, read, &plan, aliases, mode));
-    let seen = Box::pin(read_records(app, &plan, aliases));
+    let attribution = Box::pin(attribute(ways, read, &plan, aliases, mode));
+    let seen = Box::pin(read_records(ways, &plan, aliases));
     let ((attribution, was_asked_for), seen, payload_of) = try_join!(attribution, seen, archived)?;
     let mut applied = Applied {
         parked: plan.parked,
@@ -77,7 +81,7 @@ where
             .into_iter()
             .filter_map(|planned| incoming(read, &owner, planned, &payload_of))
             .collect();
-        let applying = app.table.apply_records_seen(incoming, seen, mode);
+        let applying = ways.table.apply_records_seen(incoming, seen, mode);
         let AppliedRecords { counts, held } = applying.await?;
         applied.records = RecordCounts { shadowed, ..counts };
         let held = held.iter();
@@ -88,13 +92,13 @@ where
     if let (Some(written), Mode::Write) = (&known, mode)
         && (stores_records || written.had_other_ids())
     {
-        let Some(now) = app.table.settle(written).await? else {
+        let Some(now) = ways.table.settle(written).await? else {
             return Ok(Applied::nothing(Outcome::Erased));
         };
         // Two connections became one while we wrote. The records are told under the id that they have now:
         // whoever made them one may have told before we wrote.
         if now != written.id {
-            known = app.table.connection(&now).await?.map(Box::new);
+            known = ways.table.connection(&now).await?.map(Box::new);
         }
     }
     if mode == Mode::DryRun {
@@ -111,7 +115,7 @@ where
     }
     if let Some(request) = plan.request
         && (was_asked_for || !request.only_if_known)
-        && app.table.apply_request(&request).await?
+        && ways.table.apply_request(&request).await?
     {
         let reference = request.reference;
         jobs.push(HistoryMessage::RequestAdvanced { reference });
@@ -119,7 +123,7 @@ where
     if let Some(lost) = plan.lost {
         jobs.push(HistoryMessage::PayloadLost(lost));
     }
-    if let Some(history) = &app.history
+    if let Some(history) = ways.history
         && !jobs.is_empty()
     {
         history.send_batch(&jobs).await?;
@@ -142,15 +146,15 @@ enum Attribution {
 
 /// Applies what a plan says of its connection. Also returns whether the webhook was asked for.
 async fn attribute(
-    app: &App,
+    ways: Ways<'_>,
     read: &Read<'_>,
     plan: &Plan,
     aliases: &SeenAliases,
     mode: Mode,
 ) -> Result<(Attribution, bool), RouteError> {
-    let was_asked_for = was_asked_for(app, plan).await?;
+    let was_asked_for = was_asked_for(ways, plan).await?;
     let Some(fragment) = &plan.connection else {
-        let erased = mode == Mode::Write && is_erased(app, read).await?;
+        let erased = mode == Mode::Write && is_erased(ways, read).await?;
         let attribution = if erased {
             Attribution::Erased
         } else {
@@ -166,8 +170,8 @@ async fn attribute(
         fragment
     };
     let applied = match mode {
-        Mode::Write => app.table.apply_connection_seen(fragment, aliases).await?,
-        Mode::DryRun => app.table.preview_connection(fragment).await?,
+        Mode::Write => ways.table.apply_connection_seen(fragment, aliases).await?,
+        Mode::DryRun => ways.table.preview_connection(fragment).await?,
     };
     let attribution = applied.map_or(Attribution::Erased, |applied| Attribution::Connection {
         known: Box::new(applied.connection),
@@ -178,18 +182,18 @@ async fn attribute(
 
 /// Returns whether a webhook answers a request, of ours or of the app's own: a chunk does, and so does
 /// what comes under the reference of a request that is known.
-async fn was_asked_for(app: &App, plan: &Plan) -> Result<bool, RouteError> {
+async fn was_asked_for(ways: Ways<'_>, plan: &Plan) -> Result<bool, RouteError> {
     match &plan.request {
         None => Ok(false),
         Some(request) if !request.only_if_known => Ok(true),
-        Some(request) => Ok(app.table.request(&request.reference).await?.is_some()),
+        Some(request) => Ok(ways.table.request(&request.reference).await?.is_some()),
     }
 }
 
 /// The records of a plan as stored under whoever they will most likely be of. Should they be somebody
 /// else's by the time they are written, they are read again then.
 async fn read_records(
-    app: &App,
+    ways: Ways<'_>,
     plan: &Plan,
     aliases: &SeenAliases,
 ) -> Result<SeenRecords, RouteError> {
@@ -208,7 +212,7 @@ async fn read_records(
     let keys: Vec<_> = keys
         .map(|planned| (planned.data_type, &planned.key))
         .collect();
-    Ok(app.table.read_records(&owner, keys).await?)
+    Ok(ways.table.read_records(&owner, keys).await?)
 }
 
 /// Owner of a plan's records, when its Terra user has this connection.
@@ -221,8 +225,8 @@ fn record_owner(owner: Option<&Owner>, connection: Option<ConnectionId>) -> Opti
 
 /// Returns whether the person was erased since the first look, for a webhook that touches no connection:
 /// nothing else would tell.
-async fn is_erased(app: &App, read: &Read<'_>) -> Result<bool, RouteError> {
-    let aliases = app.table.aliases(&read.terra_user_ids).await?;
+async fn is_erased(ways: Ways<'_>, read: &Read<'_>) -> Result<bool, RouteError> {
+    let aliases = ways.table.aliases(&read.terra_user_ids).await?;
     Ok(aliases
         .values()
         .any(|alias| matches!(alias, Alias::Erased(_))))

@@ -20,8 +20,8 @@ use crate::{
     announce::announce,
     applied::Applied,
     apply::{MAX_INLINE_BYTES, apply},
-    config::App,
     error::RouteError,
+    ways::Ways,
     work::{Read, Work},
 };
 
@@ -66,7 +66,7 @@ impl Replayed {
 ///
 /// [`RouteError`] when the table does not answer, or the webhook cannot be identified.
 pub async fn replay(
-    app: &App,
+    ways: Ways<'_>,
     webhook: &ArchivedWebhook,
     mode: Mode,
 ) -> Result<Replayed, RouteError> {
@@ -117,24 +117,24 @@ pub async fn replay(
     let aliases = SeenAliases::new();
     // Boxed: inside the futures of a command it would be too large for the stack.
     let applying = Box::pin(async {
-        let applied = apply(app, &read, plan, archived, &aliases, mode).await;
+        let applied = apply(ways, &read, plan, archived, &aliases, mode).await;
         let applied = applied.or_else(Applied::parked_by)?;
         // A replay through newer code may change what was announced a moment ago.
         let run = format!("replayed {}", rand::random::<u64>());
-        announce(app, &read, &applied.told, None, &run).await?;
+        announce(ways, &read, &applied.told, None, &run).await?;
         Ok(applied)
     });
-    let listing = app.table.listing(&work.id).map_err(RouteError::from);
+    let listing = ways.table.listing(&work.id).map_err(RouteError::from);
     let (applied, listing) = try_join!(applying, listing)?;
     let entry = read.entry(applied.clone(), Some(webhook.locator.clone()), received_at);
     let parked = ParkedWebhook::of_entry(&entry, header.secret_name.as_deref());
-    let listed = relist(app, parked, listing, applied.outcome, mode).await?;
+    let listed = relist(ways, parked, listing, applied.outcome, mode).await?;
     Ok(Replayed { applied, listed })
 }
 
 /// Brings the list of parked webhooks up to date with the outcome of a replay.
 async fn relist(
-    app: &App,
+    ways: Ways<'_>,
     parked: ParkedWebhook,
     listing: Listing,
     outcome: Outcome,
@@ -144,19 +144,19 @@ async fn relist(
     Ok(match (listing, outcome == Outcome::Parked) {
         (Listing::Unlisted, true) => {
             if writes {
-                app.table.park(&parked).await?;
+                ways.table.park(&parked).await?;
             }
             Listed::Added
         }
         (Listing::Listed(before), true) => {
             if writes && *before != parked {
-                app.table.park(&parked).await?;
+                ways.table.park(&parked).await?;
             }
             Listed::Stays
         }
         (Listing::Listed(_), false) => {
             if writes {
-                app.table.unpark(&parked.webhook_id).await?;
+                ways.table.unpark(&parked.webhook_id).await?;
             }
             Listed::Removed
         }

@@ -45,7 +45,7 @@ pub struct Told {
 
 impl Told {
     /// Owner that the webhook is about: that of its records, else the connection, else nobody's person.
-    pub(crate) fn owner(&self) -> RecordOwner {
+    pub fn owner(&self) -> RecordOwner {
         let connection = self.connection.as_ref();
         let connection = connection.map(|it| RecordOwner::Connection(it.id.clone()));
         let owner = self.records_of.clone().or(connection);
@@ -55,7 +55,7 @@ impl Told {
 
 impl Applied {
     /// An outcome of a webhook that changed nothing.
-    pub(crate) fn nothing(outcome: Outcome) -> Self {
+    pub fn nothing(outcome: Outcome) -> Self {
         Self {
             outcome,
             records: RecordCounts::default(),
@@ -66,7 +66,11 @@ impl Applied {
     }
 
     /// Decides by the error itself whether its webhook is parked or comes back.
-    pub(crate) fn parked_by(error: RouteError) -> Result<Self, RouteError> {
+    ///
+    /// # Errors
+    ///
+    /// The error itself, where the webhook comes back.
+    pub fn parked_by(error: RouteError) -> Result<Self, RouteError> {
         match error.end() {
             End::Parked(reason) => {
                 error!(error = %Chain(&error), "webhook parked: somebody has to look");
@@ -77,7 +81,7 @@ impl Applied {
     }
 
     /// The outcome of a webhook that is parked as a whole.
-    pub(crate) fn parked(reason: ParkReason) -> Self {
+    pub fn parked(reason: ParkReason) -> Self {
         Self {
             parked: vec![Parked {
                 index: None,

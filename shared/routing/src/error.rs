@@ -3,7 +3,6 @@
 use domain::End;
 use runtime::queue::QueueError;
 use store::{archive::ArchiveError, parcel::ParcelError, table::TableError};
-use terra_client::FetchError;
 
 /// A message that could not be routed. [`RouteError::end`] says what becomes of it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -19,7 +18,7 @@ pub enum RouteError {
     Archive(#[source] std::sync::Arc<ArchiveError>),
     /// The payload of a ping could not be had now.
     #[error("cannot fetch the ping's payload")]
-    Payload(#[source] std::sync::Arc<FetchError>),
+    Payload(#[source] std::sync::Arc<dyn std::error::Error + Send + Sync>),
     /// History-fetch or the destinations could not be told.
     #[error("cannot queue what follows from the webhook")]
     Queue(#[source] std::sync::Arc<QueueError>),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// Time that the list of destinations is used before it is read again. Whatever passes in that time is
 /// delivered by the first redrive of a new destination.
-pub(crate) const DESTINATIONS_KEPT: Duration = Duration::from_secs(30);
+pub const DESTINATIONS_KEPT: Duration = Duration::from_secs(30);
 
 /// The way to destinations: the list of them, and the deliveries queue.
 pub struct Announcer {

@@ -1,4 +1,4 @@
-//! A webhook in the router's hands.
+//! A webhook on its way into the table.
 
 use domain::{
     End,
@@ -27,24 +27,31 @@ use crate::{applied::Applied, error::RouteError};
 
 /// One webhook to route: its bytes and what came with them.
 #[derive(Debug, Clone)]
-pub(crate) struct Work {
-    pub(crate) id: WebhookId,
-    pub(crate) headers: TerraHeaders,
-    pub(crate) received_at_ms: i64,
-    pub(crate) signed_at_s: Option<i64>,
-    pub(crate) secret_name: Option<String>,
-    pub(crate) late: bool,
-    pub(crate) body: Vec<u8>,
+pub struct Work {
+    /// Name that it came with.
+    pub id: WebhookId,
+    /// Terra's own headers.
+    pub headers: TerraHeaders,
+    /// Time of its arrival. Unit: Unix milliseconds.
+    pub received_at_ms: i64,
+    /// The signed `t`. Unit: Unix seconds.
+    pub signed_at_s: Option<i64>,
+    /// Name of the signing secret that matched.
+    pub secret_name: Option<String>,
+    /// True if it came later than on time.
+    pub late: bool,
+    /// Body as text.
+    pub body: Vec<u8>,
     /// The body as it was sent, if that was compressed: the bytes that Terra signed.
-    pub(crate) sent: Option<Vec<u8>>,
+    pub sent: Option<Vec<u8>>,
     /// XXH3 of the body.
-    pub(crate) body_hash: u64,
+    pub body_hash: u64,
 }
 
 impl Work {
     /// A webhook whose message was opened. A compressed body is unpacked; one that cannot be stays as it
     /// is.
-    pub(crate) fn new(message: EventMessage, body: Vec<u8>) -> Self {
+    pub fn new(message: EventMessage, body: Vec<u8>) -> Self {
         let unpacked = if gzip::is_gzip(&body) {
             gzip::unpack(&body, MAX_BODY_BYTES).ok()
         } else {
@@ -68,7 +75,7 @@ impl Work {
     }
 
     /// The payload of a ping: a webhook of its own that came with the ping's headers.
-    pub(crate) fn payload(&self, ping: &WebhookId, body: Vec<u8>) -> Option<Self> {
+    pub fn payload(&self, ping: &WebhookId, body: Vec<u8>) -> Option<Self> {
         Some(Self {
             id: ping.payload()?,
             headers: self.headers.clone(),
@@ -82,43 +89,52 @@ impl Work {
         })
     }
 
-    pub(crate) fn body_hash_text(&self) -> String {
+    /// XXH3 of the body, as the ledger keeps it.
+    pub fn body_hash_text(&self) -> String {
         format!("{:016x}", self.body_hash)
     }
 
     /// Returns the time at which Terra made the webhook: as signed, or else as received. Unit: Unix
     /// milliseconds.
-    pub(crate) fn offered_at_ms(&self) -> i64 {
+    pub fn offered_at_ms(&self) -> i64 {
         let signed_at_ms = self.signed_at_s.map(|seconds| seconds.saturating_mul(1000));
         signed_at_ms.unwrap_or(self.received_at_ms)
     }
 
-    pub(crate) fn ordering_ts_ms(&self) -> i64 {
+    /// Its place in the order of deliveries. Unit: Unix milliseconds.
+    pub fn ordering_ts_ms(&self) -> i64 {
         ordering_timestamp_ms(&self.headers, self.signed_at_s, self.received_at_ms)
     }
 }
 
 /// Place of a webhook in a segment.
-pub(crate) struct Archived {
-    pub(crate) appended: Appended,
+#[derive(Debug)]
+pub struct Archived {
+    /// The place.
+    pub appended: Appended,
     /// Reason why the webhook can only be parked: its records could not be cut out.
-    pub(crate) fault: Option<ParkReason>,
+    pub fault: Option<ParkReason>,
 }
 
 /// A webhook whose envelope has been read.
-pub(crate) struct Read<'a> {
+#[derive(Debug)]
+pub struct Read<'a> {
     /// The name it goes by: its own, unless that was another body's before.
-    pub(crate) id: WebhookId,
-    pub(crate) work: &'a Work,
-    pub(crate) event: Result<Event<'a>, EventError>,
-    pub(crate) terra_user_ids: Vec<TerraUserId>,
+    pub id: WebhookId,
+    /// Its bytes and what came with them.
+    pub work: &'a Work,
+    /// Its envelope.
+    pub event: Result<Event<'a>, EventError>,
+    /// Terra users that it names.
+    pub terra_user_ids: Vec<TerraUserId>,
 }
 
 /// `event_type` of a body that is no event.
 const UNREADABLE: &str = "unreadable";
 
 impl<'a> Read<'a> {
-    pub(crate) fn new(work: &'a Work) -> Self {
+    /// Reads the envelope of a webhook.
+    pub fn new(work: &'a Work) -> Self {
         let event = Event::parse(&work.body);
         let terra_user_ids = event.as_ref().map(plan::terra_user_ids).unwrap_or_default();
         Self {
@@ -130,18 +146,19 @@ impl<'a> Read<'a> {
     }
 
     /// The Terra users it names.
-    pub(crate) fn users(&self) -> impl Iterator<Item = &TerraUserId> {
+    pub fn users(&self) -> impl Iterator<Item = &TerraUserId> {
         self.terra_user_ids.iter()
     }
 
-    pub(crate) fn event_type(&self) -> &str {
+    /// Its event type; a word of ours where the body is no event.
+    pub fn event_type(&self) -> &str {
         self.event
             .as_ref()
             .map_or(UNREADABLE, |event| event.event_type.as_str())
     }
 
     /// Data type of the records that the webhook brings.
-    pub(crate) fn data_type(&self) -> Option<DataType> {
+    pub fn data_type(&self) -> Option<DataType> {
         match self.event.as_ref().ok()?.event_type {
             EventType::Data(data_type) => Some(data_type),
             EventType::LabReportFailed => Some(DataType::LabReport),
@@ -150,13 +167,13 @@ impl<'a> Read<'a> {
     }
 
     /// The event, if it is a ping: its payload waits elsewhere.
-    pub(crate) fn ping(&self) -> Option<&Event<'a>> {
+    pub fn ping(&self) -> Option<&Event<'a>> {
         let event = self.event.as_ref().ok()?;
         (event.event_type == EventType::S3Payload).then_some(event)
     }
 
     /// Its line in the ledger.
-    pub(crate) fn entry(
+    pub fn entry(
         &self,
         applied: Applied,
         locator: Option<Locator>,
@@ -186,7 +203,7 @@ impl<'a> Read<'a> {
     }
 
     /// Plans the changes of the webhook; a body that is no event changes nothing and is parked.
-    pub(crate) fn plan(&self) -> Plan {
+    pub fn plan(&self) -> Plan {
         match &self.event {
             Ok(event) => {
                 let work = self.work;
@@ -204,7 +221,7 @@ impl<'a> Read<'a> {
     ///
     /// [`RouteError::Archive`] when the segment does not take the webhook: it is too large, or the
     /// compressor failed.
-    pub(crate) fn archive(&self, segment: &mut SegmentBuilder) -> Result<Archived, RouteError> {
+    pub fn archive(&self, segment: &mut SegmentBuilder) -> Result<Archived, RouteError> {
         let work = self.work;
         let header = self.archive_header();
         let sent = work.sent.as_ref().map(|sent| {
