@@ -592,7 +592,9 @@ ALLOWED = {
         "Table": TABLE,
         "${Table.Arn}/index/by_time": ["dynamodb:Query"],
         ARCHIVE: ["s3:GetObject"],
+        EXPORTS: ["s3:GetObject"],
         "ArchiveBucket": ["s3:ListBucket"],  # as for the router
+        "JobsQueue": ["sqs:SendMessage"],
         "ApiSigningKeys": ["secretsmanager:GetSecretValue"],
         "ApiLogs": LOG,
         "*": TRACE,

@@ -15,36 +15,36 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 /// A person whose id cannot stand in a path as it is.
-const ANN: &str = "ann/50%@example.org";
+pub(crate) const ANN: &str = "ann/50%@example.org";
 
-struct Reader<'a> {
-    world: &'a World,
-    key: String,
+pub(crate) struct Reader<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) key: String,
 }
 
 impl<'a> Reader<'a> {
-    async fn of(world: &'a World, scopes: &[Scope]) -> Self {
+    pub(crate) async fn of(world: &'a World, scopes: &[Scope]) -> Self {
         let key = key_with(world, scopes).await;
         Self { world, key }
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         let request = self.world.http.get(url(self.world, path));
         answered(request.header("x-api-key", &self.key)).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let request = self.world.http.post(url(self.world, path));
         let request = request.header("content-type", "application/json");
         answered(request.bearer_auth(&self.key).body(body.to_string())).await
     }
 }
 
-fn url(world: &World, path: &str) -> String {
+pub(crate) fn url(world: &World, path: &str) -> String {
     format!("{}{path}", world.system.api_url)
 }
 
-async fn answered(request: reqwest::RequestBuilder) -> (u16, Value) {
+pub(crate) async fn answered(request: reqwest::RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     if response.url().path().starts_with("/v1") {
@@ -54,7 +54,7 @@ async fn answered(request: reqwest::RequestBuilder) -> (u16, Value) {
     (status, serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
-async fn key_with(world: &World, scopes: &[Scope]) -> String {
+pub(crate) async fn key_with(world: &World, scopes: &[Scope]) -> String {
     let scopes: BTreeSet<_> = scopes.iter().copied().collect();
     let made = NewKey::make("test", scopes, "test", None, 0);
     assert!(world.system.table.add_api_key(&made.key).await.unwrap());
@@ -62,7 +62,7 @@ async fn key_with(world: &World, scopes: &[Scope]) -> String {
 }
 
 /// A token as the system itself would make one.
-async fn token_for(world: &World, person: &str, scopes: &[TokenScope]) -> String {
+pub(crate) async fn token_for(world: &World, person: &str, scopes: &[TokenScope]) -> String {
     let maker = Reader::of(world, Scope::ALL).await;
     let path = format!("/v1/people/{}/tokens", api::id::to_path(person));
     let (status, made) = maker.post(&path, &json!({"scopes": scopes})).await;
@@ -82,7 +82,7 @@ fn daily(user: &str, person: &str, steps: u32) -> Value {
     })
 }
 
-async fn with_ann() -> World {
+pub(crate) async fn with_ann() -> World {
     let world = World::start().await;
     for (number, person) in ["u_1", ANN, "u_2"].into_iter().enumerate() {
         let body = daily(&format!("user-{number}"), person, 9120);

@@ -13,7 +13,6 @@ use domain::{message::JobKind, owner::RecordOwner};
 use export::{End, ExportError, Order, Period, Progress, Reader, Report};
 use flate2::read::DeflateDecoder;
 use jiff::Timestamp;
-use jobs::ExportDetail;
 use models::{
     data::DataType,
     ids::{ReferenceId, hex},
@@ -26,7 +25,7 @@ use store::{
     exports::{ExportKey, Exports, Upload},
     table::{
         connections::StoredConnection,
-        jobs::{Job, JobState, Subject},
+        jobs::{ExportDetail, Job, JobState, Subject},
     },
 };
 

@@ -49,6 +49,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// True if the body holds a secret, which nothing but the caller may keep.
     pub is_secret: bool,
+    /// True if the body goes out as it is, of whatever size: on one machine nothing limits it.
+    pub is_whole: bool,
 }
 
 impl Answer {
@@ -70,6 +72,7 @@ impl Answer {
             keeping: Keeping::Asked,
             headers: HeaderMap::new(),
             is_secret: false,
+            is_whole: false,
         }
     }
 
@@ -107,6 +110,13 @@ impl Answer {
     pub fn secret(mut self) -> Self {
         self.is_secret = true;
         self.unkept()
+    }
+
+    /// Marks the body as one that goes out as it is, of whatever size.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.is_whole = true;
+        self
     }
 
     /// With a header more.
@@ -149,9 +159,10 @@ impl Answer {
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-        let compressed = (self.body.len() > COMPRESS_FROM_BYTES && accepts_gzip(request))
-            .then(|| gzip(&self.body))
-            .flatten();
+        let compressed =
+            (!self.is_whole && self.body.len() > COMPRESS_FROM_BYTES && accepts_gzip(request))
+                .then(|| gzip(&self.body))
+                .flatten();
         let (body, most) = match compressed {
             Some(compressed) => {
                 headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -159,7 +170,7 @@ impl Answer {
             }
             None => (self.body, MAX_PLAIN_BYTES),
         };
-        if body.len() > most {
+        if !self.is_whole && body.len() > most {
             return Problem::new(Kind::AnswerTooLarge)
                 .detail("ask for less at once, and with `Accept-Encoding: gzip`")
                 .response();

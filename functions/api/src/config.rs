@@ -4,14 +4,16 @@ use std::{fmt, sync::Arc};
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
+use domain::message::JobMessage;
 use jiff::Timestamp;
 use runtime::{
     aws,
     metrics::Sink,
+    queue::{Queue, SqsTransport},
     secrets::SecretSource,
     settings::{Settings, SettingsError},
 };
-use store::{archive::Archive, table::Table};
+use store::{archive::Archive, exports::Exports, table::Table};
 
 use crate::{keys::KeyCache, token::SigningKeys};
 
@@ -24,6 +26,7 @@ pub struct Config {
     table_name: String,
     archive_bucket: String,
     signing_keys: SecretSource,
+    jobs_queue_url: Option<String>,
     allowed_origins: Vec<String>,
     metrics: Sink,
     sdk: SdkConfig,
@@ -39,6 +42,7 @@ impl Config {
         let table_name = settings.required::<String>("TABLE_NAME", "the table's name");
         let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
         let signing_keys = SecretSource::from_settings(&mut settings, "API_SIGNING_KEYS");
+        let jobs_queue_url = settings.optional_url("JOBS_QUEUE_URL");
         let allowed_origins = settings.list::<String>("API_ALLOWED_ORIGINS", "an origin");
         let metrics = Sink::from_settings(&mut settings);
         let sdk = aws::sdk_config(&mut settings);
@@ -47,6 +51,7 @@ impl Config {
                 table_name: table_name?,
                 archive_bucket: archive_bucket?,
                 signing_keys: signing_keys?,
+                jobs_queue_url,
                 allowed_origins,
                 metrics,
                 sdk: sdk?,
@@ -61,6 +66,10 @@ pub struct App {
     pub table: Table,
     /// Everything that Terra sent.
     pub archive: Archive,
+    /// Place of exports.
+    pub exports: Exports,
+    /// Queue of jobs; without it they wait for the next look.
+    pub jobs: Option<Queue<JobMessage>>,
     /// Keys that sign tokens for one person.
     pub signing_keys: SigningKeys,
     /// Keys of callers that were read lately.
@@ -95,10 +104,17 @@ impl App {
         // Someone waits for the answer, so the archive is given up on sooner than by a queue's work.
         let archive = Archive::s3_for_a_person(&config.archive_bucket, &config.sdk)
             .context("cannot open the archive")?;
+        let exports = Exports::s3(&config.archive_bucket, &config.sdk)
+            .context("cannot open the place of exports")?;
+        let jobs = config
+            .jobs_queue_url
+            .map(|url| SqsTransport::with_config(&config.sdk, url));
         table.open_connection().await;
         Ok(Self {
             table,
             archive,
+            exports,
+            jobs: jobs.map(|transport| Queue::new(Arc::new(transport))),
             signing_keys: SigningKeys::new(config.signing_keys, config.sdk),
             keys: KeyCache::default(),
             allowed_origins: config.allowed_origins,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use domain::Retry;
+use domain::{End, Retry};
+use routing::RouteError;
 use runtime::{
     problem::{Kind, Problem},
     queue::QueueError,
@@ -24,6 +25,9 @@ pub enum Failure {
     /// The archive did not do it.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// An archived webhook could not be tried.
+    #[error(transparent)]
+    Replay(#[from] RouteError),
     /// A queue did not do it.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -65,8 +69,9 @@ impl Failure {
             }
             Self::Table(error) if error.retry() == Retry::Later => unavailable(),
             Self::Archive(error) if error.retry() == Retry::Later => unavailable(),
+            Self::Replay(error) if error.end() == End::Retry => unavailable(),
             Self::Queue(_) | Self::TooSlow | Self::SigningKey(_) => unavailable(),
-            Self::Table(_) | Self::Archive(_) => Problem::new(Kind::Internal),
+            Self::Table(_) | Self::Archive(_) | Self::Replay(_) => Problem::new(Kind::Internal),
         }
     }
 }

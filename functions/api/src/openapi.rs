@@ -61,17 +61,24 @@ fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
     let mut parameters: Vec<Value> = endpoint.places().map(place).collect();
     parameters.extend(doc.query.iter().map(parameter));
     let mut responses = Map::new();
-    let (status, answer) = match doc.answer {
-        Reply::Json(schema) => (200, content("application/json", schema(definitions))),
-        Reply::With(status, schema) => (status, content("application/json", schema(definitions))),
-        Reply::Nothing => (204, json!({})),
-        Reply::Bytes(kind) => (200, content(kind, json!({}))),
+    let json = "application/json";
+    let (statuses, answer) = match &doc.answer {
+        Reply::Json(schema) => (&[200][..], content(json, schema(definitions))),
+        Reply::With(status, schema) => (
+            std::slice::from_ref(status),
+            content(json, schema(definitions)),
+        ),
+        Reply::AnyOf(statuses, schema) => (*statuses, content(json, schema(definitions))),
+        Reply::Nothing => (&[204][..], json!({})),
+        Reply::Bytes(kind) => (&[200][..], content(kind, json!({}))),
     };
     let mut answer = answer;
     if let Value::Object(answer) = &mut answer {
         answer.insert("description".to_owned(), doc.summary.into());
     }
-    responses.insert(status.to_string(), answer);
+    for status in statuses {
+        responses.insert(status.to_string(), answer.clone());
+    }
     let is_open = endpoint.route.scope == Needs::Nothing;
     let mut problems = vec![
         (400, "The request cannot be used."),

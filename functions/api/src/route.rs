@@ -80,6 +80,8 @@ pub enum Reply {
     Json(SchemaOf),
     /// Another status with JSON of this schema.
     With(u16, SchemaOf),
+    /// One of these statuses with JSON of this schema.
+    AnyOf(&'static [u16], SchemaOf),
     /// 204.
     Nothing,
     /// 200 with bytes of this kind.

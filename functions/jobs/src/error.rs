@@ -1,5 +1,6 @@
 //! Errors of jobs.
 
+use routing::RouteError;
 use runtime::queue::QueueError;
 use store::{archive::ArchiveError, table::TableError};
 
@@ -12,6 +13,9 @@ pub enum JobError {
     /// The archive did not answer, or holds what it should not.
     #[error("cannot use the archive")]
     Archive(#[from] ArchiveError),
+    /// An archived webhook could not be applied.
+    #[error("cannot replay")]
+    Replay(#[from] RouteError),
     /// The next message could not be queued.
     #[error("cannot queue what follows")]
     Queue(#[from] QueueError),

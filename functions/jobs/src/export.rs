@@ -1,56 +1,12 @@
 //! The export of a person.
 
-use jiff::{Timestamp, civil::Date};
-use serde::{Deserialize, Serialize};
-use store::{
-    archive::InvalidKey,
-    exports::ExportKey,
-    table::jobs::{Job, JobState},
-};
+use store::table::jobs::Job;
 
 use crate::{
     config::{App, Budget},
     error::JobError,
-    step::Next,
+    step::{Next, fail},
 };
-
-/// Part of an export's item that is its own: the order, and the result.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ExportDetail {
-    /// First day; all where there is none.
-    pub from: Option<Date>,
-    /// Last day, included.
-    pub to: Option<Date>,
-    /// Records in the finished export.
-    pub records: Option<usize>,
-    /// Length of the finished export. Unit: bytes.
-    pub size_bytes: Option<u64>,
-    /// Records and files that are not in it; its manifest says why.
-    pub left_out: Option<usize>,
-}
-
-impl ExportDetail {
-    /// The key of a job's export.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidKey`] when the job's id is no name of a file.
-    pub fn key(job: &Job) -> Result<ExportKey, InvalidKey> {
-        let ordered_at = Timestamp::from_millisecond(job.ordered_at_ms).unwrap_or_default();
-        ExportKey::new(ordered_at, &job.id)
-    }
-}
-
-/// Marks a job as one that nobody can do.
-async fn fail(app: &App, job: &Job, why: &'static str) -> Result<Next, JobError> {
-    let change = move |job: &mut Job| {
-        job.state = JobState::Failed;
-        job.error = Some(why.to_owned());
-    };
-    app.table.change_job(&job.id, change).await?;
-    Ok(Next::Done)
-}
 
 /// Says that this program makes no exports.
 #[cfg(not(feature = "export"))]
@@ -69,7 +25,7 @@ pub(crate) async fn go_on(app: &App, job: Job, budget: Budget) -> Result<Next, J
     use std::time::Duration;
 
     use export::{End, ExportError, Order, Period, Progress, Reader};
-    use store::table::jobs::Subject;
+    use store::table::jobs::{ExportDetail, JobState, Subject};
 
     /// Seconds for which the bucket keeps an export.
     const KEPT_S: i64 = 7 * 86_400;

@@ -16,7 +16,7 @@ use tracing::info;
 use crate::{
     config::{App, Budget},
     error::JobError,
-    export,
+    export, replay,
     step::Next,
 };
 
@@ -97,6 +97,7 @@ pub async fn go_on(app: &App, id: &str, budget: Budget) -> Result<Option<Duratio
     let kind = job.kind;
     let work: BoxFuture<'_, Result<Next, JobError>> = match kind {
         JobKind::Export => Box::pin(export::go_on(app, job, budget)),
+        JobKind::Replay => Box::pin(replay::go_on(app, job, budget)),
     };
     match work.await {
         Ok(Next::Done) => {

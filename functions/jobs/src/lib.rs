@@ -4,12 +4,12 @@ mod config;
 mod error;
 mod export;
 mod handler;
+mod replay;
 mod step;
 
 pub use self::{
     config::{App, Budget, Clock, Config},
     error::JobError,
-    export::ExportDetail,
     handler::{go_on, handle, run},
     step::Next,
 };

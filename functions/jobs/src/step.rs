@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use store::table::jobs::{Job, JobState};
+
+use crate::{config::App, error::JobError};
+
 /// State of a job after a stretch of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -9,4 +13,14 @@ pub enum Next {
     Done,
     /// The job goes on after this time. Its item says where.
     Again(Duration),
+}
+
+/// Marks a job as one that nobody can do.
+pub(crate) async fn fail(app: &App, job: &Job, why: &'static str) -> Result<Next, JobError> {
+    let change = move |job: &mut Job| {
+        job.state = JobState::Failed;
+        job.error = Some(why.to_owned());
+    };
+    app.table.change_job(&job.id, change).await?;
+    Ok(Next::Done)
 }

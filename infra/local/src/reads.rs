@@ -10,9 +10,13 @@ use std::{
 
 use anyhow::Context as _;
 use api::{App, KeyCache, token::SigningKeys};
-use runtime::{metrics::Sink, queue::local::Clock};
+use domain::message::JobMessage;
+use runtime::{
+    metrics::Sink,
+    queue::{Queue, local::Clock},
+};
 use secrecy::SecretString;
-use store::{archive::Archive, table::Table};
+use store::{archive::Archive, exports::Exports, table::Table};
 
 use crate::folder::only_for_its_owner;
 
@@ -24,11 +28,14 @@ pub(crate) fn app(
     data_dir: &Path,
     table: &Table,
     archive: &Archive,
+    jobs: Queue<JobMessage>,
     clock: &Clock,
 ) -> anyhow::Result<App> {
     Ok(App {
         table: table.clone(),
         archive: archive.clone(),
+        exports: Exports::folder(data_dir),
+        jobs: Some(jobs),
         signing_keys: SigningKeys::known(signing_key(data_dir)?),
         keys: KeyCache::default(),
         allowed_origins: Vec::new(),

@@ -259,7 +259,7 @@ impl System {
         };
 
         let intake = Arc::new(intake_app(&options, &queues, &archive)?);
-        let reads = Arc::new(reads::app(data_dir, &table, &archive, clock)?);
+        let reads = Arc::new(reads::app(data_dir, &table, &archive, queue, clock)?);
         let served = (api::router(&reads), outbox::router(outbox));
         serve_gateway(&mut workers, listener, intake, served, &options);
         info!(%address, "terrarium is ready");

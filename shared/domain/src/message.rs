@@ -124,7 +124,7 @@ impl HistoryMessage {
     }
 }
 
-/// A message of the jobs queue: long work for one person.
+/// A message of the jobs queue: long work.
 ///
 /// It may come twice and late: what is to be done is read from the job's item, not from the message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +169,8 @@ impl JobMessage {
 pub enum JobKind {
     /// A person's data are put into one file.
     Export,
+    /// Archived webhooks go through today's code.
+    Replay,
 }
 
 impl JobKind {
@@ -176,6 +178,7 @@ impl JobKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Export => "export",
+            Self::Replay => "replay",
         }
     }
 }

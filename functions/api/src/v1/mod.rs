@@ -5,11 +5,14 @@ mod backfills;
 pub(crate) mod connections;
 mod coverage;
 mod destinations;
+mod exports;
+mod jobs;
 mod keys;
 mod numbers;
 mod people;
 mod policies;
 pub(crate) mod records;
+mod replays;
 mod series;
 mod webhooks;
 
@@ -29,6 +32,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         series::ENDPOINTS,
         policies::ENDPOINTS,
         webhooks::ENDPOINTS,
+        replays::ENDPOINTS,
+        exports::ENDPOINTS,
         backfills::ENDPOINTS,
         destinations::ENDPOINTS,
         keys::ENDPOINTS,

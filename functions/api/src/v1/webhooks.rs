@@ -434,7 +434,7 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     }))
 }
 
-async fn entry(call: &Call) -> Result<WebhookEntry, Failure> {
+pub(super) async fn entry(call: &Call) -> Result<WebhookEntry, Failure> {
     let missing = || {
         Failure::not_found("there is no such webhook in the ledger, which forgets after 90 days")
     };

@@ -20,14 +20,13 @@ use formats::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::ProgressBar;
 use jiff::civil::Date;
-use jobs::ExportDetail;
 use models::{data::DataType, ids::ReferenceId};
 use serde_json::Value;
 use store::{
     archive::ArchiveError,
     exports::{Link, Upload},
     table::{
-        jobs::{Job, JobState, Subject},
+        jobs::{ExportDetail, Job, JobState, Subject},
         key::RecordOwner,
         records::FoundRecord,
     },

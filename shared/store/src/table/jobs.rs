@@ -1,4 +1,4 @@
-//! Jobs: long work for one person, with its progress.
+//! Jobs: long work, most of it for one person, with its progress.
 //!
 //! A job is written before its work begins. Its item says how far it is, so that whoever takes it up goes
 //! on from there.
@@ -6,6 +6,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{connection::ConnectionId, message::JobKind};
 use futures::future::BoxFuture;
+use jiff::{Timestamp, civil::Date};
 use models::ids::ReferenceId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +19,7 @@ use super::{
     key::{BY_TIME, Key, TIME_PK, TIME_SK},
     ledger::EXPIRES_AT,
 };
+use crate::{archive::InvalidKey, exports::ExportKey};
 
 /// Person that a job is for.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +84,7 @@ pub struct Job {
     pub kind: JobKind,
     /// State of the job.
     pub state: JobState,
-    /// Person that the job is for; taken out when the person was erased.
+    /// Person that the job is for, if it is for one; taken out when the person was erased.
     pub subject: Option<Subject>,
     /// Name of whoever ordered it.
     pub ordered_by: String,
@@ -115,7 +117,7 @@ impl Job {
     pub fn new(
         id: impl Into<String>,
         kind: JobKind,
-        subject: Subject,
+        subject: impl Into<Option<Subject>>,
         ordered_by: impl Into<String>,
         now_ms: i64,
     ) -> Self {
@@ -123,7 +125,7 @@ impl Job {
             id: id.into(),
             kind,
             state: JobState::Waiting,
-            subject: Some(subject),
+            subject: subject.into(),
             ordered_by: ordered_by.into(),
             ordered_at_ms: now_ms,
             due_at_ms: now_ms,
@@ -134,6 +136,34 @@ impl Job {
             error: None,
             expires_at_s: None,
         }
+    }
+}
+
+/// Part of an export's item that is its own: the order, and the result.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExportDetail {
+    /// First day; all where there is none.
+    pub from: Option<Date>,
+    /// Last day, included.
+    pub to: Option<Date>,
+    /// Records in the finished export.
+    pub records: Option<usize>,
+    /// Length of the finished export. Unit: bytes.
+    pub size_bytes: Option<u64>,
+    /// Records and files that are not in it; its manifest says why.
+    pub left_out: Option<usize>,
+}
+
+impl ExportDetail {
+    /// The key of a job's export.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKey`] when the job's id is no name of a file.
+    pub fn key(job: &Job) -> Result<ExportKey, InvalidKey> {
+        let ordered_at = Timestamp::from_millisecond(job.ordered_at_ms).unwrap_or_default();
+        ExportKey::new(ordered_at, &job.id)
     }
 }
 
@@ -210,6 +240,21 @@ impl Table {
     pub async fn closed_jobs(&self, kind: JobKind, limit: usize) -> Result<Vec<Job>, TableError> {
         self.jobs_until(&Key::jobs(Some(kind)), "~", false, limit)
             .await
+    }
+
+    /// Reads the jobs of a kind, those that are open first and then the newest, at most `limit` of each.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::job`].
+    pub async fn jobs_of(&self, kind: JobKind, limit: usize) -> Result<Vec<Job>, TableError> {
+        let mut jobs = self.jobs_until(&Key::jobs(None), "~", false, limit).await?;
+        jobs.retain(|job| job.kind == kind);
+        jobs.extend(self.closed_jobs(kind, limit).await?);
+        // A job that was closed between the two looks is in both.
+        let mut seen = std::collections::BTreeSet::new();
+        jobs.retain(|job| seen.insert(job.id.clone()));
+        Ok(jobs)
     }
 
     async fn jobs_until(

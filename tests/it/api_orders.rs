@@ -1,0 +1,195 @@
+//! Orders that the API takes: replays and exports.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::access::{Scope, TokenScope};
+use serde_json::{Value, json};
+use terrarium::system::TABLE_NAME;
+
+use crate::{
+    api::{ANN, Reader, answered, token_for, url, with_ann},
+    world::World,
+};
+
+/// The state of a job once it is closed. The job runs beside the test, and nothing tells when it is done.
+async fn closed(reader: &Reader<'_>, path: &str) -> Value {
+    for _ in 0..3_000 {
+        let (status, job) = reader.get(path).await;
+        assert_eq!(status, 200, "{job}");
+        if !["waiting", "running"].contains(&job["state"].as_str().unwrap()) {
+            return job;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{path} is not done after a minute");
+}
+
+/// Takes Ann's record out of the table, behind the system's back.
+async fn lose_record(world: &World) {
+    let connection = world.connection("user-1").await.id;
+    let pk = format!("CONNECTION#{connection}");
+    let client = terrarium::system::dynamodb_client(&world.system.dynamodb).unwrap();
+    let deleted = client
+        .delete_item()
+        .table_name(TABLE_NAME)
+        .key("pk", AttributeValue::S(pk))
+        .key("sk", AttributeValue::S("daily#2026-07-02".to_owned()))
+        .send();
+    deleted.await.unwrap();
+}
+
+const RECORD: &str = "/v1/records/user-1/daily/2026-07-02";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_says_first_what_it_would_change_and_then_changes_it() {
+    let world = with_ann().await;
+    let scopes = [
+        Scope::OperationsRead,
+        Scope::OperationsWrite,
+        Scope::PeopleRead,
+    ];
+    let operator = Reader::of(&world, &scopes).await;
+    let at = "/v1/webhooks/w-1/replay";
+    let dry = json!({"dry_run": true});
+    let (status, told) = operator.post(at, &dry).await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(
+        (&told["counts"]["unchanged"], &told["differences"]),
+        (&json!(1), &json!([]))
+    );
+
+    lose_record(&world).await;
+    assert_eq!(operator.get(RECORD).await.0, 404);
+    let (_, told) = operator.post(at, &dry).await;
+    assert_eq!(told["counts"]["created"], 1, "{told}");
+    assert_eq!(told["differences"][0]["webhook"], "w-1");
+    assert_eq!(
+        (&told["id"], &told["state"]),
+        (&Value::Null, &json!("done"))
+    );
+    // Nothing was written.
+    assert_eq!(operator.get(RECORD).await.0, 404);
+
+    let (status, ordered) = operator.post(at, &json!({})).await;
+    assert_eq!(status, 202, "{ordered}");
+    let path = format!("/v1/replays/{}", ordered["id"].as_str().unwrap());
+    let done = closed(&operator, &path).await;
+    assert_eq!(
+        (&done["state"], &done["error"]),
+        (&json!("done"), &Value::Null)
+    );
+    assert_eq!(done["counts"]["created"], 1, "{done}");
+    assert_eq!(operator.get(RECORD).await.0, 200);
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_many_takes_what_was_named_and_nothing_else() {
+    let world = with_ann().await;
+    let scopes = [
+        Scope::OperationsRead,
+        Scope::OperationsWrite,
+        Scope::PeopleRead,
+    ];
+    let operator = Reader::of(&world, &scopes).await;
+    let replay = async |body: Value| {
+        let (status, ordered) = operator.post("/v1/replays", &body).await;
+        assert_eq!(status, 202, "{ordered}");
+        let path = format!("/v1/replays/{}", ordered["id"].as_str().unwrap());
+        closed(&operator, &path).await
+    };
+    lose_record(&world).await;
+    let all = replay(json!({"dry_run": true})).await;
+    assert_eq!(
+        (&all["counts"]["webhooks"], &all["counts"]["created"]),
+        (&json!(3), &json!(1)),
+        "{all}"
+    );
+    assert_eq!(operator.get(RECORD).await.0, 404);
+    let other = replay(json!({"connection": "user-0"})).await;
+    assert_eq!(other["counts"]["webhooks"], 1, "{other}");
+    assert_eq!(operator.get(RECORD).await.0, 404);
+    let none = replay(json!({"type": "sleep"})).await;
+    assert_eq!(none["counts"]["webhooks"], 0, "{none}");
+    let before = replay(json!({"until": "2020-01-01T00:00:00Z"})).await;
+    assert_eq!(before["counts"]["webhooks"], 0, "{before}");
+    let own = replay(json!({"connection": "user-1", "type": "daily"})).await;
+    assert_eq!(own["counts"]["created"], 1, "{own}");
+    assert_eq!(operator.get(RECORD).await.0, 200);
+
+    let (_, listed) = operator.get("/v1/replays").await;
+    assert_eq!(listed["data"].as_array().unwrap().len(), 5);
+    let wrong = json!({"since": "soon", "until": "later"});
+    let (status, refused) = operator.post("/v1/replays", &wrong).await;
+    assert_eq!(
+        (status, refused["errors"].as_array().unwrap().len()),
+        (400, 2)
+    );
+    let nobody = json!({"connection": "nobody"});
+    assert_eq!(operator.post("/v1/replays", &nobody).await.0, 404);
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_gets_their_export_and_nobody_elses() {
+    let world = with_ann().await;
+    let server = Reader::of(&world, &[Scope::PeopleExport]).await;
+    let ann = Reader {
+        world: &world,
+        key: token_for(&world, ANN, &[TokenScope::Export]).await,
+    };
+    let of_ann = format!("/v1/people/{}/exports", api::id::to_path(ANN));
+    let (status, ordered) = ann.post(&of_ann, &json!({})).await;
+    assert_eq!(status, 202, "{ordered}");
+    let id = ordered["id"].as_str().unwrap();
+    let done = closed(&ann, &format!("{of_ann}/{id}")).await;
+    assert_eq!(
+        (&done["state"], &done["records"]),
+        (&json!("done"), &json!(1))
+    );
+    let link = done["url"].as_str().unwrap();
+    assert!(link.starts_with(&of_ann), "{link}");
+    let file = world.http.get(url(&world, link)).bearer_auth(&ann.key);
+    let file = file.send().await.unwrap();
+    assert_eq!(
+        (file.status().as_u16(), &file.headers()["content-type"]),
+        (200, &"application/zip".parse().unwrap())
+    );
+    let bytes = file.bytes().await.unwrap();
+    assert_eq!(Some(bytes.len() as u64), done["size_bytes"].as_u64());
+    assert!(bytes.starts_with(b"PK"));
+
+    // A key gets it by its id alone; another person's path has no such export.
+    let (status, shown) = server.get(&format!("/v1/exports/{id}")).await;
+    assert_eq!((status, &shown["state"]), (200, &json!("done")));
+    let (_, listed) = server.get("/v1/exports").await;
+    assert_eq!(listed["data"][0]["id"], id);
+    assert_eq!(
+        server.get(&format!("/v1/people/u_1/exports/{id}")).await.0,
+        404
+    );
+    assert_eq!(ann.get(&format!("/v1/exports/{id}")).await.0, 403);
+    let backwards = json!({"from": "2026-07-02", "to": "2026-07-01"});
+    assert_eq!(ann.post(&of_ann, &backwards).await.0, 400);
+
+    // Three a day, and what was refused for its form is none of them.
+    for _ in 0..2 {
+        assert_eq!(ann.post(&of_ann, &json!({})).await.0, 202);
+    }
+    let request = world
+        .http
+        .post(url(&world, &of_ann))
+        .bearer_auth(&server.key);
+    let refused = request.body("{}").send().await.unwrap();
+    assert_eq!(refused.status(), 429);
+    let wait = refused.headers()["retry-after"].to_str().unwrap();
+    assert!(
+        (86_000..=86_400).contains(&wait.parse::<u32>().unwrap()),
+        "{wait}"
+    );
+    let nobody = world.http.post(url(&world, "/v1/people/nobody/exports"));
+    let nobody = answered(nobody.bearer_auth(&server.key).body("{}")).await;
+    assert_eq!(nobody.0, 404);
+    world.system.stop().await;
+}
