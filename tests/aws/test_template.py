@@ -481,7 +481,7 @@ def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
                 if resource["Fn::Sub"] == DESTINATION_SECRETS:
                     assert statement["Action"] == "secretsmanager:GetSecretValue", key
                     continue
-                assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(archive|exports|inbox|outbox)/\*", resource["Fn::Sub"]), key
+                assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(archive|erasures|exports|inbox|index|outbox)/\*", resource["Fn::Sub"]), key
     assert excused == set(UNNAMEABLE), "an excuse that nobody needs"
 
 
@@ -531,6 +531,7 @@ VPC = [
 INBOX, ARCHIVE = "${ArchiveBucket.Arn}/inbox/*", "${ArchiveBucket.Arn}/archive/*"
 OUTBOX = "${ArchiveBucket.Arn}/outbox/*"
 EXPORTS = "${ArchiveBucket.Arn}/exports/*"
+ERASURES = "${ArchiveBucket.Arn}/erasures/*"
 ALLOWED = {
     "WebhookIntakeRole": {
         # The attribute is `open_connection`.
@@ -549,6 +550,8 @@ ALLOWED = {
         "Table": TABLE,
         ARCHIVE: ["s3:GetObject", "s3:PutObject"],
         INBOX: ["s3:DeleteObject", "s3:GetObject"],
+        # The key of tombstones.
+        ERASURES: ["s3:GetObject"],
         # No call: without it S3 answers 403 instead of 404.
         "ArchiveBucket": ["s3:ListBucket"],
         "HistoryQueue": ["sqs:GetQueueAttributes", "sqs:SendMessage"],
@@ -584,6 +587,10 @@ ALLOWED = {
         "${Table.Arn}/index/by_time": ["dynamodb:Query"],
         ARCHIVE: ["s3:GetObject", "s3:PutObject"],
         EXPORTS: ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+        "${ArchiveBucket.Arn}/index/*": ["s3:GetObject", "s3:PutObject"],
+        ERASURES: ["s3:GetObject", "s3:PutObject"],
+        INBOX: ["s3:DeleteObject", "s3:GetObject"],
+        OUTBOX: ["s3:DeleteObject", "s3:GetObject"],
         "ArchiveBucket": ["s3:ListBucket"],
         "JobsLogs": LOG,
         "*": TRACE,
@@ -1279,7 +1286,7 @@ def test_what_is_erased_from_the_archive_is_soon_gone(template: dict) -> None:
         for rule in rules
         if "NoncurrentVersionExpiration" in rule
     }
-    assert set(noncurrent) == {"archive/", "exports/", "inbox/", "outbox/"}
+    assert set(noncurrent) == {"archive/", "exports/", "inbox/", "index/", "outbox/"}
     assert max(noncurrent.values()) <= 7
     expires = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
     # A dead letter, once redriven, lives for two retentions.

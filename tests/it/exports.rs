@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use domain::{message::JobKind, owner::RecordOwner};
+use domain::{
+    message::{JobKind, JobMessage},
+    owner::RecordOwner,
+};
 use export::{End, ExportError, Order, Period, Progress, Reader, Report};
 use flate2::read::DeflateDecoder;
 use jiff::Timestamp;
@@ -431,6 +434,8 @@ async fn an_export_that_was_ordered_is_made_and_says_where_it_is() {
     assert!(system.table.add_job(&job).await.unwrap());
     let nobody = order("01NOBODY", &ReferenceId::new("nobody").unwrap());
     assert!(system.table.add_job(&nobody).await.unwrap());
+    let queue = system.jobs.jobs.as_ref().unwrap();
+    queue.send(&JobMessage::Work).await.unwrap();
     let closed = async |id: &str| {
         loop {
             let job = system.table.job(id).await.unwrap().unwrap();

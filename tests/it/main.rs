@@ -22,6 +22,7 @@ mod convergence;
 mod deadlines;
 mod deliveries;
 mod documents;
+mod erasure;
 mod exports;
 mod faults;
 mod fold;

@@ -224,6 +224,9 @@ impl World {
 pub(crate) fn options(folder: &Path) -> Options {
     let mut options = Options::new(folder, vec![("main".to_owned(), SECRET.to_owned())]);
     options.durability = Durability::Kill;
+    // Tests go on with their jobs themselves, and no batch is under way then.
+    options.looks_for_jobs = false;
+    options.erasure_grace = Duration::ZERO;
     // A message that fails is tried again when the clock of the test says so.
     options.payloads.retries.first_wait = Duration::from_millis(1);
     #[expect(clippy::disallowed_methods, reason = "a setting of the tests")]

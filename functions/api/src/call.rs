@@ -192,7 +192,9 @@ impl Call {
             None => None,
         };
         match alias {
-            Some(Alias::Connection(own)) => table.connection(&own).await?.ok_or_else(missing),
+            Some(Alias::Connection(own) | Alias::Held(own)) => {
+                table.connection(&own).await?.ok_or_else(missing)
+            }
             Some(Alias::Erased(_)) => Err(Problem::new(Kind::Gone)
                 .detail("the person behind this id was erased")
                 .into()),

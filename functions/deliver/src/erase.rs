@@ -1,25 +1,16 @@
 //! Erasing a person at a destination.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use destinations::{
     id::OwnerId,
     kind::{Erased, Erasure},
 };
 use domain::{
-    connection::ConnectionId,
     delivery::{DestinationId, breaker::Failure, shard_of},
     owner::RecordOwner,
 };
-use models::ids::ReferenceId;
-use store::table::{
-    Table, TableError,
-    connections::StoredConnection,
-    destinations::{ErasureOrder, ErasureResult, Health},
-};
+use store::table::destinations::{ErasureOrder, ErasureResult, Health};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -27,45 +18,6 @@ use crate::{config::App, error::DeliverError};
 
 /// Longest call: a destination is asked again with the next look.
 const LONGEST_CALL: Duration = Duration::from_mins(1);
-
-/// Orders that every destination erases a person whose data were just erased here. Returns how many
-/// destinations there are.
-///
-/// # Errors
-///
-/// [`TableError`] when the table does not answer; some of the orders may have been given then, and all may
-/// be given again.
-pub async fn order_erasure(
-    table: &Table,
-    id: &str,
-    reference_id: &ReferenceId,
-    connections: &[StoredConnection],
-    now_ms: i64,
-) -> Result<usize, TableError> {
-    let destinations = table.destinations().await?;
-    let mut ids = BTreeSet::new();
-    let mut users = BTreeSet::new();
-    for connection in connections {
-        ids.insert(connection.id.clone());
-        users.extend(connection.state.members.keys().cloned());
-        users.extend(connection.state.folded.ids.iter().cloned());
-    }
-    // Every id that a connection ever had is that of one of its Terra users.
-    ids.extend(users.iter().map(ConnectionId::of));
-    let order = ErasureOrder {
-        id: id.to_owned(),
-        reference_id: Some(reference_id.clone()),
-        connections: ids.into_iter().collect(),
-        terra_user_ids: users.into_iter().collect(),
-        asked_at_ms: now_ms,
-        results: BTreeMap::new(),
-        is_done: false,
-    };
-    for destination in &destinations {
-        table.put_erasure(&destination.id, &order).await?;
-    }
-    Ok(destinations.len())
-}
 
 /// Erases the owners of one shard. A destination that fails is asked again by the next look for work.
 pub(crate) async fn erase(

@@ -16,7 +16,6 @@ mod work;
 pub use self::{
     clients::Clients,
     config::{App, Clock, Config},
-    erase::order_erasure,
     error::DeliverError,
     handler::handle,
     outbox::Outbox,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use domain::{
     End,
     message::{Body, EventMessage},
-    plan::Plan,
+    plan::{ParkReason, Plan},
     record::Payload,
 };
 use futures::{
@@ -32,6 +32,7 @@ use store::{
     parcel::{self, ParcelError},
     table::{
         connections::{Alias, SeenAliases},
+        erasures::Verdict,
         ledger::{Outcome, WebhookEntry},
         parked::ParkedWebhook,
         records::Mode,
@@ -42,6 +43,7 @@ use tracing::{Instrument as _, error, field, info, info_span, warn};
 
 use crate::{
     config::App,
+    erased::{Verdicts, verdicts},
     ping::{Followed, follow},
 };
 
@@ -255,10 +257,13 @@ async fn route_ready(
         Ok(more) => aliases.extend(more),
         Err(error) => return vec![Err(error); ready.len()],
     }
-    let is_erased = |read: &Read<'_>| {
-        let mut aliases = read.users().filter_map(|user| aliases.get(user)?.as_ref());
-        aliases.any(|alias| matches!(alias, Alias::Erased(_)))
+    let own = ready.iter().map(|ready| &ready.read);
+    let all = own.chain(payloads.iter().flatten());
+    let verdicts = match verdicts(app, all, &aliases).await {
+        Ok(verdicts) => verdicts,
+        Err(error) => return vec![Err(error); ready.len()],
     };
+    let is_erased = |read: &Read<'_>| verdicts.get(&read.id) == Some(&Verdict::Erase);
 
     let mut segment = SegmentBuilder::new();
     let mut archive = |read: &Read<'_>| {
@@ -291,6 +296,7 @@ async fn route_ready(
     let batch = Batch {
         segment: write(app, segment, now).boxed().shared(),
         tally: Tally::default(),
+        verdicts,
         now,
     };
     // Boxed: the futures of a batch inside one another are more than the compiler lays out.
@@ -359,6 +365,8 @@ struct Batch<'a> {
     /// Segment of the batch, once it is archived; `None`: there was nothing to archive.
     segment: Shared<BoxFuture<'a, Result<Option<Segment>, RouteError>>>,
     tally: Tally,
+    /// Verdicts of tombstones about webhooks.
+    verdicts: Verdicts,
     now: Timestamp,
 }
 
@@ -454,6 +462,9 @@ async fn route_one(
         let applied = match (archived, task) {
             (None, _) => Applied::nothing(Outcome::Erased),
             (Some(_), Task::Followed) => Applied::nothing(Outcome::Followed),
+            (Some(_), Task::Plan(_)) if batch.verdicts.contains_key(&read.id) => {
+                Applied::parked(ParkReason::ErasureWaits)
+            }
             (
                 Some(Archived {
                     fault: Some(fault), ..
@@ -500,6 +511,11 @@ async fn route_one(
         let run = place.map_or_else(String::new, |(segment, _)| segment.key.to_string());
         announce(app.ways(), read, &applied.told, passed_on, &run).await?;
         let entry = read.entry(applied, locator, batch.now);
+        let entry = if entry.outcome == Outcome::Erased {
+            entry.without_person()
+        } else {
+            entry
+        };
         if entry.outcome == Outcome::Parked {
             let secret_name = read.work.secret_name.as_deref();
             let parked = ParkedWebhook::of_entry(&entry, secret_name);

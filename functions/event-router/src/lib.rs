@@ -2,6 +2,7 @@
 
 mod batch;
 mod config;
+mod erased;
 mod handler;
 mod ping;
 mod source;

@@ -53,7 +53,7 @@ async fn connections(
     if let Some(user) = &lost.terra_user_id {
         let connection = match app.table.alias(user).await? {
             Some(Alias::Connection(id)) => app.table.connection(&id).await?,
-            Some(Alias::Erased(_)) | None => None,
+            Some(Alias::Erased(_) | Alias::Held(_)) | None => None,
         };
         return Ok(Some(connection.into_iter().collect()));
     }

@@ -71,7 +71,7 @@ pub(crate) async fn page(app: &App, sweep_ms: i64, page: u32) -> Result<(), Hist
 async fn one(app: &App, user: &UserRecord, sweep_ms: i64) -> Result<bool, HistoryError> {
     let known = match app.table.alias(&user.user_id).await? {
         None => None,
-        Some(Alias::Erased(_)) => return Ok(false),
+        Some(Alias::Erased(_) | Alias::Held(_)) => return Ok(false),
         Some(Alias::Connection(id)) => app.table.connection(&id).await?,
     };
     let created_at = user

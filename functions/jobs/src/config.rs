@@ -21,6 +21,9 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Time that the longest part of a job takes: none begins with less left.
 const TO_BEGIN: Duration = Duration::from_mins(1);
 
+/// Time after which no router works any more that began before: its timeout, and a little.
+const ROUTERS_END: Duration = Duration::from_secs(90);
+
 /// Settings of jobs; [the crate's page](crate#settings) lists them.
 #[derive(Debug)]
 pub struct Config {
@@ -65,6 +68,8 @@ pub struct App {
     pub exports: Exports,
     /// Our own queue; absent where somebody else goes on with jobs.
     pub jobs: Option<Queue<JobMessage>>,
+    /// Wait of an erasure for routers that began before it.
+    pub grace: Duration,
     /// The time.
     pub clock: Clock,
     /// Sink of metrics.
@@ -105,6 +110,7 @@ impl App {
             archive,
             exports,
             jobs: Some(Queue::new(Arc::new(jobs))),
+            grace: ROUTERS_END,
             clock,
             metrics: config.metrics,
         })

@@ -1,5 +1,7 @@
 //! The export of a person.
 
+#[cfg(feature = "export")]
+use store::exports::ExportKey;
 use store::table::jobs::Job;
 
 use crate::{
@@ -7,6 +9,15 @@ use crate::{
     error::JobError,
     step::{Next, fail},
 };
+
+/// Deletes a file whose job is gone: its person was erased while it was written.
+#[cfg(feature = "export")]
+async fn delete_unwanted(app: &App, key: &ExportKey, job: Option<Job>) -> Result<(), JobError> {
+    if job.is_none() {
+        app.exports.delete(key).await?;
+    }
+    Ok(())
+}
 
 /// Says that this program makes no exports.
 #[cfg(not(feature = "export"))]
@@ -64,7 +75,8 @@ pub(crate) async fn go_on(app: &App, job: Job, budget: Budget) -> Result<Next, J
                 job.done = done;
                 job.of = of;
             };
-            app.table.change_job(&job.id, change).await?;
+            let changed = app.table.change_job(&job.id, change).await?;
+            delete_unwanted(app, &key, changed).await?;
             return Ok(Next::Again(Duration::ZERO));
         }
         Err(ExportError::Nothing) => {
@@ -87,6 +99,6 @@ pub(crate) async fn go_on(app: &App, job: Job, budget: Budget) -> Result<Next, J
         job.error = None;
         job.expires_at_s = Some(expires_at_s);
     };
-    app.table.change_job(&job.id, change).await?;
+    delete_unwanted(app, &key, app.table.change_job(&job.id, change).await?).await?;
     Ok(Next::Done)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use domain::message::{JobKind, JobMessage, MAX_STEPS};
 use futures::future::BoxFuture;
+use jiff::tz::TimeZone;
 use runtime::{
     batch::{self, Received},
     telemetry::Chain,
@@ -15,6 +16,7 @@ use tracing::info;
 
 use crate::{
     config::{App, Budget},
+    erase,
     error::JobError,
     export, replay,
     step::Next,
@@ -77,6 +79,18 @@ async fn look(app: &App) -> Result<(), JobError> {
     for job in due {
         hold(app, &job.id, HELD_MS).await?;
     }
+    index(app).await
+}
+
+/// Brings the index of the archive up to date for today and yesterday.
+async fn index(app: &App) -> Result<(), JobError> {
+    let now = (app.clock)();
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let days = today.yesterday().into_iter().chain([today]);
+    let key = app.archive.person_key().await?;
+    for day in days {
+        app.archive.index_day(&key, day, now).await?;
+    }
     Ok(())
 }
 
@@ -96,6 +110,7 @@ pub async fn go_on(app: &App, id: &str, budget: Budget) -> Result<Option<Duratio
     hold(app, id, HELD_MS).await?;
     let kind = job.kind;
     let work: BoxFuture<'_, Result<Next, JobError>> = match kind {
+        JobKind::Erase => Box::pin(erase::go_on(app, job, budget)),
         JobKind::Export => Box::pin(export::go_on(app, job, budget)),
         JobKind::Replay => Box::pin(replay::go_on(app, job, budget)),
     };
@@ -106,8 +121,10 @@ pub async fn go_on(app: &App, id: &str, budget: Budget) -> Result<Option<Duratio
         }
         Ok(Next::Again(wait)) => {
             let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(HELD_MS);
-            // A message may get lost between here and the queue: the next look finds the job then.
-            hold(app, id, wait_ms.saturating_add(HELD_MS)).await?;
+            // A message may get lost between here and the queue: the next look finds the job then. Without a queue
+            // that look is all there is.
+            let longer_ms = if app.jobs.is_some() { HELD_MS } else { 0 };
+            hold(app, id, wait_ms.saturating_add(longer_ms)).await?;
             Ok(Some(wait))
         }
         Err(error) => {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+pub mod erase;
 mod error;
 mod export;
 mod handler;

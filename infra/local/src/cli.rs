@@ -502,20 +502,47 @@ pub struct ReplayArgs {
 #[command(after_help = "\
 Examples:
   terrarium erase --reference-id person-0001
-  terrarium erase --reference-id person-0001 --yes
+  terrarium erase --reference-id person-0001 --dry-run
+  terrarium erase --connection <id> --yes
+  terrarium erase --receipt <id>
 
 Everything of the person goes for good: connections, records, and the bytes in the archive.
-Webhooks that still come for them are not kept.")]
+Webhooks that still come for them are not kept. An erasure that was broken off goes on with the same command.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command"
+)]
 pub struct EraseArgs {
     /// The app's own id for the person
     #[arg(long, value_name = "REFERENCE_ID")]
-    pub reference_id: String,
+    pub reference_id: Option<String>,
+    /// One connection alone: our id, or any Terra user id of it
+    #[arg(long, value_name = "CONNECTION", conflicts_with = "reference_id")]
+    pub connection: Option<String>,
+    /// Tell what would be erased, and erase nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Days in which the order can be taken back; new data are put aside meanwhile
+    #[arg(
+        long,
+        value_name = "DAYS",
+        env = "ERASURE_COOL_OFF_DAYS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(i64).range(0..=jobs::erase::MAX_COOL_OFF_DAYS)
+    )]
+    pub cool_off_days: i64,
+    /// Take back an order that has not begun
+    #[arg(long, conflicts_with = "dry_run")]
+    pub undo: bool,
+    /// Show the receipt of an erasure, and whether the chain of receipts is whole
+    #[arg(long, value_name = "ID", conflicts_with_all = ["reference_id", "connection", "undo", "dry_run"])]
+    pub receipt: Option<String>,
+    /// Repeat all erasures, after the table was restored from a backup
+    #[arg(long, conflicts_with_all = ["reference_id", "connection", "undo", "dry_run", "receipt"])]
+    pub reapply: bool,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-    /// First day of the archive to search [default: everything since 2020]
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    pub from: Option<Date>,
     /// Place of the data.
     #[command(flatten)]
     pub place: Place,

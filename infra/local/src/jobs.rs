@@ -1,6 +1,6 @@
 //! Jobs for one person on one machine: their queue, and the look for those that are due.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use domain::message::JobMessage;
 use futures::future::BoxFuture;
@@ -27,15 +27,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) fn app(
     table: &Table,
     archive: &Archive,
-    data_dir: &Path,
+    exports: Exports,
     jobs: Option<Queue<JobMessage>>,
+    grace: Duration,
     clock: &Clock,
 ) -> App {
     App {
         table: table.clone(),
         archive: archive.clone(),
-        exports: Exports::folder(data_dir),
+        exports,
         jobs,
+        grace,
         clock: Arc::clone(clock),
         metrics: Sink::Nowhere,
     }

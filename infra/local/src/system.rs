@@ -20,7 +20,7 @@ use runtime::{
     telemetry::Chain,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{archive::Archive, table::Table};
+use store::{archive::Archive, exports::Exports, table::Table};
 use terra_client::{PayloadFetcher, PayloadSettings};
 use tokio::net::TcpListener;
 use tracing::{error, info};
@@ -94,6 +94,10 @@ pub struct Options {
     pub history: Option<HistoryOptions>,
     /// True if deliver looks for work by itself; else somebody queues its jobs.
     pub looks_for_deliveries: bool,
+    /// True if jobs that are due are looked for; else somebody queues them.
+    pub looks_for_jobs: bool,
+    /// Wait of an erasure for routers that began before it.
+    pub erasure_grace: Duration,
     /// Place of the table.
     pub database: DatabaseAt,
     /// The time.
@@ -134,6 +138,8 @@ impl Options {
             },
             history: None,
             looks_for_deliveries: true,
+            looks_for_jobs: true,
+            erasure_grace: ROUTER_TIMEOUT,
             database: DatabaseAt::DataFolder,
             clock,
             removes_expired: true,
@@ -241,14 +247,9 @@ impl System {
         let deliver = Arc::new(deliver);
         serve_deliveries(&mut workers, &queues, &deliver, &options);
         let queue: Queue<JobMessage> = Queue::new(queues.transport(JOBS_QUEUE));
-        let jobs = Arc::new(jobs::app(
-            &table,
-            &archive,
-            data_dir,
-            Some(queue.clone()),
-            clock,
-        ));
-        serve_jobs(&mut workers, &queues, &jobs, &options);
+        let exports = Exports::folder(data_dir);
+        let parts = (&table, &archive, exports, queue.clone());
+        let jobs = serve_jobs(&mut workers, &queues, parts, &options);
         let history = match &options.history {
             Some(history) => {
                 let app = history_app(history, &table, &archive, &queues, clock)?;
@@ -383,17 +384,29 @@ fn serve_deliveries(
 fn serve_jobs(
     workers: &mut Workers,
     queues: &LocalQueues,
-    app: &Arc<::jobs::App>,
+    (table, archive, exports, queue): (&Table, &Archive, Exports, Queue<JobMessage>),
     options: &Options,
-) {
+) -> Arc<::jobs::App> {
+    let (grace, clock) = (options.erasure_grace, &options.clock);
+    let app = Arc::new(jobs::app(
+        table,
+        archive,
+        exports,
+        Some(queue),
+        grace,
+        clock,
+    ));
     for _ in 0..CONCURRENCY {
-        let (queues, app) = (queues.clone(), Arc::clone(app));
+        let (queues, app) = (queues.clone(), Arc::clone(&app));
         let hidden = options.visibility_timeout;
         let serve = jobs::serve_queue(queues, app, hidden, workers.stopped());
         workers.tasks.spawn(serve);
     }
-    let look = jobs::look(Arc::clone(app), workers.stopped());
-    workers.tasks.spawn(look);
+    if options.looks_for_jobs {
+        let look = jobs::look(Arc::clone(&app), workers.stopped());
+        workers.tasks.spawn(look);
+    }
+    app
 }
 
 async fn set_up_queues(queues: &LocalQueues, visibility_timeout: Duration) -> anyhow::Result<()> {

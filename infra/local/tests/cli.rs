@@ -467,6 +467,24 @@ fn simulated_webhooks_are_posted_to_any_intake_and_listed() {
     dev.stop();
 }
 
+/// Erases Ann, looks at the receipt, and finds that it cannot be taken back.
+fn erase_ann(data: &str) {
+    let erased = ok(&["erase", "--data", data, "--reference-id", "ann", "--yes"]);
+    assert!(erased.contains("archived webhooks erased"), "{erased}");
+    let id = erased.split_whitespace().find(|word| word.len() == 26);
+    let id = id.unwrap();
+    let receipt = ok(&["erase", "--data", data, "--receipt", id]);
+    assert!(
+        receipt.contains("The chain of 1 receipt is whole."),
+        "{receipt}"
+    );
+    refused(
+        &["erase", "--data", data, "--reference-id", "ann", "--undo"],
+        3,
+        "taken back",
+    );
+}
+
 #[test]
 fn a_webhook_of_ones_own_is_sent_shown_verified_replayed_and_erased() {
     let (folder, data) = folder();
@@ -560,12 +578,13 @@ fn a_webhook_of_ones_own_is_sent_shown_verified_replayed_and_erased() {
     let other = run(&["archive", "verify", "--data", &data, "w"]);
     assert_eq!(other.status.code(), Some(1));
 
-    let erased = ok(&["erase", "--data", &data, "--reference-id", "ann", "--yes"]);
-    assert!(erased.contains("archived webhooks erased"), "{erased}");
+    erase_ann(&data);
     refused(
         &["show", "--data", &data, "user", "ann"],
         3,
         "nothing of a user",
     );
-    refused(&["archive", "cat", "--data", &data, "w"], 3, "erased");
+    // The ledger has forgotten it too.
+    let cat = ["archive", "cat", "--data", &data, "w"];
+    refused(&cat, 3, "there is no webhook w");
 }

@@ -167,6 +167,8 @@ impl JobMessage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
+    /// A person's data are erased.
+    Erase,
     /// A person's data are put into one file.
     Export,
     /// Archived webhooks go through today's code.
@@ -177,6 +179,7 @@ impl JobKind {
     /// In the word of messages and keys.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Erase => "erase",
             Self::Export => "export",
             Self::Replay => "replay",
         }

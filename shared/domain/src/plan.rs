@@ -183,6 +183,9 @@ pub enum ParkReason {
     /// The archive holds bytes that it did not write.
     #[error("the archive holds what it did not write")]
     CorruptArchive,
+    /// The erasure of the person has been ordered and can still be taken back.
+    #[error("the person's erasure waits and can still be taken back")]
+    ErasureWaits,
     /// A ping inside a ping's payload.
     #[error("the ping's payload is a ping again")]
     NestedPing,
@@ -628,7 +631,8 @@ fn chunk(
 const MAX_REFERENCE_BYTES: usize = 512;
 
 /// A reference without its chunk number; one too long for a key by its hash.
-fn request_name(reference: &str) -> String {
+/// Returns the name of the request that a reference belongs to: without its chunk number.
+pub fn request_name(reference: &str) -> String {
     let name = reference.split(':').next().unwrap_or(reference);
     if name.len() <= MAX_REFERENCE_BYTES {
         name.to_owned()

@@ -201,7 +201,7 @@ async fn read_records(
         Some(Owner::TerraUser(user)) => match aliases.get(user) {
             Some(Some(Alias::Connection(id))) => Some(id.clone()),
             Some(None) => plan.connection.as_ref().and_then(Connection::id),
-            Some(Some(Alias::Erased(_))) | None => None,
+            Some(Some(Alias::Erased(_) | Alias::Held(_))) | None => None,
         },
         Some(Owner::Person(_)) | None => None,
     };

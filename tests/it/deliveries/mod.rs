@@ -11,17 +11,21 @@ mod stuck;
 use std::{collections::BTreeSet, time::Duration};
 
 use axum::body::Bytes;
+use destinations::id::OwnerId;
 use domain::delivery::{
     Destination, Status, Stream,
     order::{DifferenceKind, Order, Purpose, Range},
 };
 use jiff::SignedDuration;
+use jobs::{Budget, erase};
+use models::ids::ReferenceId;
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 use simulator::{DataType as Simulated, Provider, Shape};
+use store::table::jobs::Subject;
 
 use self::{
-    far_end::{Files, Receiver, walk},
+    far_end::{FarEnd as _, Files, Receiver, walk},
     home::{Home, event, post_all, webhooks, webhooks_after},
     story::story,
 };
@@ -258,4 +262,57 @@ async fn a_body_that_is_too_large_for_a_receiver_is_fetched_by_its_link() {
     home.advance(SignedDuration::from_hours(2));
     let url = links[0]["url"].as_str().unwrap();
     assert_eq!(client().get(url).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_waits_for_a_destination_and_is_done_here_meanwhile() {
+    let home = Home::start().await;
+    let receiver = Receiver::start().await;
+    let destination = home.add_far(&receiver).await;
+    let (made, links) = webhooks(3);
+    let mut dice = StdRng::seed_from_u64(9);
+    post_all(&home, &made, &mut dice).await;
+    home.settle(&destination).await;
+    let person = ReferenceId::new(&links[1].reference_id).unwrap();
+    let table = &home.world.system.table;
+    let theirs = table.connections_of(&person).await.unwrap();
+    let theirs: BTreeSet<_> = theirs
+        .iter()
+        .map(|it| OwnerId::connection(&it.id))
+        .collect();
+    let store = home.store().await;
+
+    // What they had is owed, too: the destination is down when they are erased.
+    receiver.set_down(true);
+    let (later, _) = webhooks_after(3, SignedDuration::from_hours(2));
+    post_all(&home, &later, &mut dice).await;
+    home.idle().await;
+    let app = &home.world.system.jobs;
+    let subject = Subject::Person(person.clone());
+    let job = erase::order(app, subject, "a test", 0).await.unwrap();
+    let go_on = async || {
+        let budget = Budget::until(tokio::time::Instant::now() + Duration::from_mins(15));
+        Box::pin(jobs::go_on(app, &job.id, budget)).await.unwrap()
+    };
+    for _ in 0..2 {
+        assert_eq!(go_on().await, Some(Duration::from_mins(1)));
+    }
+    assert!(table.connections_of(&person).await.unwrap().is_empty());
+    assert!(table.receipt(&job.id).await.unwrap().is_none());
+
+    receiver.set_down(false);
+    home.settle(&destination).await;
+    assert_eq!(go_on().await, None);
+    let receipt = table.receipt(&job.id).await.unwrap().unwrap();
+    let told: Vec<_> = receipt
+        .destinations
+        .iter()
+        .map(|it| it.id.clone())
+        .collect();
+    assert_eq!(told, [destination.id.to_string()]);
+    assert!(!receipt.destinations[0].results.is_empty());
+    assert!(home.store().await.len() < store.len());
+    let owners = home.owners().await;
+    assert!(theirs.is_disjoint(&owners));
+    assert_eq!(receiver.revisions(), home.store().await);
 }

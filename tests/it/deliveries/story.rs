@@ -94,8 +94,11 @@ pub(crate) async fn story(far: &dyn FarEnd) {
             .await
             .unwrap();
     }
-    let told = deliver::order_erasure(table, "e1", &person, &connections, home.now_ms());
-    assert_eq!(told.await.unwrap(), 1);
+    let ids = connections.iter().map(|it| it.id.clone()).collect();
+    let users = connections.iter().flat_map(|it| it.state.members.keys());
+    let users = users.cloned().collect();
+    let told = table.order_erasure("e1", Some(&person), &users, &ids, home.now_ms());
+    assert_eq!(told.await.unwrap().len(), 1);
     home.settle(&destination).await;
     assert!(home.store().await.len() < store.len());
     assert_equal(&home, far, &destination, &owners).await;

@@ -21,6 +21,7 @@ use runtime::{queue::local::Durability, settings::Settings};
 use serde::{Deserialize, Serialize};
 use store::{
     archive::Archive,
+    exports::Exports,
     table::{
         Table,
         connections::{Alias, StoredConnection},
@@ -206,10 +207,9 @@ impl Access {
     }
 
     /// The place of exports.
-    #[cfg(feature = "export")]
-    pub(super) fn exports(&self) -> anyhow::Result<store::exports::Exports> {
+    pub(super) fn exports(&self) -> anyhow::Result<Exports> {
         if let Some(folder) = &self.folder {
-            return Ok(store::exports::Exports::folder(folder));
+            return Ok(Exports::folder(folder));
         }
         let mut settings = Settings::from_env();
         let bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
@@ -217,7 +217,7 @@ impl Access {
         let (bucket, config) = settings
             .finish(|| Some((bucket?, config?)))
             .map_err(|error| failure::input(error.to_string()))?;
-        Ok(store::exports::Exports::s3(&bucket, &config)?)
+        Ok(Exports::s3(&bucket, &config)?)
     }
 
     async fn open_aws() -> anyhow::Result<Self> {
@@ -297,7 +297,7 @@ impl Access {
             None => None,
         };
         match alias {
-            Some(Alias::Connection(own)) => {
+            Some(Alias::Connection(own) | Alias::Held(own)) => {
                 let found = self.table.connection(&own).await?;
                 found.ok_or_else(|| failure::not_found(format!("connection {own} is gone")))
             }

@@ -1,234 +1,242 @@
 //! `terrarium erase`: a person, everywhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{sync::Arc, time::Duration};
 
-use domain::plan::{self, Owner};
-use jiff::{civil::Date, tz::TimeZone};
-use models::{
-    event::Event,
-    gzip,
-    headers::TerraHeaders,
-    ids::{ReferenceId, WebhookId},
+use jobs::{
+    App, Budget,
+    erase::{self, Found},
 };
-use serde_json::Value;
-use store::archive::{ListedSegment, MAX_BODY_BYTES, WebhookHeader};
+use models::ids::ReferenceId;
+use store::table::{
+    erasures::{Receipt, first_break},
+    jobs::{Job, JobState, Subject},
+};
+use tokio::time::Instant;
 
-use super::{
-    access::{self, Access, now},
-    archived, send,
-};
+use super::access::{self, Access, now};
 use crate::{cli::EraseArgs, failure, output, text};
 
-/// Before the first webhook of anybody.
-const FIRST_YEAR: i16 = 2020;
-const LAB_REPORT: &str = "lab_report";
+/// Time that one stretch of an erasure has here.
+const STRETCH: Duration = Duration::from_mins(15);
+/// Wait for routers that began before the erasure, where somebody is at work.
+const ROUTERS_END: Duration = Duration::from_secs(90);
 
 pub(super) async fn run(args: EraseArgs) -> anyhow::Result<()> {
-    let reference_id = ReferenceId::new(&args.reference_id)
-        .ok_or_else(|| failure::input("the reference id is empty"))?;
-    if !args.yes && !output::can_ask() {
-        return Err(failure::input(
-            "erasing cannot be undone and nobody can be asked here: add --yes",
-        ));
-    }
     access::with(&args.place, async |access| {
-        erase(access, &args, &reference_id).await
+        let app = app(access)?;
+        if let Some(id) = &args.receipt {
+            return show_receipt(&app, id).await;
+        }
+        if args.reapply {
+            return reapply(&app, access, args.yes).await;
+        }
+        let subject = subject(access, &args).await?;
+        if args.undo {
+            return undo(&app, &subject).await;
+        }
+        erase(&app, access, &args, subject).await
     })
     .await
 }
 
-async fn erase(
-    access: &Access,
-    args: &EraseArgs,
-    reference_id: &ReferenceId,
-) -> anyhow::Result<()> {
-    let connections = access.table.connections_of(reference_id).await?;
-    let terra_user_ids: BTreeSet<String> = connections
-        .iter()
-        .flat_map(|connection| connection.state.members.keys())
-        .map(ToString::to_string)
-        .collect();
-    let segments = segments(access, args).await?;
-    let found = find(access, &segments, &terra_user_ids, reference_id).await?;
-    let webhooks: usize = found.values().map(BTreeSet::len).sum();
-    if connections.is_empty() && webhooks == 0 {
+fn app(access: &Access) -> anyhow::Result<App> {
+    let grace = if access.is_at_work() {
+        ROUTERS_END
+    } else {
+        Duration::ZERO
+    };
+    Ok(crate::jobs::app(
+        &access.table,
+        &access.archive,
+        access.exports()?,
+        None,
+        grace,
+        &(Arc::new(now) as _),
+    ))
+}
+
+async fn subject(access: &Access, args: &EraseArgs) -> anyhow::Result<Subject> {
+    match (&args.reference_id, &args.connection) {
+        (Some(reference_id), _) => {
+            let reference_id = ReferenceId::new(reference_id);
+            let reference_id =
+                reference_id.ok_or_else(|| failure::input("the reference id is empty"))?;
+            Ok(Subject::Person(reference_id))
+        }
+        (None, Some(id)) => Ok(Subject::Connection(match id.parse() {
+            // One whose erasure was broken off is no connection any more.
+            Ok(own) if access.table.stored_connection(&own).await?.is_some() => own,
+            _ => access.connection(id).await?.id,
+        })),
+        (None, None) => Err(failure::input(
+            "whom? --reference-id names a person, --connection one connection",
+        )),
+    }
+}
+
+async fn undo(app: &App, subject: &Subject) -> anyhow::Result<()> {
+    if !erase::undo(app, subject).await? {
         return Err(failure::not_found(
-            "there is nothing under this reference id",
+            "there is no erasure that could be taken back: none was ordered, or it has begun",
         ));
     }
-    let what = format!(
-        "{} with all records, and {} in the archive, in {}",
-        text::count(connections.len(), "connection"),
-        text::count(webhooks, "webhook"),
-        access.place,
-    );
-    if !args.yes {
-        output::note(&format!("This erases {what}. It cannot be undone."));
-        let answer = output::ask("Type the reference id to go on:")?;
-        if ReferenceId::new(&answer).as_ref() != Some(reference_id) {
-            return Err(failure::input(
-                "that is another reference id; nothing was erased",
+    output::line(
+        "The erasure was taken back. `terrarium replay --parked` stores what was put aside meanwhile.",
+    )
+}
+
+async fn erase(
+    app: &App,
+    access: &Access,
+    args: &EraseArgs,
+    subject: Subject,
+) -> anyhow::Result<()> {
+    if !args.yes && !args.dry_run && !output::can_ask() {
+        return Err(failure::input(
+            "erasing cannot be undone and nobody can be asked here: add --yes",
+        ));
+    }
+    let known = erase::open(app, &subject).await?;
+    if known.is_none() {
+        let found = erase::find(app, &subject).await?;
+        if found.is_nothing() {
+            return Err(failure::not_found(
+                "there is nothing under this reference id or connection",
             ));
         }
+        let what = what(&found, access);
+        if args.dry_run {
+            return output::line(format!("This would erase {what}."));
+        }
+        if !args.yes {
+            ask(&what, args)?;
+        }
+    } else if args.dry_run {
+        return output::line("An erasure is under way; without --dry-run it goes on.");
     }
+    let job = erase::order(app, subject, "terrarium erase", args.cool_off_days).await?;
+    go_on(app, &job).await
+}
 
-    let erased_at = now();
-    let mut records = 0;
-    // The table first: from then on nothing new is stored under these users.
-    for connection in &connections {
-        records += access
-            .table
-            .erase_connection(connection, &erased_at.to_string())
-            .await?;
-    }
-    records += access.table.erase_person(reference_id).await?;
-    // Nothing new is announced any more: now the destinations.
-    let destinations = deliver::order_erasure(
-        &access.table,
-        &super::destinations::new_id(),
-        reference_id,
-        &connections,
-        erased_at.as_millisecond(),
+fn what(found: &Found, access: &Access) -> String {
+    format!(
+        "{} with {}, and {} in {} of the archive, in {}",
+        text::count(found.connections, "connection"),
+        text::count(found.records, "record"),
+        text::count(found.webhooks, "webhook"),
+        text::count(found.segments, "segment"),
+        access.place,
     )
-    .await?;
-    // Once more over the archive: webhooks may have come while the person was still there.
-    let segments = self::segments(access, args).await?;
-    let found = find(access, &segments, &terra_user_ids, reference_id).await?;
-    let bar = send::progress(found.len());
-    let mut archived = 0;
-    for segment in &segments {
-        let Some(ids) = found.get(segment.key.as_str()) else {
-            continue;
-        };
-        let matches = |header: &WebhookHeader| ids.contains(&header.webhook_id);
-        archived += access
-            .archive
-            .erase(&segment.key, matches, erased_at)
-            .await?;
-        bar.inc(1);
+}
+
+fn ask(what: &str, args: &EraseArgs) -> anyhow::Result<()> {
+    output::note(&format!("This erases {what}. It cannot be undone."));
+    let named = args.reference_id.as_ref().or(args.connection.as_ref());
+    let answer = output::ask("Type the id once more to go on:")?;
+    if named == Some(&answer) {
+        return Ok(());
     }
-    bar.finish_and_clear();
-    for parked in access.table.parked_webhooks(usize::MAX).await? {
-        let user = parked.terra_user_id.as_ref().map(ToString::to_string);
-        let is_theirs = user.is_some_and(|user| terra_user_ids.contains(&user))
-            || found
-                .values()
-                .any(|ids| ids.contains(parked.webhook_id.as_str()));
-        if is_theirs {
-            access.table.unpark(&parked.webhook_id).await?;
+    Err(failure::input("that is another id; nothing was erased"))
+}
+
+/// Goes on with an erasure until it is done or has to wait for others.
+async fn go_on(app: &App, job: &Job) -> anyhow::Result<()> {
+    loop {
+        let budget = Budget::until(Instant::now() + STRETCH);
+        match Box::pin(jobs::go_on(app, &job.id, budget)).await? {
+            None => return ended(app, job).await,
+            Some(Duration::ZERO) => {}
+            Some(_) => break,
         }
     }
+    let step = app.table.job(&job.id).await?.map(|job| job.step);
     output::line(output::facts([
-        ("connections erased", connections.len().to_string()),
-        ("table items erased", records.to_string()),
-        ("archived webhooks erased", archived.to_string()),
+        ("erasure", job.id.clone()),
+        ("at the step", step.unwrap_or_default()),
         (
-            "destinations that erase too",
-            match destinations {
-                0 => "0".to_owned(),
-                count => format!("{count}: `terrarium destinations show` tells when"),
-            },
+            "goes on",
+            "by itself where the system runs, and with the same command again".to_owned(),
         ),
-        ("where", access.place.clone()),
     ]))
 }
 
-async fn segments(access: &Access, args: &EraseArgs) -> anyhow::Result<Vec<ListedSegment>> {
-    let first = args.from.map_or_else(|| Date::new(FIRST_YEAR, 1, 1), Ok)?;
-    let last = now().to_zoned(TimeZone::UTC).date().tomorrow()?;
-    archived::segments(access, first, last).await
+async fn ended(app: &App, job: &Job) -> anyhow::Result<()> {
+    let ended = app.table.job(&job.id).await?;
+    match (
+        app.table.receipt(&job.id).await?,
+        ended.map(|job| job.state),
+    ) {
+        (Some(receipt), _) => show(&receipt),
+        (None, Some(JobState::Undone)) => output::line("The erasure was taken back meanwhile."),
+        (None, _) => Err(anyhow::anyhow!("the erasure ended without a receipt")),
+    }
 }
 
-/// The person's webhooks that are still there, by segment.
-async fn find(
-    access: &Access,
-    segments: &[ListedSegment],
-    terra_user_ids: &BTreeSet<String>,
-    reference_id: &ReferenceId,
-) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
-    let mut found = BTreeMap::<String, BTreeSet<String>>::new();
-    let bar = send::progress(segments.len());
-    for segment in segments {
-        for (locator, header) in access.archive.webhooks_in(&segment.key).await? {
-            if header.erased_at.is_some() {
-                continue;
-            }
-            let of_user = header
-                .terra_user_ids
-                .iter()
-                .any(|id| terra_user_ids.contains(id));
-            let of_person = !of_user
-                && may_name_person(&header)
-                && names_person(
-                    &access.archive.read_webhook(&locator).await?.body,
-                    reference_id,
-                );
-            if of_user || of_person {
-                let ids = found.entry(segment.key.as_str().to_owned()).or_default();
-                ids.insert(header.webhook_id);
-            }
+async fn reapply(app: &App, access: &Access, is_told: bool) -> anyhow::Result<()> {
+    if !is_told {
+        return Err(failure::input(format!(
+            "this erases everybody of the journal in {} again: add --yes",
+            access.place
+        )));
+    }
+    let jobs = erase::reapply(app, "terrarium erase --reapply").await?;
+    for job in &jobs {
+        go_on(app, job).await?;
+    }
+    output::line(format!("{} repeated.", text::count(jobs.len(), "erasure")))
+}
+
+async fn show_receipt(app: &App, id: &str) -> anyhow::Result<()> {
+    let receipt = app.table.receipt(id).await?;
+    let receipt = receipt.ok_or_else(|| failure::not_found(format!("there is no receipt {id}")))?;
+    show(&receipt)?;
+    let receipts = app.table.receipts().await?;
+    match first_break(&receipts) {
+        None => output::line(format!(
+            "The chain of {} is whole.",
+            text::count(receipts.len(), "receipt")
+        )),
+        Some(number) => Err(anyhow::anyhow!(
+            "the chain of receipts is broken at number {number}: somebody changed or removed one"
+        )),
+    }
+}
+
+fn show(receipt: &Receipt) -> anyhow::Result<()> {
+    let mut facts = vec![
+        ("erasure".to_owned(), receipt.id.clone()),
+        ("ordered".to_owned(), receipt.ordered_at.clone()),
+        ("done".to_owned(), receipt.done_at.clone()),
+    ];
+    for (place, count) in &receipt.counts {
+        facts.push((format!("{place} erased"), count.to_string()));
+    }
+    for destination in &receipt.destinations {
+        for (shard, result) in &destination.results {
+            let answer = match (&result.manual, result.removed) {
+                (Some(by_hand), _) => format!("by hand: {by_hand}"),
+                (None, Some(count)) => format!("{count} removed"),
+                (None, None) => "told".to_owned(),
+            };
+            facts.push((
+                format!("destination {}, shard {shard}", destination.id),
+                answer,
+            ));
         }
-        bar.inc(1);
     }
-    bar.finish_and_clear();
-    Ok(found)
-}
-
-/// A lab report belongs to a person and to no Terra user.
-fn may_name_person(header: &WebhookHeader) -> bool {
-    header
-        .event_type
-        .as_deref()
-        .is_some_and(|name| name.starts_with(LAB_REPORT))
-}
-
-/// Returns whether the body is this person's: by the user that the router reads in it, or by a
-/// `reference_id` anywhere in it.
-fn names_person(body: &[u8], reference_id: &ReferenceId) -> bool {
-    fn names(json: &Value, wanted: &ReferenceId) -> bool {
-        match json {
-            Value::Object(map) => map.iter().any(|(name, value)| {
-                (name == "reference_id" && ReferenceId::from_json(value).as_ref() == Some(wanted))
-                    || names(value, wanted)
-            }),
-            Value::Array(items) => items.iter().any(|item| names(item, wanted)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-        }
-    }
-    let unpacked = gzip::is_gzip(body).then(|| gzip::unpack(body, MAX_BODY_BYTES).ok());
-    let unpacked = unpacked.flatten();
-    let body = unpacked.as_deref().unwrap_or(body);
-    let headers = TerraHeaders::default();
-    let owner = Event::parse(body).ok().and_then(|event| {
-        let plan = plan::plan(&event, &WebhookId::of(&headers, body), &headers, 0);
-        plan.owner
-    });
-    owner == Some(Owner::Person(Some(reference_id.clone())))
-        || serde_json::from_slice(body).is_ok_and(|json| names(&json, reference_id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lab_report_is_found_by_the_reference_id_in_it() {
-        let ann = ReferenceId::new("ann").unwrap();
-        assert!(names_person(
-            br#"{"data":[{"reference_id":"ann","x":1}]}"#,
-            &ann
-        ));
-        assert!(!names_person(
-            br#"{"data":[{"reference_id":"bob","note":"ann"}]}"#,
-            &ann
-        ));
-        assert!(!names_person(b"ann", &ann));
-        let number = ReferenceId::new("48213").unwrap();
-        assert!(names_person(br#"{"data":{"reference_id":48213}}"#, &number));
-        // Half an emoji beside it hides nobody.
-        assert!(names_person(
-            br#"{"type":"lab_report.completed","data":{"session_id":"1","reference_id":"ann","name":"\ud83d"}}"#,
-            &ann
+    for stays in &receipt.stays {
+        let until = stays.until.as_deref().unwrap_or("for ever");
+        facts.push((
+            format!("stays until {until}"),
+            format!("{} ({})", stays.what, stays.why),
         ));
     }
+    facts.push((
+        "receipt".to_owned(),
+        format!("number {}, {}", receipt.number, receipt.hash),
+    ));
+    let facts = facts
+        .iter()
+        .map(|(name, fact)| (name.as_str(), fact.clone()));
+    output::line(output::facts(facts))
 }

@@ -53,6 +53,18 @@ impl SegmentKey {
         ))
     }
 
+    /// The key of the segment of a day with this ulid.
+    pub(super) fn of_day(day: Date, ulid: Ulid) -> Self {
+        Self(format!("{}/{ulid}{EXTENSION}", folder(SEGMENTS, day)))
+    }
+
+    /// The ulid of the segment.
+    pub(super) fn ulid(&self) -> Ulid {
+        let name = name_in(SEGMENTS, &self.0);
+        name.and_then(|name| Ulid::from_string(name).ok())
+            .unwrap_or_default()
+    }
+
     /// The key as the store knows it.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -17,6 +17,8 @@
 //! | segment | `archive/YYYY/MM/DD/<ulid>.zst` | the webhooks of one router batch |
 //! | inbox | `inbox/YYYY/MM/DD/<name>.zst` | a body that is too large for its queue message |
 //! | outbox | `outbox/<destination>/<delivery>` | a body that a destination gets a link to; not compressed |
+//! | index | `index/YYYY/MM/DD.idx` | for each id, hashed, the segments of the day that name it |
+//! | erasures | `erasures/…` | the key of those hashes, the journal of erasures, their receipts |
 //!
 //! A segment is a run of zstd frames, so that `zstd -dc` prints what Terra sent, body after body.
 //! Per webhook:
@@ -68,8 +70,11 @@
 
 mod error;
 mod frame;
+mod index;
+mod journal;
 mod key;
 mod many;
+mod person;
 pub(crate) mod s3;
 mod segment;
 #[cfg(test)]
@@ -91,12 +96,14 @@ use object_store::{
     PutPayload, UpdateVersion, local::LocalFileSystem, memory::InMemory, path::Path,
     signer::Signer,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use self::frame::{Fault, PREFIX_BYTES, to_u64};
 pub use self::{
     error::ArchiveError,
+    index::Indexed,
     key::{InboxKey, InvalidKey, SegmentKey},
+    person::{ArchivedPerson, Named, PersonKey, Sighted, Tag},
     segment::{Appended, SegmentBuilder, Span, WebhookHeader},
 };
 
@@ -131,6 +138,8 @@ pub struct Archive {
     overwrite: Overwrite,
     /// Signs links to objects; a bucket alone has one.
     signer: Option<Arc<dyn Signer>>,
+    /// The key of hashes, once it was read.
+    key: Arc<OnceCell<PersonKey>>,
 }
 
 /// Way to write a segment back without losing another writer's change.
@@ -211,6 +220,7 @@ impl Archive {
             store: Arc::new(store),
             overwrite: Overwrite::OneAtATime(Arc::new(Mutex::new(()))),
             signer: None,
+            key: Arc::default(),
         })
     }
 
@@ -247,6 +257,7 @@ impl Archive {
             store: Arc::clone(&store) as Arc<dyn ObjectStore>,
             overwrite: Overwrite::IfUnchanged,
             signer: Some(store),
+            key: Arc::default(),
         })
     }
 
@@ -262,6 +273,7 @@ impl Archive {
             store: Arc::new(InMemory::new()),
             overwrite: Overwrite::IfUnchanged,
             signer: None,
+            key: Arc::default(),
         }
     }
 
@@ -330,7 +342,7 @@ impl Archive {
         (content_type, bytes): (&'static str, Bytes),
         lasts: Duration,
     ) -> Result<String, ArchiveError> {
-        let path = Path::from_iter(["outbox", destination, delivery]);
+        let path = Path::from_iter([person::OUTBOX, destination, delivery]);
         let about = |source: Box<dyn std::error::Error + Send + Sync>| ArchiveError::Unavailable {
             operation: LEND,
             key: path.to_string(),

@@ -512,6 +512,7 @@ async fn a_put_whose_answer_got_lost_is_repeated_and_compared() {
     for after_all in [false, true] {
         let failing = |fails| Archive {
             signer: None,
+            key: Arc::default(),
             store: Arc::new(Failing {
                 fails,
                 after_all,

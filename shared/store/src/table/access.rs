@@ -17,7 +17,7 @@ use super::{
 /// Time for which the result of a call is kept. Unit: seconds.
 const RESULT_KEPT_S: i64 = 86_400;
 /// Time for which a line of the audit is kept. Unit: seconds.
-const AUDIT_KEPT_S: i64 = 400 * 86_400;
+pub const AUDIT_KEPT_S: i64 = 400 * 86_400;
 
 /// Result of a call that its caller may repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

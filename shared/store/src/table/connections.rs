@@ -36,8 +36,10 @@ const MEMBERS: &str = "members";
 const FOLDED: &str = "folded";
 const ABSORBING: &str = "absorbing";
 const RENAMED: &str = "renamed";
-const CONNECTION_ID: &str = "connection_id";
+pub(super) const CONNECTION_ID: &str = "connection_id";
 const ERASED_AT: &str = "erased_at";
+/// Mark of an alias whose person's erasure can still be taken back.
+pub(super) const HELD: &str = "held";
 
 /// A connection as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub enum Alias {
     Connection(ConnectionId),
     /// Connection of a person who was erased. Nothing more is kept of them.
     Erased(ConnectionId),
+    /// Connection of a person whose erasure can still be taken back. What comes is put aside.
+    Held(ConnectionId),
 }
 
 /// Places that Terra user ids lead to.
@@ -200,7 +204,7 @@ impl Table {
         let ids: BTreeSet<_> = aliases
             .values()
             .filter_map(|alias| match alias {
-                Alias::Connection(id) => Some(id.clone()),
+                Alias::Connection(id) | Alias::Held(id) => Some(id.clone()),
                 Alias::Erased(_) => None,
             })
             .collect();
@@ -311,7 +315,7 @@ impl Table {
         item.insert(CONNECTION_ID.to_owned(), AttributeValue::S(to.to_string()));
         let put = Put::builder().table_name(&self.name).set_item(Some(item));
         let put = match from {
-            Some(Alias::Connection(from)) => put
+            Some(Alias::Connection(from) | Alias::Held(from)) => put
                 .condition_expression("connection_id = :from")
                 .expression_attribute_values(":from", AttributeValue::S(from.to_string())),
             _ => put.condition_expression("attribute_not_exists(pk)"),
@@ -381,7 +385,7 @@ impl Table {
     async fn redirect_folded(&self, connection: &StoredConnection) -> Result<(), TableError> {
         let aliases = self.aliases(&connection.state.folded.ids).await?;
         for (user, alias) in &aliases {
-            if matches!(alias, Alias::Connection(id) if *id != connection.id) {
+            if matches!(alias, Alias::Connection(id) | Alias::Held(id) if *id != connection.id) {
                 let key = Key::alias(user);
                 let put = self.put_alias(user, &connection.id, Some(alias))?;
                 if !self.transact(vec![put], &key).await? {
@@ -524,6 +528,15 @@ impl Table {
         Ok(())
     }
 
+    /// Deletes what is kept under one connection id but the connection itself. Returns the number of items.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::erase_leftovers`].
+    pub async fn erase_leftovers_of(&self, id: &ConnectionId) -> Result<usize, TableError> {
+        self.erase_contents(id).await
+    }
+
     /// Returns what was deleted under the former ids of a connection and, where `own` says so, under its
     /// own, and destinations have not been told of.
     ///
@@ -566,7 +579,11 @@ impl Table {
     }
 
     /// Reads a connection as it is stored, also one whose erasure has begun.
-    async fn stored_connection(
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::connection`].
+    pub async fn stored_connection(
         &self,
         id: &ConnectionId,
     ) -> Result<Option<StoredConnection>, TableError> {
@@ -640,6 +657,8 @@ impl Table {
             })?;
             let alias = if item.contains_key(ERASED_AT) {
                 Alias::Erased(id)
+            } else if item.contains_key(HELD) {
+                Alias::Held(id)
             } else {
                 Alias::Connection(id)
             };
@@ -751,6 +770,17 @@ impl Table {
         Ok(erased + 1)
     }
 
+    /// Writes an alias that says that its person was erased.
+    pub(super) async fn mark_alias(
+        &self,
+        user: &TerraUserId,
+        id: &ConnectionId,
+        erased_at: &str,
+    ) -> Result<(), TableError> {
+        self.put(&Key::alias(user), erased_alias(id, erased_at), "erase")
+            .await
+    }
+
     /// Marks a connection and its aliases as erased, all at once: from here on nothing new is stored.
     /// Returns `None` when there is nothing of the same person to erase.
     async fn mark_erased(
@@ -765,7 +795,7 @@ impl Table {
                 // It has become part of another one since it was listed.
                 let user = listed.state.members.keys().next();
                 match self.aliases(user).await?.into_values().next() {
-                    Some(Alias::Connection(now)) => id = now,
+                    Some(Alias::Connection(now) | Alias::Held(now)) => id = now,
                     Some(Alias::Erased(_)) | None => return Ok(None),
                 }
                 continue;
@@ -778,9 +808,7 @@ impl Table {
             }
             // More folded ids than one transaction takes; they are members of nothing.
             for user in &stored.state.folded.ids {
-                let key = Key::alias(user);
-                let item = erased_alias(&id, erased_at);
-                self.put(&key, item, "erase").await?;
+                self.mark_alias(user, &id, erased_at).await?;
             }
             stored.erased_at = Some(erased_at.to_owned());
             let key = Key::connection(&id);
@@ -882,7 +910,7 @@ impl Touched {
     /// transaction but read one after the other.
     fn is_torn(&self) -> bool {
         self.aliases.values().any(|alias| match alias {
-            Alias::Connection(id) => !self.connections.contains_key(id),
+            Alias::Connection(id) | Alias::Held(id) => !self.connections.contains_key(id),
             Alias::Erased(_) => false,
         })
     }
@@ -962,7 +990,9 @@ impl StoredConnection {
     ) -> impl Iterator<Item = (&'a TerraUserId, Option<&'a Alias>)> {
         self.users().filter_map(move |user| {
             let alias = known.get(user);
-            (alias != Some(&Alias::Connection(self.id.clone()))).then_some((user, alias))
+            let leads_here =
+                matches!(alias, Some(Alias::Connection(id) | Alias::Held(id)) if *id == self.id);
+            (!leads_here).then_some((user, alias))
         })
     }
 }

@@ -39,6 +39,9 @@
 //! | session of the console | `SESSION#<hash of its token>` | `SESSION` | token |
 //! | deleted record | `GONE#<owner>` | `<data type>#<natural key>` | owner, until announced |
 //! | job | `JOB#<id>` | `JOB` | id |
+//! | tombstone of a person | `TOMBSTONE#<keyed hash>` | `TOMBSTONE` | hash of the reference id |
+//! | receipt of an erasure | `RECEIPTS` | `RECEIPT#<id>` | id, or all at once |
+//! | end of the chain of receipts | `RECEIPTS` | `END` | there is one |
 //!
 //! The index `by_time` (`time_pk`, `time_sk`):
 //!
@@ -631,6 +634,36 @@ impl Key {
         Self {
             pk: format!("JOB#{id}"),
             sk: "JOB".to_owned(),
+        }
+    }
+
+    /// The tombstone under the keyed hash of a reference id.
+    pub(crate) fn tombstone(tag: &str) -> Self {
+        Self {
+            pk: format!("TOMBSTONE#{tag}"),
+            sk: "TOMBSTONE".to_owned(),
+        }
+    }
+
+    /// The receipt of an erasure.
+    pub(crate) fn receipt(id: &str) -> Self {
+        let (pk, prefix) = Self::receipts();
+        Self {
+            pk,
+            sk: format!("{prefix}{id}"),
+        }
+    }
+
+    /// All receipts: their partition, and the prefix of the sort keys.
+    pub(crate) fn receipts() -> (String, &'static str) {
+        ("RECEIPTS".to_owned(), "RECEIPT#")
+    }
+
+    /// The end of the chain of receipts.
+    pub(crate) fn receipts_end() -> Self {
+        Self {
+            pk: Self::receipts().0,
+            sk: "END".to_owned(),
         }
     }
 

@@ -116,6 +116,20 @@ pub struct WebhookEntry {
     pub late: bool,
 }
 
+impl WebhookEntry {
+    /// The line without anything that tells whose webhook it was.
+    #[must_use]
+    pub fn without_person(self) -> Self {
+        Self {
+            locator: None,
+            terra_user_id: None,
+            provider: None,
+            reference: None,
+            ..self
+        }
+    }
+}
+
 impl Table {
     /// The ledger's lines for these webhooks, where it has one.
     ///
@@ -351,6 +365,11 @@ fn days_between(from_ms: i64, until_ms: i64) -> Vec<String> {
 pub(crate) fn shard(id: &WebhookId) -> u8 {
     let hash = xxhash_rust::xxh3::xxh3_64(id.as_str().as_bytes());
     u8::try_from(hash % u64::from(DAY_SHARDS)).unwrap_or_default()
+}
+
+/// The line of the ledger in an item.
+pub(super) fn entry_of(key: &Key, item: Item) -> Result<WebhookEntry, TableError> {
+    decode(key, item)
 }
 
 /// An index gives only what it projects: the rest reads as absent.

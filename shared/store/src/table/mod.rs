@@ -54,6 +54,7 @@ pub mod connections;
 pub mod console;
 pub mod deliveries;
 pub mod destinations;
+pub mod erasures;
 mod error;
 pub mod history;
 pub mod jobs;

@@ -521,6 +521,19 @@ impl Table {
         let policies = self.erase_source_policy(reference_id).await?;
         Ok(self.erase_partition(&owner, "").await? + policies)
     }
+
+    /// Returns whether anything is kept under a reference id: a connection or a lab report.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn has_person(
+        &self,
+        reference_id: &models::ids::ReferenceId,
+    ) -> Result<bool, TableError> {
+        let owner = RecordOwner::Person(Some(reference_id.clone()));
+        Ok(!self.query(&Key::partition_of(&owner), "").await?.is_empty())
+    }
 }
 
 /// A record as it is shown: all its parts together.
