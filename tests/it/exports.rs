@@ -10,8 +10,10 @@ use std::{
 };
 
 use domain::{
+    days::Wanted,
     message::{JobKind, JobMessage},
     owner::RecordOwner,
+    source::Metric,
 };
 use export::{End, ExportError, Order, Period, Progress, Reader, Report};
 use flate2::read::DeflateDecoder;
@@ -348,6 +350,87 @@ async fn the_other_files_of_an_export_say_nothing_of_others() {
         }
     }
     filled.world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chosen_values_of_an_export_are_those_of_the_api() {
+    let filled = filled(64).await;
+    let (zip, _) = filled.whole(&filled.order()).await;
+    let files = unzip(&zip);
+    let text = String::from_utf8(files["days.csv"].clone()).unwrap();
+    let mut lines = text.split_terminator("\r\n");
+    assert_eq!(
+        lines.next(),
+        Some("day,metric,value,unit,provider,device,connection,why")
+    );
+    let written: BTreeMap<(String, String), Vec<String>> = lines
+        .map(|line| {
+            let mut cells = cells(line);
+            let rest = cells.split_off(2);
+            let [day, metric] = cells.try_into().unwrap();
+            ((day, metric), rest)
+        })
+        .collect();
+    assert_eq!(manifest(&files)["counts"]["chosen_values"], written.len());
+
+    let table = &filled.world.system.table;
+    let person = inspect::person(table, &filled.person).await.unwrap();
+    let query = inspect::DaysQuery {
+        from: "2025-12-01".parse().unwrap(),
+        to: "2026-02-28".parse().unwrap(),
+        order: inspect::Order::Newest,
+        wanted: Wanted::default(),
+        others: false,
+        limit: 1000,
+    };
+    let answer = inspect::days(table, &person, &query).await.unwrap();
+    let answer = serde_json::to_value(&answer).unwrap();
+    let mut answered = BTreeMap::new();
+    for day in answer["data"].as_array().unwrap() {
+        let night = &day["sleep"];
+        let values = day["values"].as_object().unwrap().iter();
+        let of_day = values.map(|(id, it)| (id, &it["value"], &it["source"]));
+        let values = night["values"].as_object().into_iter().flatten();
+        let of_night = values.map(|(id, value)| (id, value, &night["source"]));
+        for (id, value, letter) in of_day.chain(of_night) {
+            let source = &answer["sources"][letter.as_str().unwrap()];
+            let word = |value: &Value| match value {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                value => value.to_string(),
+            };
+            let unit = Metric::named(id).unwrap().unit.to_owned();
+            let of_source = ["provider", "device", "connection"].map(|name| word(&source[name]));
+            let key = (day["day"].as_str().unwrap().to_owned(), id.clone());
+            answered.insert(key, [vec![word(value), unit], of_source.into()].concat());
+        }
+    }
+    assert!(answered.len() > 50, "{}", answered.len());
+    let without_why = written.into_iter().map(|(key, mut cells)| {
+        let why = cells.pop().unwrap();
+        assert!(!why.is_empty(), "{key:?}");
+        (key, cells)
+    });
+    assert_eq!(without_why.collect::<BTreeMap<_, _>>(), answered);
+    filled.world.system.stop().await;
+}
+
+/// The cells of a line of CSV.
+fn cells(line: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let (mut quoted, mut chars) = (false, line.chars().peekable());
+    while let Some(char) = chars.next() {
+        match char {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                cells.last_mut().unwrap().push('"');
+                chars.next();
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(String::new()),
+            char => cells.last_mut().unwrap().push(char),
+        }
+    }
+    cells
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Failures of an export.
 
+use inspect::InspectError;
 use store::{Retry, archive::ArchiveError, table::TableError};
 
 use crate::zip::CompressError;
@@ -20,6 +21,15 @@ pub enum ExportError {
     /// The compressor failed.
     #[error(transparent)]
     Compress(#[from] CompressError),
+}
+
+impl From<InspectError> for ExportError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Table(error) => Self::Table(error),
+            InspectError::Archive(error) => Self::Archive(error),
+        }
+    }
 }
 
 impl ExportError {

@@ -22,6 +22,7 @@ pub(crate) enum Step {
     Records(DataType, Year),
     LabReports,
     Webhooks,
+    Days,
     Values,
     Fhir(Year),
     /// FIT files of the activities of one year; one file each.
@@ -34,7 +35,7 @@ pub(crate) fn steps(index: &Index) -> Vec<Step> {
     let of_records = of_records.filter(|(data_type, _)| *data_type != DataType::LabReport);
     let mut steps = vec![Step::Readme, Step::Connections];
     steps.extend(of_records.map(|&(data_type, year)| Step::Records(data_type, year)));
-    steps.extend([Step::LabReports, Step::Webhooks, Step::Values]);
+    steps.extend([Step::LabReports, Step::Webhooks, Step::Days, Step::Values]);
     let observed = |year: &Year| {
         let mut types = index.records.keys().filter(|(_, of)| of == year);
         types.any(|(data_type, _)| is_observed(*data_type))
@@ -61,6 +62,7 @@ impl Step {
             Self::Records(data_type, year) => format!("records/{data_type}-{}.ndjson", text(*year)),
             Self::LabReports => "lab-reports.ndjson".to_owned(),
             Self::Webhooks => "webhooks.ndjson".to_owned(),
+            Self::Days => "days.csv".to_owned(),
             Self::Values => "all-values.csv".to_owned(),
             Self::Fhir(year) => format!("fhir/bundle-{}.json", text(*year)),
             Self::Fit(_) => return None,
@@ -189,6 +191,7 @@ mod tests {
                 "records/activity-2026.ndjson",
                 "lab-reports.ndjson",
                 "webhooks.ndjson",
+                "days.csv",
                 "all-values.csv",
                 "fhir/bundle-2026.json",
             ]

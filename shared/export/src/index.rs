@@ -179,6 +179,17 @@ impl Index {
         of_type.flat_map(|(_, listed)| listed).collect()
     }
 
+    /// The first and the last day that may have something. A night belongs to the day after the one it is listed under.
+    pub(crate) fn days(&self, period: Period) -> Option<(Date, Date)> {
+        let days = || {
+            let listed = self.records.values().flatten();
+            listed.filter_map(|listed| listed.day)
+        };
+        let first = period.from.or_else(|| days().min())?;
+        let last = period.to.or_else(|| days().max()?.tomorrow().ok())?;
+        Some((first, last))
+    }
+
     /// Years that have records, the absent one first.
     pub(crate) fn years(&self) -> BTreeSet<Year> {
         self.records.keys().map(|(_, year)| *year).collect()

@@ -1,7 +1,9 @@
 //! Contents of an export that are no records: explanations, connections, webhooks, values.
 
 use domain::{
+    days::Day,
     record::Record,
+    source::words,
     summary::{Value as Field, is_mark},
 };
 use jiff::Timestamp;
@@ -22,6 +24,18 @@ const DELIVERED: &str = "delivered";
 const FROM_SAMPLES: &str = "from samples";
 /// Origin of a value that Terra inferred.
 const SCORE: &str = "score";
+
+/// Columns of the chosen values.
+pub(crate) const CHOSEN: [&str; 8] = [
+    "day",
+    "metric",
+    "value",
+    "unit",
+    "provider",
+    "device",
+    "connection",
+    "why",
+];
 
 /// Explanation of an export for whoever opens it.
 pub(crate) fn readme(order: &Order, begun_at: Timestamp) -> String {
@@ -64,6 +78,11 @@ records/<type>-<year>.ndjson
 lab-reports.ndjson
   Reports of laboratories, in the same form.
 
+days.csv
+  One value for each day and each kind of number, chosen among your services: a table for a spreadsheet. \"unit\"
+  is the unit of the value, \"provider\", \"device\" and \"connection\" say whose value it is, and \"why\" says in words
+  why that one was chosen. It is what the app sees of your days. A night stands on the day on which it ended.
+
 all-values.csv
   The numbers of all records of all services in one table, for a spreadsheet. \"unit\" is the unit of the
   value; an empty one is a plain number, a code or a word. \"origin\" says where the value comes from: \"{DELIVERED}\" is
@@ -90,8 +109,7 @@ kilocalories (\"calories\"), temperatures are in degrees Celsius.
 
 NOT IN HERE
 
-Older deliveries of a record that a newer one replaced. A table of one chosen value for each day where
-several services have one: all-values.csv has all of them, side by side.
+Older deliveries of a record that a newer one replaced.
 "
     )
 }
@@ -138,6 +156,35 @@ pub(crate) fn webhook(entry: &WebhookEntry) -> Vec<u8> {
     line
 }
 
+/// The rows of a day: each chosen value with its unit and its source, in the order of the catalogue.
+pub(crate) fn chosen(day: &Day) -> Vec<Vec<u8>> {
+    let date = day.date.to_string();
+    let rows = day.values.iter().filter_map(|decided| {
+        let chosen = decided.chosen()?;
+        let why = words::sentence(decided.metric, &decided.candidates, &decided.choice);
+        let source = &chosen.source;
+        Some(lines::row([
+            date.as_str(),
+            decided.metric.id,
+            text(chosen.value.clone()).as_str(),
+            decided.metric.unit,
+            source.provider.as_str(),
+            source.device.as_deref().unwrap_or_default(),
+            source.connection.as_str(),
+            why.as_str(),
+        ]))
+    });
+    rows.collect()
+}
+
+/// A value of a summary as a cell.
+fn text(value: Field) -> String {
+    match value {
+        Field::Text(text) => text,
+        value => json!(value).to_string(),
+    }
+}
+
 /// The values of a record: name, text and origin.
 pub(crate) fn values(record: &Record) -> Vec<(String, String, &'static str)> {
     let mut values = Vec::new();
@@ -147,11 +194,7 @@ pub(crate) fn values(record: &Record) -> Vec<(String, String, &'static str)> {
         }
         let delivered = record.newest.summary.get(name).is_some();
         let origin = if delivered { DELIVERED } else { FROM_SAMPLES };
-        let text = match value {
-            Field::Text(text) => text,
-            value => json!(value).to_string(),
-        };
-        values.push((name.to_owned(), text, origin));
+        values.push((name.to_owned(), text(value), origin));
     }
     for (name, score) in &record.enrichment {
         let text = match &score.value {
@@ -180,6 +223,7 @@ pub(crate) fn manifest(
     let mut counts = Map::new();
     for (name, count) in [
         ("older_deliveries", written.older_deliveries),
+        ("chosen_values", written.chosen),
         ("values", written.values),
         ("webhooks", written.webhooks),
         ("files", files.len()),

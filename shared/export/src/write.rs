@@ -8,7 +8,7 @@ use formats::{
     fhir::{self, BundleKind, BundleText, Input, NO_SERVER, Options, Person},
     fit::{self, FitError},
 };
-use jiff::{Timestamp, civil::Date};
+use jiff::{Timestamp, ToSpan as _, civil::Date};
 use models::{
     data::DataType,
     ids::{ReferenceId, WebhookId},
@@ -35,8 +35,10 @@ use crate::{
 const ITEMS: usize = 100;
 /// Payloads that are in memory together, unless one alone is longer. Unit: bytes, as sent.
 const PAYLOAD_BYTES: u64 = 4 * 1024 * 1024;
+/// Days whose values are chosen together.
+const DAYS: i64 = 92;
 /// Form of a [`State`]: one of another form is not gone on with.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// Person and days of an export.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +99,8 @@ pub struct Written {
     pub records: BTreeMap<String, usize>,
     /// Lines about older deliveries, which hold samples that the newest one lacks.
     pub older_deliveries: usize,
+    /// Rows of chosen values.
+    pub chosen: usize,
     /// Rows of values.
     pub values: usize,
     /// Webhooks.
@@ -228,6 +232,7 @@ impl Writer<'_> {
                 self.records(&name, DataType::LabReport, listed).await?;
             }
             Step::Webhooks => self.webhooks().await?,
+            Step::Days => self.days().await?,
             Step::Values => self.values().await?,
             Step::Fhir(year) => self.fhir(&name, *year).await?,
             // It has no name.
@@ -250,7 +255,7 @@ impl Writer<'_> {
             Step::LabReports => count(&|of, _| of == DataType::LabReport),
             Step::Values => self.index.len(),
             Step::Fhir(year) => count(&|of, at| at == *year && files::is_observed(of)),
-            Step::Readme | Step::Connections | Step::Webhooks | Step::Fit(_) => 0,
+            Step::Readme | Step::Connections | Step::Webhooks | Step::Days | Step::Fit(_) => 0,
         }
     }
 
@@ -336,6 +341,30 @@ impl Writer<'_> {
             self.put_parts().await?;
         }
         self.written.webhooks = entries.len();
+        Ok(())
+    }
+
+    /// Writes the value of each metric and day that was chosen among all sources, as the API answers it.
+    async fn days(&mut self) -> Result<(), ExportError> {
+        self.zip.write(&lines::row(texts::CHOSEN))?;
+        self.written.chosen = 0;
+        let Some((mut first, last)) = self.index.days(self.order.period) else {
+            return Ok(());
+        };
+        let person = inspect::person(self.reader.table, &self.order.person).await?;
+        while first <= last {
+            let end = first.saturating_add((DAYS - 1).days()).min(last);
+            for day in inspect::decided(self.reader.table, &person, (first, end)).await? {
+                for row in texts::chosen(&day) {
+                    self.zip.write(&row)?;
+                    self.written.chosen += 1;
+                }
+            }
+            self.put_parts().await?;
+            self.tell();
+            let Ok(next) = end.tomorrow() else { break };
+            first = next;
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     days::{
-        Wanted, decide_all, sessions as sessions_of,
+        Day, Wanted, decide_all, sessions as sessions_of,
         shown::{self, Letters, ShownDay, ShownPolicy, ShownSession},
     },
     history::day,
@@ -105,6 +105,24 @@ pub async fn days(
         policy: ShownPolicy::from(&person.policy),
         next,
     })
+}
+
+/// The days `from` to `to`, both included, of which there are records, with every metric and the choice that made
+/// it. Oldest first.
+///
+/// # Errors
+///
+/// [`InspectError::Table`].
+pub async fn decided(
+    table: &Table,
+    person: &Person,
+    (from, to): (Date, Date),
+) -> Result<Vec<Day>, InspectError> {
+    let wanted = Wanted::default();
+    let readings = person.readings(table, &wanted.types(), from, to).await?;
+    let mut days = decide_all(&readings, &person.policy, &wanted);
+    days.reverse();
+    Ok(days)
 }
 
 /// A page of sessions.

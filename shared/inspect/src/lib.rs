@@ -10,7 +10,7 @@ pub mod signs;
 mod why;
 
 pub use self::{
-    days::{DaysAnswer, DaysQuery, Order, SessionsAnswer, days, sessions},
+    days::{DaysAnswer, DaysQuery, Order, SessionsAnswer, days, decided, sessions},
     error::InspectError,
     person::{Person, person},
     policies::{Change, Preview, PreviewQuery, policy_of, preview},
