@@ -1,8 +1,7 @@
 //! Numbers and times in a form for people.
 
-use std::time::Duration;
-
 use domain::summary::{Summary, Value};
+pub(crate) use inspect::text::{age, count, cut, duration};
 use jiff::Timestamp;
 use store::table::ledger::{RecordCounts, WebhookEntry};
 
@@ -85,33 +84,6 @@ pub(crate) fn date_time(unix_ms: i64) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// `40 seconds`, `15 minutes`, `3 hours`, `12 days`: the largest unit of which there are two.
-pub(crate) fn duration(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..120 => count(seconds, "second"),
-        120..7_200 => count(seconds / 60, "minute"),
-        7_200..172_800 => count(seconds / 3_600, "hour"),
-        _ => count(seconds / 86_400, "day"),
-    }
-}
-
-/// Returns the age of a time in Unix milliseconds.
-pub(crate) fn age(unix_ms: i64, now_ms: i64) -> String {
-    let ms = u64::try_from(now_ms.saturating_sub(unix_ms)).unwrap_or_default();
-    duration(Duration::from_millis(ms))
-}
-
-/// `1 webhook`, `2 webhooks`.
-pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
-    let number = number.try_into().unwrap_or(u64::MAX);
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
-}
-
 /// Counts of records as `+1 ~0 =2`: created, updated, unchanged, and shadowed ones where there are
 /// any. Empty when there are no records.
 pub(crate) fn counts(records: &RecordCounts) -> String {
@@ -151,15 +123,6 @@ pub(crate) fn value(value: &Value) -> String {
     }
 }
 
-/// The text, cut to a width with `…` where it is longer.
-pub(crate) fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,12 +132,6 @@ mod tests {
         assert_eq!(size(999), "999 B");
         assert_eq!(size(2_150), "2.1 kB");
         assert_eq!(size(64_000_000), "64.0 MB");
-        assert_eq!(duration(Duration::from_mins(15)), "15 minutes");
-        assert_eq!(age(0, 50 * 3_600_000), "2 days");
-        assert_eq!(age(5, 0), "0 seconds");
-        assert_eq!(count(1_usize, "webhook"), "1 webhook");
-        assert_eq!(count(0_usize, "webhook"), "0 webhooks");
-        assert_eq!(cut("nutrition", 5), "nutr…");
         assert_eq!(date_time(0), "1970-01-01 00:00:00");
     }
 }

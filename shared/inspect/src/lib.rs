@@ -1,15 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backfills;
+mod connections;
 pub mod coverage;
 mod days;
 mod error;
+pub mod findings;
 mod person;
 mod policies;
 mod series;
 pub mod signs;
+pub mod text;
 mod why;
 
 pub use self::{
+    connections::all_connections,
     days::{DaysAnswer, DaysQuery, Order, SessionsAnswer, days, decided, sessions},
     error::InspectError,
     person::{Person, person},

@@ -13,11 +13,11 @@ use domain::{
     },
     pacing::MAX_USER_DAYS_PER_HOUR,
 };
+use inspect::backfills::Wished;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use store::table::history::Planned;
 
-use self::wish::Wished;
 use super::{
     access::{self, Access, now},
     show,

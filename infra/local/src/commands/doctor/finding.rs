@@ -1,84 +1,24 @@
-//! Finding of a check, with advice.
+//! Findings as a person reads them, and those of what cannot be reached.
 
 use crossterm::style::{Color, Stylize as _};
-use serde::Serialize;
+pub(super) use inspect::findings::{Finding, State};
 
-use crate::text;
-
-/// Characters of a failure that are shown: AWS tells long stories.
-const DETAIL_CHARS: usize = 300;
-
-/// Severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum State {
-    Good,
-    Wrong,
-    /// The check is not possible from here.
-    Unknown,
-}
-
-/// Finding of a check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    check: &'static str,
-    state: State,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
-}
-
-impl Finding {
-    pub(super) fn good(check: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(check, State::Good, &detail.into(), None)
-    }
-
-    pub(super) fn wrong(
-        check: &'static str,
-        detail: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self::new(check, State::Wrong, &detail.into(), Some(advice.into()))
-    }
-
-    pub(super) fn unknown(
-        check: &'static str,
-        detail: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self::new(check, State::Unknown, &detail.into(), Some(advice.into()))
-    }
-
-    fn new(check: &'static str, state: State, detail: &str, advice: Option<String>) -> Self {
-        Self {
-            check,
-            state,
-            detail: text::cut(detail, DETAIL_CHARS),
-            advice,
-        }
-    }
-
-    pub(super) fn is_wrong(&self) -> bool {
-        self.state == State::Wrong
-    }
-
-    /// For a person: one line, and one more for what to do.
-    pub(super) fn text(&self, colored: bool) -> String {
-        let (mark, color) = match self.state {
-            State::Good => ("✓", Color::Green),
-            State::Wrong => ("✗", Color::Red),
-            State::Unknown => ("?", Color::Yellow),
-        };
-        let mark = if colored {
-            mark.with(color).to_string()
-        } else {
-            mark.to_owned()
-        };
-        let line = format!("{mark} {:<18} {}", self.check, self.detail);
-        match &self.advice {
-            Some(advice) => format!("{line}\n  {:<18} → {advice}", ""),
-            None => line,
-        }
+/// A finding for a person: one line, and one more for what to do.
+pub(super) fn shown(finding: &Finding, colored: bool) -> String {
+    let (mark, color) = match finding.state {
+        State::Good => ("✓", Color::Green),
+        State::Wrong => ("✗", Color::Red),
+        State::Unknown => ("?", Color::Yellow),
+    };
+    let mark = if colored {
+        mark.with(color).to_string()
+    } else {
+        mark.to_owned()
+    };
+    let line = format!("{mark} {:<18} {}", finding.check, finding.detail);
+    match &finding.advice {
+        Some(advice) => format!("{line}\n  {:<18} → {advice}", ""),
+        None => line,
     }
 }
 
@@ -145,19 +85,19 @@ mod tests {
                       authorized to perform: dynamodb:Query";
         let finding = unreachable("table", denied);
         assert!(finding.is_wrong());
-        assert!(finding.text(false).contains("dynamodb:Query"));
-        assert!(finding.text(false).contains("lacks a permission"));
+        assert!(shown(&finding, false).contains("dynamodb:Query"));
+        assert!(shown(&finding, false).contains("lacks a permission"));
         for (why, advice) in [
             ("ResourceNotFoundException", "AWS_REGION"),
             ("ExpiredTokenException", "AWS_SESSION_TOKEN"),
             ("RequestTimeTooSkewed", "the clock"),
             ("dispatch failure", "try again"),
         ] {
-            let text = unreachable("table", why).text(false);
+            let text = shown(&unreachable("table", why), false);
             assert!(text.contains(advice), "{text}");
         }
         let good = Finding::good("clock", "right");
-        assert_eq!(good.text(false), "✓ clock              right");
-        assert!(good.text(true).contains('\u{1b}'));
+        assert_eq!(shown(&good, false), "✓ clock              right");
+        assert!(shown(&good, true).contains('\u{1b}'));
     }
 }

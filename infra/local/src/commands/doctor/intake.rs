@@ -239,12 +239,8 @@ mod tests {
         assert!(!seen(9_000, 0).is_wrong() && !seen(0, 9_000).is_wrong());
         let ahead = seen(600_000, 0);
         assert!(ahead.is_wrong());
-        assert!(
-            ahead
-                .text(false)
-                .contains("10 minutes ahead of that of Terra")
-        );
-        assert!(seen(0, 40_000).text(false).contains("40 seconds behind"));
+        assert!(ahead.detail.contains("10 minutes ahead of that of Terra"));
+        assert!(seen(0, 40_000).detail.contains("40 seconds behind"));
     }
 
     #[test]

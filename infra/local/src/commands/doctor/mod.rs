@@ -52,7 +52,7 @@ pub(super) async fn run(args: DoctorArgs) -> anyhow::Result<()> {
     } else {
         let colored = output::is_terminal();
         for finding in &findings {
-            output::line(finding.text(colored))?;
+            output::line(finding::shown(finding, colored))?;
         }
         output::line("")?;
         output::line(match wrong {

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use jiff::{ToSpan as _, tz::TimeZone};
+use inspect::findings::{self, TOO_SLOW};
 use runtime::{
     queue::{
         SqsTransport,
@@ -43,7 +43,7 @@ const MANY: u64 = 100_000;
 const LONG: Duration = Duration::from_mins(15);
 
 pub(super) async fn check(access: &Access) -> Vec<Finding> {
-    let mut findings = match &access.folder {
+    let mut found = match &access.folder {
         Some(_) if access.is_at_work() => vec![Finding::unknown(
             CHECK,
             "the running system has them",
@@ -54,38 +54,10 @@ pub(super) async fn check(access: &Access) -> Vec<Finding> {
             .unwrap_or_else(|error| vec![checked(CHECK, Err(error))]),
         None => of_aws().await,
     };
-    findings.push(checked(CHECK, newest_wait(access).await));
-    findings
+    let waited = findings::newest_wait(&access.table, now()).await;
+    found.push(checked(CHECK, waited.map_err(Into::into)));
+    found
 }
-
-/// Reads how long the newest webhook waited for its routing, which tells the age of any queue.
-async fn newest_wait(access: &Access) -> anyhow::Result<Finding> {
-    let today = now().to_zoned(TimeZone::UTC).date();
-    for day in [today, today.saturating_sub(1.day())] {
-        let newest = access.table.webhooks_of_day(&day.to_string(), 1).await?;
-        if let Some(newest) = newest.first() {
-            let waited_ms = newest.routed_at_ms.saturating_sub(newest.received_at_ms);
-            return Ok(waited(Duration::from_millis(
-                waited_ms.try_into().unwrap_or_default(),
-            )));
-        }
-    }
-    Ok(Finding::good(CHECK, "no webhook was routed lately"))
-}
-
-fn waited(wait: Duration) -> Finding {
-    let told = format!(
-        "the newest webhook waited {} s to be routed",
-        wait.as_secs()
-    );
-    if wait > LONG {
-        return Finding::wrong(CHECK, told, TOO_SLOW);
-    }
-    Finding::good(CHECK, told)
-}
-
-const TOO_SLOW: &str = "they are not worked on fast enough: look at the function behind it, its logs and \
-                        its concurrency";
 
 async fn of_folder(folder: &Path) -> anyhow::Result<Vec<Finding>> {
     let file = folder.join("queues.db");
@@ -200,16 +172,16 @@ mod tests {
         assert!(!judged("events", 3, 0, Some(minute)).is_wrong());
         assert!(
             judged("events", 0, 1, None)
-                .text(false)
+                .detail
                 .contains("1 message of events put aside")
         );
         assert!(
             judged("events", 200_000, 0, None)
-                .text(false)
+                .advice
+                .unwrap()
                 .contains("not worked on")
         );
         let old = judged("events", 3, 0, Some(hour));
-        assert!(old.is_wrong() && old.text(false).contains("the oldest for 3600 s"));
-        assert!(waited(hour).is_wrong() && !waited(minute).is_wrong());
+        assert!(old.is_wrong() && old.detail.contains("the oldest for 3600 s"));
     }
 }

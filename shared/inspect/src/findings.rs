@@ -1,0 +1,499 @@
+//! Findings: what is wrong, and what to do about it, as far as the table and the archive tell.
+
+use std::{collections::BTreeMap, pin::pin, time::Duration};
+
+use domain::{
+    connection::Status,
+    delivery::Status as DestinationStatus,
+    history::{
+        day::{DAY_MS, HOUR_MS},
+        window::{State as WindowState, retry::Reason},
+    },
+    message::JobKind,
+};
+use futures::TryStreamExt as _;
+use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use serde::Serialize;
+use store::{
+    archive::Archive,
+    table::{Table, jobs::JobState},
+};
+
+use crate::{
+    InspectError, all_connections, signs,
+    text::{age, count, cut},
+};
+
+/// Characters of a failure that are shown: AWS tells long stories.
+const DETAIL_CHARS: usize = 300;
+
+/// Severity of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing to do.
+    Good,
+    /// Something has to be done.
+    Wrong,
+    /// The check is not possible from here.
+    Unknown,
+}
+
+/// Finding of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Name of the check.
+    pub check: &'static str,
+    /// Its severity.
+    pub state: State,
+    /// The finding, in words.
+    pub detail: String,
+    /// Remedy; always there when something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+impl Finding {
+    /// A check that found nothing.
+    pub fn good(check: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(check, State::Good, &detail.into(), None)
+    }
+
+    /// A check that found something, with the remedy.
+    pub fn wrong(
+        check: &'static str,
+        detail: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::new(check, State::Wrong, &detail.into(), Some(advice.into()))
+    }
+
+    /// A check that could not be made, or found something that may be right.
+    pub fn unknown(
+        check: &'static str,
+        detail: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::new(check, State::Unknown, &detail.into(), Some(advice.into()))
+    }
+
+    fn new(check: &'static str, state: State, detail: &str, advice: Option<String>) -> Self {
+        Self {
+            check,
+            state,
+            detail: cut(detail, DETAIL_CHARS),
+            advice,
+        }
+    }
+
+    /// Returns whether something has to be done.
+    pub fn is_wrong(&self) -> bool {
+        self.state == State::Wrong
+    }
+}
+
+const PARKED: &str = "parked webhooks";
+/// Parked webhooks that are counted.
+const MOST_PARKED: usize = 1000;
+const WEBHOOKS: &str = "webhooks";
+const CONNECTIONS: &str = "connections";
+const WINDOWS: &str = "history windows";
+const ROUTING: &str = "routing";
+const DESTINATIONS: &str = "destinations";
+const JOBS: &str = "jobs";
+/// Closed jobs of a kind that are looked at.
+const JOBS_SEEN: usize = 20;
+/// Days back in which the newest webhook is looked for.
+const WEBHOOK_DAYS: i64 = 14;
+/// After so long without any webhook something is wrong: Terra switches an address off after 24
+/// hours of failures (FACTS section 7). Unit: milliseconds.
+const SILENT_MS: i64 = DAY_MS;
+/// Age of a due window from which nobody seems to work on it. Unit: milliseconds.
+const OVERDUE_MS: i64 = HOUR_MS;
+/// Overdue things that are counted.
+const OVERDUE: usize = 100;
+/// Windows that were given up longer ago do not count. Unit: milliseconds.
+const LATELY_MS: i64 = 7 * DAY_MS;
+/// Connections that are looked at.
+const CONNECTIONS_SEEN: usize = 2000;
+
+/// Longest time that a webhook waits for its routing, unless something does not work.
+const LONG: Duration = Duration::from_mins(15);
+
+/// Checks that the table can be read.
+///
+/// # Errors
+///
+/// [`InspectError`] when it cannot: that is a finding, too.
+pub async fn table(table: &Table) -> Result<Finding, InspectError> {
+    // The table itself and its index are permissions of their own.
+    table.outages().await?;
+    table.connection_ids(0, None, 1).await?;
+    Ok(Finding::good("table", "can be read"))
+}
+
+/// Checks that the archive can be read.
+///
+/// # Errors
+///
+/// [`InspectError`] when it cannot: that is a finding, too.
+pub async fn archive(archive: &Archive, now: Timestamp) -> Result<Finding, InspectError> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let first = archive.segments(today, today).try_next().await?;
+    let today = if first.is_some() {
+        "has segments"
+    } else {
+        "has nothing"
+    };
+    Ok(Finding::good(
+        "archive",
+        format!("can be read; {today} of today"),
+    ))
+}
+
+/// Counts the parked webhooks. Those that were signed with the secret named `on_purpose` were wrong on
+/// purpose.
+///
+/// # Errors
+///
+/// [`InspectError`] when the table does not answer.
+pub async fn parked(table: &Table, on_purpose: &str) -> Result<Finding, InspectError> {
+    let parked = table.parked_webhooks(MOST_PARKED).await?;
+    let on_purpose = parked
+        .iter()
+        .filter(|parked| parked.secret_name.as_deref() == Some(on_purpose))
+        .count();
+    let others = parked.len() - on_purpose;
+    let simulated = match on_purpose {
+        0 => String::new(),
+        number => format!(", and {number} that the simulator made wrong on purpose"),
+    };
+    if others == 0 {
+        return Ok(Finding::good(PARKED, format!("none{simulated}")));
+    }
+    let most = if parked.len() == MOST_PARKED {
+        "at least "
+    } else {
+        ""
+    };
+    Ok(Finding::wrong(
+        PARKED,
+        format!(
+            "{most}{} could not be used{simulated}",
+            count(others, "webhook")
+        ),
+        "`terrarium parked list` says why; `terrarium parked replay` tries today's code, and \
+         `terrarium parked dismiss` takes them off the list",
+    ))
+}
+
+/// Checks that webhooks come, connections live, and windows are worked on. `at_work` says whether somebody has
+/// to be at work on them now.
+///
+/// # Errors
+///
+/// [`InspectError`] when the table does not answer.
+pub async fn history(
+    table: &Table,
+    tally: &Tally,
+    now: Timestamp,
+    at_work: bool,
+) -> Result<Vec<Finding>, InspectError> {
+    let now_ms = now.as_millisecond();
+    let newest = signs::newest_webhook_ms(table, WEBHOOK_DAYS, now).await?;
+    let overdue = table.due(now_ms - OVERDUE_MS, OVERDUE).await?.len();
+    Ok(vec![
+        webhooks(newest, tally, now_ms),
+        tally.finding(),
+        tally.windows(overdue, at_work),
+    ])
+}
+
+fn webhooks(newest_ms: Option<i64>, seen: &Tally, now_ms: i64) -> Finding {
+    let advice = "look on Terra's dashboard whether it has the webhook address and whether it is \
+                  switched on: after 24 hours of failures Terra switches it off";
+    let nobody = seen.count(Status::Active) == 0;
+    match newest_ms {
+        Some(at_ms) if now_ms.saturating_sub(at_ms) < SILENT_MS => Finding::good(
+            WEBHOOKS,
+            format!("the newest came {} ago", age(at_ms, now_ms)),
+        ),
+        None if nobody => Finding::good(WEBHOOKS, "none yet, and nobody is connected"),
+        Some(at_ms) if nobody => Finding::good(
+            WEBHOOKS,
+            format!(
+                "the newest came {} ago; nobody is connected",
+                age(at_ms, now_ms)
+            ),
+        ),
+        Some(at_ms) => Finding::wrong(
+            WEBHOOKS,
+            format!("the newest came {} ago", age(at_ms, now_ms)),
+            advice,
+        ),
+        None => Finding::wrong(
+            WEBHOOKS,
+            format!("none came in {WEBHOOK_DAYS} days, and people are connected"),
+            advice,
+        ),
+    }
+}
+
+/// Counts over all connections.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Connections by provider and status.
+    pub by_provider: BTreeMap<String, BTreeMap<Status, usize>>,
+    by_status: BTreeMap<Status, usize>,
+    /// Windows that were given up lately, by why.
+    failed: BTreeMap<String, usize>,
+    /// Backfills that are not done.
+    pub backfills: usize,
+    /// True if there are more connections than were looked at.
+    pub more: bool,
+}
+
+impl Tally {
+    /// Looks at all connections, up to a bound.
+    ///
+    /// # Errors
+    ///
+    /// [`InspectError`] when the table does not answer.
+    pub async fn read(table: &Table, now_ms: i64) -> Result<Self, InspectError> {
+        let mut seen = Self::default();
+        let mut connections = pin!(all_connections(table));
+        while let Some(connection) = connections.try_next().await? {
+            if seen.by_status.values().sum::<usize>() == CONNECTIONS_SEEN {
+                seen.more = true;
+                break;
+            }
+            let status = connection.state.status();
+            *seen.by_status.entry(status).or_default() += 1;
+            let provider = connection.state.provider();
+            let provider = provider.map_or_else(String::new, ToString::to_string);
+            let of_provider = seen.by_provider.entry(provider).or_default();
+            *of_provider.entry(status).or_default() += 1;
+            for id in table.backfills_of(&connection.id).await? {
+                let Some(backfill) = table.backfill(&id).await? else {
+                    continue;
+                };
+                seen.backfills += usize::from(backfill.done.is_none());
+                let quiet = backfill
+                    .done
+                    .as_ref()
+                    .is_some_and(|done| done.totals.failed == 0 || done.at_ms < now_ms - LATELY_MS);
+                if quiet {
+                    continue;
+                }
+                for window in table.windows(&id, None).await? {
+                    if let WindowState::Failed { at_ms, reason } = window.state() {
+                        seen.failed(*at_ms, *reason, now_ms);
+                    }
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Counts a window that was given up, unless its provider has no such type: that is no fault.
+    fn failed(&mut self, at_ms: i64, reason: Reason, now_ms: i64) {
+        if at_ms >= now_ms - LATELY_MS && reason != Reason::NotSupported {
+            *self.failed.entry(reason.to_string()).or_default() += 1;
+        }
+    }
+
+    fn count(&self, status: Status) -> usize {
+        self.by_status.get(&status).copied().unwrap_or_default()
+    }
+
+    /// The finding about the connections themselves.
+    fn finding(&self) -> Finding {
+        let counts: Vec<_> = self
+            .by_status
+            .iter()
+            .map(|(status, number)| format!("{number} {status}"))
+            .collect();
+        let more = if self.more { " of the first" } else { "" };
+        let counts = if counts.is_empty() {
+            "none yet".to_owned()
+        } else {
+            format!("{}{more}", counts.join(", "))
+        };
+        if self.count(Status::Failing) == 0 {
+            return Finding::good(CONNECTIONS, counts);
+        }
+        Finding::unknown(
+            CONNECTIONS,
+            counts,
+            "the provider refuses those that fail: `terrarium connections --status failing` lists \
+             them; who does not recover has to connect again",
+        )
+    }
+
+    fn windows(&self, overdue: usize, at_work: bool) -> Finding {
+        if !self.failed.is_empty() {
+            let total: usize = self.failed.values().sum();
+            let reasons = self.failed.iter();
+            let reasons: Vec<_> = reasons
+                .map(|(why, number)| format!("{number} × {why}"))
+                .collect();
+            let given_up = count(total, "window");
+            return Finding::wrong(
+                WINDOWS,
+                format!(
+                    "{given_up} given up in the last 7 days: {}",
+                    reasons.join(", ")
+                ),
+                "`terrarium coverage --reference-id …` shows which days are missing, and \
+                 `terrarium backfill start` with --from and --to asks for them again",
+            );
+        }
+        let open = count(self.backfills, "backfill");
+        if overdue == 0 {
+            return Finding::good(WINDOWS, format!("none given up, none overdue, {open} open"));
+        }
+        let many = if overdue == OVERDUE { "at least " } else { "" };
+        let waiting = format!("{many}{overdue} windows or backfills are due for over an hour");
+        if at_work {
+            Finding::wrong(
+                WINDOWS,
+                waiting,
+                "history-fetch does not work on them: look at its schedule, logs and alarms",
+            )
+        } else {
+            Finding::unknown(
+                WINDOWS,
+                waiting,
+                "`terrarium dev` works on them while it runs",
+            )
+        }
+    }
+}
+
+/// Reads how long the newest webhook waited for its routing, which tells the age of any queue.
+///
+/// # Errors
+///
+/// [`InspectError`] when the table does not answer.
+pub async fn newest_wait(table: &Table, now: Timestamp) -> Result<Finding, InspectError> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    for day in [today, today.saturating_sub(1.day())] {
+        let newest = table.webhooks_of_day(&day.to_string(), 1).await?;
+        if let Some(newest) = newest.first() {
+            let waited_ms = newest.routed_at_ms.saturating_sub(newest.received_at_ms);
+            let waited_ms = waited_ms.try_into().unwrap_or_default();
+            return Ok(waited(Duration::from_millis(waited_ms)));
+        }
+    }
+    Ok(Finding::good(ROUTING, "no webhook was routed lately"))
+}
+
+fn waited(wait: Duration) -> Finding {
+    let told = format!(
+        "the newest webhook waited {} s to be routed",
+        wait.as_secs()
+    );
+    if wait > LONG {
+        return Finding::wrong(ROUTING, told, TOO_SLOW);
+    }
+    Finding::good(ROUTING, told)
+}
+
+/// Remedy for a queue that grows.
+pub const TOO_SLOW: &str = "they are not worked on fast enough: look at the function behind it, its logs and \
+                            its concurrency";
+
+/// Checks that destinations take what they are sent.
+///
+/// # Errors
+///
+/// [`InspectError`] when the table does not answer.
+pub async fn destinations(table: &Table, now_ms: i64) -> Result<Vec<Finding>, InspectError> {
+    let mut findings = Vec::new();
+    for destination in table.destinations().await? {
+        let name = &destination.name;
+        let health = table.health(&destination.id).await?;
+        let fault = health.breaker.fault.as_ref();
+        let fault = fault.map_or_else(String::new, |fault| format!(": {fault}"));
+        let failing = health.breaker.is_suspended(now_ms) || health.breaker.probe_at_ms.is_some();
+        if destination.status == DestinationStatus::Disabled {
+            findings.push(Finding::wrong(
+                DESTINATIONS,
+                format!("{name} is disabled, and gets nothing{fault}"),
+                "put right what it says, then `terrarium destinations resume`: it gets what changed meanwhile",
+            ));
+        } else if destination.status == DestinationStatus::Active && failing {
+            findings.push(Finding::wrong(
+                DESTINATIONS,
+                format!("{name} does not take what it is sent{fault}"),
+                "look at the destination; what is owed is delivered once it answers",
+            ));
+        }
+        if !table.failed(&destination.id, 1).await?.is_empty() {
+            findings.push(Finding::wrong(
+                DESTINATIONS,
+                format!("{name} refused records for good"),
+                "`terrarium destinations failed` says which and why; once that is put right, deliver them again: \
+                 `terrarium destinations redrive`, or `retry-failed` of the API",
+            ));
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::good(DESTINATIONS, "none fails"));
+    }
+    Ok(findings)
+}
+
+/// Checks that jobs of the last days were done.
+///
+/// # Errors
+///
+/// [`InspectError`] when the table does not answer.
+pub async fn jobs(table: &Table, now_ms: i64) -> Result<Finding, InspectError> {
+    let waiting = table.jobs_due(now_ms - HOUR_MS, OVERDUE).await?.len();
+    if waiting > 0 {
+        return Ok(Finding::wrong(
+            JOBS,
+            format!("{} due for over an hour", count(waiting, "job")),
+            "the function jobs does not work on them: look at its schedule, logs and alarms",
+        ));
+    }
+    let mut failed = Vec::new();
+    for kind in [JobKind::Export, JobKind::Replay] {
+        let lately = table.closed_jobs(kind, JOBS_SEEN).await?.into_iter();
+        failed.extend(lately.filter(|job| {
+            job.state == JobState::Failed && job.ordered_at_ms >= now_ms - LATELY_MS
+        }));
+    }
+    match failed.first() {
+        None => Ok(Finding::good(JOBS, "none failed lately, none overdue")),
+        Some(first) => {
+            let why = first.error.as_deref().unwrap_or("it does not say why");
+            Ok(Finding::unknown(
+                JOBS,
+                format!("{} failed lately: {why}", count(failed.len(), "job")),
+                "order it again once that is put right",
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_a_provider_does_not_have_is_no_finding() {
+        let mut seen = Tally::default();
+        seen.failed(0, Reason::NotSupported, 0);
+        assert!(seen.failed.is_empty());
+        seen.failed(0, Reason::TimedOut, 0);
+        assert_eq!(seen.failed.len(), 1);
+    }
+
+    #[test]
+    fn a_webhook_that_waited_long_is_wrong() {
+        assert!(waited(Duration::from_hours(1)).is_wrong());
+        assert!(!waited(Duration::from_mins(1)).is_wrong());
+    }
+}
