@@ -682,6 +682,23 @@ async fn an_operator_looks_at_connections_and_days_and_gives_orders() {
         (status, refused["errors"].as_array().unwrap().len()),
         (400, 2)
     );
+    let alter = async |body: Value| {
+        let request = world.http.patch(url(&world, at)).bearer_auth(&operator.key);
+        let request = request.header("content-type", "application/json");
+        answered(request.body(body.to_string())).await
+    };
+    let (status, named) =
+        alter(json!({"name": "two", "subscription": {"data_types": ["daily"]}})).await;
+    assert_eq!((status, &named["name"]), (200, &json!("two")), "{named}");
+    assert_eq!(named["subscription"]["data_types"], json!(["daily"]));
+    let (_, kept) = alter(json!({})).await;
+    assert_eq!(kept["subscription"], named["subscription"]);
+    let (status, refused) = alter(json!({"name": "", "subscription": {"kinds": []}})).await;
+    assert_eq!(
+        (status, refused["errors"].as_array().unwrap().len()),
+        (400, 2)
+    );
+    assert_eq!(alter(json!({"config": {}})).await.0, 400);
     let (status, order) = operator
         .post(&format!("{at}/redrive"), &json!({"people": [ANN]}))
         .await;

@@ -193,3 +193,113 @@ async fn a_person_gets_their_export_and_nobody_elses() {
     assert_eq!(nobody.0, 404);
     world.system.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_says_first_what_it_would_ask_for_and_is_started_once() {
+    let world = with_ann().await;
+    let scopes = [Scope::OperationsRead, Scope::OperationsWrite];
+    let operator = Reader::of(&world, &scopes).await;
+    let path = format!("/v1/people/{}/backfills", api::id::to_path(ANN));
+    let wish = json!({"from": "2026-06-05", "to": "2026-06-10", "types": ["daily"]});
+    let mut dry = wish.clone();
+    dry["dry_run"] = true.into();
+    let (status, told) = operator.post(&path, &dry).await;
+    assert_eq!(status, 200, "{told}");
+    let plan = &told["plans"][0];
+    assert_eq!(
+        (&plan["provider"], &plan["backfill"]),
+        (&json!("GARMIN"), &Value::Null)
+    );
+    assert_eq!(
+        plan["types"]["daily"]["days"],
+        json!([{"from": "2026-06-05", "to": "2026-06-10"}])
+    );
+    assert!(plan["estimate"]["requests"].as_u64().unwrap() > 0);
+    let (_, none) = operator.get("/v1/connections/user-1/backfills").await;
+    assert_eq!(none["data"], json!([]));
+
+    let start = async || {
+        let request = world
+            .http
+            .post(url(&world, &path))
+            .bearer_auth(&operator.key);
+        let request = request.header("idempotency-key", "the-wish-of-today");
+        answered(request.body(wish.to_string())).await
+    };
+    let (status, started) = start().await;
+    assert_eq!(status, 202, "{started}");
+    let id = started["plans"][0]["backfill"].as_str().unwrap();
+    let (status, shown) = operator.get(&format!("/v1/backfills/{id}")).await;
+    assert_eq!((status, &shown["kind"]), (200, &json!("on_demand")));
+    assert_eq!(start().await, (202, started.clone()));
+    let (_, one) = operator.get("/v1/connections/user-1/backfills").await;
+    assert_eq!(one["data"].as_array().unwrap().len(), 1);
+
+    let wrong = json!({"from": "soon", "types": ["none"], "provider": ""});
+    let (status, refused) = operator.post(&path, &wrong).await;
+    assert_eq!(
+        (status, refused["errors"].as_array().unwrap().len()),
+        (400, 3),
+        "{refused}"
+    );
+    let (status, early) = operator.post(&path, &json!({"from": "1990-01-01"})).await;
+    assert_eq!(status, 409);
+    assert!(
+        early["detail"].as_str().unwrap().contains("GARMIN gives"),
+        "{early}"
+    );
+    let other = json!({"from": "2026-06-01", "provider": "OURA"});
+    let (status, other) = operator.post(&path, &other).await;
+    assert_eq!(status, 404);
+    assert!(
+        other["detail"].as_str().unwrap().contains("GARMIN"),
+        "{other}"
+    );
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_comes_first_and_says_what_to_do() {
+    let world = with_ann().await;
+    let operator = Reader::of(&world, &[Scope::OperationsRead]).await;
+    let (status, found) = operator.get("/v1/findings").await;
+    assert_eq!(status, 200, "{found}");
+    let all_of = |found: &Value| -> Vec<String> {
+        let data = found["data"].as_array().unwrap().iter();
+        data.map(|one| one["state"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert!(!all_of(&found).contains(&"wrong".to_owned()), "{found}");
+    let (_, overview) = operator.get("/v1/overview").await;
+    assert_eq!(overview["wrong"], json!([]));
+    assert_eq!(overview["today"]["outcomes"], json!({"stored": 3}));
+    assert_eq!(overview["connections"], json!({"GARMIN": {"active": 3}}));
+
+    // A webhook that nobody can use, and a destination that was switched off.
+    assert_eq!(world.send("odd", "{").await, 200);
+    world.idle().await;
+    let destination = json!({
+        "id": "dst_test", "name": "test", "kind": "webhook", "status": "disabled",
+        "status_since_ms": 0, "concurrency": 1, "network": "local",
+        "config": {"url": "http://127.0.0.1:9/"}, "created_at_ms": 0,
+    });
+    let destination = serde_json::from_value(destination).unwrap();
+    let table = &world.system.table;
+    assert!(table.add_destination(&destination).await.unwrap());
+    let (_, found) = operator.get("/v1/findings").await;
+    let wrong = found["data"].as_array().unwrap().iter();
+    let wrong: Vec<_> = wrong.take_while(|one| one["state"] == "wrong").collect();
+    let checks: Vec<_> = wrong
+        .iter()
+        .map(|one| one["check"].as_str().unwrap())
+        .collect();
+    assert_eq!(checks, ["parked webhooks", "destinations"]);
+    assert!(
+        wrong.iter().all(|one| one["advice"].is_string()),
+        "{wrong:?}"
+    );
+    let (_, overview) = operator.get("/v1/overview").await;
+    assert_eq!(overview["wrong"].as_array().unwrap().len(), 2);
+    assert_eq!(overview["parked"], 1);
+    world.system.stop().await;
+}

@@ -373,14 +373,14 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     }))
 }
 
-async fn find(call: &Call) -> Result<Destination, Failure> {
+pub(super) async fn find(call: &Call) -> Result<Destination, Failure> {
     let missing =
         || Failure::not_found("there is no such destination; GET /v1/destinations lists them");
     let id: DestinationId = call.placed("id")?.parse().map_err(|_| missing())?;
     call.app.table.destination(&id).await?.ok_or_else(missing)
 }
 
-async fn shown(call: &Call) -> Result<Answer, Failure> {
+pub(super) async fn shown(call: &Call) -> Result<Answer, Failure> {
     let destination = find(call).await?;
     let (table, id) = (&call.app.table, &destination.id);
     let health = table.health(id).await?;

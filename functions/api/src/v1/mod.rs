@@ -4,12 +4,15 @@ mod about;
 mod backfills;
 pub(crate) mod connections;
 mod coverage;
+mod destination_changes;
 mod destinations;
 mod exports;
+mod findings;
 mod jobs;
 mod keys;
 mod numbers;
 mod people;
+mod plans;
 mod policies;
 pub(crate) mod records;
 mod replays;
@@ -34,8 +37,11 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         webhooks::ENDPOINTS,
         replays::ENDPOINTS,
         exports::ENDPOINTS,
+        findings::ENDPOINTS,
+        plans::ENDPOINTS,
         backfills::ENDPOINTS,
         destinations::ENDPOINTS,
+        destination_changes::ENDPOINTS,
         keys::ENDPOINTS,
     ]
     .concat()

@@ -1,0 +1,241 @@
+//! The state of the system at a glance: what is wrong with its remedy, and what goes on.
+
+use std::collections::BTreeMap;
+
+use domain::{access::Scope, message::JobKind};
+use inspect::{
+    InspectError,
+    findings::{self, Finding, State, Tally},
+    signs,
+};
+use jiff::tz::TimeZone;
+use runtime::telemetry::Chain;
+use tracing::warn;
+
+use crate::{
+    answer::Answer,
+    call::Call,
+    error::Failure,
+    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    schema::{Page, Schema as _, answer},
+    text::rfc3339,
+};
+
+/// Name of the signing secret of the simulator, which makes some webhooks wrong on purpose.
+const SIMULATOR: &str = "simulator";
+/// Webhooks of today of which the outcomes are counted, the newest.
+const SEEN: usize = 500;
+/// Days back in which the newest webhook is looked for.
+const WEBHOOK_DAYS: i64 = 14;
+/// Parked webhooks that are counted.
+const MOST_PARKED: usize = 1_000;
+/// Open jobs that are counted.
+const JOBS_SEEN: usize = 100;
+
+const LOOKS: Route = Route {
+    scope: Needs::One(Scope::OperationsRead),
+    person_token: PersonToken::Never,
+    audit: Audit::Nothing,
+};
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get(
+        "/v1/findings",
+        LOOKS,
+        Doc {
+            summary: "Checks of the system, each with what to do where something is wrong.",
+            text: "What is wrong comes first. As `terrarium doctor` computes them, without those that have to be made from \
+                   outside: the webhook address, Terra's credentials, and dead letters, which alarms tell of.",
+            query: &[],
+            body: None,
+            answer: Reply::Json(Page::<FindingShown>::schema),
+        },
+        |call| Box::pin(list(call)),
+    ),
+    Endpoint::get(
+        "/v1/overview",
+        LOOKS,
+        Doc {
+            summary: "What comes in, who is connected, and what goes on.",
+            text: "Connections are counted up to 2,000; `more_connections` says that there are more.",
+            query: &[],
+            body: None,
+            answer: Reply::Json(Overview::schema),
+        },
+        |call| Box::pin(overview(call)),
+    ),
+];
+
+answer! {
+    /// A finding of a check.
+    pub(crate) struct FindingShown {
+        /// Name of the check.
+        check: &'static str,
+        /// `good`, `wrong` or `unknown`.
+        state: &'static str,
+        /// Finding, in words.
+        detail: String,
+        /// Remedy; always there when something is wrong.
+        advice: Option<String>,
+    }
+
+    /// Webhooks of today, counted up to the newest 500.
+    pub(crate) struct WebhooksToday {
+        /// Number of them.
+        webhooks: usize,
+        /// Number by outcome.
+        outcomes: BTreeMap<String, usize>,
+        /// Time of the oldest that was counted.
+        since: Option<String>,
+    }
+
+    /// The system at a glance.
+    pub(crate) struct Overview {
+        /// Findings that are wrong.
+        wrong: Vec<FindingShown>,
+        /// Time at which Terra last sent a webhook by itself.
+        newest_webhook_at: Option<String>,
+        /// Webhooks of today, in UTC.
+        today: WebhooksToday,
+        /// Connections by provider and status.
+        connections: BTreeMap<String, BTreeMap<String, usize>>,
+        /// True if there are more connections than were counted.
+        more_connections: bool,
+        /// Webhooks on the list of parked ones, counted up to 1,000.
+        parked: usize,
+        /// Backfills that are not done.
+        backfills: usize,
+        /// Jobs that are not done, by kind.
+        jobs: BTreeMap<String, usize>,
+    }
+}
+
+impl FindingShown {
+    fn of(finding: Finding) -> Self {
+        Self {
+            check: finding.check,
+            state: match finding.state {
+                State::Good => "good",
+                State::Wrong => "wrong",
+                State::Unknown => "unknown",
+            },
+            detail: finding.detail,
+            advice: finding.advice,
+        }
+    }
+}
+
+/// A check's finding; what could not be read is one, too.
+fn checked(check: &'static str, found: Result<Finding, InspectError>) -> Finding {
+    found.unwrap_or_else(|error| {
+        warn!(error = %Chain(&error), check, "a check failed");
+        Finding::wrong(
+            check,
+            "it cannot be read",
+            "the log of the API says why: look for \"a check failed\"",
+        )
+    })
+}
+
+fn all_checked(check: &'static str, found: Result<Vec<Finding>, InspectError>) -> Vec<Finding> {
+    found.unwrap_or_else(|error| vec![checked(check, Err(error))])
+}
+
+/// All findings, those that are wrong first; and the counts of connections, if they could be read.
+async fn findings_of(call: &Call) -> (Vec<Finding>, Option<Tally>) {
+    let (table, now, now_ms) = (&call.app.table, call.now, call.now_ms());
+    let tally = Tally::read(table, now_ms);
+    let (readable, archive, parked, waited, destinations, jobs, tally) = futures::join!(
+        findings::table(table),
+        findings::archive(&call.app.archive, now),
+        findings::parked(table, SIMULATOR),
+        findings::newest_wait(table, now),
+        findings::destinations(table, now_ms),
+        findings::jobs(table, now_ms),
+        tally,
+    );
+    let mut found = vec![
+        checked("table", readable),
+        checked("archive", archive),
+        checked("parked webhooks", parked),
+    ];
+    let tally = match tally {
+        Ok(tally) => {
+            let history = findings::history(table, &tally, now, true).await;
+            found.extend(all_checked("history", history));
+            Some(tally)
+        }
+        Err(error) => {
+            found.push(checked("connections", Err(error)));
+            None
+        }
+    };
+    found.push(checked("routing", waited));
+    found.extend(all_checked("destinations", destinations));
+    found.push(checked("jobs", jobs));
+    found.sort_by_key(|finding| match finding.state {
+        State::Wrong => 0,
+        State::Unknown => 1,
+        State::Good => 2,
+    });
+    (found, tally)
+}
+
+async fn list(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let (found, _) = Box::pin(findings_of(&call)).await;
+    Ok(Answer::json(&Page {
+        data: found.into_iter().map(FindingShown::of).collect(),
+        next_cursor: None,
+    }))
+}
+
+async fn overview(call: Call) -> Result<Answer, Failure> {
+    call.no_query()?;
+    let table = &call.app.table;
+    let (found, tally) = Box::pin(findings_of(&call)).await;
+    let tally = tally.unwrap_or_default();
+    let today = call.now.to_zoned(TimeZone::UTC).date();
+    let mut webhooks = table.webhooks_of_day(&today.to_string(), SEEN).await?;
+    webhooks.retain(|entry| entry.webhook_id.is_unasked());
+    let mut outcomes = BTreeMap::<String, usize>::new();
+    for entry in &webhooks {
+        *outcomes
+            .entry(entry.outcome.as_str().to_owned())
+            .or_default() += 1;
+    }
+    let mut jobs = BTreeMap::<String, usize>::new();
+    for kind in [JobKind::Export, JobKind::Replay] {
+        let found = table.jobs_of(kind, JOBS_SEEN).await?;
+        let open = found.iter().filter(|job| job.state.is_open()).count();
+        jobs.insert(kind.as_str().to_owned(), open);
+    }
+    let newest = signs::newest_webhook_ms(table, WEBHOOK_DAYS, call.now).await?;
+    let connections = tally.by_provider.iter().map(|(provider, by_status)| {
+        let by_status = by_status.iter();
+        let by_status = by_status.map(|(status, number)| (status.to_string(), *number));
+        (provider.clone(), by_status.collect())
+    });
+    Ok(Answer::json(&Overview {
+        wrong: found
+            .into_iter()
+            .filter(Finding::is_wrong)
+            .map(FindingShown::of)
+            .collect(),
+        newest_webhook_at: newest.map(rfc3339),
+        today: WebhooksToday {
+            webhooks: webhooks.len(),
+            outcomes,
+            since: webhooks
+                .iter()
+                .map(|entry| entry.received_at_ms)
+                .min()
+                .map(rfc3339),
+        },
+        connections: connections.collect(),
+        more_connections: tally.more,
+        parked: table.parked_webhooks(MOST_PARKED).await?.len(),
+        backfills: tally.backfills,
+        jobs,
+    }))
+}
