@@ -173,6 +173,26 @@ impl Call {
         }
     }
 
+    /// One of a person's connections by our id or any Terra user id that it ever had.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`find_connection`](Self::find_connection); for a token one answer for all that is not the
+    /// person's own: it must not tell what else there is.
+    pub async fn own_connection(
+        &self,
+        id: &str,
+        own: &[StoredConnection],
+    ) -> Result<ConnectionId, Failure> {
+        let found = self.find_connection(id).await.map(|found| found.id);
+        let is_own = |id: &ConnectionId| own.iter().any(|own| own.id == *id);
+        match (&self.caller, found) {
+            (Caller::Person(_), Ok(id)) if is_own(&id) => Ok(id),
+            (Caller::Person(_), Ok(_) | Err(Failure::Refused(_))) => Err(other_person().into()),
+            (_, found) => found,
+        }
+    }
+
     /// A connection by our id or any Terra user id that it ever had.
     ///
     /// # Errors

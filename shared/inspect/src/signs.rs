@@ -6,11 +6,8 @@ use domain::history::{
     reach::ProviderHistory,
     window::Window,
 };
-use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use store::table::{Table, TableError, connections::StoredConnection, key::Key};
-
-/// Webhooks of a day among which one that we have not sent is looked for.
-const NEWEST: usize = 200;
 
 /// A connection's backfills, each with all its windows.
 ///
@@ -41,15 +38,9 @@ pub async fn newest_webhook_ms(
     days: i64,
     now: Timestamp,
 ) -> Result<Option<i64>, TableError> {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    for back in 0..days {
-        let day = today.saturating_sub(back.days());
-        let newest = table.webhooks_of_day(&day.to_string(), NEWEST).await?;
-        if let Some(newest) = newest.iter().find(|entry| entry.webhook_id.is_unasked()) {
-            return Ok(Some(newest.received_at_ms));
-        }
-    }
-    Ok(None)
+    let from = now - SignedDuration::from_hours(24 * (days - 1));
+    let newest = table.newest_webhook(from.as_millisecond(), now.as_millisecond());
+    newest.await
 }
 
 /// Returns whether a connection is quiet, and the likely cause.

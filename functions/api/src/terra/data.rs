@@ -7,10 +7,14 @@ use models::data::DataType;
 use serde_json::json;
 use store::table::records::FoundRecord;
 
-use super::{READS, connection, day, parameter, reads, refused, text, user};
+use super::{READS, connection, day, end_day, parameter, reads, refused, text, user};
 use crate::{
-    answer::Answer, call::Call, error::Failure, query::Param, route::Endpoint,
-    v1::records::composed,
+    answer::Answer,
+    call::Call,
+    error::Failure,
+    query::Param,
+    route::Endpoint,
+    v1::records::{composed, planned_between},
 };
 
 /// Payloads that are read at once.
@@ -93,7 +97,7 @@ async fn data(call: Call, data_type: DataType) -> Result<Answer, Failure> {
     let today = call.now.to_zoned(TimeZone::UTC).date();
     // Until now: the latest day on Earth is in it.
     let open = today.saturating_add(2.days());
-    let until = day(&call, "end_date")?.unwrap_or(open.max(from.saturating_add(1.days())));
+    let until = end_day(&call, "end_date")?.unwrap_or(open.max(from.saturating_add(1.days())));
     if until < from {
         return Err(refused("invalid end_date: it is before start_date"));
     }
@@ -132,9 +136,12 @@ async fn answer(
         // A session that crosses midnight is in both days.
         let first = from.saturating_sub(1.days());
         let last = until.saturating_sub(1.days());
-        table
-            .records_between(&owner, data_type, first, last)
-            .await?
+        if data_type == DataType::PlannedWorkout {
+            planned_between(table, &owner, from, last).await?
+        } else {
+            let found = table.records_between(&owner, data_type, first, last);
+            found.await?
+        }
     } else {
         Vec::new()
     };

@@ -5,7 +5,7 @@ mod users;
 
 use domain::access::Scope;
 use http::StatusCode;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use runtime::problem::{Kind, Problem};
 use serde_json::{Value, json};
 use store::table::connections::StoredConnection;
@@ -110,6 +110,26 @@ fn day(call: &Call, name: &str) -> Result<Option<Date>, Failure> {
     };
     day.map(Some)
         .ok_or_else(|| refused(&format!("invalid {name}")))
+}
+
+/// The end of a request, whose day is not included: of a moment within a day, the day after.
+fn end_day(call: &Call, name: &str) -> Result<Option<Date>, Failure> {
+    let day = day(call, name)?;
+    let text = parameter(call, name).unwrap_or_default();
+    let is_midnight = match text.parse::<i64>() {
+        Ok(seconds) if text.len() == 10 => seconds % 86_400 == 0,
+        _ => {
+            let time = text.get(10..).unwrap_or_default();
+            !time.contains(|c: char| ('1'..='9').contains(&c))
+        }
+    };
+    Ok(day.map(|day| {
+        if is_midnight {
+            day
+        } else {
+            day.saturating_add(1.days())
+        }
+    }))
 }
 
 /// The connection of a Terra user id, current or former.

@@ -292,16 +292,7 @@ async fn create(call: Call) -> Result<Answer, Failure> {
     if !faults.is_empty() {
         return Err(refused(faults).into());
     }
-    let lacks: Vec<_> = body
-        .scopes
-        .iter()
-        .filter(|scope| !call.caller.has(**scope))
-        .map(|scope| scope.as_str())
-        .collect();
-    if !lacks.is_empty() {
-        let detail = format!("this key cannot give what it lacks: {}", lacks.join(", "));
-        return Err(Problem::new(Kind::Forbidden).detail(detail).into());
-    }
+    may_give(&call, &body.scopes)?;
     let scopes = body.scopes.into_iter().collect();
     let maker = call.caller.name();
     let made = NewKey::make(&body.name, scopes, &maker, expires, call.now_ms());
@@ -310,6 +301,20 @@ async fn create(call: Call) -> Result<Answer, Failure> {
     }
     let shown = MadeKey::of(&made.key, made.whole.expose_secret());
     Ok(Answer::json(&shown).status(StatusCode::CREATED).secret())
+}
+
+/// Refuses to hand out a secret that can do what the caller cannot.
+fn may_give<'a>(call: &Call, scopes: impl IntoIterator<Item = &'a Scope>) -> Result<(), Failure> {
+    let scopes = scopes.into_iter();
+    let lacks: Vec<_> = scopes
+        .filter(|scope| !call.caller.has(**scope))
+        .map(|scope| scope.as_str())
+        .collect();
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("this key cannot give what it lacks: {}", lacks.join(", "));
+    Err(Problem::new(Kind::Forbidden).detail(detail).into())
 }
 
 fn key_id(call: &Call) -> Result<KeyId, Failure> {
@@ -340,6 +345,8 @@ async fn rotate(call: Call) -> Result<Answer, Failure> {
         return Err(refused(vec![wrong("grace_seconds", detail)]).into());
     }
     let (id, now_ms) = (key_id(&call)?, call.now_ms());
+    let key = call.app.table.api_key(&id).await?.ok_or_else(no_key)?;
+    may_give(&call, &key.scopes)?;
     let secret = new_secret();
     let next = secret.clone();
     let changed = call.app.table.change_api_key(&id, move |key| {

@@ -6,12 +6,13 @@ use domain::{
     compose::{Sampled, compose},
     key::NaturalKey,
     owner::RecordOwner,
+    summary::Value as Planned,
 };
-use jiff::{ToSpan as _, tz::TimeZone};
+use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use models::{data::DataType, ids::Provider};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
-use store::table::{connections::StoredConnection, records::FoundRecord};
+use store::table::{Table, TableError, connections::StoredConnection, records::FoundRecord};
 
 use crate::{
     answer::Answer,
@@ -358,6 +359,11 @@ async fn list(call: Call) -> Result<Answer, Failure> {
             None
         }
     };
+    if data_type == Some(DataType::LabReport) {
+        let detail =
+            "lab reports belong to no connection and to no day: they are in the person's export";
+        query.refuse("type", detail);
+    }
     let today = call.now.to_zoned(TimeZone::UTC).date();
     let to = to.unwrap_or(today.saturating_add(1.days()));
     let from = from.unwrap_or(to.saturating_sub(6.days()));
@@ -371,7 +377,7 @@ async fn list(call: Call) -> Result<Answer, Failure> {
 
     let (_, connections) = call.connections_of_person().await?;
     let only = match only {
-        Some(id) => Some(call.find_connection(&id).await?.id),
+        Some(id) => Some(call.own_connection(&id, &connections).await?),
         None => None,
     };
     let wanted = connections.iter().filter(|connection| {
@@ -384,11 +390,13 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     let mut found = Vec::new();
     for connection in wanted {
         let owner = RecordOwner::Connection(connection.id.clone());
-        let records = call
-            .app
-            .table
-            .records_between(&owner, data_type, from, to)
-            .await?;
+        let table = &call.app.table;
+        let records = match data_type {
+            // A profile has no day.
+            DataType::Athlete => table.records(&owner, Some(data_type)).await?,
+            DataType::PlannedWorkout => planned_between(table, &owner, from, to).await?,
+            _ => table.records_between(&owner, data_type, from, to).await?,
+        };
         let records = records
             .into_iter()
             .filter(|one| retracted || !one.record.newest.retracted);
@@ -408,6 +416,25 @@ async fn list(call: Call) -> Result<Answer, Failure> {
         data,
         next_cursor: paging.cursor(last),
     }))
+}
+
+/// Planned workouts of an owner by the day they are planned for, both days included. One without a day is always
+/// among them.
+pub(crate) async fn planned_between(
+    table: &Table,
+    owner: &RecordOwner,
+    from: Date,
+    to: Date,
+) -> Result<Vec<FoundRecord>, TableError> {
+    let mut found = table.records(owner, Some(DataType::PlannedWorkout)).await?;
+    found.retain(|one| {
+        let day = match one.record.summary().get("planned_date") {
+            Some(Planned::Text(text)) => text.get(..10).and_then(|day| day.parse::<Date>().ok()),
+            _ => None,
+        };
+        day.is_none_or(|day| (from..=to).contains(&day))
+    });
+    Ok(found)
 }
 
 async fn one(call: Call) -> Result<Answer, Failure> {

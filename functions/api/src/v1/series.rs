@@ -146,8 +146,10 @@ async fn series(call: Call) -> Result<Answer, Failure> {
     }
     let mut person = person(&call).await?;
     if let Some(connection) = connection {
-        let found = call.find_connection(&connection).await?;
-        person.connections.retain(|own| own.id == found.id);
+        let found = call
+            .own_connection(&connection, &person.connections)
+            .await?;
+        person.connections.retain(|own| own.id == found);
     }
     let mut data: Vec<SeriesAnswer> = Vec::new();
     let mut next_ms: Option<i64> = None;

@@ -110,19 +110,10 @@ impl Wanted {
         let places = Metric::all()
             .iter()
             .filter(|metric| self.has(metric))
-            .flat_map(|metric| {
-                // The steps lead over energy, the night over recovery.
-                let lead = match metric.group {
-                    Group::Recovery | Group::Heart => Some(DataType::Sleep),
-                    _ => None,
-                };
-                metric
-                    .places
-                    .iter()
-                    .map(|place| place.data_type)
-                    .chain(lead)
-            });
+            .flat_map(|metric| metric.places.iter().map(|place| place.data_type));
         let mut types: BTreeSet<_> = places.collect();
+        // The night leads over recovery, and a policy may want the device of the main sleep for anything.
+        types.insert(DataType::Sleep);
         if self.has_sessions() {
             types.insert(DataType::Activity);
         }

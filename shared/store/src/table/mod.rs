@@ -358,6 +358,7 @@ async fn first_items(
     limit: usize,
     place: &'static str,
 ) -> Result<Vec<Item>, TableError> {
+    let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX).max(1));
     let mut items = query.into_paginator().items().send();
     let mut found = Vec::new();
     while found.len() < limit {

@@ -60,8 +60,7 @@ impl Table {
             .index_name(BY_TIME)
             .expression_attribute_values(":people", text(PEOPLE))
             .projection_expression("pk, sk")
-            .set_exclusive_start_key(start)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX).max(1));
+            .set_exclusive_start_key(start);
         let query = if prefix.is_empty() {
             query.key_condition_expression("time_pk = :people")
         } else {
