@@ -64,7 +64,12 @@ async fn a_replay_brings_the_list_of_parked_webhooks_up_to_date() {
     assert!(tried.contains("1 webhook off it, 0 on it"), "{tried}");
     assert_eq!(listed(), ["parked"]);
     let replayed = replay(&[]);
-    assert!(replayed.contains("2 webhooks, 1 change made"), "{replayed}");
+    // A connection knows the minute of its newest data, and one may have begun between the two webhooks.
+    let made = ["2 webhooks, 1 change made", "2 webhooks, 2 changes made"];
+    assert!(
+        made.iter().any(|made| replayed.contains(made)),
+        "{replayed}"
+    );
     assert!(replayed.contains("1 webhook off it, 0 on it"), "{replayed}");
     assert!(listed().is_empty());
     let again = replay(&[]);
