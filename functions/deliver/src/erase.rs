@@ -4,20 +4,26 @@ use std::time::Duration;
 
 use destinations::{
     id::OwnerId,
-    kind::{Erased, Erasure},
+    kind::{Erased, Erasure, Fault},
 };
 use domain::{
-    delivery::{DestinationId, breaker::Failure, shard_of},
+    delivery::{DestinationId, Stream, breaker::Failure, shard_of},
     owner::RecordOwner,
 };
 use store::table::destinations::{ErasureOrder, ErasureResult, Health};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::{config::App, error::DeliverError};
 
 /// Longest call: a destination is asked again with the next look.
 const LONGEST_CALL: Duration = Duration::from_mins(1);
+/// Time without which no call is begun.
+const SHORTEST_CALL: Duration = Duration::from_secs(15);
+/// Time to note a result.
+const TO_NOTE: Duration = Duration::from_secs(5);
+/// Text of a receipt where bodies of webhooks were kept.
+const WEBHOOKS_STAY: &str = "the webhooks that were passed on are named by day, not by person: remove those of the person there";
 
 /// Erases the owners of one shard. A destination that fails is asked again by the next look for work.
 pub(crate) async fn erase(
@@ -25,6 +31,7 @@ pub(crate) async fn erase(
     id: DestinationId,
     erasure: String,
     shard: u32,
+    until: Instant,
 ) -> Result<(), DeliverError> {
     let id = &id;
     let Some(order) = app.table.erasure(id, &erasure).await? else {
@@ -35,7 +42,8 @@ pub(crate) async fn erase(
     }
     let Some(destination) = app.table.destination(id).await? else {
         let text = "the destination was removed before the erasure: remove the person's data there";
-        return done(app, id, &order, shard, 1, Erased::Manual(text.to_owned())).await;
+        // Nobody asks for its other shards any more.
+        return done(app, id, &order, 0, 1, Erased::Manual(text.to_owned())).await;
     };
     let owners: Vec<RecordOwner> = order
         .owners()
@@ -56,11 +64,27 @@ pub(crate) async fn erase(
         owners: owners.iter().map(OwnerId::of).collect(),
         terra_user_ids: order.terra_user_ids.clone(),
     };
-    let erased = timeout(LONGEST_CALL, client.kind.erase(&person)).await;
+    let left = until.saturating_duration_since(Instant::now());
+    if left < SHORTEST_CALL {
+        return Ok(());
+    }
+    let longest = LONGEST_CALL.min(left.saturating_sub(TO_NOTE));
+    let erased = timeout(longest, client.kind.erase(&person)).await;
     match erased {
         Ok(Ok(erased)) => {
+            let erased =
+                if destination.stream == Stream::Webhooks && matches!(erased, Erased::Done(_)) {
+                    Erased::Manual(WEBHOOKS_STAY.to_owned())
+                } else {
+                    erased
+                };
             forget(app, id, shard, destination.concurrency, &owners).await?;
             done(app, id, &order, shard, destination.concurrency, erased).await
+        }
+        // Only this message is refused: the destination takes others.
+        Ok(Err(fault @ Fault::Rejected { .. })) => {
+            warn!(destination = %id, fault = fault.name(), "a person cannot be erased yet");
+            Ok(())
         }
         Ok(Err(fault)) => {
             app.clients.forget(id);

@@ -140,7 +140,7 @@ async fn run(app: &App, job: DeliveryMessage, until: Instant) -> Result<(), Deli
             destination,
             erasure,
             shard,
-        } => Box::pin(erase::erase(app, destination, erasure, shard)),
+        } => Box::pin(erase::erase(app, destination, erasure, shard, until)),
     };
     work.await
 }

@@ -51,17 +51,22 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Changes that nobody has tried to deliver. The last change of a subject stands for all.
+    /// Changes that nobody has tried to deliver. The last change of a subject stands for all, with the deletion
+    /// that one before may have told of.
     pub(crate) fn fresh(changes: &[Changed], cause: Cause, force: bool) -> Self {
-        let mut last = BTreeMap::new();
+        let mut last = BTreeMap::<_, (usize, Changed)>::new();
         for (place, changed) in changes.iter().enumerate() {
-            last.insert(changed.subject(), place);
+            let subject = changed.subject();
+            let newest = match last.get(&subject) {
+                Some((_, earlier)) => changed.clone().remembering(earlier),
+                None => changed.clone(),
+            };
+            last.insert(subject, (place, newest));
         }
-        let mut places: Vec<_> = last.into_values().collect();
-        places.sort_unstable();
-        let going = places.into_iter().filter_map(|place| changes.get(place));
-        let going = going.map(|changed| Going {
-            changed: changed.clone(),
+        let mut last: Vec<_> = last.into_values().collect();
+        last.sort_unstable_by_key(|(place, _)| *place);
+        let going = last.into_iter().map(|(_, changed)| Going {
+            changed,
             cause,
             force,
             attempt: 1,
@@ -176,7 +181,7 @@ impl Sending<'_> {
             for (going, change) in part.into_iter().zip(states) {
                 match change {
                     Some(change) => pairs.push((going, change)),
-                    None => self.settle(&going).await?,
+                    None => self.settle_absent(&going).await?,
                 }
             }
             let limits = client.kind.limits();
@@ -402,6 +407,19 @@ impl Sending<'_> {
         Ok(())
     }
 
+    /// Settles what there is nothing to tell of. A deletion that is still owed is something.
+    async fn settle_absent(&mut self, going: &Going) -> Result<(), DeliverError> {
+        if going.changed.gone().is_none() && self.health.owing.contains_key(&self.shard) {
+            let (id, table) = (&self.destination.id, &self.app.table);
+            let owed = table.owed_for(id, self.shard, &going.changed).await?;
+            if owed.is_some_and(|owed| owed.changed.gone().is_some()) {
+                self.sent.settled += 1;
+                return Ok(());
+            }
+        }
+        self.settle(going).await
+    }
+
     /// Reads what was refused for good, so that a later success takes it off the list. Only where there is
     /// something: each delivery would pay for it otherwise.
     async fn recall_failed(&mut self) -> Result<(), DeliverError> {
@@ -625,6 +643,6 @@ mod tests {
         ];
         let batch = Batch::fresh(&changes, Cause::Live, false);
         let left: Vec<_> = batch.going.into_iter().map(|going| going.changed).collect();
-        assert_eq!(left, [connection("b", None), connection("a", None)]);
+        assert_eq!(left, [connection("b", None), connection("a", Some(1))]);
     }
 }

@@ -249,15 +249,22 @@ impl Reader<'_> {
         body: Body,
     ) -> Change {
         let id = self.destination.id.as_str();
+        let source = self.source(owner);
+        // Sent again at the same revision, because whose it is has changed.
+        let delivery_id = if going.force {
+            source.delivery_id(id, &record_id, revision)
+        } else {
+            DeliveryId::of(id, &record_id, revision)
+        };
         Change {
-            delivery_id: DeliveryId::of(id, &record_id, revision),
+            delivery_id,
             record_id,
             revision,
             attempt: going.attempt,
             cause: going.cause,
             force: going.force,
             sent_at: self.sent_at,
-            source: self.source(owner),
+            source,
             body,
         }
     }

@@ -14,7 +14,7 @@ use destinations::{
 use domain::{
     connection::ConnectionId,
     delivery::{
-        Cause, Changed, DeliveryMessage, Destination, DestinationId, Subject,
+        Cause, Changed, DeliveryMessage, Destination, DestinationId, Stream, Subject,
         order::{Cursor, Difference, DifferenceKind, MAX_LISTED, Order, Purpose},
         shard_of,
     },
@@ -60,6 +60,15 @@ pub(crate) async fn page(
         return Ok(());
     };
     if order.done_shards.contains(&shard) {
+        return Ok(());
+    }
+    if destination.stream == Stream::Webhooks {
+        let text = "this destination gets Terra's webhooks and no records: nothing can be sent again or compared";
+        let change = |order: &mut Order| {
+            order.fault = Some(text.to_owned());
+            order.done_at_ms.get_or_insert(app.now_ms());
+        };
+        app.table.change_order(id, &order.id, change).await?;
         return Ok(());
     }
     let walk = Walk {

@@ -67,8 +67,8 @@ async fn due(
     if destination.status == Status::Active {
         let shards: Vec<u32> = match health.breaker.passage(now_ms) {
             Passage::Open => health.owing.keys().copied().collect(),
-            // One shard tries for all.
-            Passage::Probe => health.owing.keys().copied().take(1).collect(),
+            // One shard tries for all: one that has something due.
+            Passage::Probe => first_due(app, destination, health, now_ms).await?,
             Passage::Closed => Vec::new(),
         };
         jobs.extend(shards.into_iter().map(|shard| DeliveryMessage::Drain {
@@ -97,8 +97,10 @@ async fn due(
             .change_order(&destination.id, &order.id, |order| order.begun = true);
         begun.await?;
     }
+    let is_closed = health.breaker.passage(now_ms) == Passage::Closed;
+    let mut erasures = Vec::new();
     for erasure in app.table.erasures(&destination.id).await? {
-        if erasure.is_done {
+        if erasure.is_done || is_closed {
             continue;
         }
         let owners = erasure.owners();
@@ -107,11 +109,28 @@ async fn due(
             .map(|owner| shard_of(owner, destination.concurrency))
             .filter(|shard| !erasure.results.contains_key(shard))
             .collect();
-        jobs.extend(shards.into_iter().map(|shard| DeliveryMessage::Erase {
+        erasures.extend(shards.into_iter().map(|shard| DeliveryMessage::Erase {
             destination: destination.id.clone(),
             erasure: erasure.id.clone(),
             shard,
         }));
     }
+    // Once in five minutes each: they may take long, and live deliveries wait behind them.
+    queue(app, erasures, "erase").await?;
     Ok(jobs)
+}
+
+async fn first_due(
+    app: &App,
+    destination: &Destination,
+    health: &Health,
+    now_ms: i64,
+) -> Result<Vec<u32>, DeliverError> {
+    for shard in health.owing.keys() {
+        let due = app.table.owed_due(&destination.id, *shard, now_ms, 1);
+        if !due.await?.is_empty() {
+            return Ok(vec![*shard]);
+        }
+    }
+    Ok(health.owing.keys().copied().take(1).collect())
 }

@@ -63,6 +63,21 @@ pub struct Source {
     pub last_data_at_ms: Option<i64>,
 }
 
+impl Source {
+    /// Name of a record's state that is sent again because whose it is has changed: another one than that of the
+    /// same revision before, which queues and receivers would drop.
+    pub fn delivery_id(
+        &self,
+        destination_id: &str,
+        record_id: &RecordId,
+        revision: u64,
+    ) -> DeliveryId {
+        let whose = serde_json::json!([self.terra_user_id, self.reference_id, self.provider]);
+        let name = format!("{record_id} {revision} {whose}");
+        DeliveryId::of_event(destination_id, "refresh", &name)
+    }
+}
+
 /// The content of a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {

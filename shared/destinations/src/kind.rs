@@ -444,6 +444,17 @@ pub struct Erasure {
 }
 
 impl Erasure {
+    /// The erasure of one owner after the other, so that each is told behind the owner's own records.
+    pub fn parts(&self) -> impl Iterator<Item = (&OwnerId, Self)> {
+        self.owners.iter().map(|owner| {
+            let part = Self {
+                owners: vec![owner.clone()],
+                ..self.clone()
+            };
+            (owner, part)
+        })
+    }
+
     /// Name of the word that tells the readers of a log. A person is erased in parts, each of which has its own
     /// owners: queues and receivers drop what comes under the same name twice.
     pub fn delivery_id(&self, destination_id: &str) -> DeliveryId {

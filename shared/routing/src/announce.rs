@@ -85,7 +85,7 @@ async fn gone(ways: Ways<'_>, told: &Told) -> Result<Vec<Changed>, RouteError> {
         matches!(
             changed,
             Changed::Record {
-                data_type: DataType::Activity | DataType::Sleep,
+                data_type: DataType::Activity | DataType::Sleep | DataType::HealthObservation,
                 ..
             }
         )

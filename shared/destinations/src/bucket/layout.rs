@@ -106,17 +106,15 @@ pub(super) fn prefixes_of(settings: &Settings, person: &Erasure) -> Vec<String> 
     match settings.layout {
         Layout::Terra => {
             let users = person.terra_user_ids.iter();
-            let prefix = |user: &models::ids::TerraUserId| {
-                let prefix = |data_type: &str| {
-                    format!(
-                        "{}{TERRA_VERSION}/{data_type}/{}-",
-                        settings.prefix,
-                        plain(user.as_str())
-                    )
-                };
-                types.map(prefix)
+            let users = users.map(|user| plain(user.as_str()));
+            // Lab reports have no user.
+            let owners = person.owners.iter().map(ToString::to_string);
+            let prefix = |name: String| {
+                types.map(|data_type| {
+                    format!("{}{TERRA_VERSION}/{data_type}/{name}-", settings.prefix)
+                })
             };
-            users.flat_map(prefix).collect()
+            users.chain(owners).flat_map(prefix).collect()
         }
         Layout::Record | Layout::Revisions => {
             let prefix = |owner: &crate::id::OwnerId| {

@@ -24,7 +24,7 @@ use crate::{
     config::{Fields, Format},
     envelope::{self, Payload},
     id::{OwnerId, RecordId, checksum},
-    kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome},
+    kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome, Rejection},
 };
 pub(crate) use layout::Layout;
 pub(crate) use objects::{Condition, Doing, Head, Object, Objects, Put};
@@ -177,12 +177,16 @@ impl<O: Objects> Bucket<O> {
         payload: &Payload,
     ) -> Result<Outcome, Fault> {
         let object = Object::of(change, payload);
-        Ok(
-            match self.objects.put(key, object, Condition::Missing).await? {
-                Put::Done => Outcome::APPLIED,
-                Put::Lost => Outcome::Stale,
-            },
-        )
+        // Whose it is may have changed since.
+        let condition = if change.force {
+            Condition::Any
+        } else {
+            Condition::Missing
+        };
+        Ok(match self.objects.put(key, object, condition).await? {
+            Put::Done => Outcome::APPLIED,
+            Put::Lost => Outcome::Stale,
+        })
     }
 
     /// Writes a state over an older one.
@@ -235,6 +239,14 @@ impl<O: Objects> Bucket<O> {
     }
 
     async fn delete(&self, change: &Change) -> Result<Outcome, Fault> {
+        if self.settings.write_only && self.settings.layout != Layout::Revisions {
+            return Ok(Outcome::Rejected(Rejection {
+                reason: "nothing can be deleted from a bucket that is write-only: delete the object there"
+                    .to_owned(),
+                code: None,
+                is_final: true,
+            }));
+        }
         let keys = match self.settings.layout {
             Layout::Record => {
                 let mut keys = vec![layout::state_key(&self.settings, change, "json")];

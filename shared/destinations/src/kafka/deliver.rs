@@ -210,26 +210,28 @@ impl Kafka {
     }
 
     pub(super) async fn announce_erasure(&self, person: &Erasure) -> Result<Erased, Fault> {
-        let id = person.delivery_id(&self.destination_id);
-        let now = self.clock.now();
-        let payload = envelope::person_erased(person, id.as_str(), now);
-        let headers = [
-            ("webhook-id", id.as_str()),
-            ("terrarium-event", "person.erased"),
-            ("content-type", JSON),
-        ];
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-        let message = Message {
-            key: id.as_str().to_owned(),
-            value: Some(payload.bytes.to_vec()),
-            headers: headers.into(),
-            timestamp_ms: now.as_millisecond(),
-        };
         let topic = self.topic_of(None);
         let count = self.partitions(&topic).await?;
-        self.producer
-            .send(&topic, partition(id.as_str(), count), vec![message])
-            .await?;
+        let now = self.clock.now();
+        for (owner, part) in person.parts() {
+            let id = part.delivery_id(&self.destination_id);
+            let payload = envelope::person_erased(&part, id.as_str(), now);
+            let headers = [
+                ("webhook-id", id.as_str()),
+                ("terrarium-event", "person.erased"),
+                ("content-type", JSON),
+            ];
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+            let message = Message {
+                key: id.as_str().to_owned(),
+                value: Some(payload.bytes.to_vec()),
+                headers: headers.into(),
+                timestamp_ms: now.as_millisecond(),
+            };
+            self.producer
+                .send(&topic, partition(owner.as_str(), count), vec![message])
+                .await?;
+        }
         Ok(Erased::Announced)
     }
 }

@@ -246,16 +246,17 @@ impl Sqs {
         Ok(())
     }
 
-    /// Sends one message that is no change.
+    /// Sends one message that is no change; a FIFO queue orders it within the group.
     pub(super) async fn send_event(
         &self,
         id: &DeliveryId,
+        group: &str,
         event: &str,
         payload: &Payload,
     ) -> Result<(), Fault> {
         let message = Message {
             delivery_id: id.as_str().to_owned(),
-            group: event.to_owned(),
+            group: group.to_owned(),
             body: text(payload),
             attributes: vec![
                 ("webhook-id", id.as_str().to_owned()),
@@ -275,10 +276,14 @@ impl Sqs {
     }
 
     pub(super) async fn announce_erasure(&self, person: &Erasure) -> Result<Erased, Fault> {
-        let id = person.delivery_id(&self.destination_id);
-        let payload = envelope::person_erased(person, id.as_str(), self.clock.now());
-        debug_assert_eq!(payload.content_type, JSON);
-        self.send_event(&id, "person.erased", &payload).await?;
+        for (owner, part) in person.parts() {
+            let id = part.delivery_id(&self.destination_id);
+            let payload = envelope::person_erased(&part, id.as_str(), self.clock.now());
+            debug_assert_eq!(payload.content_type, JSON);
+            let group = owner.as_str();
+            self.send_event(&id, group, "person.erased", &payload)
+                .await?;
+        }
         Ok(Erased::Announced)
     }
 }

@@ -29,7 +29,9 @@ impl Sqs {
             bytes: body.to_string().into(),
         };
         let started = Instant::now();
-        let sent = self.send_event(&id, "destination.test", &payload).await;
+        let sent = self
+            .send_event(&id, "destination.test", "destination.test", &payload)
+            .await;
         let sent = sent.map(|()| "the queue took a test message".to_owned());
         vec![Finding::of("send", started.elapsed(), sent)]
     }

@@ -82,9 +82,10 @@ impl Webhook {
 impl Kind for Webhook {
     fn limits(&self) -> Limits {
         Limits {
-            // One request after the other: a few, so that a call ends in time.
-            changes: 20,
-            bytes: 20 * self.max_bytes,
+            // One request after the other, each with a time of its own: what was accepted is settled before the
+            // next is sent.
+            changes: 1,
+            bytes: self.max_bytes,
             timeout: Duration::from_secs(30),
             concurrency: 4,
             keeps: Keeps::Log,

@@ -131,6 +131,19 @@ impl Changed {
         }
     }
 
+    /// The same, with the revision of an earlier deletion where that is greater: what was not told yet is not
+    /// forgotten.
+    #[must_use]
+    pub fn remembering(mut self, earlier: &Self) -> Self {
+        match &mut self {
+            Self::Record { gone, .. } | Self::Connection { gone, .. } => {
+                *gone = earlier.gone().max(*gone);
+            }
+            Self::Webhook { .. } => {}
+        }
+        self
+    }
+
     /// The same subject, without saying what happened to it: two changes with one subject are one
     /// delivery.
     #[must_use]

@@ -137,12 +137,12 @@ impl Table {
     pub async fn owe(&self, id: &DestinationId, shard: u32, owed: &Owed) -> Result<(), TableError> {
         let key = Key::owed(id, shard, &subject(&owed.changed));
         // Only the shard's own group writes here, so nobody writes in between.
-        let known = self.get(&key).await?;
-        let known: Option<Owed> = known.map(|item| decode(&key, item)).transpose()?;
+        let known = self.owed_for(id, shard, &owed.changed).await?;
         let mut owed = owed.clone();
         if let Some(known) = known {
             owed.first_failed_at_ms = owed.first_failed_at_ms.min(known.first_failed_at_ms);
             owed.force |= known.force;
+            owed.changed = owed.changed.remembering(&known.changed);
         }
         let mut item = encode(&owed);
         item.insert(
@@ -212,6 +212,22 @@ impl Table {
         limit: usize,
     ) -> Result<Vec<Owed>, TableError> {
         self.some_of(&Key::owed_pk(id, shard), limit, true).await
+    }
+
+    /// Delivery that is owed for a record.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::owe`].
+    pub async fn owed_for(
+        &self,
+        id: &DestinationId,
+        shard: u32,
+        changed: &Changed,
+    ) -> Result<Option<Owed>, TableError> {
+        let key = Key::owed(id, shard, &subject(changed));
+        let item = self.get(&key).await?;
+        item.map(|item| decode(&key, item)).transpose()
     }
 
     /// Clears what is owed for a record.

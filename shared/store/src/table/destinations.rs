@@ -141,7 +141,8 @@ impl Table {
         self.change_known(Key::destination(id), change)
     }
 
-    /// Removes a destination with everything that is kept about it but erasures, which are proofs.
+    /// Removes a destination with everything that is kept about it but erasures, which are proofs. One that is not
+    /// done ends with the word that it has to be done by hand.
     ///
     /// # Errors
     ///
@@ -155,6 +156,24 @@ impl Table {
             .collect();
         partitions.push(Key::failed_pk(id));
         partitions.push(Key::destination_pk(id));
+        let now_ms = i64::try_from(super::next_revision(None) >> super::CLOCK_BITS);
+        let result = ErasureResult {
+            done_at_ms: now_ms.unwrap_or_default(),
+            removed: None,
+            manual: Some(
+                "the destination was removed before the erasure: remove the person's data there"
+                    .to_owned(),
+            ),
+        };
+        for erasure in self.erasures(id).await?.iter().filter(|it| !it.is_done) {
+            let end = |erasure: &mut ErasureOrder| {
+                erasure.results.insert(0, result.clone());
+                erasure.is_done = true;
+                erasure.reference_id = None;
+                erasure.terra_user_ids.clear();
+            };
+            self.change_erasure(id, &erasure.id, end).await?;
+        }
         for pk in partitions {
             let items = self.query(&pk, "").await?;
             for key in items.iter().filter_map(Key::of_item) {
