@@ -303,3 +303,38 @@ async fn what_is_wrong_comes_first_and_says_what_to_do() {
     assert_eq!(overview["parked"], 1);
     world.system.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_erased_by_who_may_and_there_is_a_receipt() {
+    let world = with_ann().await;
+    let server = Reader::of(&world, &[Scope::PeopleErase, Scope::PeopleRead]).await;
+    let path = format!("/v1/people/{}", api::id::to_path(ANN));
+    let erase = async |named: &str| {
+        let request = world
+            .http
+            .delete(url(&world, &path))
+            .bearer_auth(&server.key);
+        let request = request.header("content-type", "application/json");
+        answered(request.body(json!({"reference_id": named}).to_string())).await
+    };
+    let (status, refused) = erase("u_1").await;
+    assert_eq!(status, 400, "{refused}");
+    assert_eq!(server.get(&path).await.0, 200);
+
+    let (status, ordered) = erase(ANN).await;
+    assert_eq!(status, 202, "{ordered}");
+    assert!(!ordered.to_string().contains("ann"), "{ordered}");
+    let at = format!("/v1/erasures/{}", ordered["id"].as_str().unwrap());
+    let done = closed(&server, &at).await;
+    assert_eq!(done["state"], "done", "{done}");
+    let receipt = &done["receipt"];
+    assert_eq!(receipt["number"], 1, "{done}");
+    assert!(!receipt["kept"].as_array().unwrap().is_empty());
+    assert_eq!(server.get(&path).await.0, 404);
+    assert_eq!(server.get(RECORD).await.0, 410);
+    assert_eq!(server.get("/v1/people/u_1").await.0, 200);
+    assert_eq!(erase(ANN).await.0, 404);
+    let (_, listed) = server.get("/v1/erasures").await;
+    assert_eq!(listed["data"][0]["id"], ordered["id"]);
+    world.system.stop().await;
+}

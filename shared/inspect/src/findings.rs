@@ -459,7 +459,7 @@ pub async fn jobs(table: &Table, now_ms: i64) -> Result<Finding, InspectError> {
         ));
     }
     let mut failed = Vec::new();
-    for kind in [JobKind::Export, JobKind::Replay] {
+    for kind in [JobKind::Erase, JobKind::Export, JobKind::Replay] {
         let lately = table.closed_jobs(kind, JOBS_SEEN).await?.into_iter();
         failed.extend(lately.filter(|job| {
             job.state == JobState::Failed && job.ordered_at_ms >= now_ms - LATELY_MS

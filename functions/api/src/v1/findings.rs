@@ -205,7 +205,7 @@ async fn overview(call: Call) -> Result<Answer, Failure> {
             .or_default() += 1;
     }
     let mut jobs = BTreeMap::<String, usize>::new();
-    for kind in [JobKind::Export, JobKind::Replay] {
+    for kind in [JobKind::Erase, JobKind::Export, JobKind::Replay] {
         let found = table.jobs_of(kind, JOBS_SEEN).await?;
         let open = found.iter().filter(|job| job.state.is_open()).count();
         jobs.insert(kind.as_str().to_owned(), open);

@@ -6,6 +6,7 @@ pub(crate) mod connections;
 mod coverage;
 mod destination_changes;
 mod destinations;
+mod erasures;
 mod exports;
 mod findings;
 mod jobs;
@@ -37,6 +38,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         webhooks::ENDPOINTS,
         replays::ENDPOINTS,
         exports::ENDPOINTS,
+        erasures::ENDPOINTS,
         findings::ENDPOINTS,
         plans::ENDPOINTS,
         backfills::ENDPOINTS,
