@@ -80,9 +80,11 @@ pub(super) fn when(at: &str, now_ms: i64) -> Markup {
 /// The glyph and the kind of a state: never colour alone.
 fn kind_of(state: &str) -> (&'static str, &'static str) {
     match state {
-        "active" | "stored" | "valid" | "have" => ("●", "good"),
-        "failing" | "parked" | "suspended" | "expired" => ("▲", "warn"),
-        "refused" | "failed" | "revoked" => ("■", "bad"),
+        "active" | "stored" | "valid" | "have" | "run" | "done" | "delivered" => ("●", "good"),
+        "failing" | "parked" | "suspended" | "expired" | "pause" | "paused" | "retry" => {
+            ("▲", "warn")
+        }
+        "refused" | "failed" | "revoked" | "disabled" => ("■", "bad"),
         _ => ("○", "off"),
     }
 }
@@ -143,7 +145,7 @@ fn unit(name: &str) -> Option<&'static str> {
 }
 
 /// Hours and minutes, or less. Unit: seconds.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     let minutes = (seconds / 60.0).round();
     if seconds < 60.0 {
         return format!("{} s", decimal(seconds));
@@ -157,7 +159,7 @@ fn duration(seconds: f64) -> String {
 }
 
 /// A number with as many digits as say something.
-fn decimal(number: f64) -> String {
+pub(super) fn decimal(number: f64) -> String {
     let whole = format!("{:.0}", number.abs());
     if number.fract() == 0.0 || number.abs() >= 1_000.0 {
         let sign = if number < 0.0 { "−" } else { "" };
@@ -168,6 +170,17 @@ fn decimal(number: f64) -> String {
     }
     let text = format!("{number:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Name of a source: its provider and device, or its provider and kind.
+pub(super) fn source(source: &Value) -> String {
+    let device = text(source, "device");
+    let provider = text(source, "provider");
+    if device.is_empty() {
+        let kind = text(source, "kind").replace('_', " ");
+        return format!("{provider} ({kind})");
+    }
+    format!("{provider} {device}")
 }
 
 /// A name of a field as words: without its unit.
