@@ -37,6 +37,8 @@ const PAGES: &[(&str, &str)] = &[
     ("/console", "Overview"),
     ("/console/people", "People"),
     ("/console/events", "Events"),
+    ("/console/destinations", "Destinations"),
+    ("/console/sources", "Sources"),
     ("/console/access", "Access"),
     ("/console/api", "API"),
 ];

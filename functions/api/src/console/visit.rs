@@ -108,6 +108,20 @@ impl Visit {
         query: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, Failure> {
+        self.call_with(verb, path, placed, query, HeaderMap::new(), body)
+            .await
+    }
+
+    /// Calls the API with headers.
+    pub(super) async fn call_with(
+        &self,
+        verb: Verb,
+        path: &'static str,
+        placed: &[(&'static str, &str)],
+        query: &[(&str, &str)],
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
         let endpoints = serve::endpoints();
         let found = endpoints
             .into_iter()
@@ -125,7 +139,7 @@ impl Visit {
             app: Arc::clone(&self.app),
             caller: self.caller(),
             now: self.now,
-            headers: HeaderMap::new(),
+            headers,
             request_id: self.request_id.clone(),
             path: whole,
             placed,

@@ -184,10 +184,10 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
     let detail = visit.ask("/v1/webhooks/{webhook}", &place, &[]).await?;
     let webhook = detail.get("webhook").unwrap_or(&Value::Null);
     let records = webhook.get("records").unwrap_or(&Value::Null);
-    let archive = webhook.get("archive").unwrap_or(&Value::Null);
+    let archive = text(webhook, "archive");
     let parked = list(webhook, "parked");
     let person = text(&detail, "person");
-    let has_body = archive.is_object();
+    let has_body = !archive.is_empty();
     let body = html! {
         p.crumbs { a href="/console/events" { "Events" } " / " span.id { (id) } }
         section.card {
@@ -230,11 +230,7 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
                     }
                     dt { "Reference" } dd.id { (text(webhook, "reference")) }
                     dt { "Order" } dd { (when(text(webhook, "ordered_at"), visit.now_ms())) }
-                    @if let Some(members) = archive.as_object() {
-                        @for (name, value) in members {
-                            dt { (name) } dd.id { @if let Some(text) = value.as_str() { (text) } @else { (value) } }
-                        }
-                    }
+                    @if has_body { dt { "Archive" } dd.id { (archive) } }
                 }
             }
         }

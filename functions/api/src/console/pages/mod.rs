@@ -1,13 +1,20 @@
 //! The pages, each in a file with its actions.
 
 mod access;
+mod coverage;
+mod days;
+mod destinations;
 mod events;
 mod frame;
+mod history;
 mod manual;
 mod overview;
 mod people;
 mod records;
 mod search;
+mod series;
+mod sources;
+mod why;
 
 use super::Place;
 
@@ -17,7 +24,14 @@ pub(super) fn places() -> Vec<Place> {
         overview::PLACES,
         people::PLACES,
         events::PLACES,
+        days::PLACES,
+        why::PLACES,
+        coverage::PLACES,
+        series::PLACES,
+        history::PLACES,
         records::PLACES,
+        destinations::PLACES,
+        sources::PLACES,
         access::PLACES,
         manual::PLACES,
         search::PLACES,

@@ -13,6 +13,7 @@ use crate::{
         words::{hidden, label, list, query_of, state, text, value, when},
     },
     error::Failure,
+    id,
     route::Verb,
 };
 
@@ -87,6 +88,33 @@ pub(super) fn table(found: &Value, now_ms: i64, empty: &Markup) -> Markup {
     }
 }
 
+/// Pages of a person: the end of their path, and their name.
+const TABS: [(&str, &str); 6] = [
+    ("", "Person"),
+    ("/days", "Day"),
+    ("/coverage", "Coverage"),
+    ("/series", "Series"),
+    ("/history", "History"),
+    ("/sources", "Sources"),
+];
+
+/// Links to the pages of a person. `here` is the name of the open one.
+pub(super) fn tabs(person: &str, here: &str) -> Markup {
+    html! {
+        p.crumbs { a href="/console/people" { "People" } " / " a href={ "/console/people/" (person) } { (shown_id(person)) } }
+        nav.tabs aria-label="Pages of this person" { ul {
+            @for (end, name) in TABS {
+                li { a href={ "/console/people/" (person) (end) } aria-current=[(name == here).then_some("page")] { (name) } }
+            }
+        } }
+    }
+}
+
+/// The reference id of a person, as it was given.
+pub(super) fn shown_id(person: &str) -> String {
+    id::from_path(person).unwrap_or_else(|| person.to_owned())
+}
+
 async fn person(visit: Visit) -> Result<Reply, Failure> {
     let id = visit.placed("person").to_owned();
     let place = [("person", id.as_str())];
@@ -95,17 +123,17 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
         visit.ask("/v1/people/{person}/connections", &place, &[]),
     )?;
     let connections = list(&connections, "data");
+    visit
+        .looked_at(Some(&id), None, "/console/people/{person}")
+        .await?;
     let lines = if visit.sees_values() {
-        visit
-            .looked_at(Some(&id), None, "/console/people/{person}")
-            .await?;
         Some(lines(&visit, &id).await?)
     } else {
         None
     };
     let now_ms = visit.now_ms();
     let body = html! {
-        p.crumbs { a href="/console/people" { "People" } " / " (text(&person, "reference_id")) }
+        (tabs(&id, "Person"))
         @if connections.is_empty() {
             div.card.finding { h3 { "○ No connection" }
                 p { "Make a link: " code { "terrarium connect --reference-id …" } "." } }
@@ -225,7 +253,8 @@ async fn lines(visit: &Visit, person: &str) -> Result<Vec<Markup>, Failure> {
             lines.push(html! {
                 div {
                     div.soft { (label(name)) " · " (provider) }
-                    b { (newest.shown) } " " span.soft { (newest.day) }
+                    b { (newest.shown) } " " a href={ "/console/people/" (person) "/days/" (newest.day) } { (newest.day) }
+                    " " a href={ "/console/people/" (person) "/days/" (newest.day) "/why?metric=" (name) } aria-label={ "Why: " (title) } { "why?" }
                     (sparkline(&Sparkline { title: &title, points: &points }))
                 }
             });

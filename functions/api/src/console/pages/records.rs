@@ -194,7 +194,7 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
         .collect();
     let summary = record.get("summary").and_then(Value::as_object);
     let scores = record.get("scores").and_then(Value::as_object);
-    let archive = record.get("archive").and_then(Value::as_object);
+    let archive = text(&record, "archive");
     let body = html! {
         p.crumbs {
             a href="/console/people" { "People" }
@@ -224,9 +224,7 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
                     dt { "Size" } dd { (size(count(&record, "size_bytes"))) }
                     dt { "Samples" } dd { (if flag(&record, "has_samples") { "yes" } else { "none" }) }
                     dt { "Taken back" } dd { (if flag(&record, "retracted") { "yes, by the provider" } else { "no" }) }
-                    @if let Some(archive) = archive { @for (name, found) in archive {
-                        dt { (label(name)) } dd.id { @if let Some(text) = found.as_str() { (text) } @else { (found) } }
-                    } }
+                    @if !archive.is_empty() { dt { "Archive" } dd.id { (archive) } }
                 }
             }
         }

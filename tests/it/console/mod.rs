@@ -1,5 +1,8 @@
 //! The console over a running system: who gets in, what a viewer never sees, and that pages show the API's numbers.
 
+mod numbers;
+mod orders;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -125,19 +128,34 @@ fn person() -> String {
     api::id::to_path(PERSON)
 }
 
+fn today() -> String {
+    let today = crate::world::now().to_zoned(jiff::tz::TimeZone::UTC);
+    today.date().to_string()
+}
+
 fn record() -> String {
-    let day = crate::world::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let day = today();
     format!("/console/records/user-1/daily/{day}")
 }
 
 /// Every page that is there for somebody who is signed in.
 fn pages() -> Vec<String> {
-    let person = person();
+    let (person, today) = (person(), today());
     vec![
         "/console".to_owned(),
         "/console/people".to_owned(),
         format!("/console/people/{person}"),
         format!("/console/people/{person}/records/daily"),
+        format!("/console/people/{person}/days/{today}"),
+        format!("/console/people/{person}/days/{today}/why?metric=steps"),
+        format!("/console/people/{person}/coverage"),
+        format!("/console/people/{person}/series"),
+        format!("/console/people/{person}/history"),
+        format!("/console/people/{person}/sources"),
+        format!("/console/people/{person}/sources/movement"),
+        "/console/sources".to_owned(),
+        "/console/sources/sleep".to_owned(),
+        "/console/destinations".to_owned(),
         "/console/events".to_owned(),
         "/console/events?parked=true".to_owned(),
         "/console/events/w-1".to_owned(),
@@ -235,8 +253,15 @@ async fn a_viewer_never_receives_a_health_value() {
         assert!(matches!(seen.status, 200 | 403), "{path}");
         shown += usize::from(told(&support.get(&path).await));
     }
+    for (path, button) in [
+        ("/console/events/w-1".to_owned(), "Show the body"),
+        (record(), "Show the payload"),
+    ] {
+        assert!(support.get(&path).await.text.contains(button), "{path}");
+        assert!(!viewer.get(&path).await.text.contains(button), "{path}");
+    }
     // The same pages do show it to those who may see it: the search above can find something.
-    assert_eq!(shown, 3);
+    assert_eq!(shown, 5);
     for (path, form) in [
         ("/console/events/w-1/body".to_owned(), "as=page"),
         ("/console/events/w-1/body".to_owned(), "as=file"),
@@ -269,6 +294,12 @@ async fn forms_of_other_sites_change_nothing() {
         ("/console/access/links", "name=x&role=admin"),
         ("/console/events/w-1/body", "as=page"),
         ("/console/search", "q=w-1"),
+        (
+            "/console/sources/sleep",
+            "do=save&version=0&t0=OURA&step_in=0",
+        ),
+        ("/console/destinations/dst_1/pause", ""),
+        ("/console/backfills/1/cancel", ""),
         ("/console/theme", "theme=dark&back=/console"),
         ("/console/sign-out", ""),
     ] {
@@ -368,6 +399,11 @@ async fn pages_are_small_strict_and_say_what_the_api_says() {
     for noted in [
         "console:Anna",
         "GET /console/people/{person}",
+        "GET /console/people/{person}/days/{day}",
+        "GET /console/people/{person}/days/{day}/why",
+        "GET /console/people/{person}/coverage",
+        "GET /console/people/{person}/series",
+        "GET /console/people/{person}/history",
         "POST /v1/keys",
         "POST /console/login",
     ] {

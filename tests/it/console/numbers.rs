@@ -1,0 +1,297 @@
+//! Numbers on pages are those of the API for the same question.
+
+use domain::{console::Role, history::day};
+use jiff::civil::Date;
+use serde_json::{Value, json};
+
+use super::{PERSON, Visitor, browser, person, today, url};
+use crate::world::World;
+
+/// Glyphs of the states of a day, as the legend has them.
+const GLYPHS: [(&str, &str); 6] = [
+    ("have", "■"),
+    ("confirmed_empty", "□"),
+    ("asked", "~"),
+    ("missing", "!"),
+    ("unsettled", "?"),
+    ("outside", "·"),
+];
+
+fn daily(user: &str, provider: &str, of: Date, steps: i64) -> String {
+    let samples: Vec<_> = (0..24)
+        .map(|hour| json!({"timestamp": format!("{of}T{hour:02}:30:00.000000+01:00"), "bpm": 60 + hour}))
+        .collect();
+    let next = day::next(of);
+    json!({
+        "type": "daily",
+        "user": {"user_id": user, "provider": provider, "reference_id": PERSON, "active": true},
+        "data": [{
+            "metadata": {"start_time": format!("{of}T00:00:00.000000+01:00"),
+                         "end_time": format!("{next}T00:00:00.000000+01:00"), "upload_type": 0},
+            "distance_data": {"steps": steps, "distance_meters": 7_321.5, "floors_climbed": 11},
+            "heart_rate_data": {"summary": {"resting_hr_bpm": 48, "avg_hr_bpm": 71.5},
+                                "detailed": {"hr_samples": samples}},
+        }],
+    })
+    .to_string()
+}
+
+fn night(of: Date) -> String {
+    let before = day::previous(of);
+    let stages: Vec<_> = [("23:10", 4), ("23:40", 5)]
+        .map(|(at, level)| (before, at, level))
+        .into_iter()
+        .chain([(of, "01:10", 6), (of, "02:00", 4), (of, "06:00", 1)])
+        .map(|(date, at, level)| json!({"timestamp": format!("{date}T{at}:00.000000+01:00"), "level": level}))
+        .collect();
+    json!({
+        "type": "sleep",
+        "user": {"user_id": "u-oura", "provider": "OURA", "reference_id": PERSON, "active": true},
+        "data": [{
+            "metadata": {"start_time": format!("{before}T23:10:00.000000+01:00"),
+                         "end_time": format!("{of}T06:30:00.000000+01:00"), "summary_id": "n-1",
+                         "upload_type": 1, "is_nap": false},
+            "sleep_durations_data": {"asleep": {"duration_asleep_state_seconds": 24_600},
+                                     "hypnogram_samples": stages},
+        }],
+    })
+    .to_string()
+}
+
+/// The text of a page without its tags.
+fn plain(html: &str) -> String {
+    let mut text = String::new();
+    let mut is_tag = false;
+    for char in html.chars() {
+        match char {
+            '<' => is_tag = true,
+            '>' => is_tag = false,
+            char if !is_tag => text.push(char),
+            _ => {}
+        }
+    }
+    text
+}
+
+/// The cells of the table rows of a page.
+fn rows(html: &str) -> Vec<Vec<String>> {
+    let rows = html.split("<tr>").skip(1);
+    rows.map(|row| {
+        let row = row.split("</tr>").next().unwrap();
+        let cells = row.split("<t").skip(1);
+        cells
+            .map(|cell| plain(&format!("<t{cell}")).trim().to_owned())
+            .collect()
+    })
+    .collect()
+}
+
+/// A number as the console writes it, without its unit.
+fn written(value: &Value) -> String {
+    let number = value.as_f64().unwrap();
+    if number.fract() == 0.0 || number >= 1_000.0 {
+        let digits = format!("{number:.0}");
+        let mut text = String::new();
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        return text;
+    }
+    let text = format!("{number:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one question after another")]
+async fn days_why_coverage_and_series_show_the_numbers_of_the_api() {
+    let world = World::start().await;
+    let of: Date = day::previous(today().parse().unwrap());
+    for (id, body) in [
+        ("w-1", daily("u-garmin", "GARMIN", of, 9_120)),
+        ("w-2", daily("u-oura", "OURA", of, 8_410)),
+        ("w-3", daily("u-apple", "APPLE", of, 9_777)),
+        ("w-4", daily("u-garmin", "GARMIN", day::previous(of), 4_001)),
+        ("w-5", night(of)),
+    ] {
+        assert_eq!(world.send(id, body).await, 200);
+    }
+    world.idle().await;
+    let admin = Visitor::of(&world, Role::Admin).await;
+    let made = admin
+        .post("/console/access/keys", "name=k&scope-people%3Aread=on")
+        .await;
+    let key = made.text.split("tk_").nth(1).unwrap();
+    let key = format!("tk_{}", key.split('<').next().unwrap());
+    let ask = async |path: String| -> Value {
+        let request = browser().get(url(&world, &path)).header("x-api-key", &key);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    };
+    let person = person();
+
+    // The day: every value with its source, the others with their reasons, the night among them.
+    let days = ask(format!(
+        "/v1/people/{person}/days?from={of}&to={of}&include=others"
+    ))
+    .await;
+    let shown = admin
+        .get(&format!("/console/people/{person}/days/{of}"))
+        .await
+        .text;
+    let table = rows(&shown);
+    let day = &days["data"][0];
+    let values = day["values"].as_object().unwrap();
+    assert!(values.len() >= 5, "{days}");
+    for (name, value) in values {
+        let of_metric = shown.split(&format!("title=\"{name}\"")).nth(1);
+        let row = of_metric.unwrap_or_else(|| panic!("{name} has no row"));
+        let row = plain(row.split("</tr>").next().unwrap());
+        assert!(row.contains(&written(&value["value"])), "{name}: {row}");
+        for other in value["others"].as_array().unwrap() {
+            assert!(row.contains(&written(&other["value"])), "{name}: {row}");
+            assert!(
+                row.contains(other["text"].as_str().unwrap()),
+                "{name}: {row}"
+            );
+        }
+        let why = format!("/console/people/{person}/days/{of}/why?metric={name}");
+        assert!(shown.contains(&why), "{name}");
+    }
+    assert_eq!(
+        day["sleep"]["values"]["duration_asleep_state_seconds"],
+        24_600
+    );
+    assert!(shown.contains("6 h 50 min"));
+    for picture in ["24 hours", "The night that ended on this day", "UTC+01:00"] {
+        assert!(shown.contains(picture), "{picture}");
+    }
+    assert!(shown.contains("st-deep") && table.len() > values.len());
+
+    // The reason: sentence, rule, every source with its reason, the way back to the webhook.
+    for (name, value) in values {
+        let why = ask(format!("/v1/people/{person}/days/{of}/why?metric={name}")).await;
+        assert_eq!(why["value"], value["value"], "{name}");
+        let path = format!("/console/people/{person}/days/{of}/why?metric={name}");
+        let shown = admin.get(&path).await.text;
+        let text = plain(&shown);
+        assert!(text.contains(&written(&why["value"])), "{name}");
+        assert!(text.contains(why["sentence"].as_str().unwrap()), "{name}");
+        assert!(
+            text.contains(why["rule"]["text"].as_str().unwrap()),
+            "{name}"
+        );
+        let webhook = why["chosen"]["delivery"]["webhook"].as_str().unwrap();
+        assert!(
+            shown.contains(&format!("/console/events/{webhook}")),
+            "{name}"
+        );
+        let table = rows(&shown);
+        for rejected in why["rejected"].as_array().unwrap() {
+            let number = written(&rejected["value"]);
+            let reason = rejected["text"].as_str().unwrap();
+            let is_there = |row: &Vec<String>| {
+                row.iter().any(|cell| cell.starts_with(&number))
+                    && row.iter().any(|cell| cell == reason)
+            };
+            assert!(table.iter().any(is_there), "{name}: {number} {reason}");
+        }
+        for (provider, number) in why["if_preferred"].as_object().unwrap() {
+            assert!(text.contains(provider.as_str()) && text.contains(&written(number)));
+        }
+    }
+    // The reason for no number: what is known of the day.
+    let why = ask(format!(
+        "/v1/people/{person}/days/{of}/why?metric=weight_kg"
+    ))
+    .await;
+    let shown = admin
+        .get(&format!(
+            "/console/people/{person}/days/{of}/why?metric=weight_kg"
+        ))
+        .await;
+    let text = plain(&shown.text);
+    assert!(why["value"].is_null() && text.contains("no value"));
+    assert_eq!(why["absent"].as_array().unwrap().len(), 3);
+    for absent in why["absent"].as_array().unwrap() {
+        assert!(text.contains(absent["text"].as_str().unwrap()));
+    }
+
+    // Coverage: the counts of every type, and each run of days.
+    let from = day::plus(of, -40);
+    let question = format!("from={from}&to={of}");
+    let coverage = ask(format!("/v1/people/{person}/coverage?{question}")).await;
+    let shown = admin
+        .get(&format!("/console/people/{person}/coverage?{question}"))
+        .await
+        .text;
+    let table = rows(&shown);
+    let mut sections = shown.split("<section").skip(1);
+    let mut counted = 0;
+    for connection in coverage["connections"].as_array().unwrap() {
+        let section = sections.next().unwrap();
+        assert!(section.contains(connection["provider"].as_str().unwrap()));
+        for (data_type, known) in connection["types"].as_object().unwrap() {
+            let of_type = section
+                .split(&format!("<h3>{data_type}</h3>"))
+                .nth(1)
+                .unwrap();
+            let chips = plain(of_type.split("</p>").next().unwrap());
+            for (state, days) in known["counts"].as_object().unwrap() {
+                let glyph = GLYPHS.iter().find(|(known, _)| known == state).unwrap().1;
+                let chip = format!("{glyph} {days} {}", state.replace('_', " "));
+                assert!(chips.contains(&chip), "{data_type}: {chip} in {chips}");
+                counted += days.as_u64().unwrap();
+            }
+            for run in known["runs"].as_array().unwrap() {
+                let (from, to) = (run[1].as_str().unwrap(), run[2].as_str().unwrap());
+                assert!(
+                    table.iter().any(|row| row[0] == from && row[1] == to),
+                    "{run}"
+                );
+            }
+        }
+    }
+    assert!(counted > 41, "{counted}");
+
+    // Series: every point of every source.
+    let question = format!("since={of}T00:00:00Z&until={of}T12:00:00Z");
+    let series = ask(format!(
+        "/v1/people/{person}/series?metrics=hr_bpm&resolution=5m&{question}"
+    ))
+    .await;
+    let path = format!("/console/people/{person}/series?m1=hr_bpm&{question}");
+    let shown = admin.get(&format!("{path}&view=table")).await.text;
+    let table = rows(&shown);
+    let mut points = 0;
+    for series in series["data"][0]["series"].as_array().unwrap() {
+        let times = series["t"].as_array().unwrap();
+        for (place, at) in times.iter().enumerate() {
+            let at = jiff::Timestamp::from_second(at.as_i64().unwrap()).unwrap();
+            let at = at.strftime("%Y-%m-%d %H:%M").to_string();
+            let mean = written(&series["mean"][place]);
+            assert!(
+                table.iter().any(|row| row[0] == at && row[2] == mean),
+                "{at} {mean}"
+            );
+            points += 1;
+        }
+    }
+    assert_eq!(points, 3 * 12, "{series}");
+    assert_eq!(
+        table
+            .iter()
+            .filter(|row| row.len() == 5 && row[0].starts_with("20"))
+            .count(),
+        points
+    );
+    let drawn = admin.get(&path).await.text;
+    assert!(drawn.contains("36 points of 3 sources"), "{drawn}");
+    for page in [&shown, &drawn] {
+        assert!(page.len() <= 60 * 1024, "{} bytes", page.len());
+    }
+    world.system.stop().await;
+}

@@ -1,0 +1,177 @@
+//! Buttons: a destination's orders, a source policy tried and saved.
+
+use domain::{
+    console::Role,
+    delivery::{Destination, DestinationId, Network, Status, Stream, Subscription},
+};
+
+use super::{PERSON, Visitor, person, today, with_ann};
+
+fn folder(now_ms: i64) -> Destination {
+    Destination {
+        id: DestinationId::new("dst_1").unwrap(),
+        name: "A folder".to_owned(),
+        kind: "folder".to_owned(),
+        status: Status::Active,
+        status_since_ms: now_ms,
+        subscription: Subscription::default(),
+        stream: Stream::Records,
+        concurrency: 1,
+        network: Network::Local,
+        config: serde_json::Map::new(),
+        created_at_ms: now_ms,
+    }
+}
+
+#[tokio::test]
+async fn a_destination_is_held_and_redriven_by_those_who_may() {
+    let world = with_ann().await;
+    let admin = Visitor::of(&world, Role::Admin).await;
+    let empty = admin.get("/console/destinations").await.text;
+    assert!(empty.contains("terrarium destinations add"));
+    let destination = folder(crate::world::now().as_millisecond());
+    // Paused, so that nothing is tried against a folder that is not there.
+    let paused = Destination {
+        status: Status::Paused,
+        ..destination
+    };
+    let table = &world.system.table;
+    assert!(table.add_destination(&paused).await.unwrap());
+    let page = "/console/destinations/dst_1";
+    let listed = admin.get("/console/destinations").await.text;
+    assert!(listed.contains(page) && listed.contains("1 of 1 destinations are not active"));
+    let seen = admin.get(page).await;
+    assert_eq!(seen.status, 200);
+    assert!(seen.text.contains("It is paused") && seen.text.contains("/resume"));
+
+    // A viewer sees the state, and neither has the buttons nor may press them.
+    let viewer = Visitor::of(&world, Role::Viewer).await;
+    let seen = viewer.get(page).await;
+    assert!(seen.status == 200 && !seen.text.contains("/resume"));
+    let orders = [
+        ("resume", ""),
+        ("pause", ""),
+        ("retry-failed", ""),
+        ("redrive", "types=daily"),
+        ("check", ""),
+    ];
+    for (order, form) in orders {
+        let seen = viewer.post(&format!("{page}/{order}"), form).await;
+        assert_eq!(seen.status, 403, "{order}");
+    }
+    let id = DestinationId::new("dst_1").unwrap();
+    assert!(table.orders(&id).await.unwrap().is_empty());
+
+    let support = Visitor::of(&world, Role::Support).await;
+    let form = format!(
+        "types=daily%2C+sleep&person=ann%40example.org&from={}&force=on",
+        today()
+    );
+    let seen = support.post(&format!("{page}/redrive"), &form).await;
+    assert_eq!(
+        (seen.status, seen.headers["location"].as_bytes()),
+        (303, page.as_bytes())
+    );
+    let given = table.orders(&id).await.unwrap();
+    assert_eq!(given.len(), 1);
+    let chosen = &given[0].range.subscription;
+    assert_eq!(chosen.data_types.len(), 2);
+    assert!(chosen.reference_ids.iter().any(|it| it.as_str() == PERSON));
+    let seen = support.post(&format!("{page}/check"), "repair=on").await;
+    assert_eq!(seen.status, 303);
+    assert_eq!(table.orders(&id).await.unwrap().len(), 2);
+    assert!(support.get(page).await.text.contains("Orders at work"));
+    let wrong = support
+        .post(&format!("{page}/redrive"), "types=steps")
+        .await;
+    assert!(
+        wrong.status == 400 && wrong.text.contains("there are: "),
+        "{}",
+        wrong.text
+    );
+    let unknown = support.post("/console/destinations/dst_2/pause", "").await;
+    assert_eq!(unknown.status, 404);
+
+    let audit = admin.get("/console/access").await.text;
+    assert!(audit.contains("POST /v1/destinations/{id}/redrive") && audit.contains("console:Anna"));
+    assert_eq!(
+        audit.matches("POST /v1/destinations/{id}/redrive").count(),
+        2
+    );
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn a_source_policy_is_tried_before_it_is_saved_and_by_admins_only() {
+    let world = with_ann().await;
+    let today = today();
+    // A second source with more steps, which the built-in rule puts into a lower tier.
+    let body = serde_json::json!({
+        "type": "daily", "status": "success",
+        "user": {"user_id": "user-2", "provider": "APPLE", "reference_id": PERSON, "active": true},
+        "data": [{
+            "metadata": {"start_time": format!("{today}T00:00:00.000000+00:00"),
+                         "end_time": format!("{today}T23:59:59.000000+00:00"), "upload_type": 0},
+            "distance_data": {"steps": 90_001},
+        }],
+    });
+    assert_eq!(world.send("w-2", body.to_string()).await, 200);
+    world.idle().await;
+    let admin = Visitor::of(&world, Role::Admin).await;
+    let person = person();
+    let why = format!("/console/people/{person}/days/{today}/why?metric=steps");
+    let prefer = format!("/console/people/{person}/sources/movement");
+    let seen = admin.get(&why).await.text;
+    assert!(seen.contains(&format!("{prefer}?prefer=APPLE")), "{seen}");
+    let draft = admin.get(&format!("{prefer}?prefer=APPLE")).await.text;
+    assert!(draft.contains(r#"name="t0" value="APPLE""#), "{draft}");
+
+    // The preview shows the change, and writes nothing.
+    let form = "version=0&t0=APPLE&t1=watch%2C+band&within=largest&step_in=0.5";
+    let seen = admin.post(&prefer, &format!("{form}&do=preview")).await;
+    assert!(
+        seen.status == 200 && seen.text.contains("1 values would change"),
+        "{}",
+        seen.text
+    );
+    assert!(seen.text.contains("76,123") && seen.text.contains("90,001"));
+    assert!(admin.get(&prefer).await.text.contains("As it is: built in"));
+    let moved = admin.post(&prefer, &format!("{form}&do=up-1")).await.text;
+    assert!(moved.contains(r#"name="t0" value="watch, band""#));
+    let wrong = admin
+        .post(&prefer, "version=0&t0=watches&step_in=0&do=save")
+        .await;
+    assert!(wrong.status == 200 && wrong.text.contains("is no source"));
+
+    for role in [Role::Viewer, Role::Support] {
+        let visitor = Visitor::of(&world, role).await;
+        for button in ["preview", "save", "remove"] {
+            let seen = visitor.post(&prefer, &format!("{form}&do={button}")).await;
+            assert_eq!(seen.status, 403, "{role} {button}");
+            assert!(!seen.text.contains("90,001"));
+        }
+    }
+    // Saved for this person alone, over the version that was seen.
+    let seen = admin.post(&prefer, &format!("{form}&do=save")).await;
+    assert_eq!(seen.status, 303, "{}", seen.text);
+    let late = admin.post(&prefer, &format!("{form}&do=save")).await;
+    assert_eq!(late.status, 409);
+    let day = admin
+        .get(&format!("/console/people/{person}/days/{today}"))
+        .await
+        .text;
+    assert!(day.contains("90,001"));
+    assert!(
+        admin
+            .get("/console/sources/movement")
+            .await
+            .text
+            .contains("As it is: built in")
+    );
+    let seen = admin.post(&prefer, "version=1&do=remove").await;
+    assert_eq!(seen.status, 303, "{}", seen.text);
+    assert!(admin.get(&prefer).await.text.contains("As it is: built in"));
+    let audit = admin.get("/console/access").await.text;
+    assert!(audit.contains("PUT /v1/people/{person}/source-policy") && audit.contains("(preview)"));
+    world.system.stop().await;
+}
