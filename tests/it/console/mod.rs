@@ -300,6 +300,7 @@ async fn forms_of_other_sites_change_nothing() {
         ),
         ("/console/destinations/dst_1/pause", ""),
         ("/console/backfills/1/cancel", ""),
+        ("/console/events/w-1/replay", "do=replay"),
         ("/console/theme", "theme=dark&back=/console"),
         ("/console/sign-out", ""),
     ] {

@@ -175,3 +175,31 @@ async fn a_source_policy_is_tried_before_it_is_saved_and_by_admins_only() {
     assert!(audit.contains("PUT /v1/people/{person}/source-policy") && audit.contains("(preview)"));
     world.system.stop().await;
 }
+
+#[tokio::test]
+async fn an_event_is_replayed_after_a_dry_run_by_those_who_may() {
+    let world = with_ann().await;
+    let support = Visitor::of(&world, Role::Support).await;
+    let viewer = Visitor::of(&world, Role::Viewer).await;
+    let path = "/console/events/w-1/replay";
+    for button in ["dry", "replay"] {
+        let seen = viewer.post(path, &format!("do={button}")).await;
+        assert_eq!(seen.status, 403, "{button}");
+    }
+    let event = support.get("/console/events/w-1").await.text;
+    assert!(event.contains("Try a replay") && !event.contains("Replay it"));
+    let dry = support.post(path, "do=dry").await;
+    assert!(dry.status == 200 && dry.text.contains("What a replay would change"));
+    assert!(dry.text.contains("Replay it"));
+    let ordered = support.post(path, "do=replay").await;
+    assert_eq!(ordered.status, 303, "{}", ordered.text);
+    let page = ordered.headers["location"].to_str().unwrap();
+    assert!(page.starts_with("/console/replays/"), "{page}");
+    let seen = support.get(page).await;
+    assert!(
+        seen.status == 200 && seen.text.contains("console:Anna"),
+        "{}",
+        seen.text
+    );
+    world.system.stop().await;
+}

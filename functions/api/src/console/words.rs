@@ -191,7 +191,12 @@ pub(super) fn label(name: &str) -> String {
         .trim_end_matches("_meters")
         .trim_end_matches("_percentage")
         .trim_end_matches("_kg");
-    let mut words = name.replace('_', " ");
+    let words = name.split('_').map(|word| match word {
+        "hr" => "heart rate",
+        "avg" => "average",
+        word => word,
+    });
+    let mut words = words.collect::<Vec<_>>().join(" ");
     if let Some(first) = words.get_mut(..1) {
         first.make_ascii_uppercase();
     }
@@ -239,6 +244,17 @@ mod tests {
         ] {
             assert_eq!(value(name, &given), shown, "{name}");
         }
+    }
+
+    #[test]
+    fn names_read_as_words() {
+        assert_eq!(label("resting_hr_bpm"), "Resting heart rate");
+        assert_eq!(label("hr_bpm"), "Heart rate");
+        assert_eq!(
+            label("duration_asleep_state_seconds"),
+            "Duration asleep state"
+        );
+        assert_eq!(label("steps"), "Steps");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) const PLACES: &[Place] = &[
     },
 ];
 
+/// Name of the page in the audit.
+const ROUTE: &str = "/console/people/{person}/days/{day}";
 /// Numbers that stand above the fold.
 const MAIN: [&str; 4] = [
     "steps",
@@ -98,25 +100,30 @@ fn float(seconds: i64) -> f64 {
     seconds as f64
 }
 
+/// The page for a role that sees no values: nothing is asked of the API that it may not read.
+async fn hidden_day(visit: &Visit, person: &str, date: Date) -> Result<Reply, Failure> {
+    let place = [("person", person)];
+    visit.ask("/v1/people/{person}", &place, &[]).await?;
+    visit
+        .looked_at(Some(person), Some(date.to_string()), ROUTE)
+        .await?;
+    Ok(page(
+        date,
+        html! {
+            (tabs(person, "Day"))
+            (neighbours(person, date))
+            section.card { dl { @for name in MAIN { dt { (label(name)) } dd { (hidden()) } } } }
+            p { a href={ "/console/people/" (person) "/coverage" } { "Which days have data" } }
+        },
+    ))
+}
+
 async fn day(visit: Visit) -> Result<Reply, Failure> {
     let id = visit.placed("person").to_owned();
     let date = date(&visit)?;
     let place = [("person", id.as_str())];
-    let route = "/console/people/{person}/days/{day}";
-    let subject = Some(date.to_string());
     if !visit.sees_values() {
-        // Nothing is asked of the API that this role may not read.
-        visit.ask("/v1/people/{person}", &place, &[]).await?;
-        visit.looked_at(Some(&id), subject, route).await?;
-        return Ok(page(
-            date,
-            html! {
-                (tabs(&id, "Day"))
-                (neighbours(&id, date))
-                section.card { dl { @for name in MAIN { dt { (label(name)) } dd { (hidden()) } } } }
-                p { a href={ "/console/people/" (id) "/coverage" } { "Which days have data" } }
-            },
-        ));
+        return hidden_day(&visit, &id, date).await;
     }
     let text_of_day = date.to_string();
     let only = [("from", text_of_day.as_str()), ("to", text_of_day.as_str())];
@@ -139,7 +146,9 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
         visit.ask("/v1/people/{person}/sessions", &place, &activities_query),
         visit.ask("/v1/people/{person}/records", &place, &daily_query),
     )?;
-    visit.looked_at(Some(&id), subject, route).await?;
+    visit
+        .looked_at(Some(&id), Some(date.to_string()), ROUTE)
+        .await?;
 
     let mut starts = list(&daily, "data")
         .iter()
@@ -186,16 +195,7 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
     let body = html! {
         (tabs(&id, "Day"))
         (neighbours(&id, date))
-        p.note {
-            @match offset {
-                Some(offset) => { "Local time of the wearer, UTC" (offset_text(offset)) ", as Terra gave it." }
-                None => { "No offset given: times are read as UTC." }
-            }
-            @if !prefer.is_empty() {
-                " Shown as if " b { (prefer) } " were preferred. "
-                a href={ "/console/people/" (id) "/days/" (date) } { "As it is" }
-            }
-        }
+        (clock_note(&id, date, offset, prefer))
         @if rows.is_empty() {
             div.card.finding {
                 h3 { "○ No record of this day" }
@@ -211,6 +211,22 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
         p.note { a href={ "/console/people/" (id) "/series?" (query_of([("day", text_of_day.as_str())])) } { "Samples of this day" } }
     };
     Ok(page(date, body))
+}
+
+/// The clock of the picture, and whose preference the day is shown by.
+fn clock_note(person: &str, date: Date, offset: Option<i64>, prefer: &str) -> Markup {
+    html! {
+        p.note {
+            @match offset {
+                Some(offset) => { "Local time of the wearer, UTC" (offset_text(offset)) ", as Terra gave it." }
+                None => { "No offset given: times are read as UTC." }
+            }
+            @if !prefer.is_empty() {
+                " Shown as if " b { (prefer) } " were preferred. "
+                a href={ "/console/people/" (person) "/days/" (date) } { "As it is" }
+            }
+        }
+    }
 }
 
 fn page(date: Date, body: Markup) -> Reply {

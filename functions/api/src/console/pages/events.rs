@@ -32,6 +32,16 @@ pub(super) const PLACES: &[Place] = &[
         path: "/console/events/{webhook}/body",
         handler: |visit| Box::pin(body(visit)),
     },
+    Place {
+        verb: Verb::Post,
+        path: "/console/events/{webhook}/replay",
+        handler: |visit| Box::pin(replay(visit)),
+    },
+    Place {
+        verb: Verb::Get,
+        path: "/console/replays/{id}",
+        handler: |visit| Box::pin(replayed(visit)),
+    },
 ];
 
 const FILTERS: [&str; 6] = [
@@ -162,6 +172,75 @@ async fn body(visit: Visit) -> Result<Reply, Failure> {
     shown(&visit, body).await
 }
 
+/// Replays the event: first dry, with what that would change, then with a button in earnest.
+async fn replay(visit: Visit) -> Result<Reply, Failure> {
+    let webhook = visit.placed("webhook").to_owned();
+    let dry_run = visit.filled("do") != "replay";
+    let body = serde_json::json!({"dry_run": dry_run}).to_string();
+    let place = [("webhook", webhook.as_str())];
+    let path = "/v1/webhooks/{webhook}/replay";
+    let answer = visit.call(Verb::Post, path, &place, &[], body.into());
+    let found: Value = serde_json::from_slice(&answer.await?.body).unwrap_or_default();
+    if !dry_run {
+        let id = text(&found, "id");
+        return Ok(Reply::See(format!("/console/replays/{id}")));
+    }
+    let action = format!("/console/events/{webhook}/replay");
+    let card = html! {
+        section.card {
+            h2 { "What a replay would change" }
+            (changes(&found))
+            form.row method="post" action=(action) {
+                button.main name="do" value="replay" { "Replay it" }
+                span.note { "Nothing was written yet." }
+            }
+        }
+    };
+    shown(&visit, card).await
+}
+
+/// Records that a replay changes or would change.
+fn changes(replay: &Value) -> Markup {
+    let counts = replay.get("counts").unwrap_or(&Value::Null);
+    html! {
+        div.wide tabindex="0" { table {
+            thead { tr {
+                th.num scope="col" { "New" } th.num scope="col" { "Changed" } th.num scope="col" { "Same" }
+                th.num scope="col" { "Connections" } th.num scope="col" { "Parked parts" }
+            } }
+            tbody { tr {
+                @for name in ["created", "updated", "unchanged", "connections", "parked"] {
+                    td.num { (thousands(count(counts, name))) }
+                }
+            } }
+        } }
+    }
+}
+
+/// A replay that was ordered, and how far it is.
+async fn replayed(visit: Visit) -> Result<Reply, Failure> {
+    let id = visit.placed("id").to_owned();
+    let replay = visit.ask("/v1/replays/{id}", &[("id", &id)], &[]).await?;
+    let is_at_work = matches!(text(&replay, "state"), "waiting" | "running");
+    let body = html! {
+        p.crumbs { a href="/console/events" { "Events" } " / " span.id { (id) } }
+        section.card {
+            dl {
+                dt { "State" } dd { (state(text(&replay, "state"))) }
+                dt { "Ordered" } dd { (when(text(&replay, "requested_at"), visit.now_ms())) " by " (text(&replay, "requested_by")) }
+                @if !text(&replay, "error").is_empty() { dt { "Fault" } dd { (text(&replay, "error")) } }
+            }
+        }
+        section.card { h2 { "Records" } (changes(&replay)) }
+    };
+    Ok(Reply::Page(Page {
+        title: "Replay".to_owned(),
+        lead: String::new(),
+        refresh: is_at_work,
+        body,
+    }))
+}
+
 /// JSON with its lines, as far as a page has room for it.
 pub(super) fn pretty(json: &[u8]) -> Markup {
     const MOST_CHARS: usize = 30_000;
@@ -183,11 +262,8 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
     let place = [("webhook", id)];
     let detail = visit.ask("/v1/webhooks/{webhook}", &place, &[]).await?;
     let webhook = detail.get("webhook").unwrap_or(&Value::Null);
-    let records = webhook.get("records").unwrap_or(&Value::Null);
-    let archive = text(webhook, "archive");
     let parked = list(webhook, "parked");
-    let person = text(&detail, "person");
-    let has_body = !archive.is_empty();
+    let has_body = !text(webhook, "archive").is_empty();
     let body = html! {
         p.crumbs { a href="/console/events" { "Events" } " / " span.id { (id) } }
         section.card {
@@ -202,6 +278,49 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
                 }
             }
         }
+        (came(&detail, webhook, visit.now_ms()))
+        @if !parked.is_empty() {
+            section.card {
+                h2 { "Parked" }
+                div.wide tabindex="0" { table {
+                    thead { tr { th.num scope="col" { "Place" } th scope="col" { "Reason" } } }
+                    tbody { @for part in parked { tr {
+                        td.num { @if let Some(index) = part.get("index").and_then(Value::as_u64) { (index) } @else { "whole" } }
+                        td.any { (text(part, "text")) }
+                    } } }
+                } }
+                p.note { "Once the cause is mended: " code { "terrarium replay --webhook " (id) } }
+            }
+        }
+        @if has_body && visit.may(Scope::PeopleRead) {
+            form.row method="post" action={ "/console/events/" (id) "/body" } {
+                button name="as" value="page" { "Show the body" }
+                button name="as" value="file" { "Save the body" }
+                span.note { "A look at a body is noted in the audit." }
+            }
+        }
+        @if has_body && visit.may(Scope::OperationsWrite) {
+            form.row method="post" action={ "/console/events/" (id) "/replay" } {
+                button name="do" value="dry" { "Try a replay" }
+                span.note { "Tells what today's code would make of it, and writes nothing." }
+            }
+        }
+        (more)
+    };
+    Ok(Reply::Page(Page {
+        title: format!("{} event", text(webhook, "type")),
+        lead: String::new(),
+        refresh: false,
+        body,
+    }))
+}
+
+/// Facts about an event, and the place where it is kept.
+fn came(detail: &Value, webhook: &Value, now_ms: i64) -> Markup {
+    let records = webhook.get("records").unwrap_or(&Value::Null);
+    let archive = text(webhook, "archive");
+    let person = text(detail, "person");
+    html! {
         div.grid {
             section.card {
                 h2 { "What came" }
@@ -225,41 +344,14 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
                 h2 { "Where it is" }
                 dl {
                     dt { "Verified by" } dd {
-                        @if text(&detail, "secret_name").is_empty() { span.soft { "not signed: we asked for it" } }
-                        @else { "secret " code { (text(&detail, "secret_name")) } }
+                        @if text(detail, "secret_name").is_empty() { span.soft { "not signed: we asked for it" } }
+                        @else { "secret " code { (text(detail, "secret_name")) } }
                     }
                     dt { "Reference" } dd.id { (text(webhook, "reference")) }
-                    dt { "Order" } dd { (when(text(webhook, "ordered_at"), visit.now_ms())) }
-                    @if has_body { dt { "Archive" } dd.id { (archive) } }
+                    dt { "Order" } dd { (when(text(webhook, "ordered_at"), now_ms)) }
+                    @if !archive.is_empty() { dt { "Archive" } dd.id { (archive) } }
                 }
             }
         }
-        @if !parked.is_empty() {
-            section.card {
-                h2 { "Parked" }
-                div.wide tabindex="0" { table {
-                    thead { tr { th.num scope="col" { "Place" } th scope="col" { "Reason" } } }
-                    tbody { @for part in parked { tr {
-                        td.num { @if let Some(index) = part.get("index").and_then(Value::as_u64) { (index) } @else { "whole" } }
-                        td.any { (text(part, "text")) }
-                    } } }
-                } }
-                p.note { "Once the cause is mended: " code { "terrarium replay --webhook " (id) } }
-            }
-        }
-        @if has_body && visit.may(Scope::PeopleRead) {
-            form.row method="post" action={ "/console/events/" (id) "/body" } {
-                button name="as" value="page" { "Show the body" }
-                button name="as" value="file" { "Save the body" }
-                span.note { "A look at a body is noted in the audit." }
-            }
-        }
-        (more)
-    };
-    Ok(Reply::Page(Page {
-        title: format!("{} event", text(webhook, "type")),
-        lead: String::new(),
-        refresh: false,
-        body,
-    }))
+    }
 }

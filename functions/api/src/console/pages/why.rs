@@ -1,4 +1,4 @@
-//! Why a number is what it is, or why there is none.
+//! The reason why a number is what it is, or why there is none.
 
 use domain::access::Scope;
 use maud::{Markup, html};

@@ -1,4 +1,4 @@
-//! What is known of each day, as a calendar: a row for each month, a cell for each day, a glyph for each state.
+//! Calendar of the states of days: a row for each month, a cell for each day, a glyph for each state.
 
 use jiff::{ToSpan as _, civil::Date};
 use maud::{Markup, html};
