@@ -603,6 +603,7 @@ ALLOWED = {
         "ArchiveBucket": ["s3:ListBucket"],  # as for the router
         "JobsQueue": ["sqs:SendMessage"],
         "ApiSigningKeys": ["secretsmanager:GetSecretValue"],
+        "TerraApiKey": ["secretsmanager:GetSecretValue"],
         "ApiLogs": LOG,
         "*": TRACE,
     },

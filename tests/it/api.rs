@@ -83,7 +83,10 @@ fn daily(user: &str, person: &str, steps: u32) -> Value {
 }
 
 pub(crate) async fn with_ann() -> World {
-    let world = World::start().await;
+    with_ann_in(World::start().await).await
+}
+
+async fn with_ann_in(world: World) -> World {
     for (number, person) in ["u_1", ANN, "u_2"].into_iter().enumerate() {
         let body = daily(&format!("user-{number}"), person, 9120);
         assert_eq!(
@@ -162,7 +165,7 @@ async fn what_was_ingested_is_read_back_by_any_id() {
 
 #[tokio::test]
 async fn every_route_asks_who_calls() {
-    let world = with_ann().await;
+    let world = with_ann_in(World::start_with_terra().await).await;
     let all = key_with(&world, Scope::ALL).await;
     let of_ann = token_for(&world, ANN, TokenScope::ALL).await;
     let of_nobody = token_for(&world, "nobody", TokenScope::ALL).await;
@@ -324,6 +327,12 @@ async fn a_repeated_call_runs_once_and_its_secret_is_not_kept() {
             .await
             .0,
         409
+    );
+    assert_eq!(
+        post_key("array", &json!(["server", ["people:read"], null]))
+            .await
+            .0,
+        400
     );
     // A call without effect is not remembered.
     assert_eq!(

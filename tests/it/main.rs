@@ -37,4 +37,5 @@ mod settled;
 mod signatures;
 mod stories;
 mod terra_api;
+mod terra_reads;
 mod world;

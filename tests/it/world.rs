@@ -51,6 +51,19 @@ impl World {
         }
     }
 
+    /// A system that asks a stand-in Terra where it needs one.
+    pub(crate) async fn start_with_terra() -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let mut options = options(folder.path());
+        options.terra = Some(stand_in_terra().await);
+        let system = System::start(options, None).await.unwrap();
+        Self {
+            system,
+            http: client(),
+            folder,
+        }
+    }
+
     /// A system whose clock is `clock`.
     pub(crate) async fn start_at(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
@@ -236,6 +249,29 @@ pub(crate) fn options(folder: &Path) -> Options {
         options.database = DatabaseAt::Endpoint { url, table_name };
     }
     options
+}
+
+/// Serves Terra's HTTP API, of one person; its address, and credentials for it.
+pub(crate) async fn stand_in_terra() -> terra_client::api::Settings {
+    use simulator::api::{ApiSettings, TerraApi};
+
+    let (dev_id, api_key) = ("testing-dev", "key-of-the-tests");
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let month_ago = now() - SignedDuration::from_hours(24 * 30);
+    let people = simulator::TruthSettings::new(5, 1, &[simulator::Provider::Garmin], month_ago);
+    let truth = simulator::Truth::new(people, Arc::new(now));
+    let settings = ApiSettings {
+        former_calls: true,
+        ..ApiSettings::new(&url, dev_id, api_key)
+    };
+    let api = TerraApi::new(truth, settings).unwrap();
+    tokio::spawn(axum::serve(listener, api.router()).into_future());
+    let mut settings = terra_client::api::Settings::new(dev_id, api_key.into());
+    settings.base_url = format!("{url}/api/v2").parse().unwrap();
+    settings
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one clock of the tests")]

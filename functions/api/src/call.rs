@@ -28,6 +28,9 @@ use crate::{
     token::Claims,
 };
 
+/// Permissions of Terra's own key pair: those that it has at Terra.
+pub(crate) const OF_TERRAS_PAIR: &[Scope] = &[Scope::PeopleRead, Scope::PeopleConnect];
+
 /// Maker of a call.
 #[derive(Debug, Clone)]
 pub enum Caller {
@@ -35,6 +38,8 @@ pub enum Caller {
     Anybody,
     /// A key.
     Key(Box<ApiKey>),
+    /// Terra's own key pair, on Terra's own calls.
+    Terra,
     /// One person, by a token.
     Person(Box<Claims>),
     /// Somebody who is signed in to the console.
@@ -46,6 +51,7 @@ impl Caller {
     pub fn name(&self) -> String {
         match self {
             Self::Anybody => "anybody".to_owned(),
+            Self::Terra => "terra".to_owned(),
             Self::Key(key) => format!("key:{}", key.id),
             Self::Person(claims) => format!("token:{}", claims.key),
             Self::Console(session) => format!("console:{}", session.name),
@@ -56,6 +62,7 @@ impl Caller {
     pub fn has(&self, scope: Scope) -> bool {
         match self {
             Self::Key(key) => key.scopes.contains(&scope),
+            Self::Terra => OF_TERRAS_PAIR.contains(&scope),
             Self::Console(session) => session.role.scopes().contains(&scope),
             Self::Anybody | Self::Person(_) => false,
         }
@@ -262,8 +269,17 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// A body that is no JSON, or not of this form.
+    /// A body that is no JSON object, or not of this form.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        // serde would take an array for a structure, its members by their order.
+        if !self.body.trim_ascii_start().starts_with(b"{") {
+            return Err(refused(vec![Fault {
+                place: "body",
+                name: "body".to_owned(),
+                detail: "is no JSON object".to_owned(),
+            }])
+            .into());
+        }
         serde_json::from_slice(&self.body).map_err(|error| {
             refused(vec![Fault {
                 place: "body",

@@ -14,8 +14,9 @@ use runtime::{
     settings::{Settings, SettingsError},
 };
 use store::{archive::Archive, exports::Exports, table::Table};
+use terra_client::api::BaseUrl;
 
-use crate::{keys::KeyCache, token::SigningKeys};
+use crate::{keys::KeyCache, token::SigningKeys, upstream::Upstream};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -27,6 +28,9 @@ pub struct Config {
     archive_bucket: String,
     signing_keys: SecretSource,
     jobs_queue_url: Option<String>,
+    terra_credentials: SecretSource,
+    terra_api_url: BaseUrl,
+    terra_key_opens: bool,
     allowed_origins: Vec<String>,
     metrics: Sink,
     sdk: SdkConfig,
@@ -43,6 +47,9 @@ impl Config {
         let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
         let signing_keys = SecretSource::from_settings(&mut settings, "API_SIGNING_KEYS");
         let jobs_queue_url = settings.optional_url("JOBS_QUEUE_URL");
+        let terra_credentials = SecretSource::from_settings(&mut settings, "TERRA_CREDENTIALS");
+        let terra_api_url = settings.or_default("TERRA_API_URL", "an https address", BaseUrl::API);
+        let terra_key_opens = settings.or_default("TERRA_KEY_OPENS_API", "true or false", false);
         let allowed_origins = settings.list::<String>("API_ALLOWED_ORIGINS", "an origin");
         let metrics = Sink::from_settings(&mut settings);
         let sdk = aws::sdk_config(&mut settings);
@@ -52,6 +59,9 @@ impl Config {
                 archive_bucket: archive_bucket?,
                 signing_keys: signing_keys?,
                 jobs_queue_url,
+                terra_credentials: terra_credentials?,
+                terra_api_url,
+                terra_key_opens,
                 allowed_origins,
                 metrics,
                 sdk: sdk?,
@@ -72,6 +82,8 @@ pub struct App {
     pub jobs: Option<Queue<JobMessage>>,
     /// Keys that sign tokens for one person.
     pub signing_keys: SigningKeys,
+    /// Terra itself.
+    pub upstream: Upstream,
     /// Keys of callers that were read lately.
     pub keys: KeyCache,
     /// Origins whose pages may call the API with a token; none by default.
@@ -115,6 +127,12 @@ impl App {
             archive,
             exports,
             jobs: jobs.map(|transport| Queue::new(Arc::new(transport))),
+            upstream: Upstream::of_secret(
+                config.terra_credentials,
+                config.sdk.clone(),
+                config.terra_api_url,
+                config.terra_key_opens,
+            ),
             signing_keys: SigningKeys::new(config.signing_keys, config.sdk),
             keys: KeyCache::default(),
             allowed_origins: config.allowed_origins,

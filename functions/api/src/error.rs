@@ -9,8 +9,9 @@ use runtime::{
     queue::QueueError,
 };
 use store::{archive::ArchiveError, table::TableError};
+use terra_client::api::TerraError;
 
-use crate::token::SigningKeyError;
+use crate::{token::SigningKeyError, upstream::UpstreamError};
 
 /// A call that was not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,9 @@ pub enum Failure {
     /// The key that signs tokens could not be had.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
+    /// Terra could not be asked.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// The call took longer than anybody waits.
     #[error("the call took too long")]
     TooSlow,
@@ -70,7 +74,18 @@ impl Failure {
             Self::Table(error) if error.retry() == Retry::Later => unavailable(),
             Self::Archive(error) if error.retry() == Retry::Later => unavailable(),
             Self::Replay(error) if error.end() == End::Retry => unavailable(),
-            Self::Queue(_) | Self::TooSlow | Self::SigningKey(_) => unavailable(),
+            Self::Upstream(UpstreamError::NoCredentials) => Problem::new(Kind::Unavailable).detail(
+                "this needs Terra, and its credentials are not set: put them in (TERRA_CREDENTIALS)",
+            ),
+            Self::Upstream(UpstreamError::Terra(TerraError::Credentials { .. })) => {
+                Problem::new(Kind::Unavailable).detail("Terra refuses this server's credentials")
+            }
+            Self::Upstream(UpstreamError::Terra(error)) => Problem::new(Kind::Unavailable)
+                .detail("Terra does not answer")
+                .retry_after(error.wait().unwrap_or(Duration::from_secs(1))),
+            Self::Upstream(_) | Self::Queue(_) | Self::TooSlow | Self::SigningKey(_) => {
+                unavailable()
+            }
             Self::Table(_) | Self::Archive(_) | Self::Replay(_) => Problem::new(Kind::Internal),
         }
     }

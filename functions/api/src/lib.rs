@@ -17,6 +17,7 @@ mod site;
 mod terra;
 mod text;
 pub mod token;
+mod upstream;
 mod v1;
 
 pub use self::{
@@ -25,4 +26,5 @@ pub use self::{
     serve::{RequestId, endpoints, nothing_here},
     site::router,
     text::path_of_decoded,
+    upstream::{Upstream, UpstreamError},
 };

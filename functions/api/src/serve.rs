@@ -23,7 +23,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
     answer::Answer,
-    call::{Call, Caller, other_person},
+    call::{Call, Caller, OF_TERRAS_PAIR, other_person},
     config::App,
     error::Failure,
     id,
@@ -45,6 +45,7 @@ const CLAIM_MS: i64 = 60_000;
 
 const REQUEST_ID: &str = "x-request-id";
 const API_KEY: &str = "x-api-key";
+const DEV_ID: &str = "dev-id";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Id of a request, as the one who runs the function gives it.
@@ -235,7 +236,7 @@ async fn answer(
     now: jiff::Timestamp,
 ) -> (Caller, Result<Answer, Failure>) {
     let (parts, body) = request.into_parts();
-    let caller = match caller_of(app, endpoint.route.scope, &parts.headers, now).await {
+    let caller = match caller_of(app, endpoint, &parts.headers, now).await {
         Ok(caller) => caller,
         Err(failure) => return (Caller::Anybody, Err(failure)),
     };
@@ -287,11 +288,11 @@ async fn audited(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
 /// Finds out who calls.
 async fn caller_of(
     app: &App,
-    needs: Needs,
+    endpoint: Endpoint,
     headers: &HeaderMap,
     now: jiff::Timestamp,
 ) -> Result<Caller, Failure> {
-    if needs == Needs::Nothing {
+    if endpoint.route.scope == Needs::Nothing {
         return Ok(Caller::Anybody);
     }
     let given = credential(headers).ok_or_else(|| {
@@ -311,6 +312,13 @@ async fn caller_of(
         }
         return Err(unauthorized("the token is not valid, or not any more"));
     }
+    let is_terras = endpoint.path.starts_with(terra::ROOT) && app.upstream.key_opens();
+    if is_terras
+        && let Some(dev_id) = text(headers, DEV_ID)
+        && app.upstream.is_own_pair(dev_id, given).await?
+    {
+        return Ok(Caller::Terra);
+    }
     let key = app.keys.verify(&app.table, given, now_ms).await?;
     let key = key.ok_or_else(|| unauthorized("the key is not valid, or not any more"))?;
     app.keys.note_use(&app.table, &key, now).await;
@@ -323,12 +331,15 @@ fn unauthorized(detail: &str) -> Failure {
 
 /// The key or token of a request.
 fn credential(headers: &HeaderMap) -> Option<&str> {
-    let text = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
+    let bearer = text(headers, header::AUTHORIZATION.as_str()).and_then(|value| {
         let (scheme, credential) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(credential)
     });
-    bearer.or_else(|| text(API_KEY)).map(str::trim)
+    bearer.or_else(|| text(headers, API_KEY)).map(str::trim)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// Scopes of which a caller needs one. `None`: any caller may.
@@ -367,6 +378,13 @@ fn may(
                 wanted.join(" or "),
                 names(has)
             ))
+        }
+        Caller::Terra => {
+            let wanted = wanted(&endpoint).unwrap_or_default();
+            if wanted.iter().any(|scope| OF_TERRAS_PAIR.contains(scope)) {
+                return Ok(());
+            }
+            refuse("Terra's key pair may not do this".to_owned())
         }
         Caller::Console(session) => {
             let has = session.role.scopes();
@@ -435,6 +453,7 @@ async fn once(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
     }
     let owner = match &call.caller {
         Caller::Anybody | Caller::Console(_) => return (endpoint.handler)(call).await,
+        Caller::Terra => "terra".to_owned(),
         Caller::Key(key) => key.id.to_string(),
         Caller::Person(claims) => {
             format!(

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use api::{App, KeyCache, token::SigningKeys};
+use api::{App, KeyCache, Upstream, token::SigningKeys};
 use domain::message::JobMessage;
 use runtime::{
     metrics::Sink,
@@ -29,6 +29,7 @@ pub(crate) fn app(
     table: &Table,
     archive: &Archive,
     jobs: Queue<JobMessage>,
+    upstream: Upstream,
     clock: &Clock,
 ) -> anyhow::Result<App> {
     Ok(App {
@@ -37,6 +38,7 @@ pub(crate) fn app(
         exports: Exports::folder(data_dir),
         jobs: Some(jobs),
         signing_keys: SigningKeys::known(signing_key(data_dir)?),
+        upstream,
         keys: KeyCache::default(),
         allowed_origins: Vec::new(),
         clock: Arc::clone(clock),

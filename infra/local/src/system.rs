@@ -92,6 +92,10 @@ pub struct Options {
     pub payloads: PayloadSettings,
     /// Settings of fetching history; without them nothing is fetched.
     pub history: Option<HistoryOptions>,
+    /// Terra, as the API asks it; without it, the calls that are passed on to Terra fail.
+    pub terra: Option<terra_client::api::Settings>,
+    /// True if Terra's own key pair opens `/terra/v2`.
+    pub terra_key_opens_api: bool,
     /// True if deliver looks for work by itself; else somebody queues its jobs.
     pub looks_for_deliveries: bool,
     /// True if jobs that are due are looked for; else somebody queues them.
@@ -137,6 +141,8 @@ impl Options {
                 ..PayloadSettings::default()
             },
             history: None,
+            terra: None,
+            terra_key_opens_api: true,
             looks_for_deliveries: true,
             looks_for_jobs: true,
             erasure_grace: ROUTER_TIMEOUT,
@@ -260,7 +266,9 @@ impl System {
         };
 
         let intake = Arc::new(intake_app(&options, &queues, &archive)?);
-        let reads = Arc::new(reads::app(data_dir, &table, &archive, queue, clock)?);
+        let upstream = api::Upstream::given(options.terra.clone(), options.terra_key_opens_api);
+        let reads = reads::app(data_dir, &table, &archive, queue, upstream, clock)?;
+        let reads = Arc::new(reads);
         let served = (api::router(&reads), outbox::router(outbox));
         serve_gateway(&mut workers, listener, intake, served, &options);
         info!(%address, "terrarium is ready");

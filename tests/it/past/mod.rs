@@ -93,6 +93,8 @@ pub(crate) struct Wish {
     pub(crate) utc_days: bool,
     /// True if data are offered by pings instead of posted.
     pub(crate) pings: bool,
+    /// True if Terra takes calls that only its older descriptions have.
+    pub(crate) former_calls: bool,
 }
 
 impl Wish {
@@ -105,6 +107,7 @@ impl Wish {
             max_days: None,
             utc_days: false,
             pings: false,
+            former_calls: false,
         }
     }
 }
@@ -134,6 +137,7 @@ impl Past {
             terra_dir: terra_dir(),
             faults: wish.faults,
             utc_days: wish.utc_days,
+            former_calls: wish.former_calls,
             // A worker that gave an answer up was never told to wait, and asks again when its window says so:
             // on a busy machine one request per answer is early.
             crossing: Duration::from_mins(10),
@@ -168,6 +172,11 @@ impl Past {
             history,
             worker: 0,
         }
+    }
+
+    /// Address of the stand-in Terra, and the credentials for it.
+    pub(crate) fn terra(&self) -> &Settings {
+        &self.history.terra
     }
 
     pub(crate) fn system(&self) -> &System {
@@ -424,6 +433,7 @@ async fn start(
         options.clock = Arc::clone(&clock);
         options.removes_expired = false;
         options.history = Some(history.clone());
+        options.terra = Some(history.terra.clone());
         match System::start(options, None).await {
             Ok(system) => return system,
             Err(error) => assert!(Instant::now() < deadline, "{error:#}"),

@@ -1,5 +1,7 @@
-//! Terra's own reads, served from own data: a client of Terra's that is pointed at `/terra/v2` works as it is.
+//! Terra's own calls: reads served from own data, and the rest passed on. A client of Terra's that is pointed at
+//! `/terra/v2` works as it is.
 
+mod connect;
 mod data;
 mod users;
 
@@ -25,7 +27,7 @@ pub(crate) const ROOT: &str = "/terra/v2/";
 
 /// Every endpoint under `/terra/v2`.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    [data::ENDPOINTS, users::ENDPOINTS].concat()
+    [data::ENDPOINTS, users::ENDPOINTS, connect::ENDPOINTS].concat()
 }
 
 /// A read as Terra has it. Its callers are servers, which Terra's keys are for.

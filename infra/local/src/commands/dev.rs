@@ -119,6 +119,8 @@ impl Dev {
         options.public_name.clone_from(&args.public_name);
         let mut settings = Settings::from_env();
         options.path_token = settings.optional_secret("WEBHOOK_PATH_TOKEN", "an unguessable text");
+        options.terra_key_opens_api =
+            settings.or_default("TERRA_KEY_OPENS_API", "true or false", true);
         settings.finish(|| Some(()))?;
 
         let board = Arc::new(Mutex::new(Board::new()));
@@ -146,10 +148,12 @@ impl Dev {
             };
             let mut settings = api::Settings::new(&terra.dev_id, api_key.into());
             settings.base_url = place.api_url()?;
+            options.terra = Some(settings.clone());
             (Some(HistoryOptions::simulated(settings)), Some(terra))
         } else {
             let fetch = super::terra::fetch_settings()?;
             let terra = super::terra::real()?;
+            options.terra.clone_from(&terra);
             (terra.map(|terra| HistoryOptions::new(terra, fetch)), None)
         };
         options.history = history;

@@ -202,7 +202,7 @@ impl TerraClient {
         }
     }
 
-    fn widget_url(&self) -> Url {
+    pub(super) fn widget_url(&self) -> Url {
         let session = ["auth", "generateWidgetSession"];
         let bases = self.bases();
         match self.widget_address() {

@@ -14,6 +14,7 @@ mod call;
 mod data;
 mod error;
 mod fault;
+mod forward;
 mod integrations;
 mod lab_reports;
 mod limiter;
@@ -37,6 +38,7 @@ pub use self::{
     error::{
         Gone, InvalidSettings, Limit, Malformed, TerraError, TooMuch, Unreachable, Unsupported,
     },
+    forward::{Forward, Forwarded},
     integrations::{Catalogue, Integration, Integrations},
     lab_reports::{LabReportFilter, LabReportSession, LabReports},
     planned_workouts::PlannedWorkouts,

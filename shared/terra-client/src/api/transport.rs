@@ -193,7 +193,59 @@ impl Transport {
         (wait <= self.retries.longest_wait).then_some(wait)
     }
 
+    /// Makes a call once and gives back the answer as it is, unless it says nothing about the request: our
+    /// credentials were refused, Terra has a fault, or the answer leads elsewhere.
+    pub(super) async fn forward(&self, call: &Call<'_>) -> Result<Answer, TerraError> {
+        self.pace(call).await?;
+        let deadline = from_now(self.timeouts.total);
+        let mut response = self.ask(call, deadline).await?;
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let malformed = |why| TerraError::MalformedAnswer {
+            call: call.name,
+            status,
+            why,
+        };
+        let limit_bytes = call.max_bytes;
+        let body = self
+            .read_body(&mut response, BytesMut::new(), limit_bytes, deadline)
+            .await
+            .map_err(|stopped| match stopped.why {
+                Stop::Bound => malformed(Malformed::TooLarge { limit_bytes }),
+                Stop::Broken => malformed(Malformed::CutOff),
+                Stop::Deadline | Stop::Silence => unreachable(call, Unreachable::NoAnswer, None),
+            })?;
+        if is_encoded(&headers) {
+            return Err(malformed(Malformed::Compressed));
+        }
+        if !status.is_success() {
+            let wait = self.retries.unknown_limit_wait;
+            let error = fault::of_status(call, status, &headers, &body, wait);
+            let is_about_us = matches!(
+                error,
+                TerraError::Credentials { .. }
+                    | TerraError::Unreachable { .. }
+                    | TerraError::MalformedAnswer { .. }
+            );
+            if is_about_us {
+                return Err(error);
+            }
+        }
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+
     async fn attempt(&self, call: &Call<'_>) -> Result<Answer, TerraError> {
+        let deadline = from_now(self.timeouts.total);
+        let response = self.ask(call, deadline).await?;
+        self.read(call, response, deadline).await
+    }
+
+    /// Sends the request, and waits until its answer begins.
+    async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Response, TerraError> {
         let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())
@@ -210,9 +262,7 @@ impl Transport {
                 .body(body.clone());
         }
 
-        let deadline = from_now(self.timeouts.total);
-        let response = self
-            .in_time(deadline, self.timeouts.answer, request.send())
+        self.in_time(deadline, self.timeouts.answer, request.send())
             .await
             .map_err(|()| unreachable(call, Unreachable::NoAnswer, None))?
             .map_err(|error| {
@@ -222,8 +272,7 @@ impl Transport {
                     (false, false) => Unreachable::Broken,
                 };
                 unreachable(call, why, Some(error))
-            })?;
-        self.read(call, response, deadline).await
+            })
     }
 
     /// Reads an answer to its end, or to what is allowed of it.
@@ -287,10 +336,7 @@ impl Transport {
                 });
             }
         };
-        let encoded = headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|encoding| encoding != "identity");
-        if encoded {
+        if is_encoded(&headers) {
             return Err(malformed(Malformed::Compressed));
         }
         Ok(Answer {
@@ -341,6 +387,12 @@ impl Transport {
         let until = deadline.min(from_now(limit));
         timeout_at(until, work).await.map_err(|_| ())
     }
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
 }
 
 /// A day at most: no clock overflows by that.
