@@ -86,7 +86,7 @@ pub(crate) async fn with_ann() -> World {
     with_ann_in(World::start().await).await
 }
 
-async fn with_ann_in(world: World) -> World {
+pub(crate) async fn with_ann_in(world: World) -> World {
     for (number, person) in ["u_1", ANN, "u_2"].into_iter().enumerate() {
         let body = daily(&format!("user-{number}"), person, 9120);
         assert_eq!(

@@ -21,6 +21,7 @@ mod console;
 mod convergence;
 mod deadlines;
 mod deliveries;
+mod described;
 mod documents;
 mod erasure;
 mod exports;

@@ -5,14 +5,17 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     query::{Form, Param},
-    route::{Endpoint, Needs, PersonToken, Reply},
+    route::{Endpoint, Needs, PersonToken, Reply, Verb},
     schema::{Definitions, words},
+    terra,
 };
 
 /// Makes the document of these endpoints.
 pub fn document(endpoints: &[Endpoint]) -> Value {
     let mut definitions = Definitions::default();
     definitions.0.insert("Problem".to_owned(), problem_schema());
+    let terras = terra_problem_schema();
+    definitions.0.insert("TerraProblem".to_owned(), terras);
     let mut paths = Map::new();
     for endpoint in endpoints {
         let operation = operation(endpoint, &mut definitions);
@@ -88,15 +91,25 @@ fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
         problems.push((401, "No valid key or token."));
         problems.push((403, "The key or token may not."));
     }
-    if endpoint.places().next().is_some() {
+    let is_terras = endpoint.path.starts_with(terra::ROOT);
+    if is_terras {
+        problems.push((404, "There is no such user."));
+    } else if endpoint.verb != Verb::Get || endpoint.places().next().is_some() {
         problems.push((404, "There is no such thing."));
         problems.push((410, "It was erased."));
     }
+    if endpoint.verb != Verb::Get {
+        problems.push((409, "It does not fit what is there, or is at work already."));
+        problems.push((429, "There are too many such calls."));
+    }
+    problems.push((413, "The body, or the answer, is too large."));
+    let schema = if is_terras {
+        "#/components/schemas/TerraProblem"
+    } else {
+        "#/components/schemas/Problem"
+    };
     for (status, description) in problems {
-        let mut problem = content(
-            "application/problem+json",
-            json!({"$ref": "#/components/schemas/Problem"}),
-        );
+        let mut problem = content("application/problem+json", json!({"$ref": schema}));
         if let Value::Object(problem) = &mut problem {
             problem.insert("description".to_owned(), description.into());
         }
@@ -207,6 +220,19 @@ fn parameter(param: &Param) -> Value {
         parameter.insert("explode".to_owned(), false.into());
     }
     parameter
+}
+
+/// Problems as Terra has them: those that we tell, and those that Terra told.
+fn terra_problem_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "What is wrong, in Terra's form; a refusal of Terra's is passed on as it came.",
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string", "description": "Short and in lower case."},
+            "detail": {"type": "string"},
+        },
+    })
 }
 
 fn problem_schema() -> Value {
