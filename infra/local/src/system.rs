@@ -73,6 +73,10 @@ pub enum DatabaseAt {
 
 /// Options of a system's start.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that have nothing to do with each other"
+)]
 pub struct Options {
     /// Folder of all data.
     pub data_dir: PathBuf,
