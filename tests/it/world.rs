@@ -43,6 +43,7 @@ impl World {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let mut options = options(folder.path());
         options.visibility_timeout = Duration::from_millis(300);
+        options.terra = Some(stand_in_terra().await);
         let system = System::start(options, None).await.unwrap();
         Self {
             system,

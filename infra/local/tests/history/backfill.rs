@@ -98,10 +98,15 @@ async fn what_cannot_be_asked_for_is_refused_with_what_can() {
     refused_for("eve", &[], 3, "there is no person eve");
     refused_for("ann", &["--provider", "OURA"], 3, "there are: GARMIN");
     refused_for("ann", &["--from", "2026-02-30"], 2, "YYYY-MM-DD");
-    refused_for("ann", &["--from", &to, "--to", &from], 2, "is after --to");
+    refused_for(
+        "ann",
+        &["--from", &to, "--to", &from],
+        2,
+        "is before the first day",
+    );
     refused_for("ann", &["--from", &future], 2, "in the future");
-    refused_for("ann", &["--to", &to], 2, "--from");
-    refused_for("ann", &["--from", "1999-01-01"], 2, "begin with --from");
+    refused_for("ann", &["--to", &to], 2, "say where to begin");
+    refused_for("ann", &["--from", "1999-01-01"], 2, "begin there");
     refused_for(
         "ann",
         &["--from", &from, "--type", "athlete"],
