@@ -195,7 +195,7 @@ impl Sending<'_> {
                     let rest = rest.map(|(going, _)| going).chain(waiting);
                     return self.owe_all(rest.collect(), None).await;
                 }
-                if let Some(fault) = Box::pin(self.chunk(&client, chunk)).await? {
+                if let Some(fault) = Box::pin(self.chunk(&client, chunk, until)).await? {
                     // Everything that is left waits for the destination.
                     let rest = chunks.flatten().map(|(going, _)| going).chain(waiting);
                     return self.owe_all(rest.collect(), Some(&fault)).await;
@@ -221,16 +221,24 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// Delivers one part. `Some`: the destination fails, and nothing more is to be tried now.
+    /// Delivers one part, or owes what there is no time for. `Some`: the destination fails, and nothing more is to
+    /// be tried now.
     async fn chunk(
         &mut self,
         client: &Client,
         chunk: Vec<(Going, Change)>,
+        until: Instant,
     ) -> Result<Option<Fault>, DeliverError> {
+        let has_time = || until.saturating_duration_since(Instant::now()) >= TO_CALL;
+        if !has_time() {
+            let rest = chunk.into_iter().map(|(going, _)| going).collect();
+            self.owe_all(rest, None).await?;
+            return Ok(None);
+        }
         let (going, changes): (Vec<_>, Vec<_>) = chunk.into_iter().unzip();
         let began = Instant::now();
         let mut result = call(&*client.kind, &changes).await;
-        if matches!(result, Err(Fault::Conflict { .. })) {
+        if matches!(result, Err(Fault::Conflict { .. })) && has_time() {
             // Another writer was quicker: the same call finds its way now.
             result = call(&*client.kind, &changes).await;
         }
@@ -247,12 +255,12 @@ impl Sending<'_> {
             Err(Fault::Rejected { .. }) if changes.len() > 1 => {
                 let mut pairs: Vec<_> = going.into_iter().zip(changes).collect();
                 let other = pairs.split_off(pairs.len() / 2);
-                if let Some(fault) = Box::pin(self.chunk(client, pairs)).await? {
+                if let Some(fault) = Box::pin(self.chunk(client, pairs, until)).await? {
                     let other = other.into_iter().map(|(going, _)| going).collect();
                     self.owe_all(other, Some(&fault)).await?;
                     return Ok(Some(fault));
                 }
-                Box::pin(self.chunk(client, other)).await
+                Box::pin(self.chunk(client, other, until)).await
             }
             Err(Fault::Rejected { reason, code }) => {
                 let rejection = Rejection {
