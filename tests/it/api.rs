@@ -8,11 +8,12 @@ use api::{
     token::Claims,
 };
 use domain::access::{Scope, TokenScope};
+use jiff::ToSpan as _;
 use models::ids::ReferenceId;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, terra};
 
 /// A person whose id cannot stand in a path as it is.
 pub(crate) const ANN: &str = "ann/50%@example.org";

@@ -131,8 +131,10 @@ async fn read(
 
 async fn subscriptions(call: Call) -> Result<Answer, Failure> {
     let table = &call.app.table;
-    let ids = ids(table, MOST_USERS + 1).await?;
-    let Some(page) = parameter(&call, "page") else {
+    let page = parameter(&call, "page");
+    let most = page.as_ref().map_or(MOST_USERS + 1, |_| usize::MAX);
+    let ids = ids(table, most).await?;
+    let Some(page) = page else {
         if ids.len() > MOST_USERS {
             return Err(refused(
                 "there are too many users for one answer: ask for pages",
