@@ -377,6 +377,53 @@ async fn a_repeated_call_runs_once_and_its_secret_is_not_kept() {
     world.system.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_gives_nobody_more_than_it_has() {
+    let world = World::start().await;
+    let strong = Reader::of(&world, &[Scope::PeopleRead, Scope::KeysWrite]).await;
+    let scopes = json!({"name": "app", "scopes": ["people:read"]});
+    let (status, made) = strong.post("/v1/keys", &scopes).await;
+    assert_eq!(status, 201, "{made}");
+    let rotate = format!("/v1/keys/{}/rotate", made["id"].as_str().unwrap());
+    let weak = Reader::of(&world, &[Scope::KeysWrite]).await;
+    for (path, body) in [("/v1/keys", &scopes), (rotate.as_str(), &json!({}))] {
+        let (status, refused) = weak.post(path, body).await;
+        assert_eq!(status, 403, "{path}");
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.contains("people:read"), "{detail}");
+    }
+    let (status, _) = strong.post(&rotate, &json!({})).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planned_workouts_and_profiles_are_listed_too() {
+    let world = World::start().await;
+    let mut terra = terra(4);
+    let link = terra.stranger(simulator::Provider::Garmin);
+    let day = terra.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let shape = simulator::Shape::on(Some(day));
+    let sent = [
+        terra.auth(&link),
+        terra.data(&link, simulator::DataType::Athlete, &shape),
+        terra.data(&link, simulator::DataType::PlannedWorkout, &shape),
+    ];
+    world.deliver_in_order(&sent).await;
+    world.idle().await;
+    let reader = Reader::of(&world, &[Scope::PeopleRead]).await;
+    let person = api::id::to_path(&link.reference_id);
+    let records = format!("/v1/people/{person}/records");
+    let (from, to) = (day - 30.days(), day + 60.days());
+    for name in ["athlete", "planned_workout"] {
+        let path = format!("{records}?type={name}&from={from}&to={to}");
+        let (status, found) = reader.get(&path).await;
+        assert_eq!(status, 200, "{found}");
+        assert_eq!(found["data"].as_array().unwrap().len(), 1, "{name}");
+    }
+    let (status, refused) = reader.get(&format!("{records}?type=lab_report")).await;
+    assert_eq!(status, 400, "{refused}");
+}
+
 #[tokio::test]
 async fn a_token_ends_with_its_time_and_with_its_key() {
     let world = with_ann().await;

@@ -25,6 +25,6 @@ pub use self::{
     keys::{KeyCache, NewKey, new_secret},
     serve::{RequestId, endpoints, nothing_here},
     site::router,
-    text::path_of_decoded,
+    text::{path_of_decoded, query_of_raw},
     upstream::{Upstream, UpstreamError},
 };

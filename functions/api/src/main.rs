@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{App, Clock, Config, RequestId, nothing_here, path_of_decoded, router};
+use api::{App, Clock, Config, RequestId, nothing_here, path_of_decoded, query_of_raw, router};
 use axum::Router;
 use jiff::Timestamp;
 use lambda_http::{
@@ -42,6 +42,8 @@ async fn main() -> Result<(), Error> {
                 context,
             } = event;
             payload.raw_path = payload.raw_path.as_deref().map(path_of_decoded);
+            let query = payload.raw_query_string.as_deref();
+            payload.raw_query_string = query.map(query_of_raw);
             let event = LambdaEvent::new(LambdaRequest::ApiGatewayV2(payload), context);
             Adapter::from(answer.clone()).oneshot(event)
         },

@@ -28,21 +28,30 @@ pub(crate) fn decoded(text: &str, plus_is_blank: bool) -> Option<String> {
 ///
 /// API Gateway decodes the paths of its HTTP APIs, and what is then no URI would end the invocation.
 pub fn path_of_decoded(path: &str) -> String {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
-    let mut safe = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if allowed(byte) {
+    let safe = encoded(path, b"-._~!$&'()*+,;=:@/");
+    if safe.starts_with('/') {
+        safe
+    } else {
+        format!("/{safe}")
+    }
+}
+
+/// Encodes what may not stand in a query, and leaves what does, escapes among it.
+pub fn query_of_raw(query: &str) -> String {
+    encoded(query, b"-._~!$&'()*+,;=:@/?%")
+}
+
+fn encoded(text: &str, allowed: &[u8]) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || allowed.contains(&byte) {
             safe.push(char::from(byte));
         } else {
             safe.push('%');
             safe.push_str(&models::ids::hex(&[byte]).to_uppercase());
         }
     }
-    if safe.starts_with('/') {
-        safe
-    } else {
-        format!("/{safe}")
-    }
+    safe
 }
 
 /// A moment as RFC 3339 with milliseconds and `Z`. Unit: Unix milliseconds.
@@ -80,5 +89,18 @@ mod tests {
         }
         assert_eq!(decoded("a+b%2B", true).as_deref(), Some("a b+"));
         assert_eq!(decoded("a+b", false).as_deref(), Some("a+b"));
+    }
+
+    #[test]
+    fn a_query_becomes_one_that_can_be_read() {
+        for (given, query) in [
+            ("prefix=<a>", "prefix=%3Ca%3E"),
+            ("a=%3C&b=c d", "a=%3C&b=c%20d"),
+            ("", ""),
+        ] {
+            assert_eq!(query_of_raw(given), query);
+            let uri: http::Uri = format!("/v1?{}", query_of_raw(given)).parse().unwrap();
+            assert_eq!(uri.query(), Some(query));
+        }
     }
 }
