@@ -438,8 +438,11 @@ fn table(person: &str, date: Date, rows: &[Row<'_>]) -> Markup {
                         }
                     }
                     td { (why_link(person, date, &row.name)) }
-                    td.any { @if has_room { @for (source, other, reason) in &row.others {
-                        div.soft { (source) " " (value(&row.name, other)) ": " (reason) }
+                    td.nowrap { @if has_room && !row.others.is_empty() { details {
+                        summary { (row.others.len()) }
+                        @for (source, other, reason) in &row.others {
+                            div.soft { (source) " " (value(&row.name, other)) ": " (reason) }
+                        }
                     } } @else { (row.others.len()) }
                     }
                 } } }
