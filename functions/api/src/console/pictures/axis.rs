@@ -38,6 +38,15 @@ pub(super) struct Placed {
 }
 
 impl Placed {
+    /// The axis from `left` to the right end of a picture, but for a margin.
+    pub(super) fn across(axis: Axis, left: f64, picture_width: f64) -> Self {
+        Self {
+            axis,
+            left,
+            width: picture_width - left - 8.0,
+        }
+    }
+
     /// Place of a time. Unit of time: Unix seconds.
     pub(super) fn x(&self, at_s: f64) -> f64 {
         let Axis {

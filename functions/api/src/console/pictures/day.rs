@@ -48,11 +48,7 @@ const BOTTOM: i32 = 272;
 
 /// Draws the day.
 pub fn day(data: &Day<'_>) -> Markup {
-    let placed = Placed {
-        axis: data.axis,
-        left: LEFT,
-        width: WIDTH - LEFT - 8.0,
-    };
+    let placed = Placed::across(data.axis, LEFT, WIDTH);
     let lane = |bars: bool, lines| Lines {
         title: "",
         unit: "",

@@ -84,11 +84,7 @@ pub(super) fn bars(stages: &[Stage], placed: &Placed, top: i32, row: i32) -> Mar
 
 /// Draws the stages as steps.
 pub fn hypnogram(data: &Hypnogram<'_>) -> Markup {
-    let placed = Placed {
-        axis: data.axis,
-        left: LEFT,
-        width: WIDTH - LEFT - 8.0,
-    };
+    let placed = Placed::across(data.axis, LEFT, WIDTH);
     let stretches = stretches(data.stages, whole(data.axis.until_s));
     let total = |name: &str| -> f64 {
         let of_name = stretches.iter().filter(|it| it.level.1 == name);

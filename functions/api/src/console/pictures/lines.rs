@@ -47,11 +47,7 @@ const HEIGHT: f64 = 170.0;
 
 /// Draws the samples, with a legend of the sources.
 pub fn lines(data: &Lines<'_>) -> Markup {
-    let placed = Placed {
-        axis: data.axis,
-        left: LEFT,
-        width: WIDTH - LEFT - 8.0,
-    };
+    let placed = Placed::across(data.axis, LEFT, WIDTH);
     let points: usize = data.lines.iter().map(|line| line.buckets.len()).sum();
     let Axis {
         since_s, until_s, ..
