@@ -139,6 +139,13 @@ pub enum Outcome {
     Rejected(Rejection),
 }
 
+/// Sets the outcome of the change at a place.
+pub fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
+    if let Some(place) = outcomes.get_mut(index) {
+        *place = outcome;
+    }
+}
+
 impl Outcome {
     /// Delivered as it is.
     pub const APPLIED: Self = Self::Applied { repaired: 0 };

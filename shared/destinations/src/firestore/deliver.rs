@@ -18,7 +18,7 @@ use super::{
 use crate::{
     change::{Body, Change, Total},
     id::{OwnerId, RecordId, checksum},
-    kind::{Fault, Outcome},
+    kind::{Fault, Outcome, set},
 };
 
 /// Attempts to write over what another writer just wrote.
@@ -44,12 +44,6 @@ struct Write<'a> {
     pending: Pending<'a>,
     json: Value,
     size: usize,
-}
-
-fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
-    if let Some(place) = outcomes.get_mut(index) {
-        *place = outcome;
-    }
 }
 
 /// The characters of a name that no path takes apart.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     change::{Change, Total},
     id::{OwnerId, RecordId},
-    kind::{Erasure, Fault, Outcome, Shape, Unreachable},
+    kind::{Erasure, Fault, Outcome, Shape, Unreachable, set},
     net::{CONNECT_TIMEOUT, USER_AGENT},
 };
 
@@ -32,12 +32,6 @@ pub(super) struct Write {
     pub(super) index: usize,
     pub(super) statement: Document,
     pub(super) repaired: u32,
-}
-
-pub(super) fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
-    if let Some(place) = outcomes.get_mut(index) {
-        *place = outcome;
-    }
 }
 
 pub(super) fn whole(bson: Option<&Bson>) -> Option<u64> {

@@ -13,7 +13,7 @@ use futures::TryStreamExt as _;
 
 use super::{
     Mongodb,
-    deliver::{Write, set, whole},
+    deliver::{Write, whole},
     document::{document, json},
     faults::fault,
 };
@@ -21,7 +21,7 @@ use crate::{
     change::{Body, Change},
     envelope::user,
     id::RecordId,
-    kind::{Fault, Outcome},
+    kind::{Fault, Outcome, set},
 };
 
 /// Name of what is ours in a document.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     change::{Change, Total},
     id::{OwnerId, RecordId},
-    kind::{Fault, Outcome, Unreachable},
+    kind::{Fault, Outcome, Unreachable, set},
     net::CONNECT_TIMEOUT,
     repair::repair,
     sql::{Column, ColumnType, Row, Table, Usable, row},
@@ -50,12 +50,6 @@ const MAX_PARAMETERS: usize = 60_000;
 
 /// Bytes of a packet that are kept for what is no value.
 const STATEMENT_BYTES: usize = 64 * 1024;
-
-fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
-    if let Some(place) = outcomes.get_mut(index) {
-        *place = outcome;
-    }
-}
 
 /// Bytes of a value on its way.
 fn size_of_value(value: &Value) -> usize {

@@ -3,7 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{Column, Row, Table, row};
-use crate::{change::Change, config::Format, id::RecordId, kind::Outcome, repair::repair};
+use crate::{
+    change::Change,
+    config::Format,
+    id::RecordId,
+    kind::{Outcome, set},
+    repair::repair,
+};
 
 /// Changes of one table.
 #[derive(Default)]
@@ -12,13 +18,6 @@ pub(crate) struct Part {
     pub(crate) upserts: Vec<(usize, RecordId, Row)>,
     /// Records to delete, up to a revision.
     pub(crate) deletes: Vec<(RecordId, u64)>,
-}
-
-/// Sets the outcome of the change at a place.
-pub(crate) fn set(outcomes: &mut [Outcome], index: usize, outcome: Outcome) {
-    if let Some(place) = outcomes.get_mut(index) {
-        *place = outcome;
-    }
 }
 
 /// Sorts changes by table, and by whether they are forced. Rows have one order for every writer, so
