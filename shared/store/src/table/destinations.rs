@@ -83,6 +83,13 @@ impl ErasureOrder {
         }
         owners
     }
+
+    /// Marks the erasure as done. What is left of it is a receipt, which names nobody.
+    pub fn end(&mut self) {
+        self.is_done = true;
+        self.reference_id = None;
+        self.terra_user_ids.clear();
+    }
 }
 
 /// Result of an erasure in one shard.
@@ -147,7 +154,11 @@ impl Table {
     /// # Errors
     ///
     /// [`TableError::Unavailable`] when DynamoDB does not answer.
-    pub async fn remove_destination(&self, destination: &Destination) -> Result<(), TableError> {
+    pub async fn remove_destination(
+        &self,
+        destination: &Destination,
+        now_ms: i64,
+    ) -> Result<(), TableError> {
         let id = &destination.id;
         // First: from here on nothing is announced.
         self.delete(&Key::destination(id)).await?;
@@ -156,23 +167,8 @@ impl Table {
             .collect();
         partitions.push(Key::failed_pk(id));
         partitions.push(Key::destination_pk(id));
-        let now_ms = i64::try_from(super::next_revision(None) >> super::CLOCK_BITS);
-        let result = ErasureResult {
-            done_at_ms: now_ms.unwrap_or_default(),
-            removed: None,
-            manual: Some(
-                "the destination was removed before the erasure: remove the person's data there"
-                    .to_owned(),
-            ),
-        };
         for erasure in self.erasures(id).await?.iter().filter(|it| !it.is_done) {
-            let end = |erasure: &mut ErasureOrder| {
-                erasure.results.insert(0, result.clone());
-                erasure.is_done = true;
-                erasure.reference_id = None;
-                erasure.terra_user_ids.clear();
-            };
-            self.change_erasure(id, &erasure.id, end).await?;
+            self.give_up_erasure(id, &erasure.id, now_ms).await?;
         }
         for pk in partitions {
             let items = self.query(&pk, "").await?;
@@ -182,6 +178,33 @@ impl Table {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Ends an erasure whose destination was removed before it was done.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::change_destination`].
+    pub async fn give_up_erasure(
+        &self,
+        id: &DestinationId,
+        erasure: &str,
+        now_ms: i64,
+    ) -> Result<(), TableError> {
+        let result = ErasureResult {
+            done_at_ms: now_ms,
+            removed: None,
+            manual: Some(
+                "the destination was removed before the erasure: remove the person's data there"
+                    .to_owned(),
+            ),
+        };
+        let end = |order: &mut ErasureOrder| {
+            order.results.insert(0, result.clone());
+            order.end();
+        };
+        self.change_erasure(id, erasure, end).await?;
         Ok(())
     }
 

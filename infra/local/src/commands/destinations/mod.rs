@@ -222,7 +222,9 @@ async fn remove(access: &Access, id: &str, yes: bool) -> anyhow::Result<()> {
 }
 
 async fn forget(access: &Access, destination: &Destination) -> anyhow::Result<()> {
-    access.table.remove_destination(destination).await?;
+    let now_ms = now().as_millisecond();
+    let removed = access.table.remove_destination(destination, now_ms);
+    removed.await?;
     vault(access)?.remove(&destination.id).await?;
     Ok(())
 }
