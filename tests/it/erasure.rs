@@ -450,7 +450,7 @@ async fn an_order_can_be_taken_back_until_it_begins_and_nothing_is_lost_meanwhil
     assert!(erase::undo(&app, &ann()).await.unwrap());
     assert!(!erase::undo(&app, &ann()).await.unwrap());
     assert_eq!(world.connection("u-ann").await.id, before.id);
-    // What was put aside is there to be replayed.
+    // Webhooks that were put aside are there to be replayed.
     let parked = world.entry("w-0").await.unwrap().locator.unwrap();
     let webhook = world.system.archive.read_webhook(&parked).await.unwrap();
     let mode = store::table::records::Mode::Write;

@@ -114,7 +114,7 @@ async fn walk(
         let go_on = |_: &_| Instant::now() < until && !budget.is_over();
         let (progress, archive) = (&mut detail.progress, &app.archive);
         let done = replay_range(ways(app), archive, days, choice, mode, progress, go_on).await;
-        // What was done before a fault is done.
+        // Progress before a fault counts.
         note(app, &job.id, detail, None).await?;
         if done? {
             return Ok(true);

@@ -177,7 +177,7 @@ impl<O: Objects> Bucket<O> {
         payload: &Payload,
     ) -> Result<Outcome, Fault> {
         let object = Object::of(change, payload);
-        // Whose it is may have changed since.
+        // The person or the ids of the connection may have changed since.
         let condition = if change.force {
             Condition::Any
         } else {
