@@ -230,10 +230,7 @@ async fn add(
     ordered_by: &str,
     erasure: Erasure,
 ) -> Result<Job, JobError> {
-    let now_ms = app.now_ms();
-    let milliseconds = u64::try_from(now_ms).unwrap_or_default();
-    let id = ulid::Ulid::from_parts(milliseconds, rand::random()).to_string();
-    let mut job = Job::new(id, JobKind::Erase, subject, ordered_by, now_ms);
+    let mut job = Job::ordered(JobKind::Erase, subject, ordered_by, app.now_ms());
     job.step = erasure.stage.name();
     job.detail = serde_json::to_value(erasure).unwrap_or_default();
     app.table.add_job(&job).await?;

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::{
-    access::Scope,
-    history::{
-        backfill::{Backfill, Order},
-        window::{BackfillId, Window},
-    },
+use domain::history::{
+    backfill::{Backfill, Order},
+    window::{BackfillId, Window},
 };
 use runtime::problem::{Kind, Problem};
 use serde_json::Value;
@@ -17,21 +14,10 @@ use crate::{
     call::Call,
     error::Failure,
     id::to_path,
-    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    route::{Doc, Endpoint, Reply},
     schema::{Page, Schema as _, answer},
     text::rfc3339,
-};
-
-const LOOKS: Route = Route {
-    scope: Needs::One(Scope::OperationsRead),
-    person_token: PersonToken::Never,
-    audit: Audit::Nothing,
-};
-
-const ORDERS: Route = Route {
-    scope: Needs::One(Scope::OperationsWrite),
-    person_token: PersonToken::Never,
-    audit: Audit::Change,
+    v1::{LOOKS, ORDERS},
 };
 
 const fn doc(summary: &'static str, text: &'static str) -> Doc {

@@ -1,6 +1,6 @@
 //! Connections.
 
-use domain::{access::Scope, connection::ConnectionId};
+use domain::connection::ConnectionId;
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use models::ids::Provider;
 use serde::{Deserialize, Serialize};
@@ -13,10 +13,10 @@ use crate::{
     error::Failure,
     id::to_path,
     query::{Form, PAGED, Paging, Param},
-    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    route::{Doc, Endpoint, Reply},
     schema::{Page, Schema as _, answer},
     text::rfc3339,
-    v1::READS_ABOUT_A_PERSON,
+    v1::{LOOKS, READS_ABOUT_A_PERSON},
 };
 
 /// Connections read for one page, where a filter drops most of them.
@@ -27,11 +27,7 @@ const CONCURRENT_READS: usize = 8;
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get(
         "/v1/connections",
-        Route {
-            scope: Needs::One(Scope::OperationsRead),
-            person_token: PersonToken::Never,
-            audit: Audit::Nothing,
-        },
+        LOOKS,
         Doc {
             summary: "Connections in the order of their ids, all or those asked for.",
             text: "Where a filter drops most of what is read, a page ends early; `next_cursor` goes on there.",

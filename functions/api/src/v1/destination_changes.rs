@@ -1,9 +1,6 @@
 //! Changes of a destination that need none of its secrets: its name, and what it is sent.
 
-use domain::{
-    access::Scope,
-    delivery::{Destination, Subscription},
-};
+use domain::delivery::{Destination, Subscription};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -11,9 +8,9 @@ use crate::{
     call::Call,
     error::Failure,
     query::refused,
-    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    route::{Doc, Endpoint, Reply},
     schema::{Schema as _, body},
-    v1::{destinations, jobs::fault},
+    v1::{ORDERS, destinations, jobs::fault},
 };
 
 /// Longest name. Unit: characters.
@@ -21,11 +18,7 @@ const MAX_NAME_CHARS: usize = 100;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::patch(
     "/v1/destinations/{id}",
-    Route {
-        scope: Needs::One(Scope::OperationsWrite),
-        person_token: PersonToken::Never,
-        audit: Audit::Change,
-    },
+    ORDERS,
     Doc {
         summary: "Changes the name of a destination, or what it is sent.",
         text: "What is left out stays as it is; a subscription is replaced as a whole. It counts for what changes from then on, a \

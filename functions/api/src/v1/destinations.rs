@@ -1,12 +1,9 @@
 //! Destinations: where records are sent on to, and how that goes. Secrets are not read here, so that destinations
 //! are made and tried by the operator's tool.
 
-use domain::{
-    access::Scope,
-    delivery::{
-        Destination, DestinationId, Status, Subscription,
-        order::{Order, Purpose, Range},
-    },
+use domain::delivery::{
+    Destination, DestinationId, Status, Subscription,
+    order::{Order, Purpose, Range},
 };
 use http::StatusCode;
 use jiff::{civil::Date, tz::TimeZone};
@@ -22,9 +19,10 @@ use crate::{
     call::Call,
     error::Failure,
     query::{Form, PAGED, Param, refused},
-    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    route::{Doc, Endpoint, Reply},
     schema::{Page, Schema as _, answer, body},
     text::rfc3339,
+    v1::{LOOKS, ORDERS},
 };
 
 /// Most items that are counted of one shard.
@@ -32,18 +30,6 @@ const MOST_COUNTED: usize = 1_000;
 /// Time before a destination was disabled from which on records are delivered again when it is resumed, because
 /// something may have been on its way. Unit: milliseconds.
 const BEFORE_KNOWN_MS: i64 = 600_000;
-
-const LOOKS: Route = Route {
-    scope: Needs::One(Scope::OperationsRead),
-    person_token: PersonToken::Never,
-    audit: Audit::Nothing,
-};
-
-const ORDERS: Route = Route {
-    scope: Needs::One(Scope::OperationsWrite),
-    person_token: PersonToken::Never,
-    audit: Audit::Change,
-};
 
 const fn ordering(summary: &'static str, text: &'static str) -> Doc {
     Doc {

@@ -199,15 +199,7 @@ async fn create(call: Call) -> Result<Answer, Failure> {
 }
 
 async fn list(call: Call) -> Result<Answer, Failure> {
-    let mut query = call.query();
-    let limit = query.limit();
-    query.done()?;
-    let mut found = call.app.table.jobs_of(JobKind::Erase, limit).await?;
-    found.truncate(limit);
-    Ok(Answer::json(&Page {
-        data: found.iter().map(Erasure::of).collect(),
-        next_cursor: None,
-    }))
+    jobs::list(&call, JobKind::Erase, Erasure::of).await
 }
 
 async fn one(call: Call) -> Result<Answer, Failure> {

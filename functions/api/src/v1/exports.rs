@@ -258,15 +258,7 @@ async fn claim(call: &Call, person: &ReferenceId) -> Result<(), Failure> {
 }
 
 async fn list(call: Call) -> Result<Answer, Failure> {
-    let mut query = call.query();
-    let limit = query.limit();
-    query.done()?;
-    let mut found = call.app.table.jobs_of(JobKind::Export, limit).await?;
-    found.truncate(limit);
-    Ok(Answer::json(&Page {
-        data: found.iter().map(Export::of).collect(),
-        next_cursor: None,
-    }))
+    jobs::list(&call, JobKind::Export, Export::of).await
 }
 
 /// The export in the path, if it is the person's in the path.

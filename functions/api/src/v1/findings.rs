@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{access::Scope, message::JobKind};
+use domain::message::JobKind;
 use inspect::{
     InspectError,
     findings::{self, Finding, State, Tally},
@@ -16,9 +16,10 @@ use crate::{
     answer::Answer,
     call::Call,
     error::Failure,
-    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    route::{Doc, Endpoint, Reply},
     schema::{Page, Schema as _, answer},
     text::rfc3339,
+    v1::LOOKS,
 };
 
 /// Name of the signing secret of the simulator, which makes some webhooks wrong on purpose.
@@ -31,12 +32,6 @@ const WEBHOOK_DAYS: i64 = 14;
 const MOST_PARKED: usize = 1_000;
 /// Open jobs that are counted.
 const JOBS_SEEN: usize = 100;
-
-const LOOKS: Route = Route {
-    scope: Needs::One(Scope::OperationsRead),
-    person_token: PersonToken::Never,
-    audit: Audit::Nothing,
-};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get(

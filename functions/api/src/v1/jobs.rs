@@ -5,11 +5,17 @@ use std::time::Duration;
 use domain::message::{JobKind, JobMessage};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use runtime::{problem::Fault, telemetry::Chain};
+use serde::Serialize;
 use serde_json::Value;
 use store::table::jobs::{Job, Subject};
 use tracing::warn;
 
-use crate::{call::Call, error::Failure, schema::answer};
+use crate::{
+    answer::Answer,
+    call::Call,
+    error::Failure,
+    schema::{Page, answer},
+};
 
 /// Time for which a link to an export is valid.
 pub(super) const LINK_VALID: Duration = Duration::from_mins(15);
@@ -40,10 +46,7 @@ pub(super) async fn order(
     subject: Option<Subject>,
     detail: Value,
 ) -> Result<Job, Failure> {
-    let now_ms = call.now_ms();
-    let at_ms = u64::try_from(now_ms).unwrap_or_default();
-    let id = ulid::Ulid::from_parts(at_ms, rand::random()).to_string();
-    let mut job = Job::new(id, kind, subject, call.caller.name(), now_ms);
+    let mut job = Job::ordered(kind, subject, call.caller.name(), call.now_ms());
     job.detail = detail;
     call.app.table.add_job(&job).await?;
     if let Some(queue) = &call.app.jobs
@@ -53,6 +56,23 @@ pub(super) async fn order(
         warn!(error = %Chain(&error), "a job waits for the next look");
     }
     Ok(job)
+}
+
+/// Jobs of a kind: those at work first, then the newest.
+pub(super) async fn list<T: Serialize>(
+    call: &Call,
+    kind: JobKind,
+    shown: fn(&Job) -> T,
+) -> Result<Answer, Failure> {
+    let mut query = call.query();
+    let limit = query.limit();
+    query.done()?;
+    let mut found = call.app.table.jobs_of(kind, limit).await?;
+    found.truncate(limit);
+    Ok(Answer::json(&Page {
+        data: found.iter().map(shown).collect(),
+        next_cursor: None,
+    }))
 }
 
 /// The job of this kind in the path.

@@ -63,6 +63,20 @@ pub(crate) const READS_ABOUT_A_PERSON: Route = Route {
     audit: Audit::Read,
 };
 
+/// A look at how the system does, without values.
+const LOOKS: Route = Route {
+    scope: Needs::One(Scope::OperationsRead),
+    person_token: PersonToken::Never,
+    audit: Audit::Nothing,
+};
+
+/// An order to the system.
+const ORDERS: Route = Route {
+    scope: Needs::One(Scope::OperationsWrite),
+    person_token: PersonToken::Never,
+    audit: Audit::Change,
+};
+
 /// Open to anybody.
 const OPEN: Route = Route {
     scope: Needs::Nothing,

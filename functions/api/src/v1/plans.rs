@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{
-    access::Scope,
-    history::{
-        backfill::Estimate,
-        day::{self, Span},
-    },
+use domain::history::{
+    backfill::Estimate,
+    day::{self, Span},
 };
 use http::StatusCode;
 use inspect::backfills::{self, InvalidDays, Limits, Wish, Wished};
@@ -20,18 +17,17 @@ use crate::{
     error::Failure,
     id::to_path,
     query::refused,
-    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    route::{Doc, Endpoint, Reply},
     schema::{Schema as _, answer, body},
-    v1::jobs::{date, fault},
+    v1::{
+        ORDERS,
+        jobs::{date, fault},
+    },
 };
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::post(
     "/v1/people/{person}/backfills",
-    Route {
-        scope: Needs::One(Scope::OperationsWrite),
-        person_token: PersonToken::Never,
-        audit: Audit::Change,
-    },
+    ORDERS,
     Doc {
         summary: "Asks Terra for days of a person again, or tells what that would cost.",
         text: "With `dry_run` nothing is started: 200 with the plan. Without, the plan is begun: 202. Each call asks anew, so send \

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{access::Scope, message::JobKind};
+use domain::message::JobKind;
 use http::StatusCode;
 use jiff::ToSpan as _;
 use routing::{Counts, ReplayDetail, Totals, Ways, Which};
@@ -17,10 +17,11 @@ use crate::{
     error::Failure,
     id::to_path,
     query::{PAGED, refused},
-    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    route::{Doc, Endpoint, Reply},
     schema::{Page, Schema as _, answer, body},
     text::rfc3339,
     v1::{
+        LOOKS, ORDERS,
         jobs::{self, JobProgress, day_of, instant},
         webhooks,
     },
@@ -28,18 +29,6 @@ use crate::{
 
 /// Days of the archive that are replayed where nobody says since when.
 const DEFAULT_DAYS_BACK: i64 = 90;
-
-const LOOKS: Route = Route {
-    scope: Needs::One(Scope::OperationsRead),
-    person_token: PersonToken::Never,
-    audit: Audit::Nothing,
-};
-
-const ORDERS: Route = Route {
-    scope: Needs::One(Scope::OperationsWrite),
-    person_token: PersonToken::Never,
-    audit: Audit::Change,
-};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::post(
@@ -307,15 +296,7 @@ async fn many(call: Call) -> Result<Answer, Failure> {
 }
 
 async fn list(call: Call) -> Result<Answer, Failure> {
-    let mut query = call.query();
-    let limit = query.limit();
-    query.done()?;
-    let mut found = call.app.table.jobs_of(JobKind::Replay, limit).await?;
-    found.truncate(limit);
-    Ok(Answer::json(&Page {
-        data: found.iter().map(Replay::of).collect(),
-        next_cursor: None,
-    }))
+    jobs::list(&call, JobKind::Replay, Replay::of).await
 }
 
 async fn shown(call: Call) -> Result<Answer, Failure> {

@@ -20,7 +20,7 @@ use crate::{
     route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
     schema::{Page, Schema as _, answer},
     text::rfc3339,
-    v1::connections::archived,
+    v1::{LOOKS, connections::archived},
 };
 
 /// Webhooks read for one page, where a filter drops most of them.
@@ -29,12 +29,6 @@ const MOST_READ: usize = 5_000;
 const MOST_DAYS: u32 = 31;
 /// Days that the ledger remembers.
 const KEPT_DAYS: i32 = 90;
-
-const LOOKS: Route = Route {
-    scope: Needs::One(Scope::OperationsRead),
-    person_token: PersonToken::Never,
-    audit: Audit::Nothing,
-};
 
 const OUTCOMES: &[&str] = &["stored", "noted", "parked", "followed", "erased"];
 

@@ -107,9 +107,8 @@ async fn order(access: &Access, args: &PersonArgs) -> anyhow::Result<()> {
     }
     let person = reference_id(&args.reference_id)?;
     let now_ms = access::now().as_millisecond();
-    let id = ulid::Ulid::from_parts(u64::try_from(now_ms).unwrap_or_default(), rand::random());
     let subject = Subject::Person(person);
-    let mut job = Job::new(id.to_string(), JobKind::Export, subject, "operator", now_ms);
+    let mut job = Job::ordered(JobKind::Export, subject, "operator", now_ms);
     job.detail = serde_json::to_value(ExportDetail {
         from: args.from,
         to: args.to,

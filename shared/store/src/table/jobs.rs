@@ -113,6 +113,18 @@ pub struct Job {
 }
 
 impl Job {
+    /// A job that is ordered now, under an id of its own in the order of time. It is due at once.
+    pub fn ordered(
+        kind: JobKind,
+        subject: impl Into<Option<Subject>>,
+        ordered_by: impl Into<String>,
+        now_ms: i64,
+    ) -> Self {
+        let at_ms = u64::try_from(now_ms).unwrap_or_default();
+        let id = ulid::Ulid::from_parts(at_ms, rand::random()).to_string();
+        Self::new(id, kind, subject, ordered_by, now_ms)
+    }
+
     /// A job that is due at once.
     pub fn new(
         id: impl Into<String>,
