@@ -44,12 +44,7 @@ impl World {
         let mut options = options(folder.path());
         options.visibility_timeout = Duration::from_millis(300);
         options.terra = Some(stand_in_terra().await);
-        let system = System::start(options, None).await.unwrap();
-        Self {
-            system,
-            http: client(),
-            folder,
-        }
+        Self::open(folder, options).await
     }
 
     /// A system that asks a stand-in Terra where it needs one.
@@ -57,12 +52,7 @@ impl World {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let mut options = options(folder.path());
         options.terra = Some(stand_in_terra().await);
-        let system = System::start(options, None).await.unwrap();
-        Self {
-            system,
-            http: client(),
-            folder,
-        }
+        Self::open(folder, options).await
     }
 
     /// A system whose clock is `clock`.
@@ -79,9 +69,12 @@ impl World {
         options.clock = Arc::new(clock);
         // Nothing beyond loopback.
         options.payloads.allowed_hosts.clear();
-        let system = System::start(options, None).await.unwrap();
+        Self::open(folder, options).await
+    }
+
+    async fn open(folder: Arc<TempDir>, options: Options) -> Self {
         Self {
-            system,
+            system: System::start(options, None).await.unwrap(),
             http: client(),
             folder,
         }
