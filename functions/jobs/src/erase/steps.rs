@@ -1,34 +1,27 @@
-//! The erasure of a person: `requested → table → archive → destinations → done`.
-//!
-//! The job's item holds every id before anything is removed, so that whoever goes on after a crash knows whom it is about.
-//! Each step may run twice.
+//! Steps of an erasure, one after the other.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use domain::{
-    connection::ConnectionId,
-    message::JobKind,
-    owner::{PolicyOwner, RecordOwner},
-};
+use domain::{connection::ConnectionId, message::JobKind, owner::RecordOwner};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
-use models::ids::{ReferenceId, TerraUserId, WebhookId};
-use serde::{Deserialize, Serialize};
+use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use models::ids::{ReferenceId, WebhookId};
 use store::{
     archive::{ArchiveError, ArchivedPerson, SegmentKey},
-    exports::ExportKey,
     table::{
         access::AUDIT_KEPT_S,
-        connections::{CONNECTION_SHARDS, StoredConnection},
         destinations::ErasureOrder,
         erasures::{DestinationReceipt, Receipt, Stays, Tombstone},
         jobs::{ExportDetail, Job, JobState, Subject},
     },
 };
 
+use super::{
+    Erasure, JournalEntry, MANY_JOBS, Stage, gather, ids, now, reference, save, tag, timestamp,
+};
 use crate::{
     config::{App, Budget},
     error::JobError,
@@ -41,12 +34,6 @@ const SEGMENTS_AT_ONCE: usize = 8;
 const DESTINATIONS_ANSWER: Duration = Duration::from_mins(1);
 /// Longest wait of one message.
 const LONGEST_WAIT: Duration = Duration::from_mins(15);
-/// Jobs of a kind that are looked through.
-const MANY_JOBS: usize = 10_000;
-/// Connections that are read at once when all are gone through.
-const PAGE: usize = 500;
-/// The longest that an order may be taken back. Unit: days.
-pub const MAX_COOL_OFF_DAYS: i64 = 7;
 /// Days for which the table can be had back as of any second.
 const BACKUP_DAYS: i64 = 21;
 /// Days for which the bucket keeps what was overwritten.
@@ -57,355 +44,6 @@ const OUTBOX_DAYS: i64 = 2;
 const AUDIT_DAYS: i64 = AUDIT_KEPT_S / 86_400;
 /// Days for which queues keep messages.
 const QUEUE_DAYS: i64 = 14;
-const DAY_MS: i64 = 86_400_000;
-
-/// Step of an erasure.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Ordered; it may still be taken back.
-    #[default]
-    Requested,
-    /// The table is emptied.
-    Table,
-    /// The archive is gone through.
-    Archive,
-    /// Destinations are asked, and what came meanwhile is removed.
-    Destinations,
-    /// Nothing is left to do.
-    Done,
-}
-
-impl Stage {
-    /// In the word of the item.
-    fn name(self) -> String {
-        let name = match self {
-            Self::Requested => "requested",
-            Self::Table => "table",
-            Self::Archive => "archive",
-            Self::Destinations => "destinations",
-            Self::Done => "done",
-        };
-        name.to_owned()
-    }
-}
-
-/// Progress of an erasure, in its job's item.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Erasure {
-    /// Step that it is at.
-    pub stage: Stage,
-    /// End of the time in which it can be taken back. Unit: Unix milliseconds.
-    pub begins_at_ms: i64,
-    /// Every connection of the person.
-    pub connections: BTreeSet<ConnectionId>,
-    /// Every Terra user id of the person.
-    pub users: BTreeSet<TerraUserId>,
-    /// Time from which on nothing new is stored. Unit: Unix milliseconds.
-    pub marked_at_ms: Option<i64>,
-    /// First day of the archive that has not been gone through.
-    pub day: Option<Date>,
-    /// True once what came meanwhile is removed too, so that destinations alone are waited for.
-    #[serde(default)]
-    pub is_swept: bool,
-    /// Files of exports that are removed.
-    #[serde(default)]
-    pub exports: BTreeSet<ExportKey>,
-    /// Reference ids of connections that are erased alone: their exports hold the connection.
-    #[serde(default)]
-    pub people: BTreeSet<ReferenceId>,
-    /// Number of things erased in each place.
-    pub counts: BTreeMap<String, u64>,
-    /// The erasure that this one repeats after a restore.
-    #[serde(default)]
-    pub repeats: Option<String>,
-}
-
-/// Shows nothing of the person.
-impl std::fmt::Debug for Erasure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Erasure")
-            .field("stage", &self.stage)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Entry of the journal: what has to be erased again after a restore of the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JournalEntry {
-    /// Id of the erasure.
-    pub id: String,
-    /// Keyed hash of the reference id; absent when one connection was erased.
-    pub person: Option<String>,
-    /// Every connection.
-    pub connections: BTreeSet<ConnectionId>,
-    /// Every Terra user id.
-    pub users: BTreeSet<TerraUserId>,
-    /// Begin of the erasure. Unit: Unix milliseconds.
-    pub begun_at_ms: i64,
-    /// The erasure that this one repeats: that one's entry stands for both.
-    #[serde(default)]
-    pub repeats: Option<String>,
-}
-
-/// Data that an erasure would remove.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
-    /// Connections.
-    pub connections: usize,
-    /// Records of the connections and lab reports.
-    pub records: usize,
-    /// Archived webhooks.
-    pub webhooks: usize,
-    /// Segments of the archive that hold them.
-    pub segments: usize,
-}
-
-impl Found {
-    /// Returns whether there is nothing.
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl Erasure {
-    fn of(job: &Job) -> Result<Self, JobError> {
-        if job.detail.is_null() {
-            return Ok(Self::default());
-        }
-        serde_json::from_value(job.detail.clone()).map_err(|_| JobError::Unreadable)
-    }
-
-    fn count(&mut self, place: &str, number: u64) {
-        if number > 0 {
-            let count = self.counts.entry(place.to_owned()).or_default();
-            *count = count.saturating_add(number);
-        }
-    }
-
-    fn person(&self, subject: Option<&Subject>) -> ArchivedPerson {
-        ArchivedPerson {
-            users: self.users.clone(),
-            reference: reference(subject).cloned(),
-        }
-    }
-}
-
-fn reference(subject: Option<&Subject>) -> Option<&ReferenceId> {
-    match subject {
-        Some(Subject::Person(reference)) => Some(reference),
-        Some(Subject::Connection(_)) | None => None,
-    }
-}
-
-/// Orders an erasure, or finds the one that is under way for the same subject, or the one that is done and after which
-/// nothing came. With a cool-off it can be taken back until that is over.
-///
-/// # Errors
-///
-/// [`JobError`] when the table does not answer.
-pub async fn order(
-    app: &App,
-    subject: Subject,
-    ordered_by: &str,
-    cool_off_days: i64,
-) -> Result<Job, JobError> {
-    if let Some(job) = open(app, &subject).await? {
-        return Ok(job);
-    }
-    if let Some(job) = done(app, &subject).await? {
-        return Ok(job);
-    }
-    let now_ms = app.now_ms();
-    let erasure = Erasure {
-        begins_at_ms: now_ms + cool_off_days.clamp(0, MAX_COOL_OFF_DAYS) * DAY_MS,
-        ..Erasure::default()
-    };
-    add(app, subject, ordered_by, erasure).await
-}
-
-async fn add(
-    app: &App,
-    subject: Subject,
-    ordered_by: &str,
-    erasure: Erasure,
-) -> Result<Job, JobError> {
-    let mut job = Job::ordered(JobKind::Erase, subject, ordered_by, app.now_ms());
-    job.step = erasure.stage.name();
-    job.detail = serde_json::to_value(erasure).unwrap_or_default();
-    app.table.add_job(&job).await?;
-    Ok(job)
-}
-
-/// Finds the open erasure of a subject.
-///
-/// # Errors
-///
-/// [`JobError`] when the table does not answer.
-pub async fn open(app: &App, subject: &Subject) -> Result<Option<Job>, JobError> {
-    let jobs = app.table.jobs_due(i64::MAX, MANY_JOBS).await?;
-    let mut jobs = jobs.into_iter();
-    Ok(jobs.find(|job| job.kind == JobKind::Erase && job.subject.as_ref() == Some(subject)))
-}
-
-/// Finds the erasure of a person after which nothing of them came: whoever orders again means that one.
-async fn done(app: &App, subject: &Subject) -> Result<Option<Job>, JobError> {
-    let (Some(reference), Some(tag)) = (reference(Some(subject)), tag(app, Some(subject)).await?)
-    else {
-        return Ok(None);
-    };
-    let tombstone = app.table.tombstones([&tag]).await?.remove(&tag);
-    let Some(tombstone) = tombstone.filter(|it| it.done_at_ms.is_some()) else {
-        return Ok(None);
-    };
-    let owner = PolicyOwner::Person(reference.clone());
-    let is_back = app.table.has_person(reference).await?
-        || app.table.source_policy(&owner).await?.is_some()
-        || !exports_of(app, subject, &BTreeSet::new()).await?.is_empty();
-    if is_back {
-        return Ok(None);
-    }
-    Ok(app.table.job(&tombstone.erasure).await?)
-}
-
-/// Tells what an erasure would remove, and removes nothing.
-///
-/// # Errors
-///
-/// [`JobError`] when the table or the archive does not answer.
-pub async fn find(app: &App, subject: &Subject) -> Result<Found, JobError> {
-    let mut erasure = Erasure::default();
-    let connections = gather(app, subject, &mut erasure).await?;
-    let owners = connections
-        .iter()
-        .map(|connection| RecordOwner::Connection(connection.id.clone()))
-        .chain(reference(Some(subject)).map(|id| RecordOwner::Person(Some(id.clone()))));
-    let mut found = Found {
-        connections: connections.len(),
-        ..Found::default()
-    };
-    for owner in owners {
-        found.records += app.table.records(&owner, None).await?.len();
-    }
-    let person = erasure.person(Some(subject));
-    let key = app.archive.person_key().await?;
-    let tags = person.tags(&key);
-    for day in app.archive.days().await? {
-        // The index is nobody's data: made here, it is there for the erasure.
-        while !app.archive.index_day(&key, day, now(app)).await?.is_current {}
-        for segment in app.archive.segments_naming(&tags, day).await? {
-            let theirs = sight(app, &segment, &person).await?;
-            let theirs = theirs.iter().filter(|webhook| webhook.is_theirs).count();
-            found.webhooks += theirs;
-            found.segments += usize::from(theirs > 0);
-        }
-    }
-    Ok(found)
-}
-
-/// Takes back an erasure that has not begun. Returns `false` when there is none, or it has begun.
-///
-/// # Errors
-///
-/// [`JobError`] when the table does not answer.
-pub async fn undo(app: &App, subject: &Subject) -> Result<bool, JobError> {
-    let Some(job) = open(app, subject).await? else {
-        return Ok(false);
-    };
-    let take_back = |job: &mut Job| {
-        let is_waiting = Erasure::of(job).is_ok_and(|it| it.stage == Stage::Requested);
-        if is_waiting && job.state.is_open() {
-            job.state = JobState::Undone;
-            job.subject = None;
-            job.detail = serde_json::Value::Null;
-        }
-    };
-    let changed = app.table.change_job(&job.id, take_back).await?;
-    if changed.is_none_or(|job| job.state != JobState::Undone) {
-        return Ok(false);
-    }
-    let mut erasure = Erasure::default();
-    for connection in gather(app, subject, &mut erasure).await? {
-        app.table.hold_aliases(&connection, false).await?;
-    }
-    if let Some(tag) = tag(app, Some(subject)).await? {
-        app.table.remove_tombstone(&tag).await?;
-    }
-    Ok(true)
-}
-
-/// Orders every erasure of the journal anew, after a restore of the table. Returns the jobs.
-///
-/// # Errors
-///
-/// [`JobError`] when the table or the archive does not answer.
-pub async fn reapply(app: &App, ordered_by: &str) -> Result<Vec<Job>, JobError> {
-    let entries: Vec<JournalEntry> = app.archive.erasures().await?;
-    let people = people(app).await?;
-    let now_ms = app.now_ms();
-    let mut jobs = Vec::new();
-    for entry in entries.into_iter().filter(|entry| entry.repeats.is_none()) {
-        let person = entry.person.as_ref().and_then(|tag| people.get(tag));
-        let subject = match (person, entry.connections.first()) {
-            (Some(reference), _) => Subject::Person(reference.clone()),
-            (None, Some(connection)) => Subject::Connection(connection.clone()),
-            (None, None) => continue,
-        };
-        let erasure = Erasure {
-            begins_at_ms: now_ms,
-            connections: entry.connections.clone(),
-            users: entry.users.clone(),
-            repeats: Some(entry.id.clone()),
-            ..Erasure::default()
-        };
-        // First, so that nothing comes back meanwhile.
-        app.table
-            .entomb(&entry.users, &now(app).to_string())
-            .await?;
-        if let Some(tag) = &entry.person {
-            let tombstone = Tombstone {
-                erasure: entry.id.clone(),
-                held_until_ms: None,
-                done_at_ms: Some(now_ms),
-            };
-            app.table.put_tombstone(tag, &tombstone).await?;
-        }
-        jobs.push(add(app, subject, ordered_by, erasure).await?);
-    }
-    Ok(jobs)
-}
-
-/// The reference ids that the table knows, by their keyed hashes: those of connections, and of lab reports.
-async fn people(app: &App) -> Result<BTreeMap<String, ReferenceId>, JobError> {
-    let key = app.archive.person_key().await?;
-    let mut people = BTreeMap::new();
-    let mut note = |reference: &ReferenceId| {
-        people.insert(key.reference(reference).text(), reference.clone());
-    };
-    for shard in 0..CONNECTION_SHARDS {
-        let mut after: Option<ConnectionId> = None;
-        loop {
-            let ids = app
-                .table
-                .connection_ids(shard, after.as_ref(), PAGE)
-                .await?;
-            for id in &ids {
-                if let Some(connection) = app.table.stored_connection(id).await? {
-                    connection
-                        .state
-                        .reference_id()
-                        .iter()
-                        .for_each(|id| note(id));
-                }
-            }
-            if ids.len() < PAGE {
-                break;
-            }
-            after = ids.last().cloned();
-        }
-    }
-    Ok(people)
-}
 
 /// Goes on with an erasure.
 pub(crate) async fn go_on(app: &App, job: Job, budget: Budget) -> Result<Next, JobError> {
@@ -542,7 +180,7 @@ async fn sweep_table(app: &App, subject: &Subject, erasure: &Erasure) -> Result<
 }
 
 /// Finds the exports of a subject, and of these people.
-async fn exports_of(
+pub(super) async fn exports_of(
     app: &App,
     subject: &Subject,
     people: &BTreeSet<ReferenceId>,
@@ -691,7 +329,7 @@ async fn erase_in(
 }
 
 /// Looks at a segment. One that is gone or damaged holds nobody whom we could find.
-async fn sight(
+pub(super) async fn sight(
     app: &App,
     segment: &SegmentKey,
     person: &ArchivedPerson,
@@ -878,84 +516,4 @@ fn stays(now: Timestamp) -> Vec<Stays> {
             None,
         ),
     ]
-}
-
-/// Reads the connections of the subject that are there, and adds their ids to those that are known.
-async fn gather(
-    app: &App,
-    subject: &Subject,
-    erasure: &mut Erasure,
-) -> Result<Vec<StoredConnection>, JobError> {
-    let mut found = match subject {
-        Subject::Person(reference) => app.table.connections_of(reference).await?,
-        Subject::Connection(id) => app.table.stored_connection(id).await?.into_iter().collect(),
-    };
-    // Connections that are known already may have lost their place under the person.
-    for id in &erasure.connections {
-        if !found.iter().any(|connection| connection.id == *id) {
-            found.extend(app.table.stored_connection(id).await?);
-        }
-    }
-    for connection in &found {
-        erasure.connections.insert(connection.id.clone());
-        let state = &connection.state;
-        erasure.users.extend(state.members.keys().cloned());
-        erasure.users.extend(state.folded.ids.iter().cloned());
-        if matches!(subject, Subject::Connection(_)) {
-            erasure.people.extend(state.reference_id().cloned());
-        }
-    }
-    Ok(found)
-}
-
-/// Every id of the person, as text.
-fn ids(subject: &Subject, erasure: &Erasure) -> BTreeSet<String> {
-    let users = erasure.users.iter().map(ToString::to_string);
-    let connections = erasure.connections.iter().map(ToString::to_string);
-    let reference = reference(Some(subject)).map(|id| id.as_str().to_owned());
-    users.chain(connections).chain(reference).collect()
-}
-
-/// The keyed hash of the person's reference id.
-async fn tag(app: &App, subject: Option<&Subject>) -> Result<Option<String>, JobError> {
-    let Some(reference) = reference(subject) else {
-        return Ok(None);
-    };
-    let key = app.archive.person_key().await?;
-    Ok(Some(key.reference(reference).text()))
-}
-
-/// Notes the progress. What another worker has noted is kept: ids add up, and no step goes back by it. Returns `false`
-/// when the job is not open any more.
-async fn save(app: &App, job: &Job, erasure: &Erasure) -> Result<bool, JobError> {
-    let note = |job: &mut Job| {
-        if !job.state.is_open() {
-            return;
-        }
-        let mut next = erasure.clone();
-        if let Ok(known) = Erasure::of(job) {
-            next.users.extend(known.users);
-            next.connections.extend(known.connections);
-            next.exports.extend(known.exports);
-            next.people.extend(known.people);
-        }
-        job.step = next.stage.name();
-        job.done = next
-            .counts
-            .get("archived webhooks")
-            .copied()
-            .unwrap_or_default();
-        job.error = None;
-        job.detail = serde_json::to_value(&next).unwrap_or_default();
-    };
-    let changed = app.table.change_job(&job.id, note).await?;
-    Ok(changed.is_some_and(|job| job.state.is_open()))
-}
-
-fn now(app: &App) -> Timestamp {
-    (app.clock)()
-}
-
-fn timestamp(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or_default()
 }
