@@ -19,7 +19,7 @@ use terra_client::api::{
 };
 use tokio::net::TcpListener;
 
-use crate::world::{now, terra_dir};
+use crate::world::{description, now};
 
 const DEV_ID: &str = "testing-dev";
 const API_KEY: &str = "key-of-the-tests";
@@ -42,10 +42,10 @@ async fn terra(forms: Forms) -> Terra {
     let truth = Truth::new(people, Arc::new(move || at));
     let settings = ApiSettings {
         forms,
-        terra_dir: terra_dir(),
+        description: description(),
         ..ApiSettings::new(&url, DEV_ID, API_KEY)
     };
-    let api = TerraApi::new(truth.clone(), settings).unwrap();
+    let api = TerraApi::new(truth.clone(), settings);
     tokio::spawn(axum::serve(listener, api.router()).into_future());
 
     let mut settings = Settings::new(DEV_ID, API_KEY.into());

@@ -14,7 +14,10 @@ use models::{
 };
 use runtime::queue::local::Durability;
 use serde_json::Value;
-use simulator::Webhook;
+use simulator::{
+    Webhook,
+    api::{Describe, Description},
+};
 use store::table::{
     connections::{Alias, StoredConnection},
     key::RecordOwner,
@@ -261,7 +264,7 @@ pub(crate) async fn stand_in_terra() -> terra_client::api::Settings {
         former_calls: true,
         ..ApiSettings::new(&url, dev_id, api_key)
     };
-    let api = TerraApi::new(truth, settings).unwrap();
+    let api = TerraApi::new(truth, settings);
     tokio::spawn(axum::serve(listener, api.router()).into_future());
     let mut settings = terra_client::api::Settings::new(dev_id, api_key.into());
     settings.base_url = format!("{url}/api/v2").parse().unwrap();
@@ -291,6 +294,12 @@ pub(crate) fn client() -> reqwest::Client {
     );
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// Terra's own description of its API, where its folder is.
+pub(crate) fn description() -> Option<Arc<dyn Describe>> {
+    let directory = terra_dir()?;
+    Some(Arc::new(Description::load(&directory).unwrap()))
 }
 
 /// Folder of Terra's own schemas and payloads, which are not part of the repository. `None`, with a message, without

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{
     Deliverer, DeliverySettings, Postman, Provider, Truth, TruthSettings,
-    api::{ApiSettings, Forms, TerraApi},
+    api::{ApiSettings, Describe, Description, Forms, TerraApi},
 };
 
 const DEV_ID: &str = "testing-simulator";
@@ -65,18 +65,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let people = TruthSettings::new(args.seed, args.people, &PROVIDERS, now - CONNECTED);
     let truth = Truth::new(people, Arc::clone(&clock));
+    let description = args
+        .terra_dir
+        .as_deref()
+        .map(Description::load)
+        .transpose()?;
     let settings = ApiSettings {
         forms: if args.former {
             Forms::Former
         } else {
             Forms::Current
         },
-        terra_dir: args.terra_dir,
+        description: description.map(|description| Arc::new(description) as Arc<dyn Describe>),
         former_calls: true,
         latency: SignedDuration::ZERO,
         ..ApiSettings::new(&format!("http://{address}"), DEV_ID, API_KEY)
     };
-    let api = TerraApi::new(truth.clone(), settings)?;
+    let api = TerraApi::new(truth.clone(), settings);
     if let Some(url) = args.webhook_url {
         let settings = DeliverySettings {
             attempts: 1,

@@ -9,12 +9,14 @@
 mod stand_in;
 mod terra;
 
+use std::sync::Arc;
+
 use axum::http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use simulator::{
     DataType, Provider,
-    api::{Description, Forms, LargeRule, ViolationKind},
+    api::{Describe, Description, Forms, LargeRule, ViolationKind},
     scenario::ChunkForm,
 };
 use stand_in::{API_KEY, Answer, DEV_ID, PROVIDERS, StandIn};
@@ -54,9 +56,15 @@ impl Described {
     }
 }
 
+/// Terra's own description, where its folder is.
+fn description() -> Option<Arc<dyn Describe>> {
+    let directory = terra::directory()?;
+    Some(Arc::new(Description::load(&directory).unwrap()))
+}
+
 /// A stand-in that holds every request against the description.
 async fn strict() -> StandIn {
-    StandIn::start(|settings| settings.terra_dir = terra::directory()).await
+    StandIn::start(|settings| settings.description = description()).await
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     child::Running,
-    world::{SECRET, options, terra_dir},
+    world::{SECRET, description, options},
 };
 
 pub(crate) const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -134,7 +134,7 @@ impl Past {
         let clock = Arc::new(AtomicI64::new(begin.as_millisecond()));
         let truth = Truth::new(wish.people, reading(&clock));
         let settings = ApiSettings {
-            terra_dir: terra_dir(),
+            description: description(),
             faults: wish.faults,
             utc_days: wish.utc_days,
             former_calls: wish.former_calls,
@@ -143,7 +143,7 @@ impl Past {
             crossing: Duration::from_mins(10),
             ..ApiSettings::new(&url, DEV_ID, API_KEY)
         };
-        let api = TerraApi::new(truth.clone(), settings).unwrap();
+        let api = TerraApi::new(truth.clone(), settings);
         let payloads = Payloads::new(&url, b"s3", reading(&clock));
         let router = api
             .router()

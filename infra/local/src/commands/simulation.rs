@@ -102,8 +102,7 @@ impl Simulation {
             Arc::clone(clock),
         );
         truth.keep_up_with(world.connections());
-        let api = TerraApi::new(truth.clone(), ApiSettings::new(&url, DEV_ID, &api_key))
-            .context("the simulated Terra cannot be made")?;
+        let api = TerraApi::new(truth.clone(), ApiSettings::new(&url, DEV_ID, &api_key));
         let server = simulator::server::router(payloads.clone()).merge(api.router());
         let stopped = stopped(&stop);
         tasks.spawn(async move {

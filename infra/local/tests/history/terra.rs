@@ -30,7 +30,7 @@ impl Terra {
         let start = at - SignedDuration::from_hours(24 * 30);
         let people = TruthSettings::new(5, 2, &[Provider::Garmin], start);
         let truth = Truth::new(people, Arc::new(move || at));
-        let api = TerraApi::new(truth, ApiSettings::new(&url, DEV_ID, API_KEY)).unwrap();
+        let api = TerraApi::new(truth, ApiSettings::new(&url, DEV_ID, API_KEY));
         tokio::spawn(axum::serve(listener, api.router()).into_future());
         Self {
             api_url: format!("{url}/api/v2"),

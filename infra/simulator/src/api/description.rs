@@ -9,6 +9,8 @@ use std::{
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
+use super::held::{Describe, Described};
+
 /// Files of the descriptions in Terra's folder.
 const FILES: [&str; 2] = ["openapi/v2-bundled.yaml", "openapi/widget-bundled.yaml"];
 
@@ -55,23 +57,39 @@ impl std::fmt::Debug for Description {
     }
 }
 
-/// One request as it came, with its path below the base URL.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Described<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) path: &'a str,
-    pub(crate) query: &'a [(String, String)],
-    /// Names in lower case.
-    pub(crate) headers: &'a [(String, String)],
-    pub(crate) body: &'a [u8],
-}
-
 /// An operation of a description: what it says, and in which document.
 struct Operation<'a> {
     document: &'a Value,
     template: &'a str,
     path_item: &'a Value,
     says: &'a Value,
+}
+
+impl Describe for Description {
+    fn has(&self, method: &str, path: &str) -> bool {
+        self.operation(method, path).is_some()
+    }
+
+    fn faults_of_request(&self, request: Described<'_>) -> Vec<String> {
+        let Some(operation) = self.operation(request.method, request.path) else {
+            return vec![format!("no {} of this path is described", request.method)];
+        };
+        let mut faults = Vec::new();
+        let parameters = operation.parameters();
+        for (name, _) in request.query {
+            let described = parameters
+                .iter()
+                .any(|known| known["in"] == "query" && known["name"] == name.as_str());
+            if !described && !UNDESCRIBED_PARAMETERS.contains(&name.as_str()) {
+                faults.push(format!("query parameter `{name}` is not described"));
+            }
+        }
+        for parameter in parameters {
+            faults.extend(self.parameter(&operation, parameter, request));
+        }
+        faults.extend(self.body(&operation, request));
+        faults
+    }
 }
 
 impl Description {
@@ -94,33 +112,6 @@ impl Description {
             documents: FILES.iter().map(read).collect::<Result<_, _>>()?,
             validators: Mutex::default(),
         })
-    }
-
-    /// Returns whether the description has such a call.
-    pub fn has(&self, method: &str, path: &str) -> bool {
-        self.operation(method, path).is_some()
-    }
-
-    /// Lists the faults of a request; none, if it is as described. Values are not repeated.
-    pub(crate) fn faults_of_request(&self, request: Described<'_>) -> Vec<String> {
-        let Some(operation) = self.operation(request.method, request.path) else {
-            return vec![format!("no {} of this path is described", request.method)];
-        };
-        let mut faults = Vec::new();
-        let parameters = operation.parameters();
-        for (name, _) in request.query {
-            let described = parameters
-                .iter()
-                .any(|known| known["in"] == "query" && known["name"] == name.as_str());
-            if !described && !UNDESCRIBED_PARAMETERS.contains(&name.as_str()) {
-                faults.push(format!("query parameter `{name}` is not described"));
-            }
-        }
-        for parameter in parameters {
-            faults.extend(self.parameter(&operation, parameter, request));
-        }
-        faults.extend(self.body(&operation, request));
-        faults
     }
 
     /// Lists the faults of an answer's JSON; none, if it is as described for this status.

@@ -11,8 +11,10 @@
 mod authentication;
 mod call;
 mod data;
+#[cfg(feature = "description")]
 mod description;
 mod faults;
+mod held;
 mod integrations;
 mod lab_reports;
 mod outbox;
@@ -24,7 +26,6 @@ mod users;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -38,15 +39,16 @@ use axum::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+#[cfg(feature = "description")]
 pub use description::{Description, DescriptionError};
 pub use faults::{Fault, Faults, Rule};
+pub use held::{Describe, Described};
 pub use quota::{MOST_DAYS_PER_HOUR, MOST_DAYS_PER_REQUEST};
 pub use recorder::{RecordedRequest, Violation, ViolationKind};
 pub use reply::Forms;
 
 use self::{
     call::{Call, PAGES, WIDGET_SESSION},
-    description::Described,
     faults::{Fate, Fates, Subject},
     outbox::Outbox,
     quota::Quotas,
@@ -89,8 +91,8 @@ pub struct ApiSettings {
     pub forms: Forms,
     /// Misbehaviour.
     pub faults: Faults,
-    /// Terra's folder: every request is held against the description in it. Without it none is.
-    pub terra_dir: Option<PathBuf>,
+    /// Every request is held against it. Without it none is.
+    pub description: Option<Arc<dyn Describe>>,
     /// True if calls are taken that only older descriptions have (`/plannedWorkout`, `PATCH
     /// /users/{id}`) and that the official clients make; else they are violations.
     pub former_calls: bool,
@@ -122,7 +124,7 @@ impl ApiSettings {
             api_key: api_key.to_owned(),
             forms: Forms::Current,
             faults: Faults::none(),
-            terra_dir: None,
+            description: None,
             former_calls: false,
             large_rule: LargeRule::OverOneMonth,
             utc_days: false,
@@ -144,7 +146,6 @@ pub struct TerraApi {
 struct Shared {
     truth: Truth,
     settings: ApiSettings,
-    description: Option<Description>,
     state: Mutex<ApiState>,
 }
 
@@ -177,12 +178,7 @@ impl std::fmt::Debug for TerraApi {
 
 impl TerraApi {
     /// The API over a truth, on the truth's clock.
-    ///
-    /// # Errors
-    ///
-    /// [`DescriptionError`] if Terra's folder is given and has no usable description.
-    pub fn new(truth: Truth, settings: ApiSettings) -> Result<Self, DescriptionError> {
-        let description = settings.terra_dir.as_deref().map(Description::load);
+    pub fn new(truth: Truth, settings: ApiSettings) -> Self {
         let state = ApiState {
             forms: settings.forms,
             api_key: settings.api_key.clone(),
@@ -196,14 +192,13 @@ impl TerraApi {
             processing: BTreeMap::new(),
             names: 0,
         };
-        Ok(Self {
+        Self {
             shared: Arc::new(Shared {
                 truth,
                 settings,
-                description: description.transpose()?,
                 state: Mutex::new(state),
             }),
-        })
+        }
     }
 
     /// The routes, to be served alone or beside [`server::router`](crate::server::router).
@@ -435,7 +430,7 @@ impl TerraApi {
                 return Some(unauthorized(call, forms, missing));
             }
         }
-        let description = self.shared.description.as_ref()?;
+        let description = self.shared.settings.description.as_ref()?;
         let method = call.method.as_str();
         if self.shared.settings.former_calls && !description.has(method, &call.path) {
             return None;

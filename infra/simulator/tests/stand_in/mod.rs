@@ -102,7 +102,7 @@ impl StandIn {
         let truth = Truth::new(truth, hands.clock());
         let mut settings = ApiSettings::new(&address, DEV_ID, API_KEY);
         change(&mut settings);
-        let api = TerraApi::new(truth.clone(), settings).unwrap();
+        let api = TerraApi::new(truth.clone(), settings);
         let router = api.router();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
