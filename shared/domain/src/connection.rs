@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Join,
+    extent::Extents,
     version::{Register, Version, join_maps},
 };
 
@@ -343,6 +344,9 @@ pub struct Connection {
     pub members: BTreeMap<TerraUserId, Member>,
     /// Rest of further ids: see [`Connection::fold`].
     pub folded: Folded,
+    /// First and last day of the records of each type, under any of the ids. They are never narrower than the
+    /// stored records, because a connection is written before its records are.
+    pub types: Extents,
 }
 
 impl Connection {
@@ -351,7 +355,7 @@ impl Connection {
         member.known_since_ms = member.oldest_ms();
         Self {
             members: BTreeMap::from([(id, member)]),
-            folded: Folded::default(),
+            ..Self::default()
         }
     }
 
@@ -445,6 +449,12 @@ impl Connection {
         first
             .or_else(|| self.members.first_key_value())
             .map(|(id, _)| id)
+    }
+
+    /// Returns whether the other state tells the same of the connection itself. The days of its records are no
+    /// part of that.
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        self.members == other.members && self.folded == other.folded
     }
 
     /// Our id for it.
@@ -572,6 +582,7 @@ impl Join for Connection {
         let joined = Self {
             members: join_maps(self.members, other.members),
             folded: self.folded.join(other.folded),
+            types: join_maps(self.types, other.types),
         };
         joined.settled()
     }
@@ -579,9 +590,11 @@ impl Join for Connection {
 
 #[cfg(test)]
 mod tests {
+    use models::data::DataType;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::extent::Extent;
 
     fn user(id: u8) -> TerraUserId {
         TerraUserId::new(&format!("u{id}")).unwrap()
@@ -898,7 +911,56 @@ mod tests {
         assert_eq!(Member::default().scopes(), None);
     }
 
+    fn with_records(id: u8, data_type: DataType, day: i64) -> Connection {
+        let day = crate::history::day::plus(jiff::civil::date(2026, 1, 1), day);
+        let mut connection = Connection::of_member(user(id), Member::default());
+        connection.types = Extents::from([(data_type, Extent::of_day(day))]);
+        connection
+    }
+
+    #[test]
+    fn a_day_within_those_that_are_known_changes_nothing() {
+        let known = with_records(1, DataType::Daily, 3).join(with_records(1, DataType::Daily, 9));
+        let within = known.clone().join(with_records(1, DataType::Daily, 5));
+        assert_eq!(within, known);
+        let other = known.clone().join(with_records(1, DataType::Sleep, 5));
+        assert_ne!(other, known);
+        let later = known.clone().join(with_records(1, DataType::Daily, 10));
+        assert_ne!(later, known);
+    }
+
+    #[test]
+    fn days_of_a_folded_id_stay_those_of_the_connection() {
+        let whole = chain(9).join(with_records(3, DataType::Daily, 40));
+        assert_eq!(whole.clone().fold(2).types, whole.types);
+    }
+
     proptest! {
+        #[test]
+        fn first_and_last_days_are_those_of_all_records_in_any_order(
+            (records, shuffled) in prop::collection::vec((0_u8..4, 0_usize..3, -900_i64..900), 1..24)
+                .prop_flat_map(|records| (Just(records.clone()), Just(records).prop_shuffle())),
+        ) {
+            const TYPES: [DataType; 3] = [DataType::Daily, DataType::Sleep, DataType::Activity];
+            let build = |records: &[(u8, usize, i64)]| {
+                let each = records.iter().map(|&(id, place, day)| with_records(id, TYPES[place], day));
+                each.reduce(Join::join).unwrap()
+            };
+            let (one, other) = (build(&records), build(&shuffled));
+            prop_assert_eq!(&one, &other);
+            prop_assert_eq!(one.clone().join(other), one.clone());
+            for (place, data_type) in TYPES.into_iter().enumerate() {
+                let days = records.iter().filter(|(_, of, _)| *of == place).map(|(_, _, day)| *day);
+                let days: BTreeSet<_> = days.collect();
+                let expected = days.first().zip(days.last()).map(|(first, last)| {
+                    let day = |day: &i64| crate::history::day::plus(jiff::civil::date(2026, 1, 1), *day);
+                    (day(first), day(last))
+                });
+                let found = one.types.get(&data_type).map(|extent| (extent.first(), extent.last()));
+                prop_assert_eq!(found, expected);
+            }
+        }
+
         #[test]
         fn folded_states_join_the_same_in_any_order(
             (pieces, shuffled) in prop::collection::vec(

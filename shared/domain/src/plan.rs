@@ -18,7 +18,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     Join,
     connection::{Connection, Member, ReferenceMark, Status},
-    history::backfill::DONE_EVENT,
+    extent::{Extent, Extents},
+    history::{backfill::DONE_EVENT, day},
     key::{NaturalKey, Unkeyed},
     message::LostPayload,
     request::Request,
@@ -351,7 +352,31 @@ fn plan_data(
         }
     }
     mark_shadowed(&mut plan.records, event);
+    if let Some(connection) = &mut plan.connection {
+        connection.types = extents(&plan.records);
+    }
     plan
+}
+
+/// First and last day of records, by type, by the dates under which the store lists them.
+fn extents(records: &[PlannedRecord]) -> Extents {
+    let mut extents = Extents::new();
+    for PlannedRecord {
+        data_type,
+        key,
+        found,
+        ..
+    } in records
+    {
+        let identity = &found.identity;
+        let begin = identity.start_time.as_ref().or(identity.timestamp.as_ref());
+        if let Some(day) = day::of_record(key, begin.map(String::as_str)) {
+            let day = Extent::of_day(day);
+            let known = extents.entry(*data_type).or_insert(day);
+            *known = known.join(day);
+        }
+    }
+    extents
 }
 
 /// Marks records that a later record of the delivery replaces: same key, or one of two keys without id
@@ -720,6 +745,30 @@ mod tests {
         ));
         assert_eq!(keys(&plan).len(), ids.len());
         assert_eq!(plan.parked, []);
+    }
+
+    #[test]
+    fn a_data_event_tells_the_first_and_last_day_of_its_records() {
+        let day = |start: &str| format!(r#"{{"metadata":{{"start_time":"{start}"}}}}"#);
+        let days = [
+            day("2026-09-02T00:00:00+02:00"),
+            day("2026-08-30T23:59:00-11:00"),
+            day("soon"),
+            day("2026-09-01T00:00:00Z"),
+        ];
+        let plan = planned(&event(DataType::Daily, &format!("[{}]", days.join(","))));
+        let types = plan.connection.unwrap().types;
+        let told = types
+            .iter()
+            .map(|(data_type, extent)| (*data_type, extent.to_string()));
+        let expected = (DataType::Daily, "2026-08-30/2026-09-02".to_owned());
+        assert_eq!(told.collect::<Vec<_>>(), [expected]);
+
+        let profile =
+            r#"{"type":"athlete","user":{"user_id":"u","provider":"SUUNTO"},"athlete":{"age":30}}"#;
+        let plan = planned(profile);
+        assert_eq!(plan.records.len(), 1);
+        assert!(plan.connection.unwrap().types.is_empty());
     }
 
     #[test]

@@ -34,6 +34,7 @@ const MAX_FOLDED_BYTES: usize = 64 * 1024;
 
 const MEMBERS: &str = "members";
 const FOLDED: &str = "folded";
+const TYPES: &str = "types";
 const ABSORBING: &str = "absorbing";
 const RENAMED: &str = "renamed";
 pub(super) const CONNECTION_ID: &str = "connection_id";
@@ -82,7 +83,7 @@ pub type SeenAliases = BTreeMap<TerraUserId, Option<Alias>>;
 pub struct AppliedConnection {
     /// The connection now.
     pub connection: StoredConnection,
-    /// True if anything was written.
+    /// True if more than the first and last days of its records changed: what others are told of.
     pub changed: bool,
     /// True if there was no such connection before.
     pub created: bool,
@@ -147,10 +148,13 @@ impl Table {
                 return Ok(None);
             };
             let known = touched.connections.get(&joined.id);
-            let same_place = touched.connections.len() <= 1
-                && known.is_some_and(|known| known.state == joined.state)
-                && joined.missing_aliases(&touched.aliases).next().is_none();
-            if same_place || self.write_connection(&touched, &joined).await? {
+            // A backfill moves the first and last days of records with each of its windows: nobody is told.
+            let changed = touched.connections.len() > 1
+                || known.is_none_or(|known| !known.state.tells_the_same(&joined.state))
+                || joined.missing_aliases(&touched.aliases).next().is_some();
+            let is_written =
+                changed || known.is_none_or(|known| known.state.types != joined.state.types);
+            if !is_written || self.write_connection(&touched, &joined).await? {
                 let mut connection = joined;
                 if !connection.absorbing.is_empty() {
                     connection = self.absorb(connection).await?;
@@ -158,7 +162,7 @@ impl Table {
                 let created = touched.connections.is_empty();
                 return Ok(Some(AppliedConnection {
                     connection,
-                    changed: !same_place,
+                    changed,
                     created,
                 }));
             }
@@ -186,7 +190,7 @@ impl Table {
             return Ok(None);
         };
         let known = touched.connections.get(&connection.id);
-        let changed = known.is_none_or(|known| known.state != connection.state);
+        let changed = known.is_none_or(|known| !known.state.tells_the_same(&connection.state));
         let created = touched.connections.is_empty();
         Ok(Some(AppliedConnection {
             connection,
@@ -1009,6 +1013,7 @@ fn encode(connection: &StoredConnection) -> Item {
         "data_at_ms": state.data_at_ms(),
         MEMBERS: state.members,
         FOLDED: (!state.folded.ids.is_empty()).then_some(&state.folded),
+        TYPES: (!state.types.is_empty()).then_some(&state.types),
         ABSORBING: (!connection.absorbing.is_empty()).then_some(&connection.absorbing),
         RENAMED: connection.is_renamed.then_some(true),
         ERASED_AT: connection.erased_at,
@@ -1050,6 +1055,7 @@ fn decode(id: ConnectionId, key: &Key, item: &Item) -> Result<StoredConnection, 
     let state = Connection {
         members: read(item, MEMBERS).ok_or_else(|| corrupt(MEMBERS))?,
         folded: optional(item, FOLDED).ok_or_else(|| corrupt(FOLDED))?,
+        types: optional(item, TYPES).ok_or_else(|| corrupt(TYPES))?,
     };
     let erased_at: Option<String> = optional(item, ERASED_AT).ok_or_else(|| corrupt(ERASED_AT))?;
     Ok(StoredConnection {
