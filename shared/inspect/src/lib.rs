@@ -17,7 +17,7 @@ pub use self::{
     connections::all_connections,
     days::{DaysAnswer, DaysQuery, Order, SessionsAnswer, days, decided, sessions},
     error::InspectError,
-    person::{Person, person},
+    person::{Person, may_have, person},
     policies::{Change, Preview, PreviewQuery, policy_of, preview},
     series::{Answer as SeriesAnswer, Query as SeriesQuery, series},
     why::why,

@@ -103,6 +103,9 @@ async fn of_connection(
     };
     let owner = RecordOwner::Connection(connection.id.clone());
     let (from, to) = starts(data_type, from, to);
+    if !may_have(connection, data_type, from, to) {
+        return Ok(Vec::new());
+    }
     let records = table.records_between(&owner, data_type, from, to).await?;
     let ended_at_ms = connection.state.ended_at_ms();
     let loaded = records.into_iter().map(
@@ -120,6 +123,13 @@ async fn of_connection(
         },
     );
     Ok(loaded.collect())
+}
+
+/// Returns whether a connection may have a record of a type that begins on a day from `from` to `to`, both
+/// included, as far as the connection itself tells. What it denies need not be asked for.
+pub fn may_have(connection: &StoredConnection, data_type: DataType, from: Date, to: Date) -> bool {
+    let extent = connection.state.types.get(&data_type);
+    extent.is_some_and(|extent| extent.touches(from, to))
 }
 
 /// Days on which records begin that belong to the days `from` to `to`.

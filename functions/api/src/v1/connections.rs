@@ -1,7 +1,10 @@
 //! Connections.
 
-use domain::connection::ConnectionId;
+use std::collections::BTreeMap;
+
+use domain::{connection::ConnectionId, extent::Extent};
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use jiff::civil::Date;
 use models::ids::Provider;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,6 +80,14 @@ answer! {
         newest_data_at: Option<String>,
     }
 
+    /// First and last day of records.
+    pub(crate) struct FirstAndLast {
+        /// First day.
+        first: Date,
+        /// Last day.
+        last: Date,
+    }
+
     /// A connection: one person at one provider.
     pub(crate) struct Connection {
         /// Our id, which outlives Terra's.
@@ -99,8 +110,19 @@ answer! {
         connected_at: Option<String>,
         /// Time of the newest data, to the minute.
         newest_data_at: Option<String>,
+        /// First and last day of its records, by type. A type that is not there has no record of any day.
+        types: BTreeMap<String, FirstAndLast>,
         /// Newest note about the connection, for example why it fails.
         note: Option<String>,
+    }
+}
+
+impl From<Extent> for FirstAndLast {
+    fn from(extent: Extent) -> Self {
+        Self {
+            first: extent.first(),
+            last: extent.last(),
+        }
     }
 }
 
@@ -120,6 +142,7 @@ impl Connection {
     pub(crate) fn of(connection: &StoredConnection) -> Self {
         let state = &connection.state;
         let members = state.members.keys().chain(&state.folded.ids);
+        let types = state.types.iter();
         Self {
             id: connection.id.to_string(),
             provider: state.provider().map(ToString::to_string),
@@ -131,6 +154,9 @@ impl Connection {
             scopes: state.scopes().map(|scopes| scopes.0.into_iter().collect()),
             connected_at: state.connected_at_ms().map(rfc3339),
             newest_data_at: state.data_at_ms().map(rfc3339),
+            types: types
+                .map(|(data_type, extent)| (data_type.to_string(), FirstAndLast::from(*extent)))
+                .collect(),
             note: state.note().map(|(note, _)| note.to_owned()),
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     schema::{Page, Schema as _, answer},
     v1::{
         READS_ABOUT_A_PERSON,
-        connections::{Connection, ConnectionShort},
+        connections::{Connection, ConnectionShort, FirstAndLast},
     },
 };
 
@@ -112,6 +112,8 @@ answer! {
         connections: Vec<ConnectionShort>,
         /// Number of their lab reports, which belong to no connection.
         lab_reports: usize,
+        /// First and last day of the records of all their connections; null while there are none.
+        days: Option<FirstAndLast>,
         /// Time since which the first of their connections is known.
         created_at: Option<String>,
     }
@@ -209,11 +211,14 @@ async fn one(call: Call) -> Result<Answer, Failure> {
     let since = connections
         .iter()
         .filter_map(|connection| connection.state.connected_at_ms());
+    let extents = connections.iter().flat_map(|it| it.state.types.values());
+    let days = extents.copied().reduce(domain::Join::join);
     Ok(Answer::json(&Person {
         id,
         reference_id,
         connections: shown,
         lab_reports: reports.len(),
+        days: days.map(FirstAndLast::from),
         created_at: since.min().map(crate::text::rfc3339),
     })
     .tagged())

@@ -8,6 +8,7 @@ use domain::{
     owner::RecordOwner,
     summary::Value as Planned,
 };
+use inspect::may_have;
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use models::{data::DataType, ids::Provider};
 use serde::{Deserialize, Serialize};
@@ -395,6 +396,7 @@ async fn list(call: Call) -> Result<Answer, Failure> {
             // A profile has no day.
             DataType::Athlete => table.records(&owner, Some(data_type)).await?,
             DataType::PlannedWorkout => planned_between(table, &owner, from, to).await?,
+            _ if !may_have(connection, data_type, from, to) => Vec::new(),
             _ => table.records_between(&owner, data_type, from, to).await?,
         };
         let records = records
