@@ -324,19 +324,19 @@ def test_a_function_that_fails_is_an_alarm_before_its_messages_are_left_out(
     assert set(FOR_QUEUES_THAT_ARE_BEHIND) <= set(alarms)
 
 
-def test_throttles_of_table_and_index_are_alarms(template: dict) -> None:
+def test_throttles_of_table_and_indexes_are_alarms(template: dict) -> None:
     throttles = sorted(
         (alarm["Properties"]["MetricName"], *(each["Value"] for each in alarm["Properties"]["Dimensions"][1:]))
         for alarm in resources(template, "AWS::CloudWatch::Alarm").values()
         if alarm["Properties"]["Namespace"] == "AWS/DynamoDB"
     )
-    [index] = template["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]
-    assert throttles == [
-        ("ReadThrottleEvents",),
-        ("ReadThrottleEvents", index["IndexName"]),
-        ("WriteThrottleEvents",),
-        ("WriteThrottleEvents", index["IndexName"]),
-    ]
+    indexes = [index["IndexName"] for index in template["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]]
+    assert len(indexes) == 2
+    assert throttles == sorted(
+        (metric, *index)
+        for metric in ("ReadThrottleEvents", "WriteThrottleEvents")
+        for index in [(), *((name,) for name in indexes)]
+    )
 
 
 def test_every_alarm_tells_somebody_what_to_do(template: dict) -> None:
@@ -474,7 +474,7 @@ def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
         assert not wide, key
         for resource in listed(statement["Resource"]):
             if isinstance(resource, dict) and "Fn::Sub" in resource:
-                if resource["Fn::Sub"] == "${Table.Arn}/index/by_time":
+                if resource["Fn::Sub"] in ("${Table.Arn}/index/by_time", "${Table.Arn}/index/by_user"):
                     continue
                 # A star may only stand for the keys below a prefix of the bucket, and for the names of
                 # secrets below a prefix that is this stack's alone.
@@ -598,6 +598,7 @@ ALLOWED = {
     "ApiRole": {
         "Table": TABLE,
         "${Table.Arn}/index/by_time": ["dynamodb:Query"],
+        "${Table.Arn}/index/by_user": ["dynamodb:Query"],
         ARCHIVE: ["s3:GetObject"],
         EXPORTS: ["s3:GetObject"],
         "ArchiveBucket": ["s3:ListBucket"],  # as for the router
@@ -1239,7 +1240,11 @@ def test_the_table_is_what_the_store_makes(template: dict) -> None:
         )
     )
     schema = (source / "schema.rs").read_text()
-    projected = re.search(r"const PROJECTED: .*?= \[(.*?)\];", schema, re.DOTALL)
+
+    def projected(name: str) -> list[str]:
+        found = re.search(rf"const {name}: .*?= \[(.*?)\];", schema, re.DOTALL)
+        assert found, name
+        return re.findall(r'"(\w+)"', found[1])
 
     def keys(*names: str) -> list[str]:
         return [constants[name] for name in names]
@@ -1249,14 +1254,17 @@ def test_the_table_is_what_the_store_makes(template: dict) -> None:
         return [element["AttributeName"] for element in elements]
 
     assert names(table["KeySchema"]) == keys("PK", "SK")
-    [index] = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == constants["BY_TIME"]
-    assert names(index["KeySchema"]) == keys("TIME_PK", "TIME_SK")
-    assert index["Projection"]["ProjectionType"] == "INCLUDE"
-    assert index["Projection"]["NonKeyAttributes"] == re.findall(r'"(\w+)"', projected[1])
-    assert {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]} == {
-        name: "S" for name in keys("PK", "SK", "TIME_PK", "TIME_SK")
-    }
+    by_time, by_user = table["GlobalSecondaryIndexes"]
+    assert by_time["IndexName"] == constants["BY_TIME"]
+    assert names(by_time["KeySchema"]) == keys("TIME_PK", "TIME_SK")
+    assert by_time["Projection"]["NonKeyAttributes"] == projected("PROJECTED")
+    assert by_user["IndexName"] == constants["BY_USER"]
+    assert names(by_user["KeySchema"]) == keys("USER", "RECEIVED_AT")
+    assert by_user["Projection"]["NonKeyAttributes"] == projected("PROJECTED_BY_USER")
+    assert {index["Projection"]["ProjectionType"] for index in (by_time, by_user)} == {"INCLUDE"}
+    types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
+    assert types.pop(constants["RECEIVED_AT"]) == "N"
+    assert types == {name: "S" for name in keys("PK", "SK", "TIME_PK", "TIME_SK", "USER")}
     assert table["TimeToLiveSpecification"] == {
         "AttributeName": constants["EXPIRES_AT"],
         "Enabled": True,

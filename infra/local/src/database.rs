@@ -277,6 +277,7 @@ fn perform(database: &Database, operation: &str, body: &str) -> Result<String, D
         "TransactGetItems" => performed!(transact_get_items),
         "TransactWriteItems" => performed!(transact_write_items),
         "UpdateItem" => performed!(update_item),
+        "UpdateTable" => performed!(update_table),
         "UpdateTimeToLive" => performed!(update_time_to_live),
         _ => Err(DynoxideError::SerializationException(
             "the operation is not served here".to_owned(),

@@ -25,6 +25,7 @@
 //! | outages | `HISTORY` | `OUTAGES` | there is one |
 //! | newest data of each provider | `HISTORY` | `PEERS` | there is one |
 //! | last search all the way back | `HISTORY` | `SEARCHES` | there is one |
+//! | counts over a shard of the connections | `HISTORY` | `FLEET#<shard>` | all at once |
 //! | destination | `DESTINATIONS` | `DESTINATION#<id>` | all at once |
 //! | destination's health | `DESTINATION#<id>` | `HEALTH` | destination |
 //! | order | `DESTINATION#<id>` | `ORDER#<ulid>` | destination |
@@ -57,6 +58,10 @@
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
 //! | open job | `JOBS` | `<due, ms>#<id>` |
 //! | closed job | `JOBS#<kind>` | `<ordered, ms>#<id>` |
+//!
+//! The index `by_user` (`terra_user_id`, `received_at_ms`) has the webhooks that name a Terra user, and nothing
+//! else: no other item has both attributes. It is by Terra's id, so that nothing moves when two connections
+//! become one.
 
 use std::{collections::HashMap, fmt};
 
@@ -92,6 +97,12 @@ pub(crate) const BY_TIME: &str = "by_time";
 pub(crate) const TIME_PK: &str = "time_pk";
 /// Sort key attribute of [`BY_TIME`].
 pub(crate) const TIME_SK: &str = "time_sk";
+/// The index by Terra user.
+pub(crate) const BY_USER: &str = "by_user";
+/// Partition key attribute of [`BY_USER`].
+pub(crate) const USER: &str = "terra_user_id";
+/// Sort key attribute of [`BY_USER`], a number.
+pub(crate) const RECEIVED_AT: &str = "received_at_ms";
 /// Partitions of one day's webhooks: a partition takes 1,000 writes a second.
 pub(crate) const DAY_SHARDS: u8 = 8;
 
@@ -237,6 +248,11 @@ impl Key {
             pk: format!("WEBHOOK#{id}"),
             sk: "WEBHOOK".to_owned(),
         }
+    }
+
+    /// Reads back the id of a webhook in the ledger.
+    pub(crate) fn as_webhook(&self) -> Option<WebhookId> {
+        WebhookId::new(self.pk.strip_prefix("WEBHOOK#")?)
     }
 
     /// A parked webhook.
@@ -387,6 +403,14 @@ impl Key {
         Self {
             pk: "HISTORY".to_owned(),
             sk: "PEERS".to_owned(),
+        }
+    }
+
+    /// Key of the counts over the connections of a shard.
+    pub fn fleet(shard: u8) -> Self {
+        Self {
+            pk: "HISTORY".to_owned(),
+            sk: format!("FLEET#{shard}"),
         }
     }
 

@@ -10,7 +10,7 @@
 //!
 //! # Schema
 //!
-//! One table, on demand. Keys and the index are in [`key`]; every state that changes carries a
+//! One table, on demand. Keys and the indexes are in [`key`]; every state that changes carries a
 //! `revision`, a number that grows with each write: a hybrid logical clock, the greater of the last
 //! revision plus one and of the machine's time in units of 2⁻¹⁰ ms. So an item that was deleted and
 //! written anew has no revision that somebody may still hold, and destinations, which keep the
@@ -60,6 +60,7 @@ pub mod history;
 pub mod jobs;
 pub mod key;
 pub mod ledger;
+pub mod log;
 pub mod parked;
 pub mod people;
 pub mod policies;

@@ -5,14 +5,15 @@ use std::error::Error;
 use aws_sdk_dynamodb::{
     operation::describe_table::DescribeTableError,
     types::{
-        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
-        Projection, ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+        AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
+        GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType,
+        ScalarAttributeType, TimeToLiveSpecification,
     },
 };
 
 use super::{
     Table, TableError,
-    key::{BY_TIME, PK, SK, TIME_PK, TIME_SK},
+    key::{BY_TIME, BY_USER, PK, RECEIVED_AT, SK, TIME_PK, TIME_SK, USER},
     ledger::EXPIRES_AT,
 };
 
@@ -38,8 +39,22 @@ const PROJECTED: [&str; 18] = [
     "routed_at_ms",
 ];
 
+/// Attributes that the log of a user is filtered by.
+const PROJECTED_BY_USER: [&str; 9] = [
+    "event_type",
+    "outcome",
+    "provider",
+    "records",
+    "parked_count",
+    "size_bytes",
+    "late",
+    "ordering_ts_ms",
+    "reference",
+];
+
 impl Table {
-    /// Creates the table if it is not there, with its index and its TTL.
+    /// Creates the table if it is not there, with its indexes and its TTL. A table that lacks the index of users
+    /// gets it, with what it has.
     ///
     /// # Errors
     ///
@@ -52,43 +67,46 @@ impl Table {
             .send()
             .await;
         match listed {
-            Ok(_) => return Ok(()),
+            Ok(listed) => {
+                let indexes = listed.table.and_then(|it| it.global_secondary_indexes);
+                let mut indexes = indexes.into_iter().flatten();
+                if indexes.any(|index| index.index_name.as_deref() == Some(BY_USER)) {
+                    return Ok(());
+                }
+                return self.add_index_of_users().await;
+            }
             Err(error)
                 if error
                     .as_service_error()
                     .is_some_and(DescribeTableError::is_resource_not_found_exception) => {}
             Err(error) => return Err(self.cannot_create()(error)),
         }
-        let index = GlobalSecondaryIndex::builder()
+        let by_time = GlobalSecondaryIndex::builder()
             .index_name(BY_TIME)
             .set_key_schema(Some(
                 key_schema(TIME_PK, TIME_SK).map_err(self.cannot_create())?,
             ))
-            .projection(
-                Projection::builder()
-                    .projection_type(ProjectionType::Include)
-                    .set_non_key_attributes(Some(PROJECTED.map(str::to_owned).to_vec()))
-                    .build(),
-            )
+            .projection(projection(&PROJECTED))
             .build()
             .map_err(self.cannot_create())?;
-        let attributes = [PK, SK, TIME_PK, TIME_SK]
-            .into_iter()
-            .map(|name| {
-                AttributeDefinition::builder()
-                    .attribute_name(name)
-                    .attribute_type(ScalarAttributeType::S)
-                    .build()
-            })
-            .collect::<Result<Vec<_>, _>>()
+        let by_user = GlobalSecondaryIndex::builder()
+            .index_name(BY_USER)
+            .set_key_schema(Some(
+                key_schema(USER, RECEIVED_AT).map_err(self.cannot_create())?,
+            ))
+            .projection(projection(&PROJECTED_BY_USER))
+            .build()
             .map_err(self.cannot_create())?;
+        let attributes =
+            attributes(&[PK, SK, TIME_PK, TIME_SK, USER]).map_err(self.cannot_create())?;
         self.client
             .create_table()
             .table_name(&self.name)
             .billing_mode(BillingMode::PayPerRequest)
             .set_attribute_definitions(Some(attributes))
             .set_key_schema(Some(key_schema(PK, SK).map_err(self.cannot_create())?))
-            .global_secondary_indexes(index)
+            .global_secondary_indexes(by_time)
+            .global_secondary_indexes(by_user)
             .send()
             .await
             .map_err(self.cannot_create())?;
@@ -107,9 +125,56 @@ impl Table {
         Ok(())
     }
 
+    async fn add_index_of_users(&self) -> Result<(), TableError> {
+        let attributes = attributes(&[PK, SK, TIME_PK, TIME_SK, USER]);
+        let create = CreateGlobalSecondaryIndexAction::builder()
+            .index_name(BY_USER)
+            .set_key_schema(Some(
+                key_schema(USER, RECEIVED_AT).map_err(self.cannot_create())?,
+            ))
+            .projection(projection(&PROJECTED_BY_USER))
+            .build()
+            .map_err(self.cannot_create())?;
+        let update = GlobalSecondaryIndexUpdate::builder().create(create).build();
+        self.client
+            .update_table()
+            .table_name(&self.name)
+            .set_attribute_definitions(Some(attributes.map_err(self.cannot_create())?))
+            .global_secondary_index_updates(update)
+            .send()
+            .await
+            .map(drop)
+            .map_err(self.cannot_create())
+    }
+
     fn cannot_create<E: Error + Send + Sync + 'static>(&self) -> impl FnOnce(E) -> TableError {
         TableError::unavailable("create", &self.name)
     }
+}
+
+fn projection(attributes: &[&str]) -> Projection {
+    Projection::builder()
+        .projection_type(ProjectionType::Include)
+        .set_non_key_attributes(Some(
+            attributes.iter().map(|&name| name.to_owned()).collect(),
+        ))
+        .build()
+}
+
+/// Attributes of keys: these are texts, and the time of arrival is a number.
+fn attributes(
+    texts: &[&str],
+) -> Result<Vec<AttributeDefinition>, aws_sdk_dynamodb::error::BuildError> {
+    let texts = texts.iter().map(|&name| (name, ScalarAttributeType::S));
+    texts
+        .chain([(RECEIVED_AT, ScalarAttributeType::N)])
+        .map(|(name, kind)| {
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(kind)
+                .build()
+        })
+        .collect()
 }
 
 fn key_schema(
