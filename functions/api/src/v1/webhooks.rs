@@ -1,13 +1,22 @@
 //! The log: webhooks that came in, and what became of them.
 
-use domain::{access::Scope, plan::Parked};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use models::ids::{Provider, TerraUserId, WebhookId};
+use std::{
+    cmp::Reverse,
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use domain::{access::Scope, owner::RecordOwner, plan::Parked};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use models::{
+    data::DataType,
+    ids::{Provider, ReferenceId, TerraUserId, WebhookId},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::table::{
-    ledger::WebhookEntry,
-    ledger::place_of,
+    ledger::{WebhookEntry, place_of},
+    log::{LogPlace, LoggedWebhook},
     parked::{Listing, ParkedWebhook},
 };
 
@@ -15,16 +24,21 @@ use crate::{
     answer::Answer,
     call::Call,
     error::Failure,
-    id::to_path,
-    query::{Form, PAGED, Paging, Param},
+    id::{from_path, to_path},
+    query::{Form, PAGED, Paging, Param, Reader},
     route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
     schema::{Page, Schema as _, answer},
     text::rfc3339,
     v1::{LOOKS, connections::archived},
 };
 
-/// Webhooks read for one page, where a filter drops most of them.
-const MOST_READ: usize = 5_000;
+/// Webhooks read for one page, where a filter drops most of them. The table reads at most twice as many, each under
+/// a kilobyte: 8 MB.
+const MOST_READ: usize = 4_000;
+/// Longest time that a page reads on, where a filter drops most of it.
+const LONGEST: Duration = Duration::from_millis(1_500);
+/// Time ahead of now from which a log is read: clocks differ.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 /// Days that one call looks back.
 const MOST_DAYS: u32 = 31;
 /// Days that the ledger remembers.
@@ -65,6 +79,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 Param {
                     name: "provider",
                     doc: "Those of this provider, as Terra spells it.",
+                    form: Form::Text,
+                },
+                Param {
+                    name: "person",
+                    doc: "Those of this person under any Terra user id that they ever had, and of their lab reports; \
+                          the id in the form of ids in paths.",
                     form: Form::Text,
                 },
                 Param {
@@ -309,7 +329,7 @@ impl ParkedShown {
     }
 }
 
-/// Place in the log: a day, and the webhook in it before which the page begins.
+/// Place in the log of all: a day, and the webhook in it before which the page begins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Before {
     day: Date,
@@ -318,63 +338,119 @@ struct Before {
 
 struct Filter {
     since: Option<Timestamp>,
+    until: Option<Timestamp>,
     outcome: Option<&'static str>,
     event_type: Option<String>,
     provider: Option<String>,
-    user: Option<String>,
     parked: bool,
     asked_for: bool,
 }
 
 impl Filter {
-    fn takes(&self, entry: &WebhookEntry) -> bool {
+    fn takes(&self, webhook: &LoggedWebhook) -> bool {
         let is = |wanted: &Option<String>, text: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| text == Some(wanted))
         };
-        (self.asked_for || entry.webhook_id.is_unasked())
+        (self.asked_for || webhook.webhook_id.is_unasked())
             && self
                 .outcome
-                .is_none_or(|outcome| entry.outcome.as_str() == outcome)
-            && is(&self.event_type, Some(&entry.event_type))
+                .is_none_or(|outcome| webhook.outcome.as_str() == outcome)
+            && is(&self.event_type, Some(&webhook.event_type))
             && is(
                 &self.provider,
-                entry.provider.as_ref().map(Provider::as_str),
+                webhook.provider.as_ref().map(Provider::as_str),
             )
-            && is(
-                &self.user,
-                entry.terra_user_id.as_ref().map(TerraUserId::as_str),
-            )
-            && (!self.parked || entry.parked_count > 0)
+            && (!self.parked || webhook.parked_count > 0)
     }
+
+    /// First day that the ledger remembers.
+    fn oldest_day(call: &Call) -> Date {
+        let today = call.now.to_zoned(TimeZone::UTC).date();
+        today.saturating_sub(jiff::Span::new().days(KEPT_DAYS))
+    }
+}
+
+/// Bound of one call's reading: a filter may drop most of it.
+struct Budget {
+    begun: Instant,
+    read: usize,
+}
+
+impl Budget {
+    fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            read: 0,
+        }
+    }
+
+    /// Notes that so many webhooks were read. Returns whether that is all for this call.
+    fn is_used_up_by(&mut self, webhooks: usize) -> bool {
+        self.read += webhooks;
+        self.read >= MOST_READ || self.begun.elapsed() >= LONGEST
+    }
+}
+
+/// Users or person whose webhooks are asked for.
+enum Whose {
+    Users(Vec<TerraUserId>),
+    Person(ReferenceId),
 }
 
 async fn list(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
     let filter = Filter {
         since: query.instant("since"),
+        until: query.instant("until"),
         outcome: query.word("outcome"),
         event_type: query.text("type"),
         provider: query.text("provider"),
-        user: query.text("terra_user_id"),
         parked: query.flag("parked"),
         asked_for: query.flag("asked_for"),
     };
-    let until = query.instant("until");
-    let paging: Paging<Before> = query.paging();
-    if let (Some(since), Some(until)) = (filter.since, until)
+    if let (Some(since), Some(until)) = (filter.since, filter.until)
         && until <= since
     {
         query.refuse("until", "is not after `since`");
     }
+    let (person, user) = (query.text("person"), query.text("terra_user_id"));
+    if person.is_some() && user.is_some() {
+        query.refuse("terra_user_id", "is not given together with `person`");
+    }
+    // An id that nobody can have has no webhooks.
+    let whose = user.map(|user| Whose::Users(TerraUserId::new(&user).into_iter().collect()));
+    let of_person = |person: String| {
+        let person = from_path(&person).as_deref().and_then(ReferenceId::new);
+        person.map(Whose::Person)
+    };
+    let whose = match person.map(of_person) {
+        None => whose,
+        Some(Some(person)) => Some(person),
+        Some(None) => {
+            query.refuse(
+                "person",
+                "is no id of a person, in the form of ids in paths",
+            );
+            None
+        }
+    };
+    match whose {
+        Some(whose) => of(&call, query, &filter, whose).await,
+        None => all(&call, query, &filter).await,
+    }
+}
+
+/// A page of the log of all.
+async fn all(call: &Call, mut query: Reader<'_>, filter: &Filter) -> Result<Answer, Failure> {
+    let paging: Paging<Before> = query.paging();
     query.done()?;
-    let start = until.map_or(call.now, |until| until.min(call.now));
+    let start = filter.until.map_or(call.now, |until| until.min(call.now));
     let mut at = paging.after.clone().unwrap_or_else(|| Before {
         day: start.to_zoned(TimeZone::UTC).date(),
-        place: until.map(|until| rfc3339(until.as_millisecond())),
+        place: filter.until.map(|until| rfc3339(until.as_millisecond())),
     });
-    let oldest = call.now.to_zoned(TimeZone::UTC).date();
-    let oldest = oldest.saturating_sub(jiff::Span::new().days(KEPT_DAYS));
-    let (mut data, mut read, mut days) = (Vec::new(), 0, 0);
+    let oldest = Filter::oldest_day(call);
+    let (mut data, mut days, mut budget) = (Vec::new(), 0, Budget::begin());
     let mut searched = None;
     let more = 'days: loop {
         let table = &call.app.table;
@@ -382,8 +458,7 @@ async fn list(call: Call) -> Result<Answer, Failure> {
         let found = table
             .webhooks_before(&day, at.place.as_deref(), paging.limit)
             .await?;
-        let is_last_of_day = found.len() < paging.limit;
-        read += found.len();
+        let number = found.len();
         for entry in found {
             let at_ms = entry.received_at_ms;
             if filter
@@ -394,14 +469,14 @@ async fn list(call: Call) -> Result<Answer, Failure> {
             }
             at.place = Some(place_of(&entry));
             searched = Some(at_ms);
-            if filter.takes(&entry) {
+            if filter.takes(&LoggedWebhook::from(&entry)) {
                 data.push(Webhook::of(&entry));
                 if data.len() == paging.limit {
                     break 'days true;
                 }
             }
         }
-        if is_last_of_day {
+        if number < paging.limit {
             days += 1;
             let Ok(before) = at.day.yesterday() else {
                 break false;
@@ -417,7 +492,7 @@ async fn list(call: Call) -> Result<Answer, Failure> {
                 break false;
             }
         }
-        if read >= MOST_READ || days >= MOST_DAYS {
+        if budget.is_used_up_by(number) || days >= MOST_DAYS {
             break true;
         }
     };
@@ -426,6 +501,97 @@ async fn list(call: Call) -> Result<Answer, Failure> {
         next_cursor: paging.cursor(more.then_some(&at)),
         searched_until: searched.map(rfc3339),
     }))
+}
+
+/// A page of the log of a person, or of one Terra user id.
+async fn of(
+    call: &Call,
+    mut query: Reader<'_>,
+    filter: &Filter,
+    whose: Whose,
+) -> Result<Answer, Failure> {
+    let paging: Paging<LogPlace> = query.paging();
+    query.done()?;
+    let table = &call.app.table;
+    let (users, reports) = match whose {
+        Whose::Users(users) => (users, Vec::new()),
+        Whose::Person(person) => of_person(call, &person).await?,
+    };
+    let oldest = Filter::oldest_day(call).to_zoned(TimeZone::UTC);
+    let since_ms = oldest.map_or(0, |oldest| oldest.timestamp().as_millisecond());
+    let since_ms = filter
+        .since
+        .map_or(since_ms, |since| since.as_millisecond().max(since_ms));
+    let until = filter.until.unwrap_or(call.now + AHEAD);
+    let first = LogPlace::before(until.as_millisecond());
+    let mut at = paging.after.clone().unwrap_or(first);
+    let (mut wanted, mut budget) = (Vec::new(), Budget::begin());
+    let mut searched = None;
+    let more = 'pages: loop {
+        let limit = paging.limit;
+        let found = table.webhooks_of_users(&users, since_ms, &at, limit);
+        let mut found = found.await?;
+        let reports = reports.iter();
+        found.extend(
+            reports
+                .filter(|report| report.received_at_ms >= since_ms && at.precedes(report))
+                .cloned(),
+        );
+        found.sort_by_key(|webhook| Reverse(webhook.place()));
+        found.truncate(limit);
+        let number = found.len();
+        for webhook in found {
+            at = webhook.place();
+            searched = Some(webhook.received_at_ms);
+            if filter.takes(&webhook) {
+                wanted.push(webhook.webhook_id);
+                if wanted.len() == limit {
+                    break 'pages true;
+                }
+            }
+        }
+        if number < limit {
+            break false;
+        }
+        if budget.is_used_up_by(number) {
+            break true;
+        }
+    };
+    // The index says which there are, the ledger what they are.
+    let mut entries = table.webhooks(&wanted).await?;
+    let data = wanted.iter().filter_map(|id| entries.remove(id));
+    Ok(Answer::json(&Log {
+        data: data.map(|entry| Webhook::of(&entry)).collect(),
+        next_cursor: paging.cursor(more.then_some(&at)),
+        searched_until: searched.map(rfc3339),
+    }))
+}
+
+/// All Terra user ids that a person's connections ever had, and the webhooks of their lab reports, which name no
+/// user.
+async fn of_person(
+    call: &Call,
+    person: &ReferenceId,
+) -> Result<(Vec<TerraUserId>, Vec<LoggedWebhook>), Failure> {
+    let table = &call.app.table;
+    let connections = table.connections_of(person).await?;
+    let users: BTreeSet<_> = connections
+        .iter()
+        .flat_map(|connection| {
+            let state = &connection.state;
+            state.members.keys().chain(&state.folded.ids)
+        })
+        .cloned()
+        .collect();
+    let owner = RecordOwner::Person(Some(person.clone()));
+    let reports = table.records(&owner, Some(DataType::LabReport)).await?;
+    let ids: BTreeSet<_> = reports
+        .iter()
+        .filter_map(|found| WebhookId::new(&found.record.newest.version.webhook_id))
+        .collect();
+    let reports = table.webhooks(&ids).await?;
+    let reports = reports.values().map(LoggedWebhook::from).collect();
+    Ok((users.into_iter().collect(), reports))
 }
 
 pub(super) async fn entry(call: &Call) -> Result<WebhookEntry, Failure> {

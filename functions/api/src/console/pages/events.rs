@@ -8,6 +8,7 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
+        pages::people::shown_id,
         pictures::OUTCOMES,
         visit::Visit,
         words::{count, flag, list, query_of, size, state, text, thousands, when},
@@ -44,10 +45,11 @@ pub(super) const PLACES: &[Place] = &[
     },
 ];
 
-const FILTERS: [&str; 6] = [
+const FILTERS: [&str; 7] = [
     "outcome",
     "type",
     "provider",
+    "person",
     "terra_user_id",
     "parked",
     "asked_for",
@@ -62,6 +64,7 @@ async fn events(visit: Visit) -> Result<Reply, Failure> {
     let until = text(&log, "searched_until");
     let older = query_of(filters().into_iter().chain([("cursor", next)]));
     let chosen = |name, value| visit.asked(name) == value;
+    let person = visit.asked("person");
     let body = html! {
         form.row action="/console/events" {
             label { "Outcome" select name="outcome" {
@@ -72,7 +75,11 @@ async fn events(visit: Visit) -> Result<Reply, Failure> {
             } }
             label { "Type" input name="type" value=(visit.asked("type")) placeholder="daily"; }
             label { "Provider" input name="provider" value=(visit.asked("provider")) placeholder="GARMIN"; }
-            label { "Terra user id" input name="terra_user_id" value=(visit.asked("terra_user_id")); }
+            @if person.is_empty() {
+                label { "Terra user id" input name="terra_user_id" value=(visit.asked("terra_user_id")); }
+            } @else {
+                input type="hidden" name="person" value=(person);
+            }
             label { "Parked" select name="parked" {
                 option value="" { "all" }
                 option value="true" selected[chosen("parked", "true")] { "only parked" }
@@ -82,6 +89,10 @@ async fn events(visit: Visit) -> Result<Reply, Failure> {
                 option value="true" selected[chosen("asked_for", "true")] { "shown" }
             } }
             button.main { "Filter" }
+        }
+        @if !person.is_empty() {
+            p { "Of " a href={ "/console/people/" (person) } { (shown_id(person)) } " only; "
+                a href="/console/events" { "of all people" } "." }
         }
         div.card {
             (table(list(&log, "data"), visit.now_ms()))

@@ -7,7 +7,7 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::records,
+        pages::{events, records},
         pictures::{Point, Sparkline, sparkline},
         visit::Visit,
         words::{hidden, label, list, query_of, state, text, value, when},
@@ -32,6 +32,8 @@ pub(super) const PLACES: &[Place] = &[
 
 /// Days that the lines of a person show.
 const DAYS: i64 = 7;
+/// Webhooks that the page of a person lists.
+const WEBHOOKS: &str = "10";
 /// Numbers that are shown as lines: data type and field.
 const MAIN: [(&str, &str); 4] = [
     ("daily", "steps"),
@@ -118,9 +120,11 @@ pub(super) fn shown_id(person: &str) -> String {
 async fn person(visit: Visit) -> Result<Reply, Failure> {
     let id = visit.placed("person").to_owned();
     let place = [("person", id.as_str())];
-    let (person, connections) = futures::try_join!(
+    let newest = [("person", id.as_str()), ("limit", WEBHOOKS)];
+    let (person, connections, webhooks) = futures::try_join!(
         visit.ask("/v1/people/{person}", &place, &[]),
         visit.ask("/v1/people/{person}/connections", &place, &[]),
+        visit.ask("/v1/webhooks", &[], &newest),
     )?;
     let connections = list(&connections, "data");
     visit
@@ -154,6 +158,11 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
                 }
             }
         }
+        section.card {
+            h2 { "Newest webhooks" }
+            (events::table(list(&webhooks, "data"), now_ms))
+            p.pager { a href={ "/console/events?" (query_of([("person", id.as_str())])) } { "All of them" } }
+        }
     };
     Ok(Reply::Page(Page {
         title: text(&person, "reference_id").to_owned(),
@@ -184,6 +193,7 @@ fn connection_card(connection: &Value, now_ms: i64) -> Markup {
             @if !user.is_empty() {
                 p.pager { a href={ "/console/events?" (query_of([("terra_user_id", user)])) } { "Its webhooks" } }
             }
+            (types(connection))
             details {
                 summary { "Ids and permissions" }
                 dl {
@@ -194,6 +204,24 @@ fn connection_card(connection: &Value, now_ms: i64) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Types of a connection, with the first and last day of each.
+fn types(connection: &Value) -> Markup {
+    let types = connection.get("types").and_then(Value::as_object);
+    let types = types.filter(|types| !types.is_empty());
+    html! {
+        @if let Some(types) = types {
+            div.wide tabindex="0" { table {
+                thead { tr { th scope="col" { "Type" } th scope="col" { "Since" } th scope="col" { "Until" } } }
+                tbody { @for (name, days) in types {
+                    tr { td { (name) } td { (text(days, "first")) } td { (text(days, "last")) } }
+                } }
+            } }
+        } @else {
+            p.empty { "No record of any day yet." }
         }
     }
 }
