@@ -161,6 +161,7 @@ async fn backfills_of_gaps_go_in_time_and_the_others_stay() {
             at_ms: NOW,
             refused,
             permission_refused: false,
+            has_failed: false,
         })
     );
     assert_eq!(ended(&wanted), None);

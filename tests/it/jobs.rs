@@ -14,7 +14,7 @@ use terrarium::system::{BACKFILL_EVENTS_QUEUE, HISTORY_QUEUE};
 
 use crate::world::{World, now};
 
-fn app(world: &World, lacks_credentials: bool) -> App {
+pub(crate) fn app(world: &World, lacks_credentials: bool) -> App {
     let system = &world.system;
     let settings = Settings::new("placeholder", "no key".into());
     App {
@@ -43,6 +43,7 @@ fn link(step: u32) -> HistoryMessage {
         after: None,
         whole: false,
         step,
+        counted: Box::default(),
     }
 }
 

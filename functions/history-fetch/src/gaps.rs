@@ -8,6 +8,7 @@ use domain::{
         backfill::Plan,
         coverage::{Known, Outage},
         day::{self, DAY_MS},
+        fleet::{self, Fleet},
         gap::{self, Peers, Quiet, Signs},
         outage::OutageLog,
         reach::ProviderHistory,
@@ -17,7 +18,10 @@ use domain::{
 };
 use models::data::DataType;
 use runtime::metrics::{Dimension, Metrics};
-use store::table::connections::{CONNECTION_SHARDS, StoredConnection};
+use store::table::{
+    connections::{CONNECTION_SHARDS, StoredConnection},
+    history::ListedBackfill,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -57,6 +61,7 @@ pub(crate) async fn find(app: &App) -> Result<(), HistoryError> {
             after: None,
             whole,
             step: 0,
+            counted: Box::new(Fleet::begun(now_ms)),
         })
         .collect();
     app.queue(&jobs).await?;
@@ -66,12 +71,14 @@ pub(crate) async fn find(app: &App) -> Result<(), HistoryError> {
     Ok(())
 }
 
-/// Checks some connections of a shard, and queues a check of the next ones, which is the next step.
+/// Checks some connections of a shard, and queues a check of the next ones, which is the next step. The last step
+/// leaves the counts over all of the shard behind.
 pub(crate) async fn find_in_shard(
     app: &App,
     (shard, step): (u8, u32),
     after: Option<ConnectionId>,
     whole: bool,
+    mut counted: Fleet,
 ) -> Result<(), HistoryError> {
     let most = if whole {
         CONNECTIONS_PER_JOB / WHOLE_SEARCH_WEIGHT
@@ -106,7 +113,7 @@ pub(crate) async fn find_in_shard(
     };
     let mut quiet = BTreeMap::<&'static str, u64>::new();
     for connection in &connections {
-        let result = Box::pin(check_connection(app, connection, &around)).await;
+        let result = Box::pin(check_connection(app, connection, &around, &mut counted)).await;
         if let Ok(Some(Quiet { cause, .. })) = &result {
             *quiet.entry(cause.as_str()).or_default() += 1;
         }
@@ -118,17 +125,18 @@ pub(crate) async fn find_in_shard(
         metrics.send(app.now_ms(), &app.metrics);
     }
     some_failed("connections", results)?;
-    if ids.len() == most {
-        let after = ids.last().cloned();
-        app.jobs
-            .send(&HistoryMessage::FindGapsOf {
-                shard,
-                after,
-                whole,
-                step: step.saturating_add(1),
-            })
-            .await?;
+    if ids.len() < most {
+        return Ok(app.table.note_fleet(shard, &counted).await?);
     }
+    app.jobs
+        .send(&HistoryMessage::FindGapsOf {
+            shard,
+            after: ids.last().cloned(),
+            whole,
+            step: step.saturating_add(1),
+            counted: Box::new(counted),
+        })
+        .await?;
     Ok(())
 }
 
@@ -143,18 +151,20 @@ struct Surroundings<'a> {
     whole: bool,
 }
 
-/// Asks for the missing days of a connection. Returns the cause if the connection has gone quiet.
+/// Asks for the missing days of a connection, and counts it. Returns the cause if the connection has gone quiet.
 async fn check_connection(
     app: &App,
     connection: &StoredConnection,
     around: &Surroundings<'_>,
+    counted: &mut Fleet,
 ) -> Result<Option<Quiet>, HistoryError> {
     let state = &connection.state;
     let (Some(provider), now_ms) = (state.provider(), app.now_ms()) else {
+        counted.note(&connection.id, state, None);
         return Ok(None);
     };
     let history = ProviderHistory::of(provider);
-    let refused = refused_lately(app, &connection.id, now_ms).await?;
+    let refused = refused_lately(app, &connection.id, counted).await?;
     if state.status() == Status::Active {
         let first = app
             .table
@@ -186,6 +196,7 @@ async fn check_connection(
         warn!(connection_id = %connection.id, %provider, cause = quiet.cause.as_str(),
               quiet_hours = (now_ms - quiet.since_ms) / day::HOUR_MS, "a connection is quiet");
     }
+    counted.note(&connection.id, state, quiet.as_ref());
     Ok(quiet.filter(|_| state.status() != Status::Ended))
 }
 
@@ -238,14 +249,22 @@ struct RefusedLately {
     permission: bool,
 }
 
+/// Reads what was refused lately. Counts the backfills that it meets, and the windows that they gave up.
 async fn refused_lately(
     app: &App,
     connection: &ConnectionId,
-    now_ms: i64,
+    counted: &mut Fleet,
 ) -> Result<RefusedLately, HistoryError> {
+    let now_ms = app.now_ms();
     let mut refused = RefusedLately::default();
-    let listed = app.table.backfill_list(connection).await?;
-    for ended in listed.into_iter().filter_map(|listed| listed.ended) {
+    for ListedBackfill { id, ended } in app.table.backfill_list(connection).await? {
+        let Some(ended) = ended else {
+            counted.backfills += 1;
+            continue;
+        };
+        if ended.has_failed && fleet::is_late(ended.at_ms, now_ms) {
+            counted.note_failed(&app.table.windows(&id, None).await?, now_ms);
+        }
         let types = ended.refused_lately(now_ms);
         refused.types.extend(types.into_iter().flatten());
         refused.permission |= ended.permission_refused_lately(now_ms);

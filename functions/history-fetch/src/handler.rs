@@ -149,7 +149,17 @@ pub async fn run(
             after,
             whole,
             step,
-        } => Box::pin(gaps::find_in_shard(app, (shard, step), after, whole)).await,
+            counted,
+        } => {
+            Box::pin(gaps::find_in_shard(
+                app,
+                (shard, step),
+                after,
+                whole,
+                *counted,
+            ))
+            .await
+        }
         HistoryMessage::Connected { terra_user_id } => {
             Box::pin(connected::first_backfill_of(app, &terra_user_id)).await
         }

@@ -6,7 +6,7 @@ use models::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::connection::ConnectionId;
+use crate::{connection::ConnectionId, history::fleet::Fleet};
 
 /// One accepted webhook on its way from intake to router.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,10 @@ pub enum HistoryMessage {
         /// Jobs before this one in its chain.
         #[serde(default)]
         step: u32,
+        /// Counts over the connections before that one. They come along, so that a job that comes twice counts
+        /// nothing twice.
+        #[serde(default)]
+        counted: Box<Fleet>,
     },
     /// Somebody connected: fetch their past, once.
     Connected {

@@ -1,13 +1,15 @@
 //! Findings: what is wrong, and what to do about it, as far as the table and the archive tell.
 
-use std::{collections::BTreeMap, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use domain::{
     connection::Status,
     delivery::Status as DestinationStatus,
     history::{
         day::{DAY_MS, HOUR_MS},
-        window::{State as WindowState, retry::Reason},
+        fleet::{self, Fleet},
+        gap::{self, Peers, Quiet, Signs},
+        reach::ProviderHistory,
     },
     message::JobKind,
 };
@@ -16,7 +18,10 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use serde::Serialize;
 use store::{
     archive::Archive,
-    table::{Table, jobs::JobState},
+    table::{
+        Table, TableError, connections::StoredConnection, history::ListedBackfill, jobs::JobState,
+        key::Key,
+    },
 };
 
 use crate::{
@@ -116,6 +121,10 @@ const OVERDUE: usize = 100;
 const LATELY_MS: i64 = 7 * DAY_MS;
 /// Connections that are looked at.
 const CONNECTIONS_SEEN: usize = 2000;
+/// So many connections are counted anew each time: their counts are of this moment.
+const COUNTED_ANEW: usize = 100;
+/// Connections that are counted at once.
+const CONCURRENT_READS: usize = 16;
 
 /// Longest time that a webhook waits for its routing, unless something does not work.
 const LONG: Duration = Duration::from_mins(15);
@@ -212,7 +221,7 @@ pub async fn history(
 fn webhooks(newest_ms: Option<i64>, seen: &Tally, now_ms: i64) -> Finding {
     let advice = "look on Terra's dashboard whether it has the webhook address and whether it is \
                   switched on: after 24 hours of failures Terra switches it off";
-    let nobody = seen.count(Status::Active) == 0;
+    let nobody = seen.fleet.with_status(Status::Active) == 0;
     match newest_ms {
         Some(at_ms) if now_ms.saturating_sub(at_ms) < SILENT_MS => Finding::good(
             WEBHOOKS,
@@ -242,75 +251,60 @@ fn webhooks(newest_ms: Option<i64>, seen: &Tally, now_ms: i64) -> Finding {
 /// Counts over all connections.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Connections by provider and status.
-    pub by_provider: BTreeMap<String, BTreeMap<Status, usize>>,
-    by_status: BTreeMap<Status, usize>,
-    /// Windows that were given up lately, by why.
-    failed: BTreeMap<String, usize>,
-    /// Backfills that are not done.
-    pub backfills: usize,
+    /// The counts.
+    pub fleet: Fleet,
     /// True if there are more connections than were looked at.
     pub more: bool,
 }
 
 impl Tally {
-    /// Looks at all connections, up to a bound.
+    /// Counts the connections: a few of them now, many as the last search for gaps counted them.
     ///
     /// # Errors
     ///
     /// [`InspectError`] when the table does not answer.
     pub async fn read(table: &Table, now_ms: i64) -> Result<Self, InspectError> {
-        let mut seen = Self::default();
-        let mut connections = pin!(all_connections(table));
-        while let Some(connection) = connections.try_next().await? {
-            if seen.by_status.values().sum::<usize>() == CONNECTIONS_SEEN {
+        match table.fleet().await? {
+            Some(fleet) if fleet.total() > COUNTED_ANEW => Ok(Self { fleet, more: false }),
+            _ => Self::count(table, now_ms).await,
+        }
+    }
+
+    /// Looks at all connections, up to a bound.
+    async fn count(table: &Table, now_ms: i64) -> Result<Self, InspectError> {
+        let (log, peers) = futures::try_join!(table.outage_log(), table.peers())?;
+        let around = Around {
+            webhook_at_ms: log.webhook_at_ms,
+            peers,
+            now_ms,
+        };
+        let around = &around;
+        let mut counts = pin!(
+            all_connections(table)
+                .map_ok(async |connection| around.count(table, &connection).await)
+                .try_buffered(CONCURRENT_READS)
+        );
+        let mut seen = Self {
+            fleet: Fleet::begun(now_ms),
+            more: false,
+        };
+        while let Some(counted) = counts.try_next().await? {
+            if seen.fleet.total() == CONNECTIONS_SEEN {
                 seen.more = true;
                 break;
             }
-            let status = connection.state.status();
-            *seen.by_status.entry(status).or_default() += 1;
-            let provider = connection.state.provider();
-            let provider = provider.map_or_else(String::new, ToString::to_string);
-            let of_provider = seen.by_provider.entry(provider).or_default();
-            *of_provider.entry(status).or_default() += 1;
-            for id in table.backfills_of(&connection.id).await? {
-                let Some(backfill) = table.backfill(&id).await? else {
-                    continue;
-                };
-                seen.backfills += usize::from(backfill.done.is_none());
-                let quiet = backfill
-                    .done
-                    .as_ref()
-                    .is_some_and(|done| done.totals.failed == 0 || done.at_ms < now_ms - LATELY_MS);
-                if quiet {
-                    continue;
-                }
-                for window in table.windows(&id, None).await? {
-                    if let WindowState::Failed { at_ms, reason } = window.state() {
-                        seen.failed(*at_ms, *reason, now_ms);
-                    }
-                }
-            }
+            seen.fleet = seen.fleet.with(counted);
         }
         Ok(seen)
     }
 
-    /// Counts a window that was given up, unless its provider has no such type: that is no fault.
-    fn failed(&mut self, at_ms: i64, reason: Reason, now_ms: i64) {
-        if at_ms >= now_ms - LATELY_MS && reason != Reason::NotSupported {
-            *self.failed.entry(reason.to_string()).or_default() += 1;
-        }
-    }
-
-    fn count(&self, status: Status) -> usize {
-        self.by_status.get(&status).copied().unwrap_or_default()
-    }
-
     /// The finding about the connections themselves.
     fn finding(&self) -> Finding {
-        let counts: Vec<_> = self
-            .by_status
+        let all = [Status::Active, Status::Failing, Status::Ended];
+        let counts = all.map(|status| (status, self.fleet.with_status(status)));
+        let counts: Vec<_> = counts
             .iter()
+            .filter(|(_, number)| *number > 0)
             .map(|(status, number)| format!("{number} {status}"))
             .collect();
         let more = if self.more { " of the first" } else { "" };
@@ -319,7 +313,7 @@ impl Tally {
         } else {
             format!("{}{more}", counts.join(", "))
         };
-        if self.count(Status::Failing) == 0 {
+        if self.fleet.with_status(Status::Failing) == 0 {
             return Finding::good(CONNECTIONS, counts);
         }
         Finding::unknown(
@@ -331,9 +325,10 @@ impl Tally {
     }
 
     fn windows(&self, overdue: usize, at_work: bool) -> Finding {
-        if !self.failed.is_empty() {
-            let total: usize = self.failed.values().sum();
-            let reasons = self.failed.iter();
+        let failed = &self.fleet.failed;
+        if !failed.is_empty() {
+            let total: usize = failed.values().sum();
+            let reasons = failed.iter();
             let reasons: Vec<_> = reasons
                 .map(|(why, number)| format!("{number} × {why}"))
                 .collect();
@@ -348,7 +343,7 @@ impl Tally {
                  `terrarium backfill start` with --from and --to asks for them again",
             );
         }
-        let open = count(self.backfills, "backfill");
+        let open = count(self.fleet.backfills, "backfill");
         if overdue == 0 {
             return Finding::good(WINDOWS, format!("none given up, none overdue, {open} open"));
         }
@@ -367,6 +362,53 @@ impl Tally {
                 "`terrarium dev` works on them while it runs",
             )
         }
+    }
+}
+
+/// Signs around connections that tell why they are quiet.
+struct Around {
+    webhook_at_ms: Option<i64>,
+    peers: Peers,
+    now_ms: i64,
+}
+
+impl Around {
+    /// Counts one connection, as a search for gaps does.
+    async fn count(
+        &self,
+        table: &Table,
+        connection: &StoredConnection,
+    ) -> Result<Fleet, TableError> {
+        let mut counted = Fleet::default();
+        let mut permission_refused = false;
+        for ListedBackfill { id, ended } in table.backfill_list(&connection.id).await? {
+            let Some(ended) = ended else {
+                counted.backfills += 1;
+                continue;
+            };
+            permission_refused |= ended.permission_refused_lately(self.now_ms);
+            if ended.has_failed && fleet::is_late(ended.at_ms, self.now_ms) {
+                counted.note_failed(&table.windows(&id, None).await?, self.now_ms);
+            }
+        }
+        let quiet = self.quiet(connection, permission_refused);
+        counted.note(&connection.id, &connection.state, quiet.as_ref());
+        Ok(counted)
+    }
+
+    fn quiet(&self, connection: &StoredConnection, permission_refused: bool) -> Option<Quiet> {
+        let state = &connection.state;
+        let provider = state.provider()?;
+        let shard = Key::shard_of(&connection.id);
+        let peers = &self.peers;
+        let signs = Signs::of(
+            state,
+            permission_refused,
+            peers.newest_beside(provider, shard, state.data_at_ms()),
+            self.webhook_at_ms,
+            self.now_ms,
+        );
+        gap::quiet(&signs, ProviderHistory::of(provider), self.now_ms)
     }
 }
 
@@ -481,15 +523,6 @@ pub async fn jobs(table: &Table, now_ms: i64) -> Result<Finding, InspectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_type_that_a_provider_does_not_have_is_no_finding() {
-        let mut seen = Tally::default();
-        seen.failed(0, Reason::NotSupported, 0);
-        assert!(seen.failed.is_empty());
-        seen.failed(0, Reason::TimedOut, 0);
-        assert_eq!(seen.failed.len(), 1);
-    }
 
     #[test]
     fn a_webhook_that_waited_long_is_wrong() {

@@ -132,9 +132,8 @@ async fn read(
 async fn subscriptions(call: Call) -> Result<Answer, Failure> {
     let table = &call.app.table;
     let page = parameter(&call, "page");
-    let most = page.as_ref().map_or(MOST_USERS + 1, |_| usize::MAX);
-    let ids = ids(table, most).await?;
     let Some(page) = page else {
+        let ids = ids(table, MOST_USERS + 1).await?;
         if ids.len() > MOST_USERS {
             return Err(refused(
                 "there are too many users for one answer: ask for pages",
@@ -149,12 +148,20 @@ async fn subscriptions(call: Call) -> Result<Answer, Failure> {
     else {
         return Err(refused("invalid page or per_page"));
     };
-    let max_page = ids.len().div_ceil(per_page).saturating_sub(1);
+    // All users were counted lately: only those up to the end of the page, and one more, are listed then.
+    let counted = table.fleet().await?.map(|fleet| fleet.total());
+    let end = page.saturating_add(1).saturating_mul(per_page);
+    let most = counted.map_or(usize::MAX, |_| end.saturating_add(1));
+    let ids = ids(table, most).await?;
+    let is_last = ids.len() <= end;
+    // Of the last page one knows that it is the last, whatever was counted.
+    let total = counted.filter(|_| !is_last).unwrap_or(0).max(ids.len());
+    let max_page = total.div_ceil(per_page).saturating_sub(1);
     let wanted = ids.chunks(per_page).nth(page).unwrap_or_default();
     let users: Vec<Value> = read(table, wanted).await?.iter().map(user).collect();
     Ok(Answer::json(&json!({
         "data": {
-            "next": (page < max_page).then_some(page + 1),
+            "next": (!is_last).then_some(page + 1),
             "max_page": max_page,
             "results": users,
         },

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use domain::message::JobKind;
+use domain::{
+    history::{fleet::Fleet, gap::Cause},
+    message::JobKind,
+};
 use inspect::{
     InspectError,
     findings::{self, Finding, State, Tally},
@@ -52,7 +55,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         LOOKS,
         Doc {
             summary: "What comes in, who is connected, and what goes on.",
-            text: "Connections are counted up to 2,000; `more_connections` says that there are more.",
+            text: "A few connections are counted at once, many as the last search for gaps has counted them; \
+                   `as_of` says when. Until the first such search, 2,000 of them are counted, and \
+                   `more_connections` says that there are more.",
             query: &[],
             body: None,
             answer: Reply::Json(Overview::schema),
@@ -84,6 +89,26 @@ answer! {
         since: Option<String>,
     }
 
+    /// Connections that are quiet for one cause.
+    pub(crate) struct QuietConnections {
+        /// Number of them.
+        connections: usize,
+        /// Cause in words, and what to do.
+        advice: &'static str,
+        /// Some of them, those that fell silent last.
+        examples: Vec<QuietConnection>,
+    }
+
+    /// A connection that is quiet.
+    pub(crate) struct QuietConnection {
+        /// Our id of the connection.
+        id: String,
+        /// Provider, as Terra spells it.
+        provider: String,
+        /// Time of its last sign of life.
+        since: String,
+    }
+
     /// The system at a glance.
     pub(crate) struct Overview {
         /// Findings that are wrong.
@@ -92,10 +117,14 @@ answer! {
         newest_webhook_at: Option<String>,
         /// Webhooks of today, in UTC.
         today: WebhooksToday,
+        /// Time of the counts of connections and backfills.
+        as_of: Option<String>,
         /// Connections by provider and status.
         connections: BTreeMap<String, BTreeMap<String, usize>>,
         /// True if there are more connections than were counted.
         more_connections: bool,
+        /// Connections that have gone quiet, by the cause of that.
+        quiet: BTreeMap<String, QuietConnections>,
         /// Webhooks on the list of parked ones, counted up to 1,000.
         parked: usize,
         /// Backfills that are not done.
@@ -185,6 +214,23 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     }))
 }
 
+/// Connections that are quiet for one cause, with the word for it.
+fn quiet_for(fleet: &Fleet, (cause, number): (&Cause, &usize)) -> (String, QuietConnections) {
+    let examples = fleet.examples.iter().filter(|one| one.cause == *cause);
+    let quiet = QuietConnections {
+        connections: *number,
+        advice: signs::describe(*cause),
+        examples: examples
+            .map(|one| QuietConnection {
+                id: one.connection.to_string(),
+                provider: one.provider.clone(),
+                since: rfc3339(one.since_ms),
+            })
+            .collect(),
+    };
+    (cause.as_str().to_owned(), quiet)
+}
+
 async fn overview(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let table = &call.app.table;
@@ -206,7 +252,8 @@ async fn overview(call: Call) -> Result<Answer, Failure> {
         jobs.insert(kind.as_str().to_owned(), open);
     }
     let newest = signs::newest_webhook_ms(table, WEBHOOK_DAYS, call.now).await?;
-    let connections = tally.by_provider.iter().map(|(provider, by_status)| {
+    let fleet = &tally.fleet;
+    let connections = fleet.by_provider.iter().map(|(provider, by_status)| {
         let by_status = by_status.iter();
         let by_status = by_status.map(|(status, number)| (status.to_string(), *number));
         (provider.clone(), by_status.collect())
@@ -227,10 +274,16 @@ async fn overview(call: Call) -> Result<Answer, Failure> {
                 .min()
                 .map(rfc3339),
         },
+        as_of: fleet.as_of_ms.map(rfc3339),
         connections: connections.collect(),
+        quiet: fleet
+            .quiet
+            .iter()
+            .map(|quiet| quiet_for(fleet, quiet))
+            .collect(),
         more_connections: tally.more,
         parked: table.parked_webhooks(MOST_PARKED).await?.len(),
-        backfills: tally.backfills,
+        backfills: fleet.backfills,
         jobs,
     }))
 }

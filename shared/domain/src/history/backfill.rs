@@ -325,6 +325,9 @@ pub struct Ended {
     /// True if the provider refused something for want of a permission.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub permission_refused: bool,
+    /// True if windows were given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_failed: bool,
 }
 
 impl Ended {
@@ -410,6 +413,7 @@ impl Backfill {
             at_ms: done.at_ms,
             refused: self.refused.clone(),
             permission_refused: done.permission_refused,
+            has_failed: done.totals.failed > 0,
         })
     }
 

@@ -8,6 +8,7 @@
 //! - [`window`]: one request's worth of history, as a state machine.
 //! - [`backfill`]: a plan of windows, how far it is, when it is done.
 //! - [`outage`]: when our intake took no webhooks.
+//! - [`fleet`]: how many connections there are, and how they do.
 //! - [`gap`]: what to ask for now, and why a connection has gone quiet.
 //!
 //! A worker plans a [`Backfill`](backfill::Backfill), takes a due [`Window`](window::Window), asks
@@ -18,6 +19,7 @@ pub mod backfill;
 pub mod coverage;
 pub mod cut;
 pub mod day;
+pub mod fleet;
 pub mod gap;
 pub mod month;
 pub mod outage;

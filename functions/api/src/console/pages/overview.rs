@@ -10,7 +10,7 @@ use crate::{
         pages::events,
         pictures::{Bucket, OUTCOMES, Strip, strip},
         visit::Visit,
-        words::{age, list, moment, text, thousands},
+        words::{age, count, flag, list, moment, text, thousands, when},
     },
     error::Failure,
     route::Verb,
@@ -28,16 +28,21 @@ const NEWEST: &str = "500";
 const LISTED: usize = 8;
 /// Stretches of time of the strip.
 const BUCKETS: usize = 40;
+/// Statuses of connections, in the order of their columns.
+const STATUSES: [&str; 3] = ["active", "failing", "ended"];
+/// Quiet connections that are named for one cause.
+const EXAMPLES: usize = 3;
 /// Silence that is worth a look. Unit: milliseconds.
 const SILENCE_MS: i64 = 24 * 3_600_000;
 
 async fn overview(visit: Visit) -> Result<Reply, Failure> {
     let now_ms = visit.now_ms();
     let newest = [("limit", NEWEST)];
-    let (log, parked, people) = futures::try_join!(
+    let (log, parked, people, seen) = futures::try_join!(
         visit.ask("/v1/webhooks", &[], &newest),
         visit.ask("/v1/parked", &[], &newest),
         visit.ask("/v1/people", &[], &[("limit", "1")]),
+        visit.ask("/v1/overview", &[], &[]),
     )?;
     let webhooks = list(&log, "data");
     let times: Vec<i64> = webhooks.iter().filter_map(received).collect();
@@ -46,6 +51,7 @@ async fn overview(visit: Visit) -> Result<Reply, Failure> {
 
     let body = html! {
         (findings(times.first().copied(), parked, is_anybody_there, now_ms))
+        (others(&seen))
         div.tiles {
             (tile("Last webhook", &times.first().map_or_else(|| "none yet".to_owned(), |at| age(*at, now_ms)), "by the time of its arrival"))
             (tile("Rate", &rate(&times), &format!("of the newest {}", thousands(u64::try_from(times.len()).unwrap_or_default()))))
@@ -57,6 +63,7 @@ async fn overview(visit: Visit) -> Result<Reply, Failure> {
                 (strip(&Strip { title: "Webhooks by outcome", buckets: &buckets(webhooks, &times) }))
             }
         }
+        (connections(&seen, now_ms))
         section.card {
             h2 { "Newest webhooks" }
             (events::table(webhooks.get(..LISTED).unwrap_or(webhooks), now_ms))
@@ -114,6 +121,69 @@ fn findings(last_ms: Option<i64>, parked: usize, anybody: bool, now_ms: i64) -> 
         }
         @if last_ms.is_some() && !is_silent && parked == 0 && anybody {
             div.card.finding.good { h3 { "● Webhooks arrive, and none is parked" } }
+        }
+    }
+}
+
+/// Checks of which [`findings`] has more to say.
+const SAID_ALREADY: [&str; 2] = ["webhooks", "parked webhooks"];
+
+/// Further checks that found something wrong, each with its remedy.
+fn others(seen: &Value) -> Markup {
+    let wrong = list(seen, "wrong").iter();
+    let wrong = wrong.filter(|finding| !SAID_ALREADY.contains(&text(finding, "check")));
+    html! {
+        @for finding in wrong {
+            div.card.finding.bad {
+                h3 { "■ " (text(finding, "check")) ": " (text(finding, "detail")) }
+                p { (text(finding, "advice")) }
+            }
+        }
+    }
+}
+
+/// Connections by provider and status, and those that are quiet by the cause.
+fn connections(seen: &Value, now_ms: i64) -> Markup {
+    let members = |name: &str| {
+        let found = seen.get(name).and_then(Value::as_object);
+        found.into_iter().flatten()
+    };
+    let quiet = members("quiet").count() > 0;
+    html! {
+        @if members("connections").count() > 0 {
+            section.card {
+                h2 { "Connections" }
+                div.wide tabindex="0" { table {
+                    thead { tr {
+                        th scope="col" { "Provider" }
+                        @for status in STATUSES { th.num scope="col" { (status) } }
+                    } }
+                    tbody { @for (provider, by_status) in members("connections") { tr {
+                        td { @if provider.is_empty() { span.soft { "not known yet" } } @else { (provider) } }
+                        @for status in STATUSES { td.num { (thousands(count(by_status, status))) } }
+                    } } }
+                } }
+                p.note {
+                    "As of " (when(text(seen, "as_of"), now_ms))
+                    @if flag(seen, "more_connections") { "; there are more" }
+                    ". " (count(seen, "backfills")) " backfills are not done."
+                }
+            }
+        }
+        @if quiet {
+            section.card {
+                h2 { "Quiet connections" }
+                div.wide tabindex="0" { table {
+                    thead { tr { th.num scope="col" { "Number" } th scope="col" { "Cause, and what to do" } th scope="col" { "For example" } } }
+                    tbody { @for (_, quiet) in members("quiet") { tr {
+                        td.num { (thousands(count(quiet, "connections"))) }
+                        td.any { (text(quiet, "advice")) }
+                        td.any { @for one in list(quiet, "examples").iter().take(EXAMPLES) {
+                            div { (text(one, "provider")) " " span.id { (text(one, "id")) } }
+                        } }
+                    } } }
+                } }
+            }
         }
     }
 }
@@ -188,6 +258,29 @@ mod tests {
         assert_eq!((buckets.len(), all), (BUCKETS, 3));
         assert_eq!(buckets.last().unwrap().counts, [1, 0, 0, 0, 0]);
         assert_eq!(rate(&times), "122 an hour");
+    }
+
+    #[test]
+    fn connections_are_counted_with_the_time_of_the_count() {
+        let seen = json!({
+            "as_of": "2026-11-20T10:00:00.000Z", "more_connections": false, "backfills": 2,
+            "connections": {"GARMIN": {"active": 1200, "ended": 3}},
+            "quiet": {"nothing_recorded": {"connections": 7, "advice": "wear it", "examples": [
+                {"id": "3eff", "provider": "GARMIN", "since": "2026-11-01T00:00:00.000Z"},
+            ]}},
+            "wrong": [
+                {"check": "jobs", "detail": "one is late", "advice": "look at its log"},
+                {"check": "webhooks", "detail": "none came", "advice": "said elsewhere"},
+            ],
+        });
+        let shown = connections(&seen, 1_795_000_000_000).into_string();
+        for text in ["1,200", "2026-11-20", "wear it", "3eff", "2 backfills"] {
+            assert!(shown.contains(text), "{text}: {shown}");
+        }
+        let shown = others(&seen).into_string();
+        assert!(shown.contains("look at its log") && !shown.contains("said elsewhere"));
+        let nobody = json!({"connections": {}, "quiet": {}, "wrong": []});
+        assert_eq!(connections(&nobody, 0).into_string(), "");
     }
 
     #[test]

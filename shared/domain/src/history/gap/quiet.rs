@@ -62,7 +62,7 @@ impl Signs {
 }
 
 /// Cause of a silence, as far as one can tell from here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The connection ended: the person has to connect again.

@@ -64,6 +64,7 @@ mod backfills;
 mod coverage;
 mod days;
 mod due;
+mod fleet;
 mod outages;
 mod pacing;
 mod searches;
