@@ -30,9 +30,9 @@ type Item = HashMap<String, AttributeValue>;
 /// Items by their key.
 type Items = BTreeMap<(String, String), Item>;
 
-/// The index's copy holds these and what the index projects.
-const INDEX_KEYS: [&str; 4] = ["pk", "sk", "time_pk", "time_sk"];
 const WRITE_UNIT_BYTES: usize = 1024;
+/// The index by Terra user.
+const BY_USER: &str = "by_user";
 /// Pings lead to addresses that answer nobody.
 const PINGS: [&str; 2] = ["s3_payload", "s3_upload"];
 
@@ -45,6 +45,21 @@ struct Measured {
     items: usize,
     item_bytes: usize,
     units: usize,
+    /// Those of the units that an index asks for, by its name.
+    index_units: BTreeMap<String, usize>,
+}
+
+/// An index, whose copy of an item holds the keys and what the index projects.
+struct Index {
+    name: String,
+    keys: Vec<String>,
+    projected: Vec<String>,
+}
+
+impl Measured {
+    fn units_of(&self, index: &str) -> usize {
+        self.index_units.get(index).copied().unwrap_or_default()
+    }
 }
 
 /// The samples of `models`, without pings.
@@ -90,7 +105,7 @@ pub(crate) fn run(report: &mut Report, now: Timestamp) -> anyhow::Result<()> {
     report.line(
         "Each sample alone through the local system, into the table that those before it left: \
          one queue message, one archive object, and the items that are new or changed after it. \
-         Units: each item's size rounded up to KB, the index's copy likewise, and twice for a \
+         Units: each item's size rounded up to KB, the copy of each index likewise, and twice for a \
          connection that was written in a transaction with its aliases. Medians (largest).",
     )?;
     let mut groups = BTreeMap::<&str, Vec<&Measured>>::new();
@@ -114,6 +129,7 @@ pub(crate) fn run(report: &mut Report, now: Timestamp) -> anyhow::Result<()> {
             "items",
             "item bytes",
             "write units",
+            "of them by user",
         ],
         &rows,
     )?;
@@ -128,6 +144,7 @@ pub(crate) fn run(report: &mut Report, now: Timestamp) -> anyhow::Result<()> {
                 sample.items.to_string(),
                 sample.item_bytes.to_string(),
                 sample.units.to_string(),
+                sample.units_of(BY_USER).to_string(),
             ];
             std::iter::once(name.to_owned()).chain(numbers).collect()
         })
@@ -141,6 +158,7 @@ pub(crate) fn run(report: &mut Report, now: Timestamp) -> anyhow::Result<()> {
             "items",
             "item bytes",
             "write units",
+            "of them by user",
         ],
         &rows,
     )?;
@@ -166,6 +184,7 @@ fn group_row(name: &str, samples: &[&Measured]) -> Vec<String> {
         of(&|sample| sample.items),
         of(&|sample| sample.item_bytes),
         of(&|sample| sample.units),
+        of(&|sample| sample.units_of(BY_USER)),
     ]
 }
 
@@ -192,7 +211,7 @@ async fn measure(samples: &[(String, Signed)], now: Timestamp) -> anyhow::Result
     let kept = Arc::new(Kept::default());
     let app = intake(&kept, Sink::Nowhere)?;
 
-    let projected = projected(&dynamodb).await?;
+    let indexes = indexes(&dynamodb).await?;
     let mut known = items(&dynamodb).await?;
     let mut measured = Vec::new();
     for (name, signed) in samples {
@@ -228,10 +247,24 @@ async fn measure(samples: &[(String, Signed)], now: Timestamp) -> anyhow::Result
             units: changed
                 .iter()
                 .map(|(key, item)| {
+                    let before = known.get(*key);
+                    let in_indexes = indexes.iter().map(|index| index.units(item, before));
+                    let units = units(item, before) + in_indexes.sum::<usize>();
                     let transactional = in_transaction && is_life(key);
-                    units(item, known.get(*key), &projected) * if transactional { 2 } else { 1 }
+                    units * if transactional { 2 } else { 1 }
                 })
                 .sum(),
+            index_units: indexes
+                .iter()
+                .map(|index| {
+                    let units = changed.iter().map(|(key, item)| {
+                        let transactional = in_transaction && is_life(key);
+                        let units = index.units(item, known.get(*key));
+                        units * if transactional { 2 } else { 1 }
+                    });
+                    (index.name.clone(), units.sum())
+                })
+                .collect(),
         });
         known = after;
     }
@@ -245,8 +278,8 @@ fn is_life((pk, sk): &(String, String)) -> bool {
     sk == "CONNECTION" || pk.starts_with("TERRA#") || sk.starts_with("CONNECTION#")
 }
 
-/// The attributes that the index copies.
-async fn projected(dynamodb: &aws_sdk_dynamodb::Client) -> anyhow::Result<Vec<String>> {
+/// The indexes of the table.
+async fn indexes(dynamodb: &aws_sdk_dynamodb::Client) -> anyhow::Result<Vec<Index>> {
     let answer = dynamodb
         .describe_table()
         .table_name(TABLE_NAME)
@@ -255,14 +288,20 @@ async fn projected(dynamodb: &aws_sdk_dynamodb::Client) -> anyhow::Result<Vec<St
     let indexes = answer
         .table
         .and_then(|table| table.global_secondary_indexes);
-    let projections = indexes
-        .into_iter()
-        .flatten()
-        .filter_map(|index| index.projection);
-    Ok(projections
-        .filter_map(|projection| projection.non_key_attributes)
-        .flatten()
-        .collect())
+    let indexes = indexes.into_iter().flatten().map(|index| Index {
+        name: index.index_name.unwrap_or_default(),
+        keys: index
+            .key_schema
+            .into_iter()
+            .flatten()
+            .map(|key| key.attribute_name)
+            .collect(),
+        projected: index
+            .projection
+            .and_then(|projection| projection.non_key_attributes)
+            .unwrap_or_default(),
+    });
+    Ok(indexes.collect())
 }
 
 /// The whole table.
@@ -292,22 +331,40 @@ async fn items(dynamodb: &aws_sdk_dynamodb::Client) -> anyhow::Result<Items> {
 }
 
 /// Write units of putting an item in the place of another: the larger of the two counts.
-fn units(item: &Item, before: Option<&Item>, projected: &[String]) -> usize {
+fn units(item: &Item, before: Option<&Item>) -> usize {
     let size_before = before.map_or(0, size);
-    let table = size(item).max(size_before).div_ceil(WRITE_UNIT_BYTES);
-    if !item.contains_key("time_sk") {
-        return table;
-    }
-    // If the copy moves within the index, the old one is deleted for units of its own.
-    let copy = |item: &Item| index_size(item, projected).div_ceil(WRITE_UNIT_BYTES);
-    let index = match before.filter(|before| before.contains_key("time_sk")) {
-        None => copy(item),
-        Some(before) if before.get("time_sk") == item.get("time_sk") => {
-            copy(item).max(copy(before))
+    size(item).max(size_before).div_ceil(WRITE_UNIT_BYTES)
+}
+
+impl Index {
+    /// Write units of the same in the index.
+    fn units(&self, item: &Item, before: Option<&Item>) -> usize {
+        let key = |item: &Item| {
+            let keys = self.keys.iter().map(|name| item.get(name).cloned());
+            keys.collect::<Option<Vec<_>>>()
+        };
+        let copy = |item: &Item| self.size(item).div_ceil(WRITE_UNIT_BYTES);
+        let before = before.and_then(|before| Some((key(before)?, before)));
+        match (key(item), before) {
+            (None, None) => 0,
+            (None, Some((_, before))) => copy(before),
+            (Some(_), None) => copy(item),
+            (Some(now), Some((was, before))) if now == was => copy(item).max(copy(before)),
+            // If the copy moves within the index, the old one is deleted for units of its own.
+            (Some(_), Some((_, before))) => copy(item) + copy(before),
         }
-        Some(before) => copy(item) + copy(before),
-    };
-    table + index
+    }
+
+    fn size(&self, item: &Item) -> usize {
+        item.iter()
+            .filter(|(name, _)| {
+                ["pk", "sk"].contains(&name.as_str())
+                    || self.keys.contains(name)
+                    || self.projected.contains(name)
+            })
+            .map(|(name, value)| name.len() + value_size(value))
+            .sum()
+    }
 }
 
 /// The size of an item by DynamoDB's rules. Unit: bytes.
@@ -315,13 +372,6 @@ fn units(item: &Item, before: Option<&Item>, projected: &[String]) -> usize {
 /// Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn size(item: &Item) -> usize {
     item.iter()
-        .map(|(name, value)| name.len() + value_size(value))
-        .sum()
-}
-
-fn index_size(item: &Item, projected: &[String]) -> usize {
-    item.iter()
-        .filter(|(name, _)| INDEX_KEYS.contains(&name.as_str()) || projected.contains(name))
         .map(|(name, value)| name.len() + value_size(value))
         .sum()
 }
