@@ -40,3 +40,4 @@ mod stories;
 mod terra_api;
 mod terra_reads;
 mod world;
+mod written;
