@@ -1,23 +1,11 @@
-//! Ids as they stand in paths.
-//!
-//! API Gateway hands a path on decoded, so a slash or a blank in an id would change the path. An id of letters,
-//! digits, `_`, `.` and `-` stands as it is; any other is `~` and the base64url of its UTF-8.
+//! Ids of paths, read back. [`domain::path_id`] has their form.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::path_id::is_plain;
+pub use domain::path_id::to_path;
 
-/// Longest id that stands as it is. Unit: bytes.
-const MAX_PLAIN_BYTES: usize = 200;
 /// Longest id at all, decoded. Unit: bytes.
 const MAX_BYTES: usize = 1024;
-
-/// Writes an id for a path.
-pub fn to_path(id: &str) -> String {
-    if is_plain(id) {
-        id.to_owned()
-    } else {
-        format!("~{}", URL_SAFE_NO_PAD.encode(id))
-    }
-}
 
 /// Reads an id of a path. `None`: it has neither of the two forms.
 ///
@@ -29,15 +17,6 @@ pub fn from_path(text: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
     let id = String::from_utf8(bytes).ok()?;
     (!id.is_empty() && id.len() <= MAX_BYTES).then_some(id)
-}
-
-fn is_plain(id: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    // Dots alone would be taken for a step up.
-    !id.is_empty()
-        && id.len() <= MAX_PLAIN_BYTES
-        && id.bytes().all(allowed)
-        && id.bytes().any(|byte| byte != b'.')
 }
 
 #[cfg(test)]

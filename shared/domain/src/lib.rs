@@ -14,6 +14,7 @@ pub mod locator;
 pub mod message;
 pub mod owner;
 pub mod pacing;
+pub mod path_id;
 pub mod plan;
 pub mod reconcile;
 pub mod record;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use models::ids::Provider;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     day::{Decided, Wanted, decide},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     history::day,
     locator::Locator,
+    path_id::to_path,
     source::{
         Candidate, Choice, Decision, Metric, Policy, RecordRef, RuleRef, Source, Within, choose,
         words,
@@ -68,12 +69,24 @@ pub struct OfRule {
 /// Delivery that brought a value.
 #[derive(Debug, Clone, Serialize)]
 pub struct Delivery {
-    /// Id of the webhook.
+    /// Id of the webhook; written as it stands in a path.
+    #[serde(serialize_with = "in_path")]
     pub webhook: String,
-    /// Its ordering timestamp. Unit: Unix milliseconds.
+    /// Its ordering timestamp; written as RFC 3339. Unit: Unix milliseconds.
+    #[serde(rename = "ordered_at", serialize_with = "rfc3339")]
     pub ordered_at_ms: i64,
     /// True if the data were asked for and did not come by themselves.
     pub asked_for: bool,
+}
+
+fn in_path<S: Serializer>(id: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_path(id))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn rfc3339<S: Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    let at = Timestamp::from_millisecond(*ms).unwrap_or_default();
+    serializer.serialize_str(&format!("{at:.3}"))
 }
 
 /// The chosen value and where it came from.

@@ -5,7 +5,9 @@ use models::{data::DataType, ids::Provider};
 use serde::Serialize;
 
 use super::kind::SourceKind;
-use crate::{connection::ConnectionId, key::NaturalKey, summary::Value, version::Version};
+use crate::{
+    connection::ConnectionId, key::NaturalKey, path_id::to_path, summary::Value, version::Version,
+};
 
 /// Origin of values: a connection, and the device where a record names one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -44,14 +46,14 @@ pub struct RecordRef {
     pub key: NaturalKey,
 }
 
-/// `{"connection", "type", "key"}`.
+/// `{"connection", "type", "key"}`, each as it stands in a path.
 impl Serialize for RecordRef {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct as _;
         let mut record = serializer.serialize_struct("record", 3)?;
         record.serialize_field("connection", &self.connection)?;
         record.serialize_field("type", self.data_type.as_str())?;
-        record.serialize_field("key", &self.key.to_string())?;
+        record.serialize_field("key", &to_path(&self.key.to_string()))?;
         record.end()
     }
 }

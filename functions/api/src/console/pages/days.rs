@@ -480,7 +480,7 @@ fn sessions(activities: &Value) -> Markup {
                     tbody { @for activity in found {
                         @let record = activity.get("record").unwrap_or(&Value::Null);
                         tr {
-                            td.nowrap { a href={ "/console/records/" (text(record, "connection")) "/activity/" (crate::id::to_path(text(record, "key"))) } {
+                            td.nowrap { a href={ "/console/records/" (text(record, "connection")) "/activity/" (text(record, "key")) } {
                                 (text(activity, "start_time").get(11..16).unwrap_or("open"))
                             } }
                             td.nowrap { (text(activity, "end_time").get(11..16).unwrap_or("–")) }

@@ -14,9 +14,8 @@ use crate::{
         words::{flag, hidden, label, list, query_of, source, state, text, value, when},
     },
     error::Failure,
-    id::to_path,
+    id,
     route::Verb,
-    text::rfc3339,
 };
 
 pub(super) const PLACES: &[Place] = &[Place {
@@ -170,9 +169,10 @@ fn candidates(why: &Value, metric: &str) -> Markup {
 
 fn record_link(record: &Value) -> Markup {
     let part = |name| text(record, name);
-    let key = to_path(part("key"));
+    let key = part("key");
+    let shown = id::from_path(key).unwrap_or_default();
     html! {
-        a href={ "/console/records/" (part("connection")) "/" (part("type")) "/" (key) } { (part("type")) " " span.id { (part("key")) } }
+        a href={ "/console/records/" (part("connection")) "/" (part("type")) "/" (key) } { (part("type")) " " span.id { (shown) } }
     }
 }
 
@@ -192,7 +192,7 @@ fn came_from(chosen: &Value, now_ms: i64) -> Markup {
     let null = Value::Null;
     let delivery = chosen.get("delivery").unwrap_or(&null);
     let webhook = text(delivery, "webhook");
-    let ordered = delivery.get("ordered_at_ms").and_then(Value::as_i64);
+    let ordered = text(delivery, "ordered_at");
     let archive = text(chosen, "archive");
     html! {
         section.card {
@@ -200,8 +200,8 @@ fn came_from(chosen: &Value, now_ms: i64) -> Markup {
             dl {
                 dt { "Record" } dd { (record_link(chosen.get("record").unwrap_or(&null))) }
                 dt { "Field" } dd { code { (text(chosen, "field")) } @if flag(chosen, "derived") { " " span.soft { "computed of samples" } } }
-                dt { "Webhook" } dd { a.id href={ "/console/events/" (to_path(webhook)) } { (webhook) } }
-                @if let Some(ordered) = ordered { dt { "Sent" } dd { (when(&rfc3339(ordered), now_ms)) } }
+                dt { "Webhook" } dd { a.id href={ "/console/events/" (webhook) } { (id::from_path(webhook).unwrap_or_default()) } }
+                @if !ordered.is_empty() { dt { "Sent" } dd { (when(ordered, now_ms)) } }
                 dt { "Came" } dd { (if flag(delivery, "asked_for") { "because it was asked for" } else { "by itself" }) }
                 dt { "Settled" } dd { (if flag(chosen, "settled") { "yes: delivered after the day was over" } else { "not yet: the day went on" }) }
                 @if !archive.is_empty() { dt { "Archive" } dd.id { (archive) } }
