@@ -14,7 +14,7 @@ use domain::{
     summary::summarise,
     version::Version,
 };
-use inspect::{DaysQuery, Order, SeriesQuery};
+use inspect::{Budget, DaysQuery, Order, SeriesQuery};
 use jiff::{Timestamp, civil::date};
 use models::{
     data::DataType,
@@ -268,6 +268,7 @@ async fn pages_joined_equal_one_page_and_a_series_has_every_sample() {
         window: Window::new(since_ms, until_ms, Some("1h")).unwrap(),
         types: [].into(),
         connections: [].into(),
+        budget: Budget::UNHURRIED,
     };
     let answer = inspect::series(table, &world.system.archive, &person, &query)
         .await

@@ -1,6 +1,9 @@
 //! Series of samples.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use domain::{
     connection::ConnectionId,
@@ -38,6 +41,34 @@ pub struct Query {
     pub types: BTreeSet<DataType>,
     /// Connections; all where none is named.
     pub connections: BTreeSet<ConnectionId>,
+    /// Bounds of the work.
+    pub budget: Budget,
+}
+
+/// Bounds of one answer: behind them it ends at the next midnight that it can end at.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Points.
+    pub points: usize,
+    /// Bytes of payloads that are read through. Unit: bytes, not compressed.
+    pub read_bytes: u64,
+    /// End of the time for it.
+    pub ends: Option<Instant>,
+}
+
+impl Budget {
+    /// The points of one answer, however long that takes.
+    pub const UNHURRIED: Self = Self {
+        points: MAX_POINTS,
+        read_bytes: u64::MAX,
+        ends: None,
+    };
+
+    fn is_used_up(&self, points: usize, read_bytes: u64) -> bool {
+        points > self.points
+            || read_bytes > self.read_bytes
+            || self.ends.is_some_and(|ends| Instant::now() >= ends)
+    }
 }
 
 /// The metric as it is answered.
@@ -142,10 +173,11 @@ pub async fn series(
         of_connection.loaded.push(record);
     }
     let mut end_ms = until_ms;
+    let mut read_bytes = 0;
     let days = Date::series(first, jiff::ToSpan::days(1)).take_while(|day| *day <= last);
     for day in days {
         for of_connection in of_connections.values_mut() {
-            of_connection.read_day(archive, query, day).await?;
+            read_bytes += of_connection.read_day(archive, query, day).await?;
         }
         // Everything that reaches before the midnight two days ago has been read.
         let settled_ms = midnight_ms(day::plus(day, -DAYS_AROUND));
@@ -154,7 +186,8 @@ pub async fn series(
             of_connection.builder.settle_before(settled_ms);
             points += of_connection.builder.points();
         }
-        if points > MAX_POINTS && settled_ms > since_ms && settled_ms < until_ms {
+        let is_used_up = query.budget.is_used_up(points, read_bytes);
+        if is_used_up && settled_ms > since_ms && settled_ms < until_ms {
             end_ms = settled_ms;
             break;
         }
@@ -189,13 +222,13 @@ pub async fn series(
 }
 
 impl OfConnection {
-    /// Takes the samples of the records that begin on a day.
+    /// Takes the samples of the records that begin on a day. Returns how much was read through. Unit: bytes.
     async fn read_day(
         &mut self,
         archive: &Archive,
         query: &Query,
         day: Date,
-    ) -> Result<(), InspectError> {
+    ) -> Result<u64, InspectError> {
         let of_day = |loaded: &Loaded| {
             let start = loaded.record.newest.start_time.as_deref();
             day::of_record(&loaded.key, start) == Some(day)
@@ -211,7 +244,9 @@ impl OfConnection {
         });
         // Boxed: the compiler does not see that the futures of closures may cross threads.
         let mut reading: Vec<BoxFuture<'_, Result<_, InspectError>>> = Vec::new();
+        let mut read_bytes = 0;
         for (loaded, place, payload) in reads {
+            read_bytes += payload.size_bytes;
             reading.push(Box::pin(async move {
                 let samples = match archive.read_payload(payload).await {
                     Ok(bytes) => Some(read(query.metric, place, &bytes)),
@@ -231,7 +266,7 @@ impl OfConnection {
             self.builder.take(rank, &samples);
             self.note_source(loaded);
         }
-        Ok(())
+        Ok(read_bytes)
     }
 
     /// Notes the source: with the device as long as all records name the same one.

@@ -1,6 +1,9 @@
 //! Records: what they say in short, and every byte of them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use domain::{
     compose::{Sampled, compose},
@@ -33,13 +36,19 @@ const INCLUDE: Param = Param {
     form: Form::Words(&["payload", "samples"]),
 };
 
+/// Payloads after which a page ends: what goes out without compression has 4.3 MB at most. Unit: bytes.
+const MOST_PAYLOAD_BYTES: usize = 2 * 1024 * 1024;
+/// Time after which a page with payloads ends.
+const PAGE_WITHIN: Duration = Duration::from_secs(2);
+
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint::get(
         "/v1/people/{person}/records",
         READS_A_PERSON,
         Doc {
             summary: "Records of a person of one type, from every connection, in the order of their begin.",
-            text: "Both days are included. Samples are fetched from the archive: with `include`, ask for few days.",
+            text: "Both days are included. With `include`, a page ends after 2 MB of payloads or two seconds, and `next_cursor` \
+                   goes on there.",
             query: &[
                 Param {
                     name: "type",
@@ -406,14 +415,22 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     }
     found.retain(|(place, _, _)| paging.after.as_ref().is_none_or(|after| place > after));
     found.sort_by(|one, other| one.0.cmp(&other.0));
-    let more = found.len() > paging.limit;
+    let mut more = found.len() > paging.limit;
     found.truncate(paging.limit);
     let mut data = Vec::new();
+    let (mut bytes, begun) = (0, Instant::now());
     for (_, connection, one) in &found {
+        // The first always, so that every page goes on.
+        if !data.is_empty() && (bytes > MOST_PAYLOAD_BYTES || begun.elapsed() > PAGE_WITHIN) {
+            more = true;
+            break;
+        }
         let payload = included(&call, one, &include).await?;
+        bytes += payload.as_ref().map_or(0, |payload| payload.get().len());
         data.push(Record::of(connection, one, payload));
     }
-    let last = found.last().filter(|_| more).map(|(place, _, _)| place);
+    let last = data.len().checked_sub(1).filter(|_| more);
+    let last = last.and_then(|last| Some(&found.get(last)?.0));
     Ok(Answer::json(&Page {
         data,
         next_cursor: paging.cursor(last),

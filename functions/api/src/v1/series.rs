@@ -1,12 +1,15 @@
 //! Samples over time.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use domain::{
     history::day::DAY_MS,
-    series::{StreamMetric, Window, WindowFault},
+    series::{MAX_POINTS, StreamMetric, Window, WindowFault},
 };
-use inspect::{SeriesAnswer, SeriesQuery};
+use inspect::{Budget, SeriesAnswer, SeriesQuery};
 use models::data::DataType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,6 +26,10 @@ use crate::{
 
 /// Most metrics of one call.
 const MAX_METRICS: usize = 4;
+/// Payloads that one page reads through. Unit: bytes, not compressed.
+const MOST_READ_BYTES: u64 = 64 * 1024 * 1024;
+/// Time for one page.
+const PAGE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get(
     "/v1/people/{person}/series",
@@ -30,8 +37,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get(
     Doc {
         summary: "Samples of a person over time, per source, as columns.",
         text: "Rates have mean, min and max of each bucket, counters their sum, states the last. `raw` gives every \
-               sample. At most 7 days of `raw`, 31 of `1m` and `5m`, 92 of `15m`, 400 of `1h` and `1d`. A large \
-               answer ends at a midnight, UTC, with a cursor.",
+               sample. At most 7 days of `raw`, 31 of `1m` and `5m`, 92 of `15m`, 400 of `1h` and `1d`. A page \
+               has about 20,000 points and two seconds of work: a larger answer ends at a midnight, UTC, with a cursor.",
         query: &[
             Param {
                 name: "metrics",
@@ -151,6 +158,13 @@ async fn series(call: Call) -> Result<Answer, Failure> {
             .await?;
         person.connections.retain(|own| own.id == found);
     }
+    // All metrics of a page share its points and its time.
+    let parts = metrics.len().max(1);
+    let budget = Budget {
+        points: MAX_POINTS / parts,
+        read_bytes: MOST_READ_BYTES / parts as u64,
+        ends: Some(Instant::now() + PAGE_WITHIN),
+    };
     let mut data: Vec<SeriesAnswer> = Vec::new();
     let mut next_ms: Option<i64> = None;
     let mut left = metrics.into_iter();
@@ -164,6 +178,15 @@ async fn series(call: Call) -> Result<Answer, Failure> {
             },
             types: types.clone(),
             connections: BTreeSet::new(),
+            // What is read again ends where another metric ended in time.
+            budget: match next_ms {
+                None => budget,
+                Some(_) => Budget {
+                    read_bytes: u64::MAX,
+                    ends: None,
+                    ..budget
+                },
+            },
         };
         let answer = inspect::series(&call.app.table, &call.app.archive, &person, &query).await?;
         // All metrics of a page end together: what was read further is read again, only that far.

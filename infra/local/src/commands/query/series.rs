@@ -7,7 +7,7 @@ use domain::{
     series::{StreamMetric, Window},
     source::words,
 };
-use inspect::SeriesQuery;
+use inspect::{Budget, SeriesQuery};
 use jiff::Timestamp;
 use models::lenient::Number;
 
@@ -42,6 +42,7 @@ pub(super) async fn series(access: &Access, args: &SeriesArgs) -> anyhow::Result
         window,
         types: BTreeSet::new(),
         connections: BTreeSet::new(),
+        budget: Budget::UNHURRIED,
     };
     let answer = inspect::series(&access.table, &access.archive, &person, &query).await?;
     if args.json {
