@@ -460,6 +460,14 @@ def test_alarms_look_at_metrics_that_the_program_sends(template: dict) -> None:
     }
 
 
+# Who writes the secrets of destinations does not read them.
+KEEPS_SECRETS = {
+    "secretsmanager:CreateSecret",
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:PutSecretValue",
+}
+
+
 def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
     excused = set()
     for name, statement in cfn.statements(template):
@@ -479,7 +487,8 @@ def test_no_policy_allows_more_than_it_can_name(template: dict) -> None:
                 # A star may only stand for the keys below a prefix of the bucket, and for the names of
                 # secrets below a prefix that is this stack's alone.
                 if resource["Fn::Sub"] == DESTINATION_SECRETS:
-                    assert statement["Action"] == "secretsmanager:GetSecretValue", key
+                    actions = set(listed(statement["Action"]))
+                    assert actions in ({"secretsmanager:GetSecretValue"}, KEEPS_SECRETS), key
                     continue
                 assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(archive|erasures|exports|inbox|index|outbox)/\*", resource["Fn::Sub"]), key
     assert excused == set(UNNAMEABLE), "an excuse that nobody needs"
@@ -603,6 +612,9 @@ ALLOWED = {
         EXPORTS: ["s3:GetObject"],
         "ArchiveBucket": ["s3:ListBucket"],  # as for the router
         "JobsQueue": ["sqs:SendMessage"],
+        "DeliveriesQueue": ["sqs:SendMessage"],
+        # Written for deliver, and never read.
+        DESTINATION_SECRETS: sorted(KEEPS_SECRETS),
         "ApiSigningKeys": ["secretsmanager:GetSecretValue"],
         "TerraApiKey": ["secretsmanager:GetSecretValue"],
         "ApiLogs": LOG,
@@ -918,18 +930,23 @@ def test_deliver_reads_the_secrets_that_operators_write_and_no_other(
 ) -> None:
     prefix = {"Fn::Sub": "${AWS::StackName}/destinations/"}
     variables = functions["Deliver"]["Environment"]["Variables"]
-    # The same beginning in three places: the function's, the operator's, the policy's.
+    # The same beginning in four places: the functions', the operator's, the policies'.
     assert variables["DESTINATION_SECRETS_PREFIX"] == prefix
+    assert functions["Api"]["Environment"]["Variables"]["DESTINATION_SECRETS_PREFIX"] == prefix
     assert template["Outputs"]["DestinationSecretsPrefix"]["Value"] == prefix
     assert DESTINATION_SECRETS.endswith(f":secret:{prefix['Fn::Sub']}*")
     operator = (ROOT / "infra/local/src/commands/access.rs").read_text()
     assert '"DESTINATION_SECRETS_PREFIX"' in operator
-    readers = [
-        (name, statement["Action"])
+    users = [
+        (name, action)
         for name, statement in cfn.statements(template)
         if DESTINATION_SECRETS in [resource_of(each) for each in listed(statement.get("Resource", []))]
+        for action in listed(statement["Action"])
     ]
-    assert readers == [("DeliverRole", "secretsmanager:GetSecretValue")]
+    assert [user for user in users if user[1].endswith(":GetSecretValue")] == [
+        ("DeliverRole", "secretsmanager:GetSecretValue")
+    ]
+    assert {name for name, _ in users} == {"DeliverRole", "ApiRole"}
 
 
 def test_deliver_changes_no_object_of_the_archive(template: dict) -> None:

@@ -13,6 +13,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod api;
+mod api_destinations;
 mod api_orders;
 mod architecture;
 mod bad_input;

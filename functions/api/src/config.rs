@@ -4,12 +4,16 @@ use std::{fmt, sync::Arc};
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
-use domain::message::JobMessage;
+use domain::{
+    delivery::{DeliveryMessage, Network},
+    message::JobMessage,
+};
 use jiff::Timestamp;
 use runtime::{
     aws,
     metrics::Sink,
     queue::{Queue, SqsTransport},
+    secret_store::SecretStore,
     secrets::SecretSource,
     settings::{Settings, SettingsError},
 };
@@ -28,6 +32,8 @@ pub struct Config {
     archive_bucket: String,
     signing_keys: SecretSource,
     jobs_queue_url: Option<String>,
+    deliveries_queue_url: Option<String>,
+    destination_secrets_prefix: Option<String>,
     terra_credentials: SecretSource,
     terra_api_url: BaseUrl,
     terra_key_opens: bool,
@@ -47,6 +53,9 @@ impl Config {
         let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
         let signing_keys = SecretSource::from_settings(&mut settings, "API_SIGNING_KEYS");
         let jobs_queue_url = settings.optional_url("JOBS_QUEUE_URL");
+        let deliveries_queue_url = settings.optional_url("DELIVERIES_QUEUE_URL");
+        let destination_secrets_prefix =
+            settings.optional::<String>("DESTINATION_SECRETS_PREFIX", "the beginning of names");
         let terra_credentials = SecretSource::from_settings(&mut settings, "TERRA_CREDENTIALS");
         let terra_api_url = settings.or_default("TERRA_API_URL", "an https address", BaseUrl::API);
         let terra_key_opens = settings.or_default("TERRA_KEY_OPENS_API", "true or false", false);
@@ -59,6 +68,8 @@ impl Config {
                 archive_bucket: archive_bucket?,
                 signing_keys: signing_keys?,
                 jobs_queue_url,
+                deliveries_queue_url,
+                destination_secrets_prefix,
                 terra_credentials: terra_credentials?,
                 terra_api_url,
                 terra_key_opens,
@@ -80,6 +91,14 @@ pub struct App {
     pub exports: Exports,
     /// Queue of jobs; without it they wait for the next look.
     pub jobs: Option<Queue<JobMessage>>,
+    /// Queue of deliver; without it a probe waits for the next look.
+    pub deliveries: Option<Queue<DeliveryMessage>>,
+    /// Keeper of the secrets of destinations, which are written here and never read; without it none is made.
+    pub destination_secrets: Option<SecretStore>,
+    /// The widest network that a destination made here may have.
+    pub widest: Network,
+    /// Our own role on AWS, with which destinations there are reached.
+    pub role: Option<SdkConfig>,
     /// Keys that sign tokens for one person.
     pub signing_keys: SigningKeys,
     /// Terra itself.
@@ -121,8 +140,19 @@ impl App {
         let jobs = config
             .jobs_queue_url
             .map(|url| SqsTransport::with_config(&config.sdk, url));
+        let deliveries = config
+            .deliveries_queue_url
+            .map(|url| SqsTransport::with_config(&config.sdk, url));
+        let destination_secrets = config
+            .destination_secrets_prefix
+            .map(|prefix| SecretStore::new(&config.sdk, prefix));
         table.open_connection().await;
         Ok(Self {
+            deliveries: deliveries.map(|transport| Queue::new(Arc::new(transport))),
+            destination_secrets,
+            // Wider ones are an operator's decision, never a call's.
+            widest: Network::Public,
+            role: Some(config.sdk.clone()),
             table,
             archive,
             exports,

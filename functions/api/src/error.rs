@@ -7,6 +7,7 @@ use routing::RouteError;
 use runtime::{
     problem::{Kind, Problem},
     queue::QueueError,
+    secret_store::SecretStoreError,
 };
 use store::{archive::ArchiveError, table::TableError};
 use terra_client::api::TerraError;
@@ -32,6 +33,9 @@ pub enum Failure {
     /// A queue did not do it.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The secrets of a destination could not be kept.
+    #[error(transparent)]
+    SecretStore(#[from] SecretStoreError),
     /// The key that signs tokens could not be had.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
@@ -83,7 +87,11 @@ impl Failure {
             Self::Upstream(UpstreamError::Terra(error)) => Problem::new(Kind::Unavailable)
                 .detail("Terra does not answer")
                 .retry_after(error.wait().unwrap_or(Duration::from_secs(1))),
-            Self::Upstream(_) | Self::Queue(_) | Self::TooSlow | Self::SigningKey(_) => {
+            Self::Upstream(_)
+            | Self::Queue(_)
+            | Self::TooSlow
+            | Self::SigningKey(_)
+            | Self::SecretStore(_) => {
                 unavailable()
             }
             Self::Table(_) | Self::Archive(_) | Self::Replay(_) => Problem::new(Kind::Internal),

@@ -12,6 +12,7 @@ use crate::{
     config::App,
     drain, erase,
     error::DeliverError,
+    probe,
     send::{Batch, deliver},
     walk, work,
 };
@@ -141,6 +142,10 @@ async fn run(app: &App, job: DeliveryMessage, until: Instant) -> Result<(), Deli
             erasure,
             shard,
         } => Box::pin(erase::erase(app, destination, erasure, shard, until)),
+        DeliveryMessage::Probe {
+            destination,
+            asked_at_ms,
+        } => Box::pin(async move { probe::probe(app, &destination, asked_at_ms, until).await }),
     };
     work.await
 }

@@ -7,6 +7,7 @@ mod erase;
 mod error;
 mod handler;
 mod outbox;
+mod probe;
 mod send;
 mod states;
 mod vault;

@@ -77,7 +77,21 @@ async fn due(
             step: 0,
         }));
     }
+    if let Some(probe) = &health.probe
+        && probe.done_at_ms.is_none()
+    {
+        // Whoever asked for it may have failed to queue it.
+        let (message, deduplication_id) = probe.message(&destination.id);
+        let ids = FifoIds {
+            group_id: message.group(),
+            deduplication_id,
+        };
+        app.jobs.send_fifo([(&message, ids)]).await?;
+    }
     for order in app.table.orders(&destination.id).await? {
+        if destination.status == Status::Unproven {
+            break;
+        }
         if order.begun || order.done_at_ms.is_some() {
             continue;
         }

@@ -10,7 +10,11 @@ use std::{
 
 use anyhow::Context as _;
 use api::{App, KeyCache, Upstream, token::SigningKeys};
-use domain::message::JobMessage;
+use deliver::Vault;
+use domain::{
+    delivery::{DeliveryMessage, Network},
+    message::JobMessage,
+};
 use runtime::{
     metrics::Sink,
     queue::{Queue, local::Clock},
@@ -28,7 +32,7 @@ pub(crate) fn app(
     data_dir: &Path,
     table: &Table,
     archive: &Archive,
-    jobs: Queue<JobMessage>,
+    (jobs, deliveries): (Queue<JobMessage>, Queue<DeliveryMessage>),
     upstream: Upstream,
     clock: &Clock,
 ) -> anyhow::Result<App> {
@@ -37,6 +41,10 @@ pub(crate) fn app(
         archive: archive.clone(),
         exports: Exports::folder(data_dir),
         jobs: Some(jobs),
+        deliveries: Some(deliveries),
+        destination_secrets: Some(Vault::folder(data_dir).into_store()),
+        widest: Network::Local,
+        role: None,
         signing_keys: SigningKeys::known(signing_key(data_dir)?),
         upstream,
         keys: KeyCache::default(),

@@ -253,6 +253,7 @@ impl System {
         }
         let (listener, address) = listen(options.listen).await?;
         let outbox = Outbox::new(data_dir, Some(format!("http://{address}")), clock);
+        let queue_of_deliver = jobs.clone();
         let deliver = deliveries::app(data_dir, &table, &archive, jobs, outbox.clone(), clock);
         let deliver = Arc::new(deliver);
         serve_deliveries(&mut workers, &queues, &deliver, &options);
@@ -271,7 +272,14 @@ impl System {
 
         let intake = Arc::new(intake_app(&options, &queues, &archive)?);
         let upstream = api::Upstream::given(options.terra.clone(), options.terra_key_opens_api);
-        let reads = reads::app(data_dir, &table, &archive, queue, upstream, clock)?;
+        let reads = reads::app(
+            data_dir,
+            &table,
+            &archive,
+            (queue, queue_of_deliver),
+            upstream,
+            clock,
+        )?;
         let reads = Arc::new(reads);
         let served = (api::router(&reads), outbox::router(outbox));
         serve_gateway(&mut workers, listener, intake, served, &options);

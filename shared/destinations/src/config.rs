@@ -77,6 +77,24 @@ kinds! {
     Folder = "folder", secrets: [];
 }
 
+impl KindName {
+    /// Returns whether Terra's webhooks can be passed on to the kind: it keeps what passed, or files.
+    pub fn takes_webhooks(self) -> bool {
+        match self {
+            Self::Webhook
+            | Self::Sqs
+            | Self::Kafka
+            | Self::S3
+            | Self::Gcs
+            | Self::Azure
+            | Self::Folder => true,
+            Self::Postgres | Self::Mysql | Self::Supabase | Self::Mongodb | Self::Firestore => {
+                false
+            }
+        }
+    }
+}
+
 impl fmt::Display for KindName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -153,6 +171,11 @@ impl Secrets {
         &self.0
     }
 
+    /// The text that is kept in the secret store.
+    pub fn to_text(&self) -> SecretString {
+        SecretString::from(Value::Object(self.0.clone()).to_string())
+    }
+
     /// Sets the fields of `changes`; null removes a field.
     pub fn update(&mut self, changes: Secrets) {
         for (name, value) in changes.0 {
@@ -192,12 +215,20 @@ pub struct Problem {
 
 /// Settings that cannot be used, with everything that is wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("{kind}: {}", .problems.iter().map(|problem| format!("{} {}", problem.field, problem.text)).collect::<Vec<_>>().join("; "))]
+#[error("{kind}: {}", told(.problems))]
 pub struct Refused {
     /// Kind of the destination.
     pub kind: KindName,
     /// Every problem.
     pub problems: Vec<Problem>,
+}
+
+/// All that is wrong, in one line.
+pub fn told(problems: &[Problem]) -> String {
+    let texts = problems
+        .iter()
+        .map(|problem| format!("{} {}", problem.field, problem.text));
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 impl Refused {
@@ -220,6 +251,8 @@ pub struct Fields<'a> {
     secrets: &'a Secrets,
     known: BTreeSet<&'static str>,
     problems: Vec<Problem>,
+    /// True if nothing is delivered by this program: a format that it cannot write is no problem then.
+    is_check: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -231,6 +264,7 @@ impl<'a> Fields<'a> {
             secrets,
             known: kind.secret_fields().iter().copied().collect(),
             problems: Vec::new(),
+            is_check: false,
         }
     }
 
@@ -419,7 +453,8 @@ impl<'a> Fields<'a> {
             .map(|format| (format.as_str(), *format))
             .collect();
         let format = self.choice("format", &words, Format::Record);
-        if !cfg!(feature = "formats") && matches!(format, Format::Fhir | Format::Fit) {
+        let is_written_here = cfg!(feature = "formats") || self.is_check;
+        if !is_written_here && matches!(format, Format::Fhir | Format::Fit) {
             let text = format!(
                 "{} is not part of this program; build it with the feature `formats`",
                 format.as_str()
@@ -568,6 +603,17 @@ pub trait Pointers: Send + Sync + fmt::Debug {
     ) -> Result<Pointer, Fault>;
 }
 
+/// Bodies of destinations that another program delivers to.
+#[derive(Debug)]
+struct Elsewhere;
+
+#[async_trait]
+impl Pointers for Elsewhere {
+    async fn keep(&self, _: &str, _: &DeliveryId, _: &Payload) -> Result<Pointer, Fault> {
+        Err(Fault::misconfigured("this program keeps no bodies"))
+    }
+}
+
 /// Surroundings of a destination beside its settings.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -587,6 +633,13 @@ pub struct Context {
 }
 
 impl Context {
+    /// A destination whose settings are read and that is not connected to: bodies are kept elsewhere.
+    pub fn of_check(network: Network, clock: Clock) -> Self {
+        let mut context = Self::new("dst_0", network, clock);
+        context.pointers = Some(Arc::new(Elsewhere));
+        context
+    }
+
     /// A destination that is reached through the system's own resolver.
     pub fn new(destination_id: &str, network: Network, clock: Clock) -> Self {
         Self {
@@ -629,14 +682,16 @@ macro_rules! opened {
         match $kind {
             $(
                 #[cfg(feature = $feature)]
-                KindName::$name => Ok(Box::new(<$opened>::open($fields, $context)?)),
+                KindName::$name => {
+                    let opened = <$opened>::open($fields, $context);
+                    Ok(opened.map(|opened| Box::new(opened) as Box<dyn Kind>))
+                }
                 #[cfg(not(feature = $feature))]
                 KindName::$name => {
                     drop(($fields, $context));
-                    let text = concat!(
+                    Err(concat!(
                         "is not part of this program; build it with the feature `", $feature, "`"
-                    );
-                    Err(Refused::new($kind, "kind", text))
+                    ))
                 }
             )*
         }
@@ -655,7 +710,33 @@ pub fn open(
     secrets: &Secrets,
     context: Context,
 ) -> Result<Box<dyn Kind>, Refused> {
-    let fields = Fields::new(kind, config, secrets);
+    let opened = opened(kind, Fields::new(kind, config, secrets), context);
+    opened.unwrap_or_else(|text| Err(Refused::new(kind, "kind", text)))
+}
+
+/// Reads the settings of a destination that another program delivers to: one that may have more kinds and formats.
+///
+/// # Errors
+///
+/// [`Refused`] with everything that is wrong with the settings. Those of a kind that this program was built without
+/// are left to the one that delivers.
+pub fn check(
+    kind: KindName,
+    config: &Map<String, Value>,
+    secrets: &Secrets,
+    context: Context,
+) -> Result<(), Refused> {
+    let mut fields = Fields::new(kind, config, secrets);
+    fields.is_check = true;
+    opened(kind, fields, context).map_or(Ok(()), |opened| opened.map(drop))
+}
+
+/// Opens a destination, or says that this program was built without the kind.
+fn opened(
+    kind: KindName,
+    fields: Fields<'_>,
+    context: Context,
+) -> Result<Result<Box<dyn Kind>, Refused>, &'static str> {
     opened! { kind, fields, context;
         "webhook" Webhook => crate::webhook::Webhook;
         "postgres" Postgres => crate::postgres::Postgres;

@@ -3,6 +3,8 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use domain::delivery::probe::Step;
+pub use domain::delivery::probe::Verdict;
 use models::{
     data::DataType,
     ids::{ReferenceId, TerraUserId},
@@ -349,22 +351,21 @@ fn as_millis<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::
     serializer.serialize_u64(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Result of a step of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The step works.
-    Passed,
-    /// The step works, and something should be known.
-    Warning,
-    /// The step fails.
-    Failed,
-}
-
 impl Finding {
     /// Returns whether the step fails.
     pub fn is_failed(&self) -> bool {
         self.verdict == Verdict::Failed
+    }
+
+    /// The finding as it is kept beside the destination.
+    pub fn kept(&self) -> Step {
+        Step {
+            step: self.step.to_owned(),
+            verdict: self.verdict,
+            text: self.text.clone(),
+            missing: self.missing.clone(),
+            took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+        }
     }
 
     /// A step that works.

@@ -6,6 +6,7 @@ mod azure;
 mod bucket;
 pub mod change;
 pub mod config;
+pub mod draft;
 pub mod envelope;
 #[cfg(feature = "firestore")]
 mod firestore;

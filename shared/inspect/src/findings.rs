@@ -464,6 +464,12 @@ pub async fn destinations(table: &Table, now_ms: i64) -> Result<Vec<Finding>, In
                 format!("{name} is disabled, and gets nothing{fault}"),
                 "put right what it says, then `terrarium destinations resume`: it gets what changed meanwhile",
             ));
+        } else if destination.status == DestinationStatus::Unproven {
+            findings.push(Finding::wrong(
+                DESTINATIONS,
+                format!("{name} was never tried with success, and gets nothing"),
+                "`terrarium destinations probe` tries it and says what is missing; it is active once that passes",
+            ));
         } else if destination.status == DestinationStatus::Active && failing {
             findings.push(Finding::wrong(
                 DESTINATIONS,

@@ -1,5 +1,4 @@
-//! Destinations: where records are sent on to, and how that goes. Secrets are not read here, so that destinations
-//! are made and tried by the operator's tool.
+//! Destinations: where records are sent on to, and how that goes.
 
 use domain::delivery::{
     Destination, DestinationId, Status, Subscription,
@@ -8,6 +7,7 @@ use domain::delivery::{
 use http::StatusCode;
 use jiff::{civil::Date, tz::TimeZone};
 use models::{data::DataType, ids::ReferenceId};
+use runtime::problem::{Kind, Problem};
 use serde_json::{Map, Value};
 use store::table::{
     deliveries::{Attempt, Owed},
@@ -22,7 +22,7 @@ use crate::{
     route::{Doc, Endpoint, Reply},
     schema::{Page, Schema as _, answer, body},
     text::rfc3339,
-    v1::{LOOKS, ORDERS},
+    v1::{LOOKS, ORDERS, destination_making::ProbeShown},
 };
 
 /// Most items that are counted of one shard.
@@ -162,7 +162,7 @@ answer! {
         name: String,
         /// Kind, for example `webhook` or `postgres`.
         kind: String,
-        /// `active`, `failing`, `suspended`, `paused` or `disabled`.
+        /// `unproven`, `active`, `failing`, `suspended`, `paused` or `disabled`.
         state: &'static str,
         /// Time since which something is owed.
         owes_since: Option<String>,
@@ -180,7 +180,7 @@ answer! {
         name: String,
         /// Kind, for example `webhook` or `postgres`.
         kind: String,
-        /// `active`, `failing`, `suspended`, `paused` or `disabled`.
+        /// `unproven`, `active`, `failing`, `suspended`, `paused` or `disabled`.
         state: &'static str,
         /// Time since which the operator's own state holds.
         since: String,
@@ -188,7 +188,7 @@ answer! {
         config: Map<String, Value>,
         /// Records that are wanted.
         subscription: Value,
-        /// Number of its shards, which are delivered side by side.
+        /// Number of its shards, which are delivered side by side; 0 until its first probe passed.
         concurrency: u32,
         /// Time since which something is owed.
         owes_since: Option<String>,
@@ -202,6 +202,8 @@ answer! {
         fault: Option<String>,
         /// Findings of making tables, for example a column of another type.
         findings: Vec<String>,
+        /// Newest trial of it; null if nobody asked for one here.
+        probe: Option<ProbeShown>,
         /// Orders, oldest first.
         orders: Vec<OrderShown>,
         /// Time of its making.
@@ -359,16 +361,19 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     }))
 }
 
+fn missing() -> Failure {
+    Failure::not_found("there is no such destination; GET /v1/destinations lists them")
+}
+
 pub(super) async fn find(call: &Call) -> Result<Destination, Failure> {
-    let missing =
-        || Failure::not_found("there is no such destination; GET /v1/destinations lists them");
     let id: DestinationId = call.placed("id")?.parse().map_err(|_| missing())?;
     call.app.table.destination(&id).await?.ok_or_else(missing)
 }
 
-pub(super) async fn shown(call: &Call) -> Result<Answer, Failure> {
-    let destination = find(call).await?;
-    let (table, id) = (&call.app.table, &destination.id);
+/// A destination as it is shown.
+pub(super) async fn detail(call: &Call, id: &DestinationId) -> Result<DestinationDetail, Failure> {
+    let table = &call.app.table;
+    let destination = table.destination(id).await?.ok_or_else(missing)?;
     let health = table.health(id).await?;
     let orders = table.orders(id).await?;
     let mut owed = 0;
@@ -376,14 +381,11 @@ pub(super) async fn shown(call: &Call) -> Result<Answer, Failure> {
         owed += table.owed(id, shard, MOST_COUNTED).await?.len();
     }
     let failed = table.failed(id, MOST_COUNTED).await?.len();
-    Ok(Answer::json(&DestinationDetail {
+    Ok(DestinationDetail {
         id: id.to_string(),
-        name: destination.name.clone(),
-        kind: destination.kind.clone(),
         state: state(&destination, &health, call.now_ms()),
         since: rfc3339(destination.status_since_ms),
         subscription: serde_json::to_value(&destination.subscription).unwrap_or_default(),
-        config: destination.config.clone(),
         concurrency: destination.concurrency,
         owes_since: health.owing.values().min().copied().map(rfc3339),
         owed,
@@ -391,9 +393,19 @@ pub(super) async fn shown(call: &Call) -> Result<Answer, Failure> {
         delivered_at: health.delivered_at_ms.map(rfc3339),
         fault: health.breaker.fault.as_ref().map(ToString::to_string),
         findings: health.findings,
+        probe: health.probe.as_ref().map(ProbeShown::of),
         orders: orders.iter().map(OrderShown::of).collect(),
         created_at: rfc3339(destination.created_at_ms),
-    }))
+        name: destination.name,
+        kind: destination.kind,
+        config: destination.config,
+    })
+}
+
+/// The destination in the path, as it is shown.
+pub(super) async fn shown(call: &Call) -> Result<Answer, Failure> {
+    let id = call.placed("id")?.parse().map_err(|_| missing())?;
+    Ok(Answer::json(&detail(call, &id).await?))
 }
 
 async fn one(call: Call) -> Result<Answer, Failure> {
@@ -431,6 +443,10 @@ async fn failed(call: Call) -> Result<Answer, Failure> {
 }
 
 async fn set_status(call: &Call, destination: &Destination, status: Status) -> Result<(), Failure> {
+    if destination.status == Status::Unproven {
+        let detail = "it was never tried with success: `probe` tries it, and makes it active";
+        return Err(Problem::new(Kind::Conflict).detail(detail).into());
+    }
     let now_ms = call.now_ms();
     let change = move |destination: &mut Destination| {
         if destination.status != status {

@@ -5,6 +5,7 @@ mod backfills;
 pub(crate) mod connections;
 mod coverage;
 mod destination_changes;
+mod destination_making;
 mod destinations;
 mod erasures;
 mod exports;
@@ -18,7 +19,7 @@ mod policies;
 pub(crate) mod records;
 mod replays;
 mod series;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use domain::access::{Scope, TokenScope};
 
@@ -44,6 +45,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         backfills::ENDPOINTS,
         destinations::ENDPOINTS,
         destination_changes::ENDPOINTS,
+        destination_making::ENDPOINTS,
         keys::ENDPOINTS,
     ]
     .concat()

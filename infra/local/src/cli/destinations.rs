@@ -141,9 +141,9 @@ pub struct AddArgs {
     /// Addresses that it may have: public, private, local
     #[arg(long, value_name = "NETWORK")]
     pub network: Option<String>,
-    /// Records that are there already: all, none, or the first day to deliver
-    #[arg(long, value_name = "all|none|YYYY-MM-DD", default_value = "all")]
-    pub backfill: String,
+    /// Records that are there already: all, none, or the first day to deliver [default: all]
+    #[arg(long, value_name = "all|none|YYYY-MM-DD")]
+    pub backfill: Option<String>,
     /// Save it even if trying it fails
     #[arg(long)]
     pub unproven: bool,

@@ -69,6 +69,9 @@ impl From<DestinationId> for String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// The destination was never tried with success: nothing is announced, and orders wait. The first probe that
+    /// passes makes it active.
+    Unproven,
     /// Changes are delivered.
     Active,
     /// Changes are owed until the destination is resumed.
@@ -82,6 +85,7 @@ impl Status {
     /// The name in lists.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Unproven => "unproven",
             Self::Active => "active",
             Self::Paused => "paused",
             Self::Disabled => "disabled",
@@ -132,7 +136,8 @@ pub struct Destination {
     /// Content that passes.
     #[serde(default)]
     pub stream: Stream,
-    /// Number of shards, whose deliveries run side by side. Never changes.
+    /// Number of shards, whose deliveries run side by side. Never changes, once it is not 0: an unproven destination
+    /// gets the number that suits its kind when its probe passes.
     pub concurrency: u32,
     /// Addresses that may be connected to.
     #[serde(default)]
@@ -145,8 +150,21 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// Makes an unproven destination active, because it was tried with success. `suits` is the number of shards that
+    /// suits its kind.
+    pub fn prove(&mut self, suits: u32, now_ms: i64) {
+        if self.status != Status::Unproven {
+            return;
+        }
+        self.status = Status::Active;
+        self.status_since_ms = now_ms;
+        if self.concurrency == 0 {
+            self.concurrency = suits.max(1);
+        }
+    }
+
     /// Returns whether changes are announced to the destination.
     pub fn is_told(&self) -> bool {
-        self.status != Status::Disabled
+        !matches!(self.status, Status::Disabled | Status::Unproven)
     }
 }

@@ -7,6 +7,7 @@
 pub mod breaker;
 mod destination;
 pub mod order;
+pub mod probe;
 mod subscription;
 
 use models::{
@@ -210,6 +211,13 @@ pub enum DeliveryMessage {
         /// Shard of the owners to erase in this job.
         shard: u32,
     },
+    /// Try a destination, and note what each step found.
+    Probe {
+        /// Destination to try.
+        destination: DestinationId,
+        /// Time at which the probe was asked for. Unit: Unix milliseconds.
+        asked_at_ms: i64,
+    },
 }
 
 impl DeliveryMessage {
@@ -217,7 +225,7 @@ impl DeliveryMessage {
     pub fn step(&self) -> u32 {
         match self {
             Self::Drain { step, .. } | Self::Walk { step, .. } => *step,
-            Self::Work | Self::Changes { .. } | Self::Erase { .. } => 0,
+            Self::Work | Self::Changes { .. } | Self::Erase { .. } | Self::Probe { .. } => 0,
         }
     }
 
@@ -237,6 +245,8 @@ impl DeliveryMessage {
             | Self::Erase {
                 destination, shard, ..
             } => format!("{destination}#{shard}"),
+            // A group of its own: a destination that takes nothing is tried all the same.
+            Self::Probe { destination, .. } => format!("{destination}#probe"),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     connection::ConnectionId,
-    delivery::{Destination, DestinationId, breaker::Breaker, order::Order},
+    delivery::{Destination, DestinationId, breaker::Breaker, order::Order, probe::Probe},
     owner::RecordOwner,
 };
 use futures::future::BoxFuture;
@@ -40,6 +40,8 @@ pub struct Health {
     pub has_failed: bool,
     /// Findings of making tables: columns of another type, for example.
     pub findings: Vec<String>,
+    /// Newest probe that was asked for.
+    pub probe: Option<Probe>,
 }
 
 /// An erasure at one destination. It never expires: it is the proof.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use domain::access::Scope;
 use maud::{Markup, html};
+use runtime::problem::{Kind, Problem};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
         Place, Reply,
         layout::Page,
         visit::Visit,
-        words::{count, list, state, text, thousands, when},
+        words::{count, flag, list, state, text, thousands, when},
     },
     error::Failure,
     route::Verb,
@@ -21,6 +22,26 @@ pub(super) const PLACES: &[Place] = &[
         verb: Verb::Get,
         path: "/console/destinations",
         handler: |visit| Box::pin(destinations(visit)),
+    },
+    Place {
+        verb: Verb::Get,
+        path: "/console/destinations/new",
+        handler: |visit| Box::pin(std::future::ready(new(&visit))),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/destinations",
+        handler: |visit| Box::pin(make(visit)),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/destinations/{id}/probe",
+        handler: |visit| Box::pin(order(visit, "/v1/destinations/{id}/probe", no_body)),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/destinations/{id}/remove",
+        handler: |visit| Box::pin(remove(visit)),
     },
     Place {
         verb: Verb::Get,
@@ -69,7 +90,7 @@ async fn destinations(visit: Visit) -> Result<Reply, Failure> {
         @if found.is_empty() {
             div.card.finding {
                 h3 { "○ Records are not sent on" }
-                p { "Make a destination: " code { "terrarium destinations add" } ". Its secrets never pass through this page." }
+                p { "Make a destination here, or with " code { "terrarium destinations add" } "." }
             }
         } @else {
             @if wrong == 0 { div.card.finding.good { h3 { "● All destinations are active" } } }
@@ -89,6 +110,10 @@ async fn destinations(visit: Visit) -> Result<Reply, Failure> {
                 } } }
             } } }
         }
+    };
+    let body = html! {
+        @if visit.may(Scope::KeysWrite) { p { a href="/console/destinations/new" { "Add a destination" } } }
+        (body)
     };
     Ok(Reply::Page(Page {
         title: "Destinations".to_owned(),
@@ -134,6 +159,7 @@ async fn destination(visit: Visit) -> Result<Reply, Failure> {
             div.tile { div.k { "Last delivery" } div.v { @if text(&found, "delivered_at").is_empty() { "none yet" } @else { (when(text(&found, "delivered_at"), now_ms)) } } }
         }
         @if visit.may(Scope::OperationsWrite) { (orders(&id, status, refused)) }
+        (tried(&found, now_ms))
         (given(&found, now_ms))
         section.card { h2 { "Attempts of today" } (attempts_table(list(&attempts, "data"), now_ms)) }
         @if refused > 0 { section.card { h2 { "Refused for good" } (failed_table(list(&failed, "data"), now_ms)) } }
@@ -161,6 +187,9 @@ async fn destination(visit: Visit) -> Result<Reply, Failure> {
 /// The next step for a state.
 fn advice(status: &str) -> &'static str {
     match status {
+        "unproven" => {
+            "Nothing is sent to it until every step of a probe passes. Mend what the probe found, and try it again."
+        }
         "paused" => "Somebody paused it. Resume it, and what is owed is delivered.",
         "disabled" => {
             "Nothing is kept for it. Resume it, and what changed since is delivered again."
@@ -182,7 +211,8 @@ fn orders(id: &str, status: &str, refused: u64) -> Markup {
             h2 { "Do" }
             div.buttons {
                 @if is_held { form method="post" action=(action("resume")) { button.main { "Resume" } } }
-                @else { form method="post" action=(action("pause")) { button { "Pause" } } }
+                @else if status != "unproven" { form method="post" action=(action("pause")) { button { "Pause" } } }
+                form method="post" action=(action("probe")) { button { "Probe" } }
                 @if refused > 0 { form method="post" action=(action("retry-failed")) { button { "Try refused ones again" } } }
             }
             details {
@@ -204,6 +234,39 @@ fn orders(id: &str, status: &str, refused: u64) -> Markup {
                     button.main { "Check" }
                 }
             }
+            details {
+                summary { "Remove it" }
+                p { "Its secrets and everything that it is owed go; what it has stays at its far end." }
+                form.row method="post" action=(action("remove")) {
+                    label { "Type its id, " code { (id) } input name="id" autocomplete="off" required; }
+                    button { "Remove" }
+                }
+            }
+        }
+    }
+}
+
+/// The newest probe, step by step.
+fn tried(found: &Value, now_ms: i64) -> Markup {
+    let Some(probe) = found.get("probe").filter(|probe| !probe.is_null()) else {
+        return html! {};
+    };
+    let steps = list(probe, "steps");
+    html! {
+        section.card {
+            h2 { "Probe" }
+            @if text(probe, "done_at").is_empty() { p { "Asked for " (when(text(probe, "asked_at"), now_ms)) ", and not done yet." } }
+            @else { p { (state(if flag(probe, "passed") { "passed" } else { "failed" })) " " (when(text(probe, "done_at"), now_ms)) } }
+            @if !steps.is_empty() { div.wide tabindex="0" { table {
+                thead { tr { th scope="col" { "Step" } th scope="col" { "Result" } th scope="col" { "Found" } th scope="col" { "Missing" } th.num scope="col" { "Took" } } }
+                tbody { @for step in steps { tr {
+                    th scope="row" { (text(step, "step")) }
+                    td { (state(text(step, "verdict"))) }
+                    td.any { (text(step, "text")) }
+                    td.any { (text(step, "missing")) }
+                    td.num { (thousands(count(step, "took_ms"))) " ms" }
+                } } }
+            } } }
         }
     }
 }
@@ -301,6 +364,85 @@ fn check_body(visit: &Visit) -> Value {
     Value::Object(body)
 }
 
+/// A destination as somebody may begin to describe it.
+const EXAMPLE: &str = r#"{
+  "kind": "webhook",
+  "name": "our app",
+  "subscription": {"data_types": ["daily", "sleep"]},
+  "config": {"url": "https://app.example.com/terrarium"}
+}"#;
+
+fn new(visit: &Visit) -> Result<Reply, Failure> {
+    if !visit.may(Scope::KeysWrite) {
+        return Err(Problem::new(Kind::Forbidden)
+            .detail("only admins add destinations")
+            .into());
+    }
+    Ok(Reply::Page(Page {
+        title: "Add a destination".to_owned(),
+        lead: "It is tried at once, and gets nothing before every step of the probe passes."
+            .to_owned(),
+        refresh: false,
+        body: html! {
+            p.crumbs { a href="/console/destinations" { "Destinations" } " / new" }
+            section.card {
+                form method="post" action="/console/destinations" {
+                    label { "Description, as JSON; secrets stand among the settings in " code { "config" } ", and are never shown again"
+                        textarea name="description" rows="16" cols="80" spellcheck="false" autocomplete="off" required { (EXAMPLE) }
+                    }
+                    div.buttons { button.main { "Add" } }
+                }
+                p.note { "Kinds and their settings: " code { "shared/destinations/README.md" } "." }
+            }
+        },
+    }))
+}
+
+/// Makes a destination, and leads to it; a secret that was made is shown first.
+async fn make(visit: Visit) -> Result<Reply, Failure> {
+    let body = Bytes::from(visit.filled("description").to_owned());
+    let made = visit.call(Verb::Post, "/v1/destinations", &[], &[], body);
+    let made: Value = serde_json::from_slice(&made.await?.body).unwrap_or_default();
+    let id = made.get("destination").map_or("", |it| text(it, "id"));
+    let path = format!("/console/destinations/{id}");
+    let secret = text(&made, "secret");
+    if secret.is_empty() {
+        return Ok(Reply::See(path));
+    }
+    Ok(Reply::Page(Page {
+        title: "The destination is made".to_owned(),
+        lead: "Its webhooks are signed with this secret, which is shown this once.".to_owned(),
+        refresh: false,
+        body: html! {
+            section.card {
+                pre { (secret) }
+                p { button type="button" hidden data-copy=(secret) { "Copy" } }
+                p { a href=(path) { "To the destination" } }
+            }
+        },
+    }))
+}
+
+/// Removes a destination whose id was typed once more.
+async fn remove(visit: Visit) -> Result<Reply, Failure> {
+    let id = visit.placed("id").to_owned();
+    if visit.filled("id") != id {
+        return Err(Problem::new(Kind::InvalidRequest)
+            .detail("the id that was typed is not the destination's: nothing was removed")
+            .into());
+    }
+    let path = "/v1/destinations/{id}";
+    let place = [("id", id.as_str())];
+    let removed = visit.call(Verb::Delete, path, &place, &[], Bytes::new());
+    let removed: Value = serde_json::from_slice(&removed.await?.body).unwrap_or_default();
+    Ok(Reply::Page(Page {
+        title: format!("{} is removed", text(&removed, "name")),
+        lead: format!("{}.", text(&removed, "stays")),
+        refresh: false,
+        body: html! { p { a href="/console/destinations" { "To the destinations" } } },
+    }))
+}
+
 /// Gives an order, and leads back to the destination.
 async fn order(
     visit: Visit,
@@ -326,6 +468,7 @@ mod tests {
         for (status, button) in [
             ("active", "/pause"),
             ("failing", "/pause"),
+            ("unproven", "/probe"),
             ("paused", "/resume"),
             ("disabled", "/resume"),
             ("suspended", "/resume"),

@@ -5,98 +5,32 @@ use std::{collections::BTreeSet, fs, io::Read as _, path::Path};
 use anyhow::Context as _;
 use destinations::{
     config::{self, KindName, Secrets},
-    kind::{Finding, Keeps, Kind},
-    sign,
+    draft::{Described, Draft},
+    kind::{Finding, Kind},
 };
-use domain::delivery::{
-    Destination, DestinationId, Network, Retractions, Status, Stream, Subscription,
-    order::{Purpose, Range},
-};
+use domain::delivery::{Destination, DestinationId, Network, Retractions, Stream, Subscription};
 use models::ids::{Provider, ReferenceId};
-use secrecy::ExposeSecret as _;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{BEFORE_KNOWN_MS, clients, find, give_order, new_id, said, shown, vault};
+use super::{clients, find, new_id, said, shown, vault};
 use crate::{
     cli::{AddArgs, SetArgs},
     commands::access::{Access, now},
     failure, output,
 };
 
-/// A destination as a file describes it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Described {
-    kind: String,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    subscription: Subscription,
-    #[serde(default)]
-    stream: Stream,
-    #[serde(default)]
-    network: Network,
-    #[serde(default)]
-    concurrency: Option<u32>,
-    /// Settings and secrets together.
-    #[serde(default)]
-    config: Map<String, Value>,
-}
-
-/// A destination before it is saved.
-pub(super) struct Draft {
-    pub(super) destination: Destination,
-    pub(super) secrets: Secrets,
-    /// The secret that was made for it; shown once.
-    pub(super) made_secret: Option<String>,
-    concurrency: Option<u32>,
-}
-
 pub(super) async fn add(access: &Access, args: &AddArgs) -> anyhow::Result<()> {
-    let described = described(args)?;
-    let first_day = match args.backfill.as_str() {
-        "all" | "none" => None,
-        day => Some(day.parse().map_err(|_| {
-            failure::input(format!(
-                "--backfill {day}: give all, none or a day (YYYY-MM-DD)"
-            ))
-        })?),
-    };
-    let mut draft = draft(described)?;
-    let (kind, findings) = tried(access, &mut draft).await?;
+    let mut draft = draft(described(args)?)?;
+    let (_, findings) = tried(access, &mut draft).await?;
     if findings.iter().any(Finding::is_failed) && !args.unproven {
         shown::findings(&findings)?;
         output::complain("it was not saved: mend what failed, or add --unproven");
         return said(&findings);
     }
-    let webhooks_to_state =
-        draft.destination.stream == Stream::Webhooks && kind.limits().keeps == Keeps::State;
-    if webhooks_to_state && !is_bucket(&draft.destination.kind) {
-        return Err(failure::input(format!(
-            "{} keeps states of records and takes no webhooks: leave --webhooks out",
-            draft.destination.kind
-        )));
-    }
     save(access, &draft).await?;
     let destination = &draft.destination;
-    let since = now().as_millisecond() - BEFORE_KNOWN_MS;
-    let lately = Range {
-        written_since_ms: Some(since),
-        ..Range::default()
-    };
-    let all = Range {
-        from: first_day,
-        ..Range::default()
-    };
-    if destination.stream == Stream::Records {
-        if args.backfill != "all" {
-            // What changes before everybody knows the destination.
-            give_order(access, destination, Purpose::Backfill, lately).await?;
-        }
-        if args.backfill != "none" {
-            give_order(access, destination, Purpose::Backfill, all).await?;
-        }
+    for order in draft.first_orders(new_id) {
+        access.table.put_order(&destination.id, &order).await?;
     }
     if args.json {
         return output::json(&json!({
@@ -114,10 +48,6 @@ pub(super) async fn add(access: &Access, args: &AddArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_bucket(kind: &str) -> bool {
-    matches!(kind, "s3" | "gcs" | "azure" | "folder")
-}
-
 /// Saves a draft: the secrets first, so that nobody finds the destination without them.
 pub(super) async fn save(access: &Access, draft: &Draft) -> anyhow::Result<()> {
     let destination = &draft.destination;
@@ -132,53 +62,36 @@ pub(super) async fn save(access: &Access, draft: &Draft) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens a draft and tries it, and gives it the number of shards that suits its kind.
+/// Tries a draft. It is active from then on, with the number of shards that suits its kind.
 pub(super) async fn tried(
     access: &Access,
     draft: &mut Draft,
 ) -> anyhow::Result<(Box<dyn Kind>, Vec<Finding>)> {
-    let kind = clients(access)?.open(&draft.destination, &draft.secrets);
+    let (kind, findings) = probed(access, &draft.destination, &draft.secrets).await?;
+    draft.prove(kind.limits().concurrency);
+    Ok((kind, findings))
+}
+
+/// Opens a destination and tries it.
+pub(super) async fn probed(
+    access: &Access,
+    destination: &Destination,
+    secrets: &Secrets,
+) -> anyhow::Result<(Box<dyn Kind>, Vec<Finding>)> {
+    let kind = clients(access)?.open(destination, secrets);
     let kind = kind.map_err(|refused| failure::input(refused.to_string()))?;
-    let suits = kind.limits().concurrency.max(1);
-    draft.destination.concurrency = draft.concurrency.unwrap_or(suits);
     let findings = kind.probe().await;
     Ok((kind, findings))
 }
 
 fn draft(described: Described) -> anyhow::Result<Draft> {
-    let kind: KindName = described
-        .kind
-        .parse()
-        .map_err(|error: config::UnknownKind| failure::input(error.to_string()))?;
-    let mut entered = described.config;
-    let mut made_secret = None;
-    if kind == KindName::Webhook && !entered.contains_key("secret") {
-        let secret = sign::Secret::generate().expose_secret().to_owned();
-        entered.insert("secret".to_owned(), json!(secret));
-        made_secret = Some(secret);
-    }
-    let (config, secrets) = config::split(kind, entered);
-    let now_ms = now().as_millisecond();
     let id = DestinationId::new(&format!("dst_{}", new_id()))?;
-    let destination = Destination {
-        id,
-        name: described.name.unwrap_or_else(|| kind.to_string()),
-        kind: kind.as_str().to_owned(),
-        status: Status::Active,
-        status_since_ms: now_ms,
-        subscription: described.subscription,
-        stream: described.stream,
-        concurrency: 1,
-        network: described.network,
-        config,
-        created_at_ms: now_ms,
-    };
-    Ok(Draft {
-        destination,
-        secrets,
-        made_secret,
-        concurrency: described.concurrency,
-    })
+    let draft = Draft::of(described, id, now().as_millisecond())
+        .map_err(|unknown| failure::input(unknown.to_string()))?;
+    match draft.wrong() {
+        [] => Ok(draft),
+        wrong => Err(failure::input(config::told(wrong))),
+    }
 }
 
 /// A draft of a destination on this machine.
@@ -192,10 +105,9 @@ pub(super) fn local_draft(
         kind: kind.as_str().to_owned(),
         name: Some(name.to_owned()),
         subscription,
-        stream: Stream::Records,
         network: Network::Local,
-        concurrency: None,
         config,
+        ..Described::default()
     })
 }
 
@@ -203,15 +115,7 @@ pub(super) fn local_draft(
 fn described(args: &AddArgs) -> anyhow::Result<Described> {
     let mut described = match &args.file {
         Some(path) => from_file(path)?,
-        None => Described {
-            kind: String::new(),
-            name: None,
-            subscription: Subscription::default(),
-            stream: Stream::default(),
-            network: Network::default(),
-            concurrency: None,
-            config: Map::new(),
-        },
+        None => Described::default(),
     };
     if let Some(kind) = &args.kind {
         described.kind.clone_from(kind);
@@ -244,6 +148,11 @@ fn described(args: &AddArgs) -> anyhow::Result<Described> {
     }
     if args.concurrency.is_some() {
         described.concurrency = args.concurrency;
+    }
+    if let Some(text) = &args.backfill {
+        described.backfill = text
+            .parse()
+            .map_err(|error| failure::input(format!("--backfill {text}: it {error}")))?;
     }
     if let Some(network) = &args.network {
         let parsed = serde_json::from_value(json!(network));
@@ -282,7 +191,7 @@ fn from_file(path: &Path) -> anyhow::Result<Described> {
         // The position, never the content: it may be a secret.
         failure::input(format!(
             "{} is no description of a destination: line {}, column {}; it has kind, name, \
-             subscription, stream, network, concurrency, config",
+             subscription, stream, network, concurrency, backfill, config",
             path.display(),
             error.line(),
             error.column()
@@ -341,24 +250,17 @@ pub(super) async fn set(access: &Access, args: &SetArgs) -> anyhow::Result<()> {
             config.insert(name, value);
         }
     }
-    let mut draft = Draft {
-        concurrency: Some(destination.concurrency),
-        destination: Destination {
-            config: config.clone(),
-            ..destination.clone()
-        },
-        secrets,
-        made_secret: None,
+    let tried = Destination {
+        config: config.clone(),
+        ..destination.clone()
     };
-    let (_, findings) = tried(access, &mut draft).await?;
+    let (_, findings) = probed(access, &tried, &secrets).await?;
     shown::findings(&findings)?;
     if findings.iter().any(Finding::is_failed) && !args.unproven {
         output::complain("nothing was changed: mend what failed, or add --unproven");
         return said(&findings);
     }
-    vault(access)?
-        .write(&destination.id, &draft.secrets)
-        .await?;
+    vault(access)?.write(&destination.id, &secrets).await?;
     let change = move |destination: &mut Destination| destination.config.clone_from(&config);
     access
         .table

@@ -16,6 +16,7 @@ use axum::{
 };
 use destinations::{
     config::KindName,
+    draft::Draft,
     sign::{Secret, Signer},
 };
 use domain::delivery::{Destination, Subscription};
@@ -25,7 +26,7 @@ use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::{
-    add::{Draft, local_draft, save, tried, types},
+    add::{local_draft, save, tried, types},
     forget, give_order,
 };
 use crate::{

@@ -8,7 +8,11 @@ mod shown;
 use std::sync::Arc;
 
 use deliver::{Clients, Vault};
-use destinations::{kind::Finding, net::Network};
+use destinations::{
+    draft::{self, BEFORE_KNOWN_MS},
+    kind::Finding,
+    net::Network,
+};
 use domain::delivery::{
     Destination, Status,
     order::{Order, Purpose, Range},
@@ -22,9 +26,6 @@ use crate::{
     outbox::Outbox,
     output,
 };
-
-/// Changes of the last moments before a destination was known everywhere. Unit: milliseconds.
-const BEFORE_KNOWN_MS: i64 = 120_000;
 
 pub(super) async fn run(args: DestinationsArgs) -> anyhow::Result<()> {
     if let DestinationsCommand::Listen(listen) = &args.what {
@@ -100,9 +101,13 @@ fn clients(access: &Access) -> anyhow::Result<Clients> {
 async fn probe(access: &Access, id: &str, as_json: bool) -> anyhow::Result<()> {
     let destination = find(access, id).await?;
     let secrets = vault(access)?.read(&destination.id).await?;
-    let kind = clients(access)?.open(&destination, &secrets);
-    let kind = kind.map_err(|refused| failure::input(refused.to_string()))?;
-    let findings = kind.probe().await;
+    let (kind, findings) = add::probed(access, &destination, &secrets).await?;
+    if destination.status == Status::Unproven && !findings.iter().any(Finding::is_failed) {
+        let (suits, now_ms) = (kind.limits().concurrency, now().as_millisecond());
+        let prove = move |destination: &mut Destination| destination.prove(suits, now_ms);
+        let table = &access.table;
+        table.change_destination(&destination.id, prove).await?;
+    }
     if as_json {
         output::json(&findings)?;
     } else {
@@ -133,6 +138,12 @@ async fn set_status(
     destination: &Destination,
     status: Status,
 ) -> anyhow::Result<()> {
+    if destination.status == Status::Unproven {
+        return Err(failure::input(format!(
+            "{} was never tried with success: `terrarium destinations probe {}` tries it, and makes it active",
+            destination.name, destination.id
+        )));
+    }
     let now_ms = now().as_millisecond();
     let change = move |destination: &mut Destination| {
         if destination.status != status {
@@ -215,9 +226,9 @@ async fn remove(access: &Access, id: &str, yes: bool) -> anyhow::Result<()> {
     }
     forget(access, &destination).await?;
     output::line(format!(
-        "{} is removed. Everything that was delivered is still {}; remove it there if it is to go",
+        "{} is removed. {}",
         destination.name,
-        shown::place(&destination)
+        draft::stays(&destination)
     ))
 }
 

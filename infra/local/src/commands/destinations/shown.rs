@@ -18,26 +18,6 @@ use crate::{
     output, text,
 };
 
-/// Place of the records at a destination, for a person.
-pub(super) fn place(destination: &Destination) -> String {
-    let setting = |name: &str| destination.config.get(name).and_then(Value::as_str);
-    let names = [
-        "url",
-        "queue_url",
-        "topic",
-        "bucket",
-        "container",
-        "path",
-        "database",
-        "project_id",
-    ];
-    let found = names.iter().find_map(|name| setting(name));
-    match found {
-        Some(place) => format!("at {place}"),
-        None => format!("at the {} destination", destination.kind),
-    }
-}
-
 /// State of a destination in one word, and since when.
 fn state(destination: &Destination, health: &Health, now_ms: i64) -> &'static str {
     match destination.status {
