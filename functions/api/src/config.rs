@@ -38,6 +38,7 @@ pub struct Config {
     terra_api_url: BaseUrl,
     terra_key_opens: bool,
     allowed_origins: Vec<String>,
+    return_hosts: Vec<String>,
     metrics: Sink,
     sdk: SdkConfig,
 }
@@ -60,6 +61,7 @@ impl Config {
         let terra_api_url = settings.or_default("TERRA_API_URL", "an https address", BaseUrl::API);
         let terra_key_opens = settings.or_default("TERRA_KEY_OPENS_API", "true or false", false);
         let allowed_origins = settings.list::<String>("API_ALLOWED_ORIGINS", "an origin");
+        let return_hosts = settings.list::<String>("CONNECT_RETURN_HOSTS", "a host");
         let metrics = Sink::from_settings(&mut settings);
         let sdk = aws::sdk_config(&mut settings);
         settings.finish(|| {
@@ -74,6 +76,7 @@ impl Config {
                 terra_api_url,
                 terra_key_opens,
                 allowed_origins,
+                return_hosts,
                 metrics,
                 sdk: sdk?,
             })
@@ -107,6 +110,8 @@ pub struct App {
     pub keys: KeyCache,
     /// Origins whose pages may call the API with a token; none by default.
     pub allowed_origins: Vec<String>,
+    /// Hosts, each with its port where it has one, to which the browser may return from connecting; none by default.
+    pub return_hosts: Vec<String>,
     /// The time.
     pub clock: Clock,
     /// Sink of metrics.
@@ -166,6 +171,7 @@ impl App {
             signing_keys: SigningKeys::new(config.signing_keys, config.sdk),
             keys: KeyCache::default(),
             allowed_origins: config.allowed_origins,
+            return_hosts: config.return_hosts,
             clock,
             metrics: config.metrics,
         })

@@ -49,6 +49,8 @@ pub(crate) fn app(
         upstream,
         keys: KeyCache::default(),
         allowed_origins: Vec::new(),
+        // An app in development.
+        return_hosts: ["127.0.0.1", "localhost"].map(str::to_owned).to_vec(),
         clock: Arc::clone(clock),
         metrics: Sink::Nowhere,
     })

@@ -2,6 +2,7 @@
 
 mod about;
 mod backfills;
+mod connect;
 pub(crate) mod connections;
 mod coverage;
 mod destination_changes;
@@ -31,6 +32,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         about::ENDPOINTS,
         people::ENDPOINTS,
         connections::ENDPOINTS,
+        connect::ENDPOINTS,
         records::ENDPOINTS,
         coverage::ENDPOINTS,
         numbers::ENDPOINTS,

@@ -1,7 +1,8 @@
 //! People, and one of them: connections, the last days, webhooks.
 
+use domain::access::Scope;
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     console::{
@@ -27,6 +28,11 @@ pub(super) const PLACES: &[Place] = &[
         verb: Verb::Get,
         path: "/console/people/{person}",
         handler: |visit| Box::pin(person(visit)),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/people/{person}/connect",
+        handler: |visit| Box::pin(connect(visit)),
     },
 ];
 
@@ -143,6 +149,7 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
                 p { "Make a link: " code { "terrarium connect --reference-id …" } "." } }
         }
         div.grid { @for connection in connections { (connection_card(connection, now_ms)) } }
+        @if visit.may(Scope::PeopleConnect) { (connecting(&id, connections)) }
         section.card {
             h2 { "The last seven days" }
             @match &lines {
@@ -169,6 +176,50 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
         lead: String::new(),
         refresh: false,
         body,
+    }))
+}
+
+/// Buttons that make a link to connect: one for each provider that is there, and one to choose.
+fn connecting(person: &str, connections: &[Value]) -> Markup {
+    let mut providers: Vec<_> = connections.iter().map(|it| text(it, "provider")).collect();
+    providers.retain(|provider| !provider.is_empty());
+    providers.sort_unstable();
+    providers.dedup();
+    html! {
+        form.row method="post" action={ "/console/people/" (person) "/connect" } {
+            @for provider in providers { button name="provider" value=(provider) { "Link to reconnect " (provider) } }
+            button name="provider" value="" { "Link to connect another" }
+            span.note { "For the person to open in a browser. Whoever has the link can connect." }
+        }
+    }
+}
+
+/// Makes a link to connect, which is shown once.
+async fn connect(visit: Visit) -> Result<Reply, Failure> {
+    let id = visit.placed("person").to_owned();
+    let provider = visit.filled("provider");
+    let body = if provider.is_empty() {
+        json!({"kind": "widget"})
+    } else {
+        json!({"kind": "link", "providers": [provider]})
+    };
+    let place = [("person", id.as_str())];
+    let path = "/v1/people/{person}/connect";
+    let made = visit.call(Verb::Post, path, &place, &[], body.to_string().into());
+    let made: Value = serde_json::from_slice(&made.await?.body).unwrap_or_default();
+    let (url, until) = (text(&made, "url"), text(&made, "expires_at"));
+    Ok(Reply::Page(Page {
+        title: "A link to connect".to_owned(),
+        lead: format!("For {}. It is shown this once.", shown_id(&id)),
+        refresh: false,
+        body: html! {
+            p.crumbs { a href="/console/people" { "People" } " / " a href={ "/console/people/" (id) } { (shown_id(&id)) } }
+            section.card {
+                pre { (url) }
+                p { button type="button" hidden data-copy=(url) { "Copy" } }
+                @if !until.is_empty() { p.note { "It can be used until " (until) "." } }
+            }
+        },
     }))
 }
 
