@@ -11,6 +11,7 @@ mod destinations;
 mod erasures;
 mod exports;
 mod findings;
+mod integrations;
 mod jobs;
 mod keys;
 mod numbers;
@@ -30,6 +31,7 @@ use crate::route::{Audit, Endpoint, Needs, PersonToken, Route};
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     [
         about::ENDPOINTS,
+        integrations::ENDPOINTS,
         people::ENDPOINTS,
         connections::ENDPOINTS,
         connect::ENDPOINTS,

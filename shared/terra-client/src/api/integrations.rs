@@ -133,6 +133,13 @@ impl TerraClient {
 }
 
 impl Integration {
+    /// Reads the answer of GET `/integrations/detailed`; `None` where it has no list of providers.
+    pub fn listed(answer: &[u8]) -> Option<Vec<Self>> {
+        let object: Map<String, Value> = serde_json::from_slice(answer).ok()?;
+        let providers = object.get("providers")?.as_array()?;
+        Some(providers.iter().filter_map(Self::of).collect())
+    }
+
     fn of(value: &Value) -> Option<Self> {
         let object: &Map<String, Value> = value.as_object()?;
         let has = |types: &Map<String, Value>| {
