@@ -6,6 +6,7 @@ use domain::history::{
     backfill::{Backfill, Order},
     window::{BackfillId, Window},
 };
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use runtime::problem::{Kind, Problem};
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::{
     call::Call,
     error::Failure,
     id::to_path,
+    query::{Form, PAGED, Paging, Param},
     route::{Doc, Endpoint, Reply},
     schema::{Page, Schema as _, answer},
     text::rfc3339,
@@ -30,7 +32,35 @@ const fn doc(summary: &'static str, text: &'static str) -> Doc {
     }
 }
 
+/// States of a backfill.
+const STATES: &[&str] = &["running", "paused", "cancelled", "done"];
+/// Backfills read for one page, where a filter drops most of them.
+const MOST_READ: usize = 1_000;
+/// Backfills read at once.
+const CONCURRENT_READS: usize = 8;
+
 pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::get(
+        "/v1/backfills",
+        LOOKS,
+        Doc {
+            query: &[
+                Param {
+                    name: "state",
+                    doc: "Those in this state.",
+                    form: Form::Word(STATES),
+                },
+                PAGED[0],
+                PAGED[1],
+            ],
+            answer: Reply::Json(Page::<BackfillShown>::schema),
+            ..doc(
+                "The backfills of all connections, newest first.",
+                "Where a filter drops most of what is read, a page ends early; `next_cursor` goes on there.",
+            )
+        },
+        |call| Box::pin(all(call)),
+    ),
     Endpoint::get(
         "/v1/connections/{connection}/backfills",
         LOOKS,
@@ -78,6 +108,8 @@ answer! {
         connection: String,
         /// `first`, `gaps` or `on_demand`.
         kind: Value,
+        /// `running`, `paused`, `cancelled` or `done`.
+        state: &'static str,
         /// `run`, `pause` or `cancel`.
         order: Value,
         /// Time at which it was planned.
@@ -105,6 +137,15 @@ fn word(window: &Window) -> String {
     }
 }
 
+fn state(backfill: &Backfill) -> &'static str {
+    match backfill.order {
+        _ if backfill.done.is_some() => "done",
+        Order::Run => "running",
+        Order::Pause => "paused",
+        Order::Cancel => "cancelled",
+    }
+}
+
 async fn shown(call: &Call, backfill: &Backfill) -> Result<BackfillShown, Failure> {
     let plan = &backfill.plan;
     let mut windows = BTreeMap::<String, BTreeMap<String, usize>>::new();
@@ -118,6 +159,7 @@ async fn shown(call: &Call, backfill: &Backfill) -> Result<BackfillShown, Failur
         id: to_path(plan.id.as_str()),
         connection: plan.connection.to_string(),
         kind: serde_json::to_value(plan.kind).unwrap_or_default(),
+        state: state(backfill),
         order: serde_json::to_value(backfill.order).unwrap_or_default(),
         planned_at: rfc3339(plan.planned_at_ms),
         done_at: backfill.done.as_ref().map(|done| rfc3339(done.at_ms)),
@@ -141,8 +183,55 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     }))
 }
 
+async fn all(call: Call) -> Result<Answer, Failure> {
+    let mut query = call.query();
+    let wanted = query.word("state");
+    let paging: Paging<String> = query.paging();
+    query.done()?;
+    let table = &call.app.table;
+    let mut place = paging.after.clone();
+    let (mut data, mut read) = (Vec::new(), 0);
+    while data.len() < paging.limit && read < MOST_READ {
+        let left = paging.limit - data.len();
+        let listed = table.newest_backfills(place.as_deref(), left).await?;
+        let is_end = listed.len() < left;
+        read += listed.len();
+        place = listed.last().filter(|_| !is_end).map(|it| it.0.clone());
+        let reading: Vec<BoxFuture<'_, Result<Option<BackfillShown>, Failure>>> = listed
+            .iter()
+            .map(|(_, id)| Box::pin(shown_if(&call, id, wanted)) as BoxFuture<'_, _>)
+            .collect();
+        let found: Vec<Option<BackfillShown>> = stream::iter(reading)
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        data.extend(found.into_iter().flatten());
+        if is_end {
+            break;
+        }
+    }
+    Ok(Answer::json(&Page {
+        data,
+        next_cursor: paging.cursor(place.as_ref()),
+    }))
+}
+
+/// A backfill, if it is in this state. One that was erased a moment ago is left out.
+async fn shown_if(
+    call: &Call,
+    id: &BackfillId,
+    wanted: Option<&str>,
+) -> Result<Option<BackfillShown>, Failure> {
+    let found = call.app.table.backfill(id).await?;
+    let found = found.filter(|it| wanted.is_none_or(|wanted| state(it) == wanted));
+    match found {
+        Some(backfill) => Ok(Some(shown(call, &backfill).await?)),
+        None => Ok(None),
+    }
+}
+
 fn missing() -> Failure {
-    Failure::not_found("there is no such backfill; a connection's are under its backfills")
+    Failure::not_found("there is no such backfill; GET /v1/backfills lists them")
 }
 
 fn backfill_id(call: &Call) -> Result<BackfillId, Failure> {

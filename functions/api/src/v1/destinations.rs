@@ -18,7 +18,7 @@ use crate::{
     answer::Answer,
     call::Call,
     error::Failure,
-    query::{Form, PAGED, Param, refused},
+    query::{Form, PAGED, Paging, Param, refused},
     route::{Doc, Endpoint, Reply},
     schema::{Page, Schema as _, answer, body},
     text::rfc3339,
@@ -46,9 +46,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "/v1/destinations",
         LOOKS,
         Doc {
-            summary: "All destinations.",
-            text: "`terrarium destinations add` makes one: its secrets never pass through this API.",
-            query: &[],
+            summary: "Destinations, in the order in which they were made.",
+            text: "",
+            query: &PAGED,
             body: None,
             answer: Reply::Json(Page::<DestinationShort>::schema),
         },
@@ -341,9 +341,17 @@ impl OwedShown {
 }
 
 async fn list(call: Call) -> Result<Answer, Failure> {
-    call.no_query()?;
+    let mut query = call.query();
+    let paging: Paging<DestinationId> = query.paging();
+    query.done()?;
+    let mut found = call.app.table.destinations().await?;
+    found.retain(|it| paging.after.as_ref().is_none_or(|after| it.id > *after));
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    let more = found.len() > paging.limit;
+    found.truncate(paging.limit);
+    let last = found.last().filter(|_| more).map(|it| it.id.clone());
     let mut data = Vec::new();
-    for destination in call.app.table.destinations().await? {
+    for destination in found {
         let health = call.app.table.health(&destination.id).await?;
         data.push(DestinationShort {
             id: destination.id.to_string(),
@@ -357,7 +365,7 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     }
     Ok(Answer::json(&Page {
         data,
-        next_cursor: None,
+        next_cursor: paging.cursor(last.as_ref()),
     }))
 }
 

@@ -54,9 +54,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "/v1/erasures",
         LOOKS,
         Doc {
-            summary: "Erasures: those at work first, then the newest.",
+            summary: "Erasures, newest first.",
             text: "They name nobody.",
-            query: &[PAGED[1]],
+            query: &PAGED,
             body: None,
             answer: Reply::Json(Page::<Erasure>::schema),
         },

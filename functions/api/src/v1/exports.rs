@@ -96,9 +96,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "/v1/exports",
         EXPORTS,
         Doc {
-            summary: "Exports that were ordered: those at work first, then the newest.",
+            summary: "Exports that were ordered, newest first.",
             text: "Without links: those are with each export.",
-            query: &[PAGED[1]],
+            query: &PAGED,
             body: None,
             answer: Reply::Json(Page::<Export>::schema),
         },

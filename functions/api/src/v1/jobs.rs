@@ -7,13 +7,14 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use runtime::{problem::Fault, telemetry::Chain};
 use serde::Serialize;
 use serde_json::Value;
-use store::table::jobs::{Job, Subject};
+use store::table::jobs::{Job, JobPlace, Subject};
 use tracing::warn;
 
 use crate::{
     answer::Answer,
     call::Call,
     error::Failure,
+    query::Paging,
     schema::{Page, answer},
 };
 
@@ -58,20 +59,27 @@ pub(super) async fn order(
     Ok(job)
 }
 
-/// Jobs of a kind: those at work first, then the newest.
+/// Jobs of a kind, newest first.
 pub(super) async fn list<T: Serialize>(
     call: &Call,
     kind: JobKind,
     shown: fn(&Job) -> T,
 ) -> Result<Answer, Failure> {
     let mut query = call.query();
-    let limit = query.limit();
+    let paging: Paging<JobPlace> = query.paging();
     query.done()?;
-    let mut found = call.app.table.jobs_of(kind, limit).await?;
-    found.truncate(limit);
+    let one_more = paging.limit.saturating_add(1);
+    let found = call
+        .app
+        .table
+        .jobs_page(kind, paging.after.as_ref(), one_more);
+    let mut found = found.await?;
+    let more = found.len() > paging.limit;
+    found.truncate(paging.limit);
+    let last = found.last().filter(|_| more).map(JobPlace::of);
     Ok(Answer::json(&Page {
         data: found.iter().map(shown).collect(),
-        next_cursor: None,
+        next_cursor: paging.cursor(last.as_ref()),
     }))
 }
 

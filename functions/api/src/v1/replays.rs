@@ -60,9 +60,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "/v1/replays",
         LOOKS,
         Doc {
-            summary: "Replays that were ordered: those at work first, then the newest.",
+            summary: "Replays that were ordered, newest first.",
             text: "A replay that is done is kept for 30 days.",
-            query: &[PAGED[1]],
+            query: &PAGED,
             body: None,
             answer: Reply::Json(Page::<Replay>::schema),
         },

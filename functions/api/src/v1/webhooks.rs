@@ -144,7 +144,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         Doc {
             summary: "Webhooks of which something could not be used, newest first.",
             text: "One leaves the list when a replay stores it, or when it is dismissed.",
-            query: &[PAGED[1]],
+            query: &PAGED,
             body: None,
             answer: Reply::Json(Page::<ParkedShown>::schema),
         },
@@ -663,12 +663,14 @@ async fn body(call: Call) -> Result<Answer, Failure> {
 
 async fn parked(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
-    let limit = query.limit();
+    let paging: Paging<String> = query.paging();
     query.done()?;
-    let parked = call.app.table.parked_webhooks(limit).await?;
+    let table = &call.app.table;
+    let page = table.parked_page(paging.after.as_deref(), paging.limit);
+    let (parked, last) = page.await?;
     Ok(Answer::json(&Page {
         data: parked.iter().map(ParkedShown::of).collect(),
-        next_cursor: None,
+        next_cursor: paging.cursor(last.as_ref()),
     }))
 }
 

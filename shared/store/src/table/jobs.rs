@@ -179,6 +179,24 @@ impl ExportDetail {
     }
 }
 
+/// Most open jobs that are looked through for a page: an order of nobody waits for long.
+const MOST_OPEN: usize = 1_000;
+
+/// Place of a job in the list of its kind: the time of its order, and its id. Unit: Unix milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobPlace(i64, String);
+
+impl JobPlace {
+    /// Returns the place of a job.
+    pub fn of(job: &Job) -> Self {
+        Self(job.ordered_at_ms, job.id.clone())
+    }
+
+    fn text(&self) -> String {
+        format!("{}#{}", Key::due_at(self.0), self.1)
+    }
+}
+
 impl Table {
     /// Writes a new job. Returns `false` when there is one with this id.
     ///
@@ -269,6 +287,34 @@ impl Table {
         Ok(jobs)
     }
 
+    /// Reads the jobs of a kind, newest first, at most `limit` that were ordered before the job `after`. Open and
+    /// closed ones stand together, so that one that is closed meanwhile keeps its place.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::job`].
+    pub async fn jobs_page(
+        &self,
+        kind: JobKind,
+        after: Option<&JobPlace>,
+        limit: usize,
+    ) -> Result<Vec<Job>, TableError> {
+        // The open ones first: one that is closed between the two looks is in both, and none is in neither.
+        let mut jobs = self
+            .jobs_until(&Key::jobs(None), "~", true, MOST_OPEN)
+            .await?;
+        let until = after.map_or_else(|| "~".to_owned(), JobPlace::text);
+        // The place itself is read too.
+        let one_more = limit.saturating_add(1);
+        let closed = Key::jobs(Some(kind));
+        jobs.extend(self.jobs_until(&closed, &until, false, one_more).await?);
+        jobs.retain(|job| job.kind == kind && after.is_none_or(|after| JobPlace::of(job) < *after));
+        jobs.sort_by_cached_key(|job| std::cmp::Reverse(JobPlace::of(job)));
+        jobs.dedup_by(|one, other| one.id == other.id);
+        jobs.truncate(limit);
+        Ok(jobs)
+    }
+
     async fn jobs_until(
         &self,
         partition: &str,
@@ -307,7 +353,7 @@ fn encode_job(job: &Job) -> Item {
         (Key::jobs(Some(job.kind)), job.ordered_at_ms)
     };
     item.insert(TIME_PK.to_owned(), AttributeValue::S(partition));
-    let place = format!("{}#{}", Key::due_at(at_ms), job.id);
+    let place = JobPlace(at_ms, job.id.clone()).text();
     item.insert(TIME_SK.to_owned(), AttributeValue::S(place));
     if let Some(expires_at_s) = job.expires_at_s {
         let expires_at = AttributeValue::N(expires_at_s.to_string());

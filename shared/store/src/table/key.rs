@@ -56,6 +56,7 @@
 //! | person | `PEOPLE` | `<reference id>` |
 //! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
+//! | connection's backfill | `BACKFILLS` | `<planned, ms>#<id>` |
 //! | open job | `JOBS` | `<due, ms>#<id>` |
 //! | closed job | `JOBS#<kind>` | `<ordered, ms>#<id>` |
 //!
@@ -117,6 +118,8 @@ pub(crate) const PEOPLE: &str = "PEOPLE";
 const WINDOW: &str = "WINDOW#";
 /// Beginning of the keys of backfills.
 const BACKFILL: &str = "BACKFILL#";
+/// Partition of all backfills in [`BY_TIME`]: it takes a thousand new ones a second.
+pub(crate) const BACKFILLS: &str = "BACKFILLS";
 /// Beginning of the keys of source policies.
 const SOURCE_POLICY: &str = "SOURCE_POLICY#";
 /// Beginning of the keys of parked webhooks.

@@ -174,15 +174,40 @@ impl Table {
     ///
     /// [`TableError`] when the table does not answer, or an item cannot be read.
     pub async fn parked_webhooks(&self, limit: usize) -> Result<Vec<ParkedWebhook>, TableError> {
+        Ok(self.parked_page(None, limit).await?.0)
+    }
+
+    /// The parked webhooks behind a place of the list, newest first, at most `limit`, and the place behind which
+    /// the next page begins; `None` at the end. What is parked meanwhile stands before the first page.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the table does not answer, or an item cannot be read.
+    pub async fn parked_page(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<ParkedWebhook>, Option<String>), TableError> {
         let mut webhooks = Vec::new();
+        let mut place = after.map(str::to_owned);
         for day in self.parked_days().await?.into_iter().rev() {
-            let left = limit.saturating_sub(webhooks.len());
-            if left == 0 {
-                break;
+            // A place begins with its day.
+            if after.is_some_and(|after| day.as_str() > after.get(..day.len()).unwrap_or_default())
+            {
+                continue;
             }
-            webhooks.extend(self.parked_webhooks_of_day(&day, left).await?);
+            loop {
+                let left = limit.saturating_sub(webhooks.len());
+                if left == 0 {
+                    return Ok((webhooks, place));
+                }
+                let (found, last) = self.parked_of_day(&day, place.as_deref(), left).await?;
+                webhooks.extend(found);
+                let Some(last) = last else { break };
+                place = Some(last);
+            }
         }
-        Ok(webhooks)
+        Ok((webhooks, None))
     }
 
     /// The parked webhooks that were received on a day (`YYYY-MM-DD`, UTC), newest first, at most
@@ -196,18 +221,34 @@ impl Table {
         day: &str,
         limit: usize,
     ) -> Result<Vec<ParkedWebhook>, TableError> {
+        Ok(self.parked_of_day(day, None, limit).await?.0)
+    }
+
+    /// Those of one day behind a place, and the place of the last one that was looked at; `None` where the day has
+    /// no more.
+    async fn parked_of_day(
+        &self,
+        day: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<ParkedWebhook>, Option<String>), TableError> {
         let shards = stream::iter(0..DAY_SHARDS)
-            .map(|shard| self.parked_of_shard(day, shard, limit))
+            .map(|shard| self.parked_of_shard(day, shard, after, limit))
             .buffer_unordered(usize::from(DAY_SHARDS));
-        let keys: Vec<Key> = shards.try_concat().await?;
-        let found = self.batch_get(keys).await?.into_iter();
-        let webhooks = found.map(|(key, item)| decode(&key, item));
-        let mut webhooks = webhooks.collect::<Result<Vec<_>, _>>()?;
-        webhooks.sort_by(|one, other| {
-            (other.received_at_ms, &other.webhook_id).cmp(&(one.received_at_ms, &one.webhook_id))
-        });
-        webhooks.truncate(limit);
-        Ok(webhooks)
+        let mut listed: Vec<(String, Key)> = shards.try_concat().await?;
+        listed.sort_by(|(one, _), (other, _)| other.cmp(one));
+        listed.truncate(limit);
+        let last = listed.last().filter(|_| listed.len() == limit);
+        let last = last.map(|(place, _)| place.clone());
+        let keys: Vec<Key> = listed.into_iter().map(|(_, key)| key).collect();
+        let mut items = self.batch_get(keys.iter().cloned()).await?;
+        let mut webhooks = Vec::new();
+        for key in keys {
+            if let Some(item) = items.remove(&key) {
+                webhooks.push(decode(&key, item)?);
+            }
+        }
+        Ok((webhooks, last))
     }
 
     /// Days on which parked webhooks were received, oldest first.
@@ -225,19 +266,26 @@ impl Table {
         &self,
         day: &str,
         shard: u8,
+        after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Key>, TableError> {
+    ) -> Result<Vec<(String, Key)>, TableError> {
         let partition = Key::parked_of_day(day, shard);
+        let after = after.unwrap_or("~").to_owned();
         let query = self
             .client
             .query()
             .table_name(&self.name)
             .index_name(BY_TIME)
-            .key_condition_expression("time_pk = :day")
+            .key_condition_expression("time_pk = :day AND time_sk < :after")
             .expression_attribute_values(":day", AttributeValue::S(partition))
+            .expression_attribute_values(":after", AttributeValue::S(after))
             .scan_index_forward(false);
         let items = first_items(query, limit, "parked webhooks").await?;
-        Ok(items.iter().filter_map(Key::of_item).collect())
+        let placed = |item: &Item| {
+            let place = item.get(TIME_SK)?.as_s().ok()?.clone();
+            Some((place, Key::of_item(item)?))
+        };
+        Ok(items.iter().filter_map(placed).collect())
     }
 }
 

@@ -18,8 +18,8 @@ use super::{Item, Stored, due::list_backfill, encode};
 use crate::table::{
     MAX_ATTEMPTS, Table, TableError,
     attribute::to_json,
-    back_off,
-    key::Key,
+    back_off, first_items,
+    key::{BACKFILLS, BY_TIME, Key, TIME_PK, TIME_SK},
     ledger::{EXPIRES_AT, expire},
     revision,
 };
@@ -87,6 +87,7 @@ impl Table {
         let of_connection = Key::backfill_of(&plan.connection, &plan.id);
         let mut listed = Item::new();
         forget(&mut listed, plan);
+        place(&mut listed, plan);
         self.put_if(&of_connection, listed, None).await?;
         let key = Key::backfill(&plan.id);
         let backfill = Backfill::new(plan.clone());
@@ -155,6 +156,37 @@ impl Table {
         Ok(listed)
     }
 
+    /// The backfills of all connections, newest first: at most `limit` behind a place of the list, each with its own
+    /// place. The list comes from an index, which lags by a moment.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn newest_backfills(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, BackfillId)>, TableError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TIME)
+            .key_condition_expression("time_pk = :all AND time_sk < :after")
+            .expression_attribute_values(":all", AttributeValue::S(BACKFILLS.to_owned()))
+            .expression_attribute_values(
+                ":after",
+                AttributeValue::S(after.unwrap_or("~").to_owned()),
+            )
+            .scan_index_forward(false);
+        let items = first_items(query, limit, "backfills").await?;
+        let placed = |item: &Item| {
+            let place = item.get(TIME_SK)?.as_s().ok()?.clone();
+            Some((place, Key::of_item(item)?.as_backfill_of()?))
+        };
+        Ok(items.iter().filter_map(placed).collect())
+    }
+
     /// Notes in the list of its connection that a backfill is done. What is erased stays so.
     async fn list_as_ended(&self, backfill: &Backfill) -> Result<(), TableError> {
         let Some(ended) = backfill.ended() else {
@@ -165,6 +197,7 @@ impl Table {
             let seen = revision(&key, &listed)?;
             let mut item = encode(&json!({ ENDED: ended }));
             forget(&mut item, &backfill.plan);
+            place(&mut item, &backfill.plan);
             // A faster writer wrote the same, or removed it.
             self.put_if(&key, item, Some(seen)).await?;
         }
@@ -409,6 +442,13 @@ impl Table {
 }
 
 /// Lets DynamoDB remove in time what belongs to a plan of which there is always one more.
+/// Places a backfill in the list of all.
+fn place(item: &mut Item, plan: &Plan) {
+    item.insert(TIME_PK.to_owned(), AttributeValue::S(BACKFILLS.to_owned()));
+    let place = format!("{}#{}", Key::due_at(plan.planned_at_ms), plan.id);
+    item.insert(TIME_SK.to_owned(), AttributeValue::S(place));
+}
+
 fn forget(item: &mut Item, plan: &Plan) {
     if plan.kind == Kind::Gaps {
         expire(item, plan.planned_at_ms, GAPS_KEPT_S);

@@ -1,0 +1,268 @@
+//! Lists of the API: pages joined are one page, whatever comes in meanwhile.
+
+use domain::access::Scope;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{ANN, Reader, url, with_ann},
+    world::World,
+};
+
+fn ids(page: &Value) -> Vec<String> {
+    let data = page["data"].as_array().unwrap().iter();
+    data.map(|it| it["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The ids of all pages of a list. `meanwhile` runs between two of them.
+async fn joined(
+    reader: &Reader<'_>,
+    path: &str,
+    limit: usize,
+    mut meanwhile: impl AsyncFnMut(),
+) -> Vec<String> {
+    let mut joined = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let (status, page) = reader
+            .get(&format!("{path}{sign}limit={limit}{cursor}"))
+            .await;
+        assert_eq!(status, 200, "{page}");
+        assert!(page["data"].as_array().unwrap().len() <= limit);
+        joined.extend(ids(&page));
+        let Some(next) = page["next_cursor"].as_str() else {
+            return joined;
+        };
+        cursor = format!("&cursor={next}");
+        meanwhile().await;
+    }
+}
+
+async fn whole(reader: &Reader<'_>, path: &str) -> Vec<String> {
+    let (_, page) = reader.get(path).await;
+    assert_eq!(page["next_cursor"], Value::Null, "{page}");
+    ids(&page)
+}
+
+/// Webhooks that nobody can use.
+async fn park(world: &World, names: &[String]) {
+    for name in names {
+        assert_eq!(world.send(name, "{").await, 200);
+    }
+    world.idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_parked_webhooks_joined_are_one_page_under_ingestion() {
+    let world = with_ann().await;
+    let reader = Reader::of(&world, &[Scope::OperationsRead]).await;
+    let names: Vec<_> = (0..11).map(|number| format!("odd-{number}")).collect();
+    park(&world, &names).await;
+    let all = whole(&reader, "/v1/parked").await;
+    assert_eq!(all.len(), 11);
+    for limit in [1, 2, 5, 11, 12] {
+        let mut number = 0;
+        let joined = joined(&reader, "/v1/parked", limit, async || {
+            number += 1;
+            park(&world, &[format!("late-{limit}-{number}")]).await;
+        });
+        // What came meanwhile stands before the first page, or before the first pages of the next round.
+        let joined = joined.await;
+        let known: Vec<_> = joined
+            .iter()
+            .filter(|id| all.contains(id))
+            .cloned()
+            .collect();
+        assert_eq!(known, all, "by {limit}");
+        let mut once = joined.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), joined.len(), "by {limit}: {joined:?}");
+    }
+    let (status, refused) = reader.get("/v1/parked?cursor=abc").await;
+    assert_eq!(status, 400, "{refused}");
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_orders_joined_are_one_page_while_they_are_done() {
+    let world = with_ann().await;
+    let scopes = [Scope::OperationsRead, Scope::OperationsWrite];
+    let operator = Reader::of(&world, &scopes).await;
+    let order = async || {
+        let body = json!({"dry_run": true});
+        let (status, ordered) = operator.post("/v1/replays", &body).await;
+        assert_eq!(status, 202, "{ordered}");
+    };
+    // Some are closed while the pages are turned, and stand where they stood.
+    for _ in 0..7 {
+        order().await;
+    }
+    let all = whole(&operator, "/v1/replays").await;
+    assert_eq!(all.len(), 7);
+    for limit in [1, 3, 7] {
+        let joined = joined(&operator, "/v1/replays", limit, &order).await;
+        let known: Vec<_> = joined
+            .iter()
+            .filter(|id| all.contains(id))
+            .cloned()
+            .collect();
+        assert_eq!(known, all, "by {limit}");
+    }
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_destinations_joined_are_one_page() {
+    let world = with_ann().await;
+    let reader = Reader::of(&world, &[Scope::OperationsRead]).await;
+    for number in 0..5 {
+        let destination = json!({
+            "id": format!("dst_{number}"), "name": "test", "kind": "webhook", "status": "paused",
+            "status_since_ms": 0, "concurrency": 1, "network": "local",
+            "config": {"url": "http://127.0.0.1:9/"}, "created_at_ms": 0,
+        });
+        let destination = serde_json::from_value(destination).unwrap();
+        assert!(
+            world
+                .system
+                .table
+                .add_destination(&destination)
+                .await
+                .unwrap()
+        );
+    }
+    let all = whole(&reader, "/v1/destinations").await;
+    assert_eq!(all.len(), 5);
+    for limit in [1, 2, 5] {
+        let joined = joined(&reader, "/v1/destinations", limit, async || {}).await;
+        assert_eq!(joined, all, "by {limit}");
+    }
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backfills_of_everybody_are_listed_by_their_state() {
+    let world = with_ann().await;
+    let scopes = [Scope::OperationsRead, Scope::OperationsWrite];
+    let operator = Reader::of(&world, &scopes).await;
+    let mut started = Vec::new();
+    for person in ["u_1", ANN, "u_2"] {
+        let path = format!("/v1/people/{}/backfills", api::id::to_path(person));
+        let wish = json!({"from": "2026-06-05", "to": "2026-06-10", "types": ["daily"]});
+        let (status, told) = operator.post(&path, &wish).await;
+        assert_eq!(status, 202, "{told}");
+        started.push(told["plans"][0]["backfill"].as_str().unwrap().to_owned());
+    }
+    let mut all = whole(&operator, "/v1/backfills").await;
+    for limit in [1, 2, 3] {
+        assert_eq!(
+            joined(&operator, "/v1/backfills", limit, async || {}).await,
+            all
+        );
+    }
+    let [paused, cancelled, running] = &started[..] else {
+        panic!("three were started");
+    };
+    for (id, order) in [(paused, "pause"), (cancelled, "cancel")] {
+        let path = format!("/v1/backfills/{id}/{order}");
+        assert_eq!(operator.post(&path, &json!({})).await.0, 200);
+    }
+    for (state, id) in [
+        ("paused", paused),
+        ("cancelled", cancelled),
+        ("running", running),
+    ] {
+        let path = format!("/v1/backfills?state={state}");
+        let (_, page) = operator.get(&path).await;
+        assert_eq!(page["data"][0]["state"], state, "{page}");
+        assert_eq!(whole(&operator, &path).await, std::slice::from_ref(id));
+    }
+    assert!(
+        whole(&operator, "/v1/backfills?state=done")
+            .await
+            .is_empty()
+    );
+    all.sort();
+    started.sort();
+    assert_eq!(all, started);
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn an_archived_webhook_is_verified_once_more() {
+    let world = with_ann().await;
+    let reader = Reader::of(&world, &[Scope::PeopleRead]).await;
+    let read = async |query: &str| {
+        let path = format!("/v1/webhooks/w-1/body{query}");
+        let request = world.http.get(url(&world, &path)).bearer_auth(&reader.key);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let told = answer.headers().get("x-terrarium-signature").cloned();
+        (told, answer.bytes().await.unwrap())
+    };
+    let (told, plain) = read("").await;
+    assert_eq!(told, None);
+    let (told, body) = read("?verify=true").await;
+    assert_eq!(told.unwrap(), "valid; secret=main");
+    assert_eq!(body, plain);
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_of_payloads_ends_before_it_is_too_large() {
+    let world = with_ann().await;
+    let day = |number: usize| {
+        json!({
+            "type": "nutrition", "status": "success",
+            "user": {"user_id": "user-1", "provider": "GARMIN", "reference_id": ANN, "active": true},
+            "data": [{
+                "metadata": {"start_time": format!("2026-07-{:02}T00:00:00.000000+02:00", number + 1),
+                             "end_time": format!("2026-07-{:02}T00:00:00.000000+02:00", number + 2)},
+                "meals": [{"name": "x".repeat(700 * 1024)}],
+            }],
+        })
+    };
+    for number in 0..5 {
+        assert_eq!(
+            world
+                .send(&format!("n-{number}"), day(number).to_string())
+                .await,
+            200
+        );
+    }
+    world.idle().await;
+    let reader = Reader::of(&world, &[Scope::PeopleRead]).await;
+    let ann = api::id::to_path(ANN);
+    let base = format!("/v1/people/{ann}/records?type=nutrition&from=2026-07-01&to=2026-07-10");
+    let (_, all) = reader.get(&base).await;
+    assert_eq!(all["data"].as_array().unwrap().len(), 5);
+    let mut keys = Vec::new();
+    let (mut cursor, mut pages) = (String::new(), 0);
+    loop {
+        let (status, page) = reader.get(&format!("{base}&include=payload{cursor}")).await;
+        assert_eq!(status, 200, "{}", page["detail"]);
+        pages += 1;
+        keys.extend(
+            page["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| it["id"].clone()),
+        );
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        cursor = format!("&cursor={next}");
+    }
+    assert!(pages > 1);
+    let whole: Vec<_> = all["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].clone())
+        .collect();
+    assert_eq!(keys, whole);
+    world.system.stop().await;
+}
