@@ -616,6 +616,8 @@ ALLOWED = {
         # Written for deliver, and never read.
         DESTINATION_SECRETS: sorted(KEEPS_SECRETS),
         "ApiSigningKeys": ["secretsmanager:GetSecretValue"],
+        # To verify archived webhooks.
+        "SigningSecrets": ["secretsmanager:GetSecretValue"],
         "TerraApiKey": ["secretsmanager:GetSecretValue"],
         "ApiLogs": LOG,
         "*": TRACE,

@@ -13,7 +13,9 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod api;
+mod api_connect;
 mod api_destinations;
+mod api_lists;
 mod api_orders;
 mod architecture;
 mod bad_input;

@@ -20,7 +20,9 @@ use runtime::{
 use store::{archive::Archive, exports::Exports, table::Table};
 use terra_client::api::BaseUrl;
 
-use crate::{keys::KeyCache, token::SigningKeys, upstream::Upstream};
+use crate::{
+    keys::KeyCache, token::SigningKeys, upstream::Upstream, webhook_secrets::WebhookSecrets,
+};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -31,6 +33,7 @@ pub struct Config {
     table_name: String,
     archive_bucket: String,
     signing_keys: SecretSource,
+    webhook_secrets: SecretSource,
     jobs_queue_url: Option<String>,
     deliveries_queue_url: Option<String>,
     destination_secrets_prefix: Option<String>,
@@ -53,6 +56,7 @@ impl Config {
         let table_name = settings.required::<String>("TABLE_NAME", "the table's name");
         let archive_bucket = settings.required::<String>("ARCHIVE_BUCKET", "the bucket's name");
         let signing_keys = SecretSource::from_settings(&mut settings, "API_SIGNING_KEYS");
+        let webhook_secrets = SecretSource::from_settings(&mut settings, "SIGNING_SECRETS");
         let jobs_queue_url = settings.optional_url("JOBS_QUEUE_URL");
         let deliveries_queue_url = settings.optional_url("DELIVERIES_QUEUE_URL");
         let destination_secrets_prefix =
@@ -69,6 +73,7 @@ impl Config {
                 table_name: table_name?,
                 archive_bucket: archive_bucket?,
                 signing_keys: signing_keys?,
+                webhook_secrets: webhook_secrets?,
                 jobs_queue_url,
                 deliveries_queue_url,
                 destination_secrets_prefix,
@@ -104,6 +109,8 @@ pub struct App {
     pub role: Option<SdkConfig>,
     /// Keys that sign tokens for one person.
     pub signing_keys: SigningKeys,
+    /// Secrets with which Terra signs webhooks.
+    pub webhook_secrets: WebhookSecrets,
     /// Terra itself.
     pub upstream: Upstream,
     /// Keys of callers that were read lately.
@@ -168,6 +175,7 @@ impl App {
                 config.terra_api_url,
                 config.terra_key_opens,
             ),
+            webhook_secrets: WebhookSecrets::new(config.webhook_secrets, config.sdk.clone()),
             signing_keys: SigningKeys::new(config.signing_keys, config.sdk),
             keys: KeyCache::default(),
             allowed_origins: config.allowed_origins,

@@ -12,7 +12,9 @@ use runtime::{
 use store::{archive::ArchiveError, table::TableError};
 use terra_client::api::TerraError;
 
-use crate::{token::SigningKeyError, upstream::UpstreamError};
+use crate::{
+    token::SigningKeyError, upstream::UpstreamError, webhook_secrets::WebhookSecretsError,
+};
 
 /// A call that was not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,9 @@ pub enum Failure {
     /// The secrets of a destination could not be kept.
     #[error(transparent)]
     SecretStore(#[from] SecretStoreError),
+    /// The secrets that sign webhooks could not be had.
+    #[error(transparent)]
+    WebhookSecrets(#[from] WebhookSecretsError),
     /// The key that signs tokens could not be had.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
@@ -91,7 +96,8 @@ impl Failure {
             | Self::Queue(_)
             | Self::TooSlow
             | Self::SigningKey(_)
-            | Self::SecretStore(_) => {
+            | Self::SecretStore(_)
+            | Self::WebhookSecrets(_) => {
                 unavailable()
             }
             Self::Table(_) | Self::Archive(_) | Self::Replay(_) => Problem::new(Kind::Internal),

@@ -19,6 +19,7 @@ mod text;
 pub mod token;
 mod upstream;
 mod v1;
+mod webhook_secrets;
 
 pub use self::{
     config::{App, Clock, Config},
@@ -27,4 +28,5 @@ pub use self::{
     site::router,
     text::{path_of_decoded, query_of_raw},
     upstream::{Upstream, UpstreamError},
+    webhook_secrets::WebhookSecrets,
 };

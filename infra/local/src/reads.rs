@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use api::{App, KeyCache, Upstream, token::SigningKeys};
+use api::{App, KeyCache, Upstream, WebhookSecrets, token::SigningKeys};
 use deliver::Vault;
 use domain::{
     delivery::{DeliveryMessage, Network},
@@ -33,7 +33,7 @@ pub(crate) fn app(
     table: &Table,
     archive: &Archive,
     (jobs, deliveries): (Queue<JobMessage>, Queue<DeliveryMessage>),
-    upstream: Upstream,
+    (upstream, webhook_secrets): (Upstream, WebhookSecrets),
     clock: &Clock,
 ) -> anyhow::Result<App> {
     Ok(App {
@@ -45,6 +45,7 @@ pub(crate) fn app(
         destination_secrets: Some(Vault::folder(data_dir).into_store()),
         widest: Network::Local,
         role: None,
+        webhook_secrets,
         signing_keys: SigningKeys::known(signing_key(data_dir)?),
         upstream,
         keys: KeyCache::default(),

@@ -272,12 +272,13 @@ impl System {
 
         let intake = Arc::new(intake_app(&options, &queues, &archive)?);
         let upstream = api::Upstream::given(options.terra.clone(), options.terra_key_opens_api);
+        let verifying = api::WebhookSecrets::known(signing_secrets(&options)?);
         let reads = reads::app(
             data_dir,
             &table,
             &archive,
             (queue, queue_of_deliver),
-            upstream,
+            (upstream, verifying),
             clock,
         )?;
         let reads = Arc::new(reads);
@@ -474,21 +475,23 @@ fn router_app(
     })
 }
 
+/// Secrets with which webhooks are signed.
+fn signing_secrets(options: &Options) -> anyhow::Result<Vec<SigningSecret>> {
+    let named = options.signing_secrets.iter();
+    let secrets = named.map(|(name, secret)| {
+        SigningSecret::new(name, secret)
+            .with_context(|| format!("the signing secret `{name}` is empty"))
+    });
+    secrets.collect()
+}
+
 fn intake_app(
     options: &Options,
     queues: &LocalQueues,
     archive: &Archive,
 ) -> anyhow::Result<webhook_intake::App> {
-    let signing_secrets = options
-        .signing_secrets
-        .iter()
-        .map(|(name, secret)| {
-            SigningSecret::new(name, secret)
-                .with_context(|| format!("the signing secret `{name}` is empty"))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(webhook_intake::App {
-        signing_secrets,
+        signing_secrets: signing_secrets(options)?,
         path_token: options.path_token.clone(),
         refusals: webhook_intake::Refusals::default(),
         tolerance: options.tolerance,

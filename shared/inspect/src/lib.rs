@@ -9,6 +9,7 @@ pub mod findings;
 mod person;
 mod policies;
 mod series;
+mod signed;
 pub mod signs;
 pub mod text;
 mod why;
@@ -19,6 +20,7 @@ pub use self::{
     error::InspectError,
     person::{Person, may_have, person},
     policies::{Change, Preview, PreviewQuery, policy_of, preview},
-    series::{Answer as SeriesAnswer, Query as SeriesQuery, series},
+    series::{Answer as SeriesAnswer, Budget, Query as SeriesQuery, series},
+    signed::{Verdict, verdict},
     why::why,
 };

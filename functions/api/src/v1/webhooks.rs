@@ -7,6 +7,7 @@ use std::{
 };
 
 use domain::{access::Scope, owner::RecordOwner, plan::Parked};
+use inspect::Verdict;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use models::{
     data::DataType,
@@ -43,6 +44,9 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 const MOST_DAYS: u32 = 31;
 /// Days that the ledger remembers.
 const KEPT_DAYS: i32 = 90;
+
+/// Header of a verified body.
+pub(crate) const SIGNATURE: &str = "x-terrarium-signature";
 
 const OUTCOMES: &[&str] = &["stored", "noted", "parked", "followed", "erased"];
 
@@ -131,8 +135,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         },
         Doc {
             summary: "The body of a webhook, byte for byte as it came.",
-            text: "",
-            query: &[],
+            text: "With `verify`, the header `X-Terrarium-Signature` says whether its signature is right today: \
+                   `valid; secret=<name>`, `unsigned`, `of-ping; webhook=<id>` for the payload of a ping, or \
+                   `invalid; <reason>`.",
+            query: &[Param {
+                name: "verify",
+                doc: "Verifies its signature once more.",
+                form: Form::Flag,
+            }],
             body: None,
             answer: Reply::Bytes("application/json"),
         },
@@ -651,14 +661,33 @@ async fn one(call: Call) -> Result<Answer, Failure> {
     .tagged())
 }
 
+/// A signature in a header.
+fn signature(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Verified { secret_name, .. } => format!("valid; secret={secret_name}"),
+        Verdict::Unsigned => "unsigned".to_owned(),
+        Verdict::OfPing(ping) => format!("of-ping; webhook={}", to_path(ping.as_str())),
+        Verdict::Wrong(why) => format!("invalid; {why}"),
+    }
+}
+
 async fn body(call: Call) -> Result<Answer, Failure> {
-    call.no_query()?;
+    let mut query = call.query();
+    let verify = query.flag("verify");
+    query.done()?;
     let entry = entry(&call).await?;
     let locator = entry
         .locator
         .ok_or_else(|| Failure::not_found("nothing of this webhook was archived"))?;
     let webhook = call.app.archive.read_webhook(&locator).await?;
-    Ok(Answer::of(webhook.body, "application/json").unkept())
+    let body = webhook.body.clone();
+    let answer = Answer::of(body, "application/json").unkept();
+    if !verify {
+        return Ok(answer);
+    }
+    let secrets = call.app.webhook_secrets.get().await?;
+    let verdict = inspect::verdict(&call.app.archive, secrets, webhook).await?;
+    Ok(answer.header(SIGNATURE, &signature(&verdict)))
 }
 
 async fn parked(call: Call) -> Result<Answer, Failure> {

@@ -1,12 +1,8 @@
 //! `terrarium archive`: the exact bytes, and their signature.
 
 use domain::locator::Locator;
+use inspect::{Verdict, verdict};
 use jiff::civil::Date;
-use models::{
-    headers::TerraHeaders,
-    ids::WebhookId,
-    signature::{self, SignatureError, SigningSecret, Tolerance},
-};
 use serde_json::json;
 use store::archive::{ArchivedWebhook, WebhookHeader};
 
@@ -122,88 +118,6 @@ fn listed_json((locator, header): &(Locator, WebhookHeader)) -> serde_json::Valu
     })
 }
 
-/// The body of a webhook as it was sent: compressed, where Terra compressed it.
-async fn as_sent(access: &Access, webhook: ArchivedWebhook) -> anyhow::Result<Vec<u8>> {
-    let Some(sent) = webhook.header.sent else {
-        return Ok(webhook.body);
-    };
-    let locator = Locator {
-        offset_bytes: sent.offset_bytes,
-        length_bytes: sent.length_bytes,
-        ..webhook.locator
-    };
-    Ok(access.archive.read_webhook(&locator).await?.body)
-}
-
-/// Explains why a signature does not verify that did when its webhook came. `matched` names the secret
-/// that verified it then.
-fn why_not(error: SignatureError, matched: Option<&str>, known: &[&str]) -> String {
-    match (error, matched) {
-        (SignatureError::Mismatch, Some(name)) if !known.contains(&name) => {
-            format!("that secret is not known here: `{name}` verified it when it came")
-        }
-        (SignatureError::Mismatch, Some(name)) => {
-            format!("{error}; when it came, `{name}` verified it")
-        }
-        _ => error.to_string(),
-    }
-}
-
-/// Result of verifying an archived webhook.
-enum Verdict {
-    /// The signature is right.
-    Verified {
-        secret_name: String,
-        size_bytes: usize,
-        signed_at_s: i64,
-    },
-    /// Terra did not sign it: our own request brought it, or Terra's SQS destination.
-    Unsigned,
-    /// The payload of a ping, and the ping is what was signed.
-    OfPing(WebhookId),
-    /// The signature is not right, with the reason.
-    Wrong(String),
-}
-
-async fn verdict(access: &Access, webhook: ArchivedWebhook) -> anyhow::Result<Verdict> {
-    let header = webhook.header.clone();
-    let Some(signed_at_s) = header.signed_at_s else {
-        return Ok(Verdict::Unsigned);
-    };
-    if let Some(ping) = WebhookId::new(&header.webhook_id).and_then(|id| id.ping()) {
-        return Ok(Verdict::OfPing(ping));
-    }
-    let pairs = header
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let headers = TerraHeaders::from_pairs(pairs);
-    let signed = as_sent(access, webhook).await?;
-    // The time is the signed one, so only the bytes and the secret decide.
-    let verified = signature::verify(
-        &access.signing_secrets,
-        headers.signatures(),
-        &signed,
-        signed_at_s,
-        Tolerance::default(),
-    );
-    Ok(match verified {
-        Ok(verified) => Verdict::Verified {
-            secret_name: verified.secret_name().to_owned(),
-            size_bytes: signed.len(),
-            signed_at_s,
-        },
-        Err(error) => {
-            let known: Vec<_> = access
-                .signing_secrets
-                .iter()
-                .map(SigningSecret::name)
-                .collect();
-            Verdict::Wrong(why_not(error, header.secret_name.as_deref(), &known))
-        }
-    })
-}
-
 async fn verify(access: &Access, which: &WhichArchived) -> anyhow::Result<()> {
     let chosen = chosen(access, which).await?;
     if access.signing_secrets.is_empty() {
@@ -220,7 +134,7 @@ async fn verify(access: &Access, which: &WhichArchived) -> anyhow::Result<()> {
 
 async fn verify_one(access: &Access, webhook: ArchivedWebhook) -> anyhow::Result<()> {
     let id = webhook.header.webhook_id.clone();
-    let why = match verdict(access, webhook).await? {
+    let why = match verdict(&access.archive, &access.signing_secrets, webhook).await? {
         Verdict::Verified {
             secret_name,
             size_bytes,
@@ -248,7 +162,7 @@ async fn verify_all(access: &Access, places: &[Locator], erased: usize) -> anyho
     for place in places {
         let webhook = archived::read(access, place).await?;
         let id = webhook.header.webhook_id.clone();
-        match verdict(access, webhook).await? {
+        match verdict(&access.archive, &access.signing_secrets, webhook).await? {
             Verdict::Verified { .. } => verified += 1,
             Verdict::Unsigned | Verdict::OfPing(_) => unsigned += 1,
             Verdict::Wrong(why) => {
@@ -265,17 +179,4 @@ async fn verify_all(access: &Access, places: &[Locator], erased: usize) -> anyho
         return Err(Failure::AlreadySaid.into());
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_that_is_not_known_here_is_named_as_the_reason() {
-        let why = |matched, known: &[&str]| why_not(SignatureError::Mismatch, matched, known);
-        assert!(why(Some("old"), &["new"]).starts_with("that secret is not known here: `old`"));
-        assert!(why(Some("new"), &["new"]).starts_with("wrong signature"));
-        assert!(why(None, &["new"]).starts_with("wrong signature"));
-    }
 }

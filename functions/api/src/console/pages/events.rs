@@ -15,6 +15,7 @@ use crate::{
     },
     error::Failure,
     route::Verb,
+    v1::webhooks::SIGNATURE,
 };
 
 pub(super) const PLACES: &[Place] = &[
@@ -32,6 +33,11 @@ pub(super) const PLACES: &[Place] = &[
         verb: Verb::Post,
         path: "/console/events/{webhook}/body",
         handler: |visit| Box::pin(body(visit)),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/events/{webhook}/verify",
+        handler: |visit| Box::pin(verify(visit)),
     },
     Place {
         verb: Verb::Post,
@@ -183,6 +189,37 @@ async fn body(visit: Visit) -> Result<Reply, Failure> {
     shown(&visit, body).await
 }
 
+/// Verifies the signature of the event once more. Its body is not shown.
+async fn verify(visit: Visit) -> Result<Reply, Failure> {
+    let webhook = visit.placed("webhook").to_owned();
+    let place = [("webhook", webhook.as_str())];
+    let path = "/v1/webhooks/{webhook}/body";
+    let answer = visit.call(
+        Verb::Get,
+        path,
+        &place,
+        &[("verify", "true")],
+        bytes::Bytes::new(),
+    );
+    let answer = answer.await?;
+    let told = answer.headers.get(SIGNATURE);
+    let told = told.and_then(|told| told.to_str().ok()).unwrap_or_default();
+    let (word, more) = told.split_once("; ").unwrap_or((told, ""));
+    let body = html! {
+        section.card {
+            h2 { "Its signature, verified now" }
+            p { (state(if word == "invalid" { "refused" } else { word })) " " span.id { (more) } }
+            @match word {
+                "valid" => { p.note { "Terra signed these very bytes, with the secret of this name." } }
+                "unsigned" => { p.note { "It came on a road without a signature: our own request brought it, or a queue." } }
+                "of-ping" => { p.note { "It is the payload of a ping, and the ping is what was signed." } }
+                _ => { p.note { "The bytes, or the secrets, are not those of its time." } }
+            }
+        }
+    };
+    shown(&visit, body).await
+}
+
 /// Replays the event: first dry, with what that would change, then with a button in earnest.
 async fn replay(visit: Visit) -> Result<Reply, Failure> {
     let webhook = visit.placed("webhook").to_owned();
@@ -308,6 +345,9 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
                 button name="as" value="page" { "Show the body" }
                 button name="as" value="file" { "Save the body" }
                 span.note { "A look at a body is noted in the audit." }
+            }
+            form.row method="post" action={ "/console/events/" (id) "/verify" } {
+                button { "Verify its signature now" }
             }
         }
         @if has_body && visit.may(Scope::OperationsWrite) {
