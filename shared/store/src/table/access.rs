@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::access::{ApiKey, KeyId};
-use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     first_items,
     key::{DAY_SHARDS, Key},
     ledger::{expire, moment},
+    shards,
 };
 
 /// Time for which the result of a call is kept. Unit: seconds.
@@ -188,13 +189,10 @@ impl Table {
     ) -> Result<Vec<AuditLine>, TableError> {
         // Times begin with a digit, so all of them come before the tilde.
         let before = before.unwrap_or("~");
-        let shards = stream::iter(0..DAY_SHARDS)
-            .map(|shard| self.audit_of_shard(day, shard, before, limit))
-            .buffer_unordered(usize::from(DAY_SHARDS));
-        let mut lines: Vec<AuditLine> = shards.try_concat().await?;
-        lines.sort_by_key(|line| std::cmp::Reverse(line.place()));
-        lines.truncate(limit);
-        Ok(lines)
+        let read = |shard, before: String, most| -> BoxFuture<'_, _> {
+            Box::pin(async move { self.audit_of_shard(day, shard, &before, most).await })
+        };
+        shards::newest(before, limit, AuditLine::place, read).await
     }
 
     async fn audit_of_shard(

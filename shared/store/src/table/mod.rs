@@ -69,6 +69,7 @@ pub mod records;
 mod requests;
 mod schema;
 mod sessions;
+mod shards;
 
 use std::{collections::HashMap, fmt, time::Duration};
 
