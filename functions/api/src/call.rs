@@ -19,6 +19,7 @@ use models::{
 use runtime::problem::{Fault, Kind, Problem};
 use serde::de::DeserializeOwned;
 use store::table::connections::{Alias, StoredConnection};
+use tokio::sync::Mutex;
 
 use crate::{
     config::App,
@@ -87,6 +88,37 @@ pub struct Call {
     pub(crate) query: String,
     pub(crate) params: &'static [Param],
     pub(crate) body: Bytes,
+    /// Answers about a person that calls share: those of one page of the console.
+    pub(crate) known: Arc<Known>,
+}
+
+/// Answers about one person that several calls ask for.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Days before and after those asked for whose records are read with them.
+    pub(crate) around_days: i64,
+    pub(crate) connections: Kept<Vec<StoredConnection>>,
+    pub(crate) person: Kept<inspect::Person>,
+}
+
+/// Answer about the person who was asked for last.
+pub(crate) type Kept<T> = Mutex<Option<(ReferenceId, T)>>;
+
+/// Gives what is kept about a person, else reads it and keeps it. Who asks at the same time waits.
+pub(crate) async fn once<T: Clone>(
+    kept: &Kept<T>,
+    of: &ReferenceId,
+    read: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut kept = kept.lock().await;
+    if let Some((known, found)) = kept.as_ref()
+        && known == of
+    {
+        return Ok(found.clone());
+    }
+    let found = read.await?;
+    *kept = Some((of.clone(), found.clone()));
+    Ok(found)
 }
 
 impl Call {
@@ -153,10 +185,14 @@ impl Call {
         &self,
     ) -> Result<(ReferenceId, Vec<StoredConnection>), Failure> {
         let reference_id = self.reference_id()?;
-        let connections = self.app.table.connections_of(&reference_id).await?;
-        if connections.is_empty() && !self.app.table.is_person(&reference_id).await? {
-            return Err(Self::no_person());
-        }
+        let read = async {
+            let connections = self.app.table.connections_of(&reference_id).await?;
+            if connections.is_empty() && !self.app.table.is_person(&reference_id).await? {
+                return Err(Self::no_person());
+            }
+            Ok(connections)
+        };
+        let connections = once(&self.known.connections, &reference_id, read).await?;
         Ok((reference_id, connections))
     }
 

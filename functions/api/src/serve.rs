@@ -258,6 +258,7 @@ async fn answer(
         query: parts.uri.query().unwrap_or_default().to_owned(),
         params: endpoint.doc.query,
         body,
+        known: Arc::default(),
     };
     (caller, audited(call, endpoint).await)
 }

@@ -6,6 +6,7 @@ pub mod coverage;
 mod days;
 mod error;
 pub mod findings;
+mod memo;
 mod person;
 mod policies;
 mod series;

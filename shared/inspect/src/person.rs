@@ -1,6 +1,6 @@
 //! A person: their connections, and the records of some days.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use domain::{
     days::{Loaded, Reading},
@@ -15,7 +15,7 @@ use models::{
 };
 use store::table::{Table, connections::StoredConnection, key::RecordOwner, records::FoundRecord};
 
-use crate::{error::InspectError, policies::policy_of};
+use crate::{error::InspectError, memo::Memo, policies::policy_of};
 
 /// Queries at once: more connections would each cost a TLS handshake.
 pub(crate) const CONCURRENT_READS: usize = 8;
@@ -29,6 +29,7 @@ pub struct Person {
     pub connections: Vec<StoredConnection>,
     /// Policies that count.
     pub policy: Policy,
+    pub(crate) memo: Arc<Memo>,
 }
 
 /// Reads a person. One without connections is nobody.
@@ -39,10 +40,7 @@ pub struct Person {
 pub async fn person(table: &Table, reference_id: &ReferenceId) -> Result<Person, InspectError> {
     let connections = table.connections_of(reference_id).await?;
     let policy = policy_of(table, Some(reference_id)).await?;
-    Ok(Person {
-        connections,
-        policy,
-    })
+    Ok(Person::new(connections, policy))
 }
 
 /// A provider that no record has named yet.
@@ -51,6 +49,24 @@ fn provider(connection: &StoredConnection) -> Option<Provider> {
 }
 
 impl Person {
+    /// A person with these connections and policies.
+    pub fn new(connections: Vec<StoredConnection>, policy: Policy) -> Self {
+        Self {
+            connections,
+            policy,
+            memo: Arc::default(),
+        }
+    }
+
+    /// The same person for several questions about neighbouring days: their records are read once.
+    #[must_use]
+    pub fn for_neighbouring_days(self, days: i64) -> Self {
+        Self {
+            memo: Arc::new(Memo::around(days)),
+            ..self
+        }
+    }
+
     /// The records of some types that belong to the days `from` to `to`, both included.
     pub(crate) async fn readings(
         &self,
@@ -78,8 +94,13 @@ impl Person {
         for connection in &self.connections {
             for data_type in types {
                 // Boxed: the compiler does not see that the futures of closures may cross threads.
-                let read: BoxFuture<'_, _> =
-                    Box::pin(of_connection(table, connection, *data_type, from, to));
+                let read: BoxFuture<'_, _> = Box::pin(async move {
+                    let of = (&connection.id, *data_type);
+                    let read = |from, to| -> BoxFuture<'_, _> {
+                        Box::pin(of_connection(table, connection, *data_type, from, to))
+                    };
+                    self.memo.records(of, (from, to), read).await
+                });
                 reading.push(read);
             }
         }

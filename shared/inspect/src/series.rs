@@ -24,6 +24,7 @@ use store::{
 
 use crate::{
     error::InspectError,
+    memo::Memo,
     person::{CONCURRENT_READS, Person},
 };
 
@@ -154,7 +155,7 @@ pub async fn series(
             .filter(|one| query.connections.is_empty() || query.connections.contains(&one.id))
             .cloned()
             .collect(),
-        policy: person.policy.clone(),
+        ..person.clone()
     };
     let loaded = person.loaded(table, &types, first, last).await?;
     let mut of_connections = BTreeMap::<ConnectionId, OfConnection>::new();
@@ -177,7 +178,9 @@ pub async fn series(
     let days = Date::series(first, jiff::ToSpan::days(1)).take_while(|day| *day <= last);
     for day in days {
         for of_connection in of_connections.values_mut() {
-            read_bytes += of_connection.read_day(archive, query, day).await?;
+            read_bytes += of_connection
+                .read_day(archive, &person.memo, query, day)
+                .await?;
         }
         // Everything that reaches before the midnight two days ago has been read.
         let settled_ms = midnight_ms(day::plus(day, -DAYS_AROUND));
@@ -226,6 +229,7 @@ impl OfConnection {
     async fn read_day(
         &mut self,
         archive: &Archive,
+        memo: &Memo,
         query: &Query,
         day: Date,
     ) -> Result<u64, InspectError> {
@@ -248,7 +252,7 @@ impl OfConnection {
         for (loaded, place, payload) in reads {
             read_bytes += payload.size_bytes;
             reading.push(Box::pin(async move {
-                let samples = match archive.read_payload(payload).await {
+                let samples = match memo.payload(archive, payload).await {
                     Ok(bytes) => Some(read(query.metric, place, &bytes)),
                     Err(ArchiveError::Erased { .. } | ArchiveError::NotFound { .. }) => None,
                     Err(error) => return Err(InspectError::Archive(error)),

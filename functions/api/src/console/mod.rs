@@ -32,6 +32,7 @@ use tracing::{Instrument as _, error, info, info_span};
 pub use self::sign_in::{SignInLink, sign_in_link};
 use self::{guard::Signed, layout::Frame, visit::Visit};
 use crate::{
+    call::Known,
     config::App,
     error::Failure,
     route::Verb,
@@ -43,6 +44,9 @@ use crate::{
 const MAX_FORM_BYTES: usize = 64 * 1024;
 /// The gateway gives up after 30 s and says nothing of use then.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(25);
+/// Days before and after those that a page asks for first: it asks about its days in several ways, and samples and
+/// nights reach over midnight.
+const READ_AROUND_DAYS: i64 = 3;
 
 /// Result of a page's work.
 #[derive(Debug)]
@@ -127,6 +131,10 @@ async fn serve(
                 placed,
                 query: pairs(parts.uri.query().unwrap_or_default()),
                 form,
+                known: Arc::new(Known {
+                    around_days: READ_AROUND_DAYS,
+                    ..Known::default()
+                }),
             };
             (place.handler)(visit).await
         };

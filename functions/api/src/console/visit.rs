@@ -12,7 +12,7 @@ use store::table::access::AuditLine;
 use super::{guard::Signed, words::query_of};
 use crate::{
     answer::Answer,
-    call::{Call, Caller},
+    call::{Call, Caller, Known},
     config::App,
     error::Failure,
     id,
@@ -33,6 +33,8 @@ pub(super) struct Visit {
     pub(super) placed: BTreeMap<String, String>,
     pub(super) query: BTreeMap<String, String>,
     pub(super) form: BTreeMap<String, String>,
+    /// Answers about the person of the page, read once.
+    pub(super) known: Arc<Known>,
 }
 
 impl Visit {
@@ -146,6 +148,7 @@ impl Visit {
             query: query_of(query.iter().copied()),
             params: endpoint.doc.query,
             body,
+            known: Arc::clone(&self.known),
         };
         serve::call_of_page(call, endpoint).await
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
-    call::Call,
+    call::{Call, once},
     error::Failure,
     query::{Form, PAGED, Paging, Param, Reader, refused},
     route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
@@ -213,11 +213,12 @@ fn catalogue(call: &Call) -> Result<Answer, Failure> {
 /// The person of the path, with the policies that count.
 pub(super) async fn person(call: &Call) -> Result<Person, Failure> {
     let (reference_id, connections) = call.connections_of_person().await?;
-    let policy = inspect::policy_of(&call.app.table, Some(&reference_id)).await?;
-    Ok(Person {
-        connections,
-        policy,
-    })
+    let known = &call.known;
+    let read = async {
+        let policy = inspect::policy_of(&call.app.table, Some(&reference_id)).await?;
+        Ok(Person::new(connections, policy).for_neighbouring_days(known.around_days))
+    };
+    once(&known.person, &reference_id, read).await
 }
 
 /// First and last day that are asked for; faults are noted.
