@@ -124,7 +124,7 @@ answer! {
 }
 
 /// The word for the state of a window, as it is stored.
-fn word(window: &Window) -> String {
+pub(super) fn word(window: &Window) -> String {
     let state = serde_json::to_value(window.state()).unwrap_or_default();
     match state {
         Value::String(word) => word,
@@ -230,11 +230,11 @@ async fn shown_if(
     }
 }
 
-fn missing() -> Failure {
+pub(super) fn missing() -> Failure {
     Failure::not_found("there is no such backfill; GET /v1/backfills lists them")
 }
 
-fn backfill_id(call: &Call) -> Result<BackfillId, Failure> {
+pub(super) fn backfill_id(call: &Call) -> Result<BackfillId, Failure> {
     call.placed("id")?.parse().map_err(|_| missing())
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod records;
 mod replays;
 mod series;
 pub(crate) mod webhooks;
+mod windows;
 
 use domain::access::{Scope, TokenScope};
 
@@ -47,6 +48,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         findings::ENDPOINTS,
         plans::ENDPOINTS,
         backfills::ENDPOINTS,
+        windows::ENDPOINTS,
         destinations::ENDPOINTS,
         destination_changes::ENDPOINTS,
         destination_making::ENDPOINTS,
