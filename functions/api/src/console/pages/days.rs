@@ -11,9 +11,12 @@ use crate::{
         layout::Page,
         pages::{
             people::tabs,
-            series::{lines_of, state_of},
+            series::{samples_of, state_of},
         },
-        pictures::{Axis, Day, Hypnogram, Line, Span, Stage, day as picture, hypnogram},
+        pictures::{
+            Axis, Day, Hypnogram, Lane, Line, Moment, Span, Stage, Switch, day as picture,
+            hypnogram,
+        },
         visit::Visit,
         words::{hidden, label, list, moment, query_of, source, text, value},
     },
@@ -47,6 +50,30 @@ const MAIN: [&str; 4] = [
 /// Width of the picture's buckets. Unit: seconds.
 const STEP_S: f64 = 900.0;
 const DAY_S: i64 = 86_400;
+/// Metrics whose samples are drawn, in one call of the API.
+const SAMPLED: &str = "hr_bpm,steps,blood_glucose_mg_per_dL,body_temperature_celsius";
+/// Metrics that are drawn in the place of others that have no samples.
+const INSTEAD: &str = "detailed_blood_glucose_mg_per_dL,skin_temperature_celsius";
+/// Lanes of the picture: name, bars or lines, and the metrics of which the first with samples is drawn.
+const LANES: [(&str, bool, &[&str]); 4] = [
+    ("Heart rate, bpm", false, &["hr_bpm"]),
+    ("Steps in each quarter of an hour", true, &["steps"]),
+    (
+        "Glucose, mg/dL",
+        false,
+        &[
+            "blood_glucose_mg_per_dL",
+            "detailed_blood_glucose_mg_per_dL",
+        ],
+    ),
+    (
+        "Temperature, °C",
+        false,
+        &["body_temperature_celsius", "skin_temperature_celsius"],
+    ),
+];
+/// Meals that a page has room for.
+const MOST_MEALS: usize = 40;
 /// Rows up to which a table has room for the values that were not chosen.
 const MOST_ROWS_WITH_OTHERS: usize = 60;
 
@@ -59,7 +86,13 @@ pub(super) fn date(visit: &Visit) -> Result<Date, Failure> {
 /// Leads to the newest day that there is: a form's choice, the newest with data, else yesterday.
 async fn newest(visit: Visit) -> Result<Reply, Failure> {
     let id = visit.placed("person").to_owned();
-    let to_day = |day: &str| Ok(Reply::See(format!("/console/people/{id}/days/{day}")));
+    let off = query_of([("off", visit.asked("off"))]);
+    let off = if off.is_empty() {
+        off
+    } else {
+        format!("?{off}")
+    };
+    let to_day = |day: &str| Ok(Reply::See(format!("/console/people/{id}/days/{day}{off}")));
     if let Ok(asked) = visit.asked("day").parse::<Date>() {
         return to_day(&asked.to_string());
     }
@@ -111,50 +144,132 @@ async fn hidden_day(visit: &Visit, person: &str, date: Date) -> Result<Reply, Fa
         date,
         html! {
             (tabs(person, "Day"))
-            (neighbours(person, date))
+            (neighbours(&View::of(visit), date))
             section.card { dl { @for name in MAIN { dt { (label(name)) } dd { (hidden()) } } } }
             p { a href={ "/console/people/" (person) "/coverage" } { "Which days have data" } }
         },
     ))
 }
 
+/// The API's answers about a day.
+struct Asked {
+    days: Value,
+    nights: Value,
+    activities: Value,
+    daily: Value,
+    nutrition: Value,
+}
+
+impl Asked {
+    async fn of(visit: &Visit, person: &str, date: Date) -> Result<Self, Failure> {
+        let place = [("person", person)];
+        let date = date.to_string();
+        let only = |more: &[(&'static str, &'static str)]| {
+            let mut query = vec![("from", date.as_str()), ("to", date.as_str())];
+            query.extend_from_slice(more);
+            query
+        };
+        let mut days_query = only(&[("include", "others")]);
+        days_query.push(("prefer", visit.asked("prefer")));
+        let (nights_query, activities_query) = (
+            only(&[("type", "sleep")]),
+            only(&[("type", "activity"), ("limit", "50")]),
+        );
+        let (daily_query, nutrition_query) = (
+            only(&[("type", "daily"), ("limit", "4")]),
+            only(&[
+                ("type", "nutrition"),
+                ("include", "payload"),
+                ("limit", "4"),
+            ]),
+        );
+        let (days, nights, activities, daily, nutrition) = futures::try_join!(
+            visit.ask("/v1/people/{person}/days", &place, &days_query),
+            visit.ask("/v1/people/{person}/sessions", &place, &nights_query),
+            visit.ask("/v1/people/{person}/sessions", &place, &activities_query),
+            visit.ask("/v1/people/{person}/records", &place, &daily_query),
+            visit.ask("/v1/people/{person}/records", &place, &nutrition_query),
+        )?;
+        Ok(Self {
+            days,
+            nights,
+            activities,
+            daily,
+            nutrition,
+        })
+    }
+
+    /// Offset of the wearer's clock, from the first time that has one. Unit: seconds.
+    fn offset_s(&self) -> Option<i64> {
+        let mut starts = list(&self.daily, "data")
+            .iter()
+            .chain(list(&self.activities, "data"))
+            .chain(list(&self.nights, "data"));
+        starts.find_map(|it| offset_s(text(it, "start_time")))
+    }
+}
+
+/// The parameters of a day: the preference that it is shown by, and the connections that are not drawn.
+struct View {
+    person: String,
+    prefer: String,
+    off: Vec<String>,
+}
+
+impl View {
+    fn of(visit: &Visit) -> Self {
+        let off = visit.asked("off").split(',');
+        Self {
+            person: visit.placed("person").to_owned(),
+            prefer: visit.asked("prefer").to_owned(),
+            off: off.filter(|id| !id.is_empty()).map(str::to_owned).collect(),
+        }
+    }
+
+    /// Address of a day that is shown in the same way.
+    fn href(&self, day: Date) -> String {
+        self.with(day, &self.off)
+    }
+
+    fn with(&self, day: Date, off: &[String]) -> String {
+        let off = off.join(",");
+        let query = query_of([("prefer", self.prefer.as_str()), ("off", off.as_str())]);
+        let path = format!("/console/people/{}/days/{day}", self.person);
+        if query.is_empty() {
+            path
+        } else {
+            format!("{path}?{query}")
+        }
+    }
+
+    fn is_on(&self, connection: &str) -> bool {
+        !self.off.iter().any(|off| off == connection)
+    }
+
+    /// Address of the day with one connection switched.
+    fn switched(&self, day: Date, connection: &str) -> String {
+        let mut off = self.off.clone();
+        if self.is_on(connection) {
+            off.push(connection.to_owned());
+        } else {
+            off.retain(|known| known != connection);
+        }
+        self.with(day, &off)
+    }
+}
+
 async fn day(visit: Visit) -> Result<Reply, Failure> {
     let id = visit.placed("person").to_owned();
     let date = date(&visit)?;
-    let place = [("person", id.as_str())];
     if !visit.sees_values() {
         return hidden_day(&visit, &id, date).await;
     }
-    let text_of_day = date.to_string();
-    let only = [("from", text_of_day.as_str()), ("to", text_of_day.as_str())];
-    let prefer = visit.asked("prefer");
-    let with = |more: &[(&'static str, &'static str)]| {
-        let mut query: Vec<(&str, &str)> = only.to_vec();
-        query.extend_from_slice(more);
-        query
-    };
-    let mut days_query = with(&[("include", "others")]);
-    days_query.push(("prefer", prefer));
-    let (nights_query, activities_query) = (
-        with(&[("type", "sleep")]),
-        with(&[("type", "activity"), ("limit", "50")]),
-    );
-    let daily_query = with(&[("type", "daily"), ("limit", "4")]);
-    let (days, nights, activities, daily) = futures::try_join!(
-        visit.ask("/v1/people/{person}/days", &place, &days_query),
-        visit.ask("/v1/people/{person}/sessions", &place, &nights_query),
-        visit.ask("/v1/people/{person}/sessions", &place, &activities_query),
-        visit.ask("/v1/people/{person}/records", &place, &daily_query),
-    )?;
+    let view = View::of(&visit);
+    let asked = Box::pin(Asked::of(&visit, &id, date)).await?;
     visit
         .looked_at(Some(&id), Some(date.to_string()), ROUTE)
         .await?;
-
-    let mut starts = list(&daily, "data")
-        .iter()
-        .chain(list(&activities, "data"))
-        .chain(list(&nights, "data"));
-    let offset = starts.find_map(|it| offset_s(text(it, "start_time")));
+    let offset = asked.offset_s();
     let midnight = at_s(&format!("{date}T00:00:00Z")).unwrap_or_default();
     let since_s = midnight - offset.unwrap_or_default();
     let axis = Axis {
@@ -162,17 +277,9 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
         until_s: since_s + DAY_S,
         offset_s: offset.unwrap_or_default(),
     };
-    let night = list(&nights, "data")
-        .iter()
-        .find(|it| it.get("main").and_then(Value::as_bool) == Some(true));
-    let (samples, stages) = futures::try_join!(
-        series(
-            &visit,
-            &id,
-            "hr_bpm,steps",
-            "15m",
-            (axis.since_s, axis.until_s)
-        ),
+    let (samples, more, stages) = futures::try_join!(
+        series(&visit, &id, SAMPLED, "15m", (axis.since_s, axis.until_s)),
+        series(&visit, &id, INSTEAD, "15m", (axis.since_s, axis.until_s)),
         series(
             &visit,
             &id,
@@ -181,21 +288,20 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
             (axis.since_s - DAY_S, axis.until_s)
         ),
     )?;
-    let day = list(&days, "data").first();
-    let sources = days.get("sources").unwrap_or(&Value::Null);
+    let meals = meals(&asked.nutrition, axis.offset_s);
+    let day = list(&asked.days, "data").first();
+    let sources = asked.days.get("sources").unwrap_or(&Value::Null);
     let rows = day.map(|day| rows(day, sources)).unwrap_or_default();
-    let of_metric = |answer: &Value, id: &str| {
-        let found = list(answer, "data")
-            .iter()
-            .find(|it| text(it.get("metric").unwrap_or(&Value::Null), "id") == id);
-        found
-            .map(|it| lines_of(it, axis.offset_s))
-            .unwrap_or_default()
-    };
+    let drawn = Drawn::of([&samples, &more], axis, &view, date);
+    let meals_on: Vec<_> = meals
+        .iter()
+        .filter(|meal| view.is_on(&meal.connection))
+        .map(Meal::moment)
+        .collect();
     let body = html! {
         (tabs(&id, "Day"))
-        (neighbours(&id, date))
-        (clock_note(&id, date, offset, prefer))
+        (neighbours(&view, date))
+        (clock_note(&view, date, offset, drawn.by_wearers_clock))
         @if rows.is_empty() {
             div.card.finding {
                 h3 { "○ No record of this day" }
@@ -204,26 +310,192 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
         } @else {
             div.tiles { @for row in rows.iter().filter(|row| MAIN.contains(&row.name.as_str())) { (tile(&id, date, row)) } }
         }
-        (pictures(axis, &of_metric(&samples, "hr_bpm"), &of_metric(&samples, "steps"), &stages, night, &activities, date))
+        (pictures(axis, &drawn, &meals_on, &stages, &asked, &view, date))
         @if !rows.is_empty() { (table(&id, date, &rows)) }
         @if let Some(day) = day { (scores(day, sources)) }
-        (sessions(&activities))
-        p.note { a href={ "/console/people/" (id) "/series?" (query_of([("day", text_of_day.as_str())])) } { "Samples of this day" } }
+        (sessions(&asked.activities))
+        (meals_table(&meals))
+        p.note { a href={ "/console/people/" (id) "/series?" (query_of([("day", date.to_string().as_str())])) } { "Samples of this day" } }
     };
     Ok(page(date, body))
 }
 
-/// The clock of the picture, and whose preference the day is shown by.
-fn clock_note(person: &str, date: Date, offset: Option<i64>, prefer: &str) -> Markup {
+/// A meal: everything that was eaten at one time.
+struct Meal {
+    connection: String,
+    record: String,
+    provider: String,
+    /// Unit: Unix seconds.
+    at_s: i64,
+    clock: String,
+    foods: Vec<String>,
+    kcal: f64,
+}
+
+impl Meal {
+    fn moment(&self) -> Moment {
+        let kcal = value("calories", &self.kcal.round().into());
+        Moment {
+            name: format!("{} {}, {kcal}", self.clock, self.foods.join(", ")),
+            at_s: float(self.at_s),
+        }
+    }
+}
+
+/// The meals of a day: their times stand in the records' payloads alone.
+fn meals(nutrition: &Value, offset_s: i64) -> Vec<Meal> {
+    let mut meals: Vec<Meal> = Vec::new();
+    for record in list(nutrition, "data") {
+        let name = record.get("id").unwrap_or(&Value::Null);
+        let (connection, key) = (text(name, "connection"), text(name, "key"));
+        let payload = record.get("payload").unwrap_or(&Value::Null);
+        for food in list(payload, "meals") {
+            let time = text(food, "timestamp");
+            let Some(at_s) = at_s(time) else { continue };
+            // Without an offset it is the wearer's clock.
+            let shift = moment(time).map_or(offset_s, |_| 0);
+            let at_s = at_s - shift;
+            let macros = food.get("macros").unwrap_or(&Value::Null);
+            let kcal = macros.get("calories").and_then(Value::as_f64);
+            let food = text(food, "name").to_owned();
+            let same = |meal: &&mut Meal| meal.at_s == at_s && meal.connection == connection;
+            if let Some(meal) = meals.iter_mut().find(same) {
+                meal.foods.push(food);
+                meal.kcal += kcal.unwrap_or_default();
+            } else {
+                meals.push(Meal {
+                    connection: connection.to_owned(),
+                    record: format!("/console/records/{connection}/nutrition/{key}"),
+                    provider: text(record, "provider").to_owned(),
+                    at_s,
+                    clock: time.get(11..16).unwrap_or_default().to_owned(),
+                    foods: vec![food],
+                    kcal: kcal.unwrap_or_default(),
+                });
+            }
+        }
+    }
+    meals.sort_by_key(|meal| meal.at_s);
+    meals.truncate(MOST_MEALS);
+    meals
+}
+
+fn meals_table(meals: &[Meal]) -> Markup {
+    html! {
+        @if !meals.is_empty() {
+            section.card {
+                h2 { "Meals" }
+                div.wide tabindex="0" { table {
+                    thead { tr { th scope="col" { "Time" } th.num scope="col" { "Energy" } th scope="col" { "Foods" } th scope="col" { "Source" } } }
+                    tbody { @for meal in meals { tr {
+                        td.nowrap { a href=(meal.record) { (meal.clock) } }
+                        td.num { (value("calories", &meal.kcal.round().into())) }
+                        td.any { (meal.foods.join(", ")) }
+                        td { span.chip { (meal.provider) } }
+                    } } }
+                } }
+            }
+        }
+    }
+}
+
+/// Samples of a day, sorted by source.
+struct Drawn {
+    lanes: Vec<Lane>,
+    switches: Vec<Switch>,
+    /// Names of sources whose times came without an offset.
+    by_wearers_clock: usize,
+}
+
+impl Drawn {
+    fn of(answers: [&Value; 2], axis: Axis, view: &View, date: Date) -> Self {
+        let metric = |id: &str| {
+            let all = answers.iter().flat_map(|answer| list(answer, "data"));
+            let found = all
+                .clone()
+                .find(|it| text(it.get("metric").unwrap_or(&Value::Null), "id") == id);
+            found
+                .map(|it| samples_of(it, axis.offset_s))
+                .unwrap_or_default()
+        };
+        // Connections in the order of their first samples; the name with the device says most.
+        let mut known_sources: Vec<(String, String)> = Vec::new();
+        let mut local: Vec<String> = Vec::new();
+        let mut lanes = Vec::new();
+        for (name, is_bars, ids) in LANES {
+            let found = ids
+                .iter()
+                .map(|id| metric(id))
+                .find(|found| !found.is_empty());
+            let found = found.unwrap_or_default();
+            for it in &found {
+                let connection = text(it.source, "connection");
+                let told = source(it.source);
+                match known_sources
+                    .iter_mut()
+                    .find(|(known, _)| known == connection)
+                {
+                    Some((_, known)) if !text(it.source, "device").is_empty() => *known = told,
+                    Some(_) => {}
+                    None => known_sources.push((connection.to_owned(), told)),
+                }
+                if it.is_local && !local.iter().any(|known| known == connection) {
+                    local.push(connection.to_owned());
+                }
+            }
+            lanes.push((name, is_bars, found));
+        }
+        let lanes = lanes.into_iter().map(|(name, bars, mut taken)| {
+            let drawn = known_sources.iter().map(|(connection, name)| {
+                let of_source = taken
+                    .iter_mut()
+                    .filter(|it| text(it.source, "connection") == connection)
+                    .filter(|_| view.is_on(connection));
+                let mut buckets: Vec<_> = of_source
+                    .flat_map(|it| std::mem::take(&mut it.buckets))
+                    .collect();
+                buckets.sort_by(|one, other| one.at_s.total_cmp(&other.at_s));
+                Line {
+                    name: name.clone(),
+                    buckets,
+                }
+            });
+            Lane {
+                name: name.to_owned(),
+                bars,
+                lines: drawn.collect(),
+            }
+        });
+        let lanes: Vec<_> = lanes.collect();
+        let switches = known_sources.iter().map(|(connection, name)| Switch {
+            name: name.clone(),
+            is_on: view.is_on(connection),
+            href: view.switched(date, connection),
+        });
+        Self {
+            switches: switches.collect(),
+            lanes,
+            by_wearers_clock: local.len(),
+        }
+    }
+}
+
+/// The clocks of the picture, and whose preference the day is shown by.
+fn clock_note(view: &View, date: Date, offset: Option<i64>, by_wearers_clock: usize) -> Markup {
     html! {
         p.note {
             @match offset {
-                Some(offset) => { "Local time of the wearer, UTC" (offset_text(offset)) ", as Terra gave it." }
+                Some(0) => { "Local time of the wearer is UTC, as Terra gave it." }
+                Some(offset) => { "Local time of the wearer, UTC" (offset_text(offset)) ", as Terra gave it; UTC stands above the picture." }
                 None => { "No offset given: times are read as UTC." }
             }
-            @if !prefer.is_empty() {
-                " Shown as if " b { (prefer) } " were preferred. "
-                a href={ "/console/people/" (person) "/days/" (date) } { "As it is" }
+            @if by_wearers_clock > 0 {
+                " Samples of " (by_wearers_clock) (if by_wearers_clock == 1 { " source" } else { " sources" })
+                " came without an offset and are drawn by the wearer's clock."
+            }
+            @if !view.prefer.is_empty() {
+                " Shown as if " b { (view.prefer) } " were preferred. "
+                a href={ "/console/people/" (view.person) "/days/" (date) } { "As it is" }
             }
         }
     }
@@ -238,14 +510,15 @@ fn page(date: Date, body: Markup) -> Reply {
     })
 }
 
-fn neighbours(person: &str, date: Date) -> Markup {
+fn neighbours(view: &View, date: Date) -> Markup {
     let (before, after) = (date.saturating_sub(1.day()), date.saturating_add(1.day()));
     html! {
-        form.row action={ "/console/people/" (person) "/days" } {
-            a href={ "/console/people/" (person) "/days/" (before) } { "← " (before) }
+        form.row.days action={ "/console/people/" (view.person) "/days" } {
+            a href=(view.href(before)) rel="prev" { "← " (before) }
             label { "Day" input type="date" name="day" value=(date); }
+            @if !view.off.is_empty() { input type="hidden" name="off" value=(view.off.join(",")); }
             button { "Show" }
-            a href={ "/console/people/" (person) "/days/" (after) } { (after) " →" }
+            a href=(view.href(after)) rel="next" { (after) " →" }
         }
     }
 }
@@ -277,22 +550,30 @@ async fn series(
 
 fn pictures(
     axis: Axis,
-    heart: &[Line],
-    steps: &[Line],
+    drawn: &Drawn,
+    meals: &[Moment],
     stages: &Value,
-    night: Option<&Value>,
-    activities: &Value,
+    asked: &Asked,
+    view: &View,
     date: Date,
 ) -> Markup {
-    let of_night = night.and_then(|night| night.get("record"));
-    let connection = of_night.map_or("", |record| text(record, "connection"));
-    let stages = state_of(stages, connection, axis.offset_s);
+    let night = list(&asked.nights, "data")
+        .iter()
+        .find(|it| it.get("main").and_then(Value::as_bool) == Some(true));
+    let connection_of = |it: &Value| {
+        let record = it.get("record").unwrap_or(&Value::Null);
+        text(record, "connection").to_owned()
+    };
+    let connection = night.map(connection_of).unwrap_or_default();
+    let stages = state_of(stages, &connection, axis.offset_s);
     let stages: Vec<_> = stages
         .into_iter()
         .map(|(at_s, level)| Stage { at_s, level })
         .collect();
     let times = |it: &Value| Some((at_s(text(it, "start_time"))?, at_s(text(it, "end_time"))?));
-    let spans = list(activities, "data").iter().filter_map(|activity| {
+    let activities = list(&asked.activities, "data").iter();
+    let shown = activities.filter(|activity| view.is_on(&connection_of(activity)));
+    let spans = shown.filter_map(|activity| {
         let (from, to) = times(activity)?;
         Some(Span {
             name: name_of(activity),
@@ -329,12 +610,18 @@ fn pictures(
         });
         until_up.sort_by(|one, other| one.at_s.total_cmp(&other.at_s));
     }
-    let is_empty = heart.is_empty() && steps.is_empty() && of_day.is_empty() && spans.is_empty();
+    let is_empty = drawn.switches.is_empty()
+        && of_day.is_empty()
+        && list(&asked.activities, "data").is_empty()
+        && list(&asked.nutrition, "data").is_empty();
     html! {
         @if !is_empty {
             section.card {
                 h2 { "24 hours" }
-                (picture(&Day { title: &title, axis, step_s: STEP_S, heart, steps, stages: &until_up, activities: &spans }))
+                (picture(&Day {
+                    title: &title, axis, step_s: STEP_S, sources: &drawn.switches, lanes: &drawn.lanes,
+                    stages: &until_up, activities: &spans, meals,
+                }))
             }
         }
         @if let Some(night) = night.filter(|_| !of_night.is_empty()) {

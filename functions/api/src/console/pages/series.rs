@@ -47,6 +47,9 @@ const MOST_POINTS: usize = 1_400;
 /// Rows of a table that one page has room for.
 const MOST_ROWS: usize = 400;
 const DAY_S: i64 = 86_400;
+/// Shortest and longest stretch of time that a link leads to. Unit: seconds.
+const SHORTEST_S: i64 = 900;
+const LONGEST_S: i64 = 400 * DAY_S;
 
 /// The time that is asked for: by a day and a length, or by its ends.
 fn window(visit: &Visit) -> (i64, i64) {
@@ -92,26 +95,8 @@ async fn series(visit: Visit) -> Result<Reply, Failure> {
     }
     let asked = metrics.join(",");
     let (since, until) = (rfc3339(since_s * 1_000), rfc3339(until_s * 1_000));
-    let mut found = Value::Null;
-    let mut chosen = ("1d", 86_400.0);
-    for (resolution, step_s, longest_s) in RESOLUTIONS {
-        if until_s - since_s > longest_s {
-            continue;
-        }
-        chosen = (resolution, step_s);
-        let query = [
-            ("metrics", asked.as_str()),
-            ("since", since.as_str()),
-            ("until", until.as_str()),
-            ("resolution", resolution),
-        ];
-        found = visit
-            .ask("/v1/people/{person}/series", &place, &query)
-            .await?;
-        if points(&found) <= MOST_POINTS {
-            break;
-        }
-    }
+    let ends = (since.as_str(), until.as_str());
+    let (found, chosen) = finest(&visit, &id, &asked, ends, until_s - since_s).await?;
     visit
         .looked_at(Some(&id), Some(asked.clone()), route)
         .await?;
@@ -132,6 +117,16 @@ async fn series(visit: Visit) -> Result<Reply, Failure> {
         ];
         query_of(fields.into_iter().chain(ends))
     };
+    let stretch = |from: i64, to: i64| {
+        let fields = FIELDS.map(|field| (field, visit.asked(field)));
+        let (from, to) = (rfc3339(from * 1_000), rfc3339(to * 1_000));
+        let ends = [
+            ("since", from.as_str()),
+            ("until", to.as_str()),
+            ("view", visit.asked("view")),
+        ];
+        query_of(fields.into_iter().chain(ends))
+    };
     let other = if is_table {
         ("", "Show as pictures")
     } else {
@@ -142,8 +137,14 @@ async fn series(visit: Visit) -> Result<Reply, Failure> {
         (form(&visit, &id, &metrics))
         p.note {
             (since.get(..16).unwrap_or_default().replace('T', " ")) " to " (until.get(..16).unwrap_or_default().replace('T', " "))
-            " UTC, in buckets of " (resolution) ". Drag over a picture to see less of it more finely. "
+            " UTC, in buckets of " (resolution) ". Drag over a picture to see less of it more finely, or mark with Shift and the arrow "
+            "keys and press Enter. "
             a href={ "?" (here(other.0)) } { (other.1) }
+        }
+        p.pager {
+            @for (name, from, to) in moves(since_s, until_s, visit.now_ms().div_euclid(1_000)) {
+                a href={ "?" (stretch(from, to)) } { (name) }
+            }
         }
         @for answer in data { (of_metric(answer, axis, step_s, is_table)) }
         @if !text(&found, "next_cursor").is_empty() { p.note { "The rest is too much for one page; choose a shorter time." } }
@@ -152,6 +153,53 @@ async fn series(visit: Visit) -> Result<Reply, Failure> {
         ])))
     };
     Ok(page(body))
+}
+
+/// The samples in the finest resolution that the page has room for, and its width. Unit of times: seconds.
+async fn finest(
+    visit: &Visit,
+    person: &str,
+    metrics: &str,
+    (since, until): (&str, &str),
+    length_s: i64,
+) -> Result<(Value, (&'static str, f64)), Failure> {
+    let mut found = Value::Null;
+    let mut chosen = ("1d", 86_400.0);
+    for (resolution, step_s, longest_s) in RESOLUTIONS {
+        if length_s > longest_s {
+            continue;
+        }
+        chosen = (resolution, step_s);
+        let query = [
+            ("metrics", metrics),
+            ("since", since),
+            ("until", until),
+            ("resolution", resolution),
+        ];
+        let path = "/v1/people/{person}/series";
+        found = visit.ask(path, &[("person", person)], &query).await?;
+        if points(&found) <= MOST_POINTS {
+            break;
+        }
+    }
+    Ok((found, chosen))
+}
+
+/// Other stretches of time to look at: beside this one, of half its length and of twice its length. Unit: Unix seconds.
+fn moves(since_s: i64, until_s: i64, now_s: i64) -> Vec<(&'static str, i64, i64)> {
+    let length = until_s - since_s;
+    let quarter = length / 4;
+    let mut moves = vec![("← Earlier", since_s - length, since_s)];
+    if until_s < now_s {
+        moves.push(("Later →", until_s, until_s + length));
+    }
+    if length >= SHORTEST_S * 2 {
+        moves.push(("Closer", since_s + quarter, until_s - quarter));
+    }
+    if length * 2 <= LONGEST_S {
+        moves.push(("Wider", since_s - length / 2, until_s + length / 2));
+    }
+    moves
 }
 
 fn page(body: Markup) -> Reply {
@@ -213,20 +261,37 @@ fn buckets(series: &Value, offset_s: i64) -> Vec<Samples> {
 }
 
 /// The lines of an answer for one metric, one for each source and basis.
-pub(super) fn lines_of(answer: &Value, offset_s: i64) -> Vec<Line> {
-    let sources = answer.get("sources").unwrap_or(&Value::Null);
-    let series = list(answer, "series").iter().map(|series| {
-        let name = sources.get(text(series, "source")).map(source);
-        let mut name = name.unwrap_or_default();
-        if text(series, "basis") == "local" {
+fn lines_of(answer: &Value) -> Vec<Line> {
+    let found = samples_of(answer, 0).into_iter().map(|found| {
+        let mut name = source(found.source);
+        if found.is_local {
             name.push_str(", the wearer's clock");
         }
         Line {
             name,
-            buckets: buckets(series, offset_s),
+            buckets: found.buckets,
         }
     });
-    series.filter(|line| !line.buckets.is_empty()).collect()
+    found.collect()
+}
+
+/// Samples of one source by one clock.
+pub(super) struct Found<'a> {
+    pub(super) source: &'a Value,
+    /// True if the times came without an offset.
+    pub(super) is_local: bool,
+    pub(super) buckets: Vec<Samples>,
+}
+
+/// The samples of an answer for one metric. Times of the wearer's own clock are moved by the offset.
+pub(super) fn samples_of(answer: &Value, offset_s: i64) -> Vec<Found<'_>> {
+    let sources = answer.get("sources").unwrap_or(&Value::Null);
+    let found = list(answer, "series").iter().map(|series| Found {
+        source: sources.get(text(series, "source")).unwrap_or(&Value::Null),
+        is_local: text(series, "basis") == "local",
+        buckets: buckets(series, offset_s),
+    });
+    found.filter(|it| !it.buckets.is_empty()).collect()
 }
 
 /// States over time of a connection, else of the first there is: times in Unix seconds, and states.
@@ -254,7 +319,7 @@ pub(super) fn state_of(found: &Value, connection: &str, offset_s: i64) -> Vec<(f
 fn of_metric(answer: &Value, axis: Axis, step_s: f64, is_table: bool) -> Markup {
     let metric = answer.get("metric").unwrap_or(&Value::Null);
     let (id, unit) = (text(metric, "id"), text(metric, "unit"));
-    let found = lines_of(answer, axis.offset_s);
+    let found = lines_of(answer);
     let name = label(id);
     html! {
         section.card {
@@ -325,6 +390,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn links_lead_earlier_later_closer_and_wider() {
+        let names = |moves: Vec<(&'static str, i64, i64)>| -> Vec<_> {
+            moves.into_iter().map(|(name, ..)| name).collect()
+        };
+        let day = moves(0, DAY_S, 3 * DAY_S);
+        assert_eq!(day[2], ("Closer", DAY_S / 4, DAY_S * 3 / 4));
+        assert_eq!(day[3], ("Wider", -DAY_S / 2, DAY_S * 3 / 2));
+        assert_eq!(names(moves(0, 900, 900)), ["← Earlier", "Wider"]);
+        assert_eq!(names(moves(0, LONGEST_S, 900)), ["← Earlier", "Closer"]);
+    }
+
+    #[test]
     fn columns_become_lines_with_the_names_of_their_sources() {
         let answer = json!({
             "metric": {"id": "hr_bpm", "unit": "bpm", "kind": "rate"},
@@ -336,7 +413,9 @@ mod tests {
                 {"source": "b", "basis": "instant", "t": [], "v": []},
             ],
         });
-        let lines = lines_of(&answer, 3_600);
+        let lines = lines_of(&answer);
+        let moved = &samples_of(&answer, 3_600)[1].buckets[0];
+        assert!(moved.at_s.abs() < 0.1, "{moved:?}");
         let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
         assert_eq!(
             names,
@@ -345,7 +424,7 @@ mod tests {
         assert_eq!(lines[0].buckets[0].range, Some((58.0, 62.0)));
         assert_eq!(
             (lines[1].buckets[0].at_s, lines[1].buckets[0].value),
-            (0.0, 70.0)
+            (3_600.0, 70.0)
         );
         let all = json!({"data": [answer]});
         assert_eq!(points(&all), 3);

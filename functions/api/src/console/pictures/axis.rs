@@ -60,6 +60,25 @@ impl Placed {
 
     /// Marks of time with lines from top to bottom.
     pub(super) fn marks(&self, top: f64, bottom: f64) -> Markup {
+        html! {
+            @for (x, at, step) in self.ticks() {
+                line.tick x1=(x) x2=(x) y1=(top) y2=(bottom) {}
+                text x=(x) y=(bottom + 13.0) text-anchor="middle" { (label(at + self.axis.offset_s, step)) }
+            }
+        }
+    }
+
+    /// The times of the marks by UTC, above them.
+    pub(super) fn second_clock(&self, top: f64) -> Markup {
+        html! {
+            @for (x, at, step) in self.ticks() {
+                text x=(x) y=(top - 6.0) text-anchor="middle" { (label(at, step)) }
+            }
+        }
+    }
+
+    /// Place, time and distance of the marks.
+    fn ticks(&self) -> Vec<(String, i64, i64)> {
         let Axis {
             since_s,
             until_s,
@@ -70,19 +89,17 @@ impl Placed {
         let first = (since_s + offset_s).div_euclid(step) * step - offset_s;
         let ticks = (0..=MOST_TICKS + 1).map(|tick| first + tick * step);
         let ticks = ticks.filter(|at| (since_s..=until_s).contains(at));
-        let label = |at: i64| {
-            let shown = Timestamp::from_second(at + offset_s).unwrap_or_default();
-            let form = if step < DAY_S { "%H:%M" } else { "%d %b" };
-            shown.strftime(form).to_string()
-        };
-        html! {
-            @for at in ticks {
-                @let x = format!("{:.1}", self.x(whole(at)));
-                line.tick x1=(x) x2=(x) y1=(top) y2=(bottom) {}
-                text x=(x) y=(bottom + 13.0) text-anchor="middle" { (label(at)) }
-            }
-        }
+        ticks
+            .map(|at| (format!("{:.1}", self.x(whole(at))), at, step))
+            .collect()
     }
+}
+
+/// A time beside a mark: hours, or the day where marks are that far apart.
+fn label(at_s: i64, step_s: i64) -> String {
+    let shown = Timestamp::from_second(at_s).unwrap_or_default();
+    let form = if step_s < DAY_S { "%H:%M" } else { "%d %b" };
+    shown.strftime(form).to_string()
 }
 
 /// Seconds since 1970 as a float: 2^53 of them are exact, and the calendar ends before.

@@ -75,15 +75,20 @@ pub(super) fn marks_and_shapes(data: &Lines<'_>, placed: &Placed, place: (f64, f
         [bucket.value, low, high]
     });
     let scale = Scale::of(values, data.bars, place);
-    let count = u32::try_from(data.lines.len().max(1)).unwrap_or(u32::MAX);
+    // A line without samples keeps its look for itself, and takes no room.
+    let drawn: Vec<_> = (0_u32..)
+        .zip(data.lines)
+        .filter(|(_, line)| !line.buckets.is_empty())
+        .collect();
+    let count = u32::try_from(drawn.len().max(1)).unwrap_or(u32::MAX);
     html! {
         (scale.marks(placed.left, placed.left + placed.width))
-        @for (index, line) in (0_u32..).zip(data.lines) {
+        @for (place, (look, line)) in (0_u32..).zip(drawn) {
             @if data.bars {
-                (bars(line, index, count, data.step_s, placed, &scale))
+                (bars(line, look, (place, count), data.step_s, placed, &scale))
             } @else {
                 @if count == 1 { (band(line, data.step_s, placed, &scale)) }
-                path class={ "line l" (index % 7 + 1) } d=(path(&line.buckets, data.step_s, placed, &scale)) {}
+                path class={ "line l" (look % 7 + 1) } d=(path(&line.buckets, data.step_s, placed, &scale)) {}
             }
         }
     }
@@ -150,8 +155,8 @@ fn band(line: &Line, step_s: f64, placed: &Placed, scale: &Scale) -> Markup {
 
 fn bars(
     line: &Line,
-    index: u32,
-    count: u32,
+    look: u32,
+    (index, count): (u32, u32),
     step_s: f64,
     placed: &Placed,
     scale: &Scale,
@@ -165,7 +170,7 @@ fn bars(
         let y = scale.y(bucket.value);
         path.push(format!("M{x:.1} {base:.1}V{y:.1}h{width:.1}V{base:.1}Z"));
     }
-    html! { path class={ "b" (index % 7 + 1) } d=(path.concat()) {} }
+    html! { path class={ "b" (look % 7 + 1) } d=(path.concat()) {} }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod strip;
 pub use self::{
     axis::Axis,
     calendar::{Calendar, Run, STATES, calendar, glyph, legend},
-    day::{Day, Span, day},
+    day::{Day, Lane, Moment, Span, Switch, day},
     hypnogram::{Hypnogram, Stage, hypnogram},
     ladder::{Candidate, Ladder, Rung, ladder},
     lines::{Bucket as Samples, Line, Lines, lines},
