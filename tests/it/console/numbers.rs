@@ -104,6 +104,175 @@ fn written(value: &Value) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+fn food(of: Date) -> String {
+    json!({
+        "type": "nutrition",
+        "user": {"user_id": "u-food", "provider": "CRONOMETER", "reference_id": PERSON, "active": true},
+        "data": [{
+            "metadata": {"start_time": format!("{of}T00:00:00.000000+01:00"),
+                         "end_time": format!("{}T00:00:00.000000+01:00", day::next(of))},
+            "meals": [
+                {"name": "Oatmeal", "timestamp": format!("{of}T07:40:00.000000+01:00"), "macros": {"calories": 320.0}},
+                {"name": "Banana", "timestamp": format!("{of}T07:40:00.000000+01:00"), "macros": {"calories": 105.0}},
+                {"name": "Lentil soup", "timestamp": format!("{of}T12:30:00.000000+01:00"), "macros": {"calories": 480.0}},
+            ],
+            "summary": {"macros": {"calories": 905.0}},
+        }],
+    })
+    .to_string()
+}
+
+fn glucose(of: Date) -> String {
+    let samples: Vec<_> = (0..8)
+        .map(|hour| json!({"timestamp": format!("{of}T{:02}:15:00.000000+01:00", hour * 3), "blood_glucose_mg_per_dL": 90 + hour}))
+        .collect();
+    json!({
+        "type": "body",
+        "user": {"user_id": "u-libre", "provider": "FREESTYLELIBRE", "reference_id": PERSON, "active": true},
+        "data": [{
+            "metadata": {"start_time": format!("{of}T00:00:00.000000+01:00"),
+                         "end_time": format!("{}T00:00:00.000000+01:00", day::next(of))},
+            "glucose_data": {"blood_glucose_samples": samples},
+        }],
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn the_picture_of_a_day_has_meals_and_glucose_and_sources_that_can_be_switched() {
+    let world = World::start().await;
+    let of: Date = day::previous(today().parse().unwrap());
+    for (id, body) in [
+        ("w-1", daily("u-garmin", "GARMIN", of, 9_120)),
+        ("w-2", daily("u-oura", "OURA", of, 8_410)),
+        ("w-3", food(of)),
+        ("w-4", glucose(of)),
+    ] {
+        assert_eq!(world.send(id, body).await, 200);
+    }
+    world.idle().await;
+    let admin = Visitor::of(&world, Role::Admin).await;
+    let path = format!("/console/people/{}/days/{of}", person());
+    let seen = async |path: &str| admin.get(path).await.text;
+    let whole = seen(&path).await;
+    // What was eaten at one time is one meal; its energy is the sum.
+    assert_eq!(whole.matches("circle class=\"meal\"").count(), 2);
+    let meals = rows(whole.split("<h2>Meals</h2>").nth(1).unwrap());
+    assert_eq!(meals[1][..3], ["07:40", "425 kcal", "Oatmeal, Banana"]);
+    assert_eq!(meals[2][..2], ["12:30", "480 kcal"]);
+    assert!(whole.contains("Glucose, mg/dL of 1 sources"), "{whole}");
+    assert!(whole.contains("Heart rate, bpm of 2 sources"));
+    // Both clocks: an hour apart, the mark at local midnight is 23:00 by UTC.
+    assert!(whole.contains(">23:00</text>") && whole.contains(">UTC</text>"));
+
+    // A source that is switched off is not drawn, stays listed, and stays off on the next day.
+    let switch = whole.split("<ul class=\"legend switches\"").nth(1).unwrap();
+    let link = switch.split("href=\"").nth(1).unwrap();
+    let link = link.split('"').next().unwrap().replace("&amp;", "&");
+    assert!(link.contains("off="), "{link}");
+    let less = seen(&link).await;
+    assert!(less.contains("Heart rate, bpm of 1 sources"), "{less}");
+    assert!(less.contains("class=\"off\"") && less.contains(&format!("href=\"{path}\"")));
+    let off = link.split('?').nth(1).unwrap();
+    let next = format!("/days/{}?{off}\"", day::next(of));
+    assert!(less.contains(&next), "{next}");
+    // The numbers are those of all sources as before.
+    let table = |text: &str| rows(text.split("<h2>Every number</h2>").nth(1).unwrap());
+    assert_eq!(table(&less), table(&whole));
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn overview_person_and_destination_show_the_numbers_of_the_api() {
+    let world = World::start().await;
+    let of: Date = day::previous(today().parse().unwrap());
+    for (id, body) in [
+        ("w-1", daily("u-garmin", "GARMIN", of, 9_120)),
+        ("w-2", daily("u-oura", "OURA", of, 8_410)),
+        ("w-3", daily("u-garmin", "GARMIN", day::previous(of), 4_001)),
+        ("w-4", json!({"type": "from_the_future"}).to_string()),
+    ] {
+        assert_eq!(world.send(id, body).await, 200);
+    }
+    world.idle().await;
+    let destination = super::orders::folder(crate::world::now().as_millisecond());
+    let table = &world.system.table;
+    assert!(table.add_destination(&destination).await.unwrap());
+    let admin = Visitor::of(&world, Role::Admin).await;
+    let made = admin
+        .post(
+            "/console/access/keys",
+            "name=k&scope-people%3Aread=on&scope-operations%3Aread=on",
+        )
+        .await;
+    let key = made.text.split("tk_").nth(1).unwrap();
+    let key = format!("tk_{}", key.split('<').next().unwrap());
+    let ask = async |path: String| -> Value {
+        let request = browser().get(url(&world, &path)).header("x-api-key", &key);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    };
+    let text_of = |value: &Value| value.as_str().unwrap().to_owned();
+
+    // The overview: outcomes of the newest webhooks, and how many are parked.
+    let log = ask("/v1/webhooks?limit=500".to_owned()).await;
+    let log = log["data"].as_array().unwrap();
+    let shown = admin.get("/console").await.text;
+    for outcome in ["stored", "parked"] {
+        let number = log.iter().filter(|it| it["outcome"] == outcome).count();
+        assert!(number > 0, "{log:?}");
+        let legend = plain(shown.split("class=\"legend\"").nth(1).unwrap());
+        assert!(legend.contains(&format!("{outcome} {number}")), "{legend}");
+    }
+    for webhook in log {
+        assert!(shown.contains(&text_of(&webhook["received_at"])));
+    }
+
+    // The person: every connection with its status, and the numbers of the last days.
+    let person = person();
+    let connections = ask(format!("/v1/people/{person}/connections")).await;
+    let shown = admin.get(&format!("/console/people/{person}")).await.text;
+    let text = plain(&shown);
+    assert_eq!(connections["data"].as_array().unwrap().len(), 2);
+    for connection in connections["data"].as_array().unwrap() {
+        for name in ["id", "provider", "status", "terra_user_id"] {
+            let told = text_of(&connection[name]);
+            assert!(text.contains(&told), "{name}: {told}");
+        }
+        assert!(shown.contains(&text_of(&connection["newest_data_at"])));
+    }
+    let records = ask(format!(
+        "/v1/people/{person}/records?type=daily&from={}&to={of}",
+        day::previous(of)
+    ))
+    .await;
+    assert_eq!(records["data"].as_array().unwrap().len(), 3);
+    for record in records["data"].as_array().unwrap() {
+        for name in ["steps", "resting_hr_bpm"] {
+            let number = written(&record["summary"][name]);
+            assert!(text.contains(&number), "{name}: {number}");
+        }
+    }
+
+    // The destination: its state, and what is owed and refused.
+    let path = "destinations/dst_1";
+    let known = ask(format!("/v1/{path}")).await;
+    let shown = admin.get(&format!("/console/{path}")).await.text;
+    for (tile, number) in [
+        ("Owed", &known["owed"]),
+        ("Refused for good", &known["failed"]),
+    ] {
+        let tile = format!(
+            "<div class=\"k\">{tile}</div><div class=\"v\">{}</div>",
+            written(number)
+        );
+        assert!(shown.contains(&tile), "{tile}");
+    }
+    assert!(plain(&shown).contains(&text_of(&known["state"])));
+    world.system.stop().await;
+}
+
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one question after another")]
 async fn days_why_coverage_and_series_show_the_numbers_of_the_api() {

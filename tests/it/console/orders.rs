@@ -7,7 +7,7 @@ use domain::{
 
 use super::{PERSON, Visitor, person, today, with_ann};
 
-fn folder(now_ms: i64) -> Destination {
+pub(super) fn folder(now_ms: i64) -> Destination {
     Destination {
         id: DestinationId::new("dst_1").unwrap(),
         name: "A folder".to_owned(),

@@ -80,9 +80,8 @@ pub(super) fn when(at: &str, now_ms: i64) -> Markup {
 /// The glyph and the kind of a state: never colour alone.
 fn kind_of(state: &str) -> (&'static str, &'static str) {
     match state {
-        "active" | "stored" | "valid" | "have" | "run" | "done" | "delivered" | "passed" => {
-            ("●", "good")
-        }
+        "active" | "stored" | "valid" | "have" | "run" | "running" | "done" | "delivered"
+        | "passed" => ("●", "good"),
         "failing" | "parked" | "suspended" | "expired" | "pause" | "paused" | "retry"
         | "unproven" | "warning" => ("▲", "warn"),
         "refused" | "failed" | "revoked" | "disabled" => ("■", "bad"),

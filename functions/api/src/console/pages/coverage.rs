@@ -2,13 +2,13 @@
 
 use jiff::{ToSpan as _, civil::Date};
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::people::{shown_id, tabs},
+        pages::people::tabs,
         pictures::{Calendar, Run, STATES, calendar, glyph, legend},
         visit::Visit,
         words::{list, query_of, text, when},
@@ -58,6 +58,7 @@ async fn coverage(visit: Visit) -> Result<Reply, Failure> {
             button.main { "Show" }
             @if !types.is_empty() { a href={ "/console/people/" (id) "/coverage?" (query_of([("from", from), ("to", to)])) } { "All types" } }
         }
+        (neighbours(&id, from, to, types))
         (legend())
         @if connections.is_empty() {
             div.card.finding { h3 { "○ No connection" } p { "Make a link: " code { "terrarium connect --reference-id …" } "." } }
@@ -199,24 +200,65 @@ fn gaps<'a>(
         @if !gaps.is_empty() {
             h3 { "Missing days" }
             div.wide tabindex="0" { table {
-                thead { tr { th scope="col" { "Type" } th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Reason and what comes next" } } }
+                thead { tr { th scope="col" { "Type" } th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Reason and what comes next" } th scope="col" { "Do" } } }
                 tbody { @for (name, gap) in gaps.iter().take(MOST_GAPS) { tr {
                     th scope="row" { (name) }
                     td { a.nowrap href={ "/console/people/" (person) "/days/" (text(gap, "from")) } { (text(gap, "from")) } }
                     td.nowrap { (text(gap, "to")) }
                     td.any { (glyph("missing").0) " " (text(gap, "text")) }
+                    td.nowrap { a href=(plan_link(person, provider, name, gap)) aria-label={ "Fetch " (name) " from " (text(gap, "from")) " to " (text(gap, "to")) } { "fetch" } }
                 } } }
             } }
             @if gaps.len() > MOST_GAPS { p.note { "and " (gaps.len() - MOST_GAPS) " more; choose fewer days" } }
-            p.note { "To ask for them now: " code { "terrarium backfill start --reference-id " (shown_id(person)) " --provider " (provider) " --from … --to …" } }
+            p { a href=(plan_link(person, provider, "", &whole_of(&gaps))) { "Fetch all missing days of " (provider) } span.note { " shows first how many requests and hours that takes" } }
+        }
+    }
+}
+
+/// From the first to the last day of all gaps.
+fn whole_of(gaps: &[(&String, &Value)]) -> Value {
+    let from = gaps.iter().map(|(_, gap)| text(gap, "from")).min();
+    let to = gaps.iter().map(|(_, gap)| text(gap, "to")).max();
+    json!({"from": from, "to": to})
+}
+
+/// Address of the form that plans a backfill of some days.
+fn plan_link(person: &str, provider: &str, data_type: &str, days: &Value) -> String {
+    let query = query_of([
+        ("from", text(days, "from")),
+        ("to", text(days, "to")),
+        ("provider", provider),
+        ("types", data_type),
+    ]);
+    format!("/console/people/{person}/history?{query}#plan")
+}
+
+/// Links to the days before and after those that are shown.
+fn neighbours(person: &str, from: &str, to: &str, types: &str) -> Markup {
+    let (Ok(first), Ok(last)) = (from.parse::<Date>(), to.parse::<Date>()) else {
+        return html! {};
+    };
+    let days = last.since(first).map_or(0, |span| span.get_days()) + 1;
+    let link = |from: Date, to: Date| {
+        let (from, to) = (from.to_string(), to.to_string());
+        let query = query_of([
+            ("from", from.as_str()),
+            ("to", to.as_str()),
+            ("types", types),
+        ]);
+        format!("/console/people/{person}/coverage?{query}")
+    };
+    let (before, after) = (first.saturating_sub(1.day()), last.saturating_add(1.day()));
+    html! {
+        p.pager {
+            a rel="prev" href=(link(first.saturating_sub(days.days()), before)) { "← before " (first) }
+            a rel="next" href=(link(after, last.saturating_add(days.days()))) { "after " (last) " →" }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
