@@ -56,11 +56,14 @@ localise(document);
 setInterval(ages, 5000);
 if (live) setInterval(() => refresh().catch(() => {}), 1000 * Number(live.dataset.refresh));
 
+/** Every picture of samples on the page: they share one time axis, so one crosshair goes through all of them. */
+const charts = /** @type {SVGSVGElement[]} */ ([...document.querySelectorAll("svg[data-since]")]).map(chart);
+
 /**
- * Lets a picture of samples tell the time below the pointer, and open the time that is dragged over.
+ * Gives a picture its crosshair and its marked stretch of time. Places are in the units of the picture.
  * @param {SVGSVGElement} svg
  */
-function zoomable(svg) {
+function chart(svg) {
   const [since, until, left, width] = ["since", "until", "left", "width"].map((name) => Number(svg.dataset[name]));
   const height = svg.viewBox.baseVal.height - 22;
   /** @param {string} name @param {string} kind */
@@ -72,46 +75,89 @@ function zoomable(svg) {
   const area = made("rect", "zoom");
   const line = made("line", "cross");
   const label = made("text", "name");
-  /** @type {number | null} */
-  let start = null;
-  /** @param {PointerEvent} event */
-  const place = (event) => {
-    const box = svg.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
-    return Math.min(Math.max(x, left), left + width);
+  /** @param {Element} node @param {Record<string, number>} places */
+  const put = (node, places) => {
+    for (const [name, value] of Object.entries(places)) node.setAttribute(name, String(value));
   };
   /** @param {number} x */
   const second = (x) => since + ((x - left) / width) * (until - since);
-  /** @param {number} at */
-  const text = (at) => new Date(Math.round(at) * 1000).toISOString().slice(0, 19) + "Z";
-  svg.addEventListener("pointermove", (event) => {
-    const x = place(event);
-    for (const [name, value] of Object.entries({ x1: x, x2: x, y1: 8, y2: height })) line.setAttribute(name, String(value));
-    label.textContent = text(second(x)).slice(5, 16).replace("T", " ");
-    label.setAttribute("x", String(Math.min(x + 4, left + width - 70)));
-    label.setAttribute("y", "18");
-    if (start === null) return;
-    const [from, to] = [Math.min(start, x), Math.max(start, x)];
-    for (const [name, value] of Object.entries({ x: from, y: 8, width: to - from, height: height - 8 })) {
-      area.setAttribute(name, String(value));
-    }
-  });
+  return {
+    svg, left, width, second,
+    /** @param {number} x @param {number | null} from */
+    show(x, from) {
+      put(line, { x1: x, x2: x, y1: 8, y2: height });
+      label.textContent = moment(second(x)).slice(5, 16).replace("T", " ");
+      put(label, { x: Math.min(x + 4, left + width - 70), y: 18 });
+      const start = from ?? x;
+      put(area, { x: Math.min(start, x), y: 8, width: Math.abs(x - start), height: height - 8 });
+    },
+  };
+}
+
+/** @param {number} second */
+function moment(second) {
+  return new Date(Math.round(second) * 1000).toISOString().slice(0, 19) + "Z";
+}
+
+/** Loads a stretch of time: the server draws it more finely. @param {number} one @param {number} other */
+function zoom(one, other) {
+  const [from, to] = [Math.min(one, other), Math.max(one, other)];
+  if (to - from < 300) return;
+  const url = new URL(location.href);
+  url.searchParams.set("since", moment(from));
+  url.searchParams.set("until", moment(to));
+  location.assign(url);
+}
+
+/**
+ * Lets the mouse drag over a picture, and the keyboard do the same: arrows move the crosshair, with Shift they mark,
+ * Enter loads what is marked, Escape forgets it.
+ * @param {ReturnType<typeof chart>} one
+ */
+function zoomable({ svg, left, width, second }) {
+  let at = left + width / 2;
+  /** @type {number | null} */
+  let start = null;
+  let drags = false;
+  const show = () => charts.forEach((other) => other.show(at, start));
+  /** @param {number} x */
+  const move = (x) => {
+    at = Math.min(Math.max(x, left), left + width);
+    show();
+  };
+  /** @param {PointerEvent} event */
+  const place = (event) => {
+    const box = svg.getBoundingClientRect();
+    return ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+  };
+  svg.addEventListener("pointermove", (event) => move(place(event)));
   svg.addEventListener("pointerdown", (event) => {
     if (event.pointerType !== "mouse") return;
-    start = place(event);
+    move(place(event));
+    [start, drags] = [at, true];
     event.preventDefault();
   });
   addEventListener("pointerup", (event) => {
-    if (start === null) return;
-    const [from, to] = [start, place(event)].sort((one, other) => one - other).map(second);
-    start = null;
-    area.removeAttribute("width");
-    if (to - from < 300) return;
-    const url = new URL(location.href);
-    url.searchParams.set("since", text(from));
-    url.searchParams.set("until", text(to));
-    location.assign(url);
+    if (!drags || start === null) return;
+    move(place(event));
+    zoom(second(start), second(at));
+    [start, drags] = [null, false];
+    show();
+  });
+  const stage = /** @type {HTMLElement | null} */ (svg.closest("[tabindex]"));
+  stage?.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -width / 48, ArrowRight: width / 48 }[event.key];
+    if (step) {
+      start = event.shiftKey ? (start ?? at) : null;
+      move(at + step);
+    } else if (event.key === "Enter" && start !== null) {
+      zoom(second(start), second(at));
+    } else if (event.key === "Escape") {
+      start = null;
+      show();
+    } else return;
+    event.preventDefault();
   });
 }
 
-for (const svg of document.querySelectorAll("svg[data-since]")) zoomable(/** @type {SVGSVGElement} */ (svg));
+charts.forEach(zoomable);
