@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use object_store::{
-    RetryConfig,
+    ObjectStore, RetryConfig,
     azure::{AzureConfigKey, MicrosoftAzureBuilder},
 };
 use reqwest::Url;
@@ -13,7 +13,7 @@ use super::faults;
 use crate::{
     bucket::{
         Bucket, Settings,
-        store::{self, Connector, Store},
+        store::{self, Connector, Pages, Store},
     },
     config::{Context, Fields, KindName, Refused},
     net::{Guard, Tls, http_client},
@@ -103,8 +103,10 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Bucket<St
         "delete (d)",
         "list (l)",
     ];
+    let store = Arc::new(store);
     let objects = Store {
-        client: Arc::new(store),
+        client: Arc::<_>::clone(&store) as Arc<dyn ObjectStore>,
+        pages: Pages(store),
         place: format!("container {container}"),
         rights: rights.map(|right| format!("{right} on container {container}")),
         codes: faults::of_text,

@@ -1,9 +1,8 @@
 //! The stores that `object_store` speaks to.
 
-use std::{error::Error as _, sync::Arc};
+use std::{error::Error as _, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use futures::TryStreamExt as _;
 use http_body_util::{BodyExt as _, Limited};
 use object_store::{
     Attribute, Attributes, ClientOptions, Error, GetOptions, ObjectStore, ObjectStoreExt as _,
@@ -12,6 +11,7 @@ use object_store::{
         HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
         HttpResponseBody, HttpService,
     },
+    list::{PaginatedListOptions, PaginatedListStore},
     path::Path,
 };
 
@@ -26,11 +26,43 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) client: Arc<dyn ObjectStore>,
+    /// The same store, asked for names that begin anyhow.
+    pub(crate) pages: Pages,
     pub(crate) place: String,
     /// Rights to head, put, delete and list.
     pub(crate) rights: [String; 4],
     /// Returns the fault that an error's text means, by the store's own codes.
     pub(crate) codes: fn(&str) -> Option<Fault>,
+}
+
+/// Lists of a store, page by page. [`ObjectStore`] lists whole folders only.
+pub(crate) struct Pages(pub(crate) Arc<dyn PaginatedListStore>);
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pages")
+    }
+}
+
+impl Pages {
+    /// Names of the objects whose names begin with `prefix`. Nothing else is read.
+    async fn list(&self, prefix: &str) -> object_store::Result<Vec<String>> {
+        let mut keys = Vec::new();
+        let mut page_token = None;
+        loop {
+            let options = PaginatedListOptions {
+                page_token: page_token.take(),
+                ..PaginatedListOptions::default()
+            };
+            let page = self.0.list_paginated(Some(prefix), options).await?;
+            let objects = page.result.objects.into_iter();
+            keys.extend(objects.map(|object| object.location.to_string()));
+            page_token = page.page_token;
+            if page_token.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
 }
 
 /// A code of a store's and what it means.
@@ -231,14 +263,81 @@ impl Objects for Store {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
-        // `object_store` lists whole folders: the rest of the prefix is compared here.
-        let folder = prefix
-            .rsplit_once('/')
-            .map(|(folder, _)| Path::from(folder));
-        let listed: Result<Vec<_>, _> = self.client.list(folder.as_ref()).try_collect().await;
-        let listed = listed.map_err(|error| self.fault(&error, Doing::List))?;
-        let keys = listed.into_iter().map(|meta| meta.location.to_string());
-        let begin = Path::from(prefix).to_string();
-        Ok(keys.filter(|key| key.starts_with(&begin)).collect())
+        // As names are written: in one way.
+        let mut begin = Path::from(prefix).to_string();
+        if prefix.ends_with('/') {
+            begin.push('/');
+        }
+        let listed = self.pages.list(&begin).await;
+        listed.map_err(|error| self.fault(&error, Doing::List))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use object_store::{ListResult, ObjectMeta, list::PaginatedListResult};
+
+    use super::*;
+
+    /// A folder with many objects, of which a page holds a thousand as in S3.
+    #[derive(Default)]
+    struct Folder {
+        keys: Vec<String>,
+        pages: AtomicUsize,
+        objects: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl PaginatedListStore for Folder {
+        async fn list_paginated(
+            &self,
+            prefix: Option<&str>,
+            options: PaginatedListOptions,
+        ) -> object_store::Result<PaginatedListResult> {
+            let from: usize = options.page_token.map_or(0, |at| at.parse().unwrap());
+            let prefix = prefix.unwrap_or_default();
+            let matching = self.keys.iter().filter(|key| key.starts_with(prefix));
+            let mut page: Vec<_> = matching.skip(from).take(1001).collect();
+            let has_more = page.len() > 1000;
+            page.truncate(1000);
+            self.pages.fetch_add(1, Ordering::SeqCst);
+            self.objects.fetch_add(page.len(), Ordering::SeqCst);
+            let objects = page.into_iter().map(|key| ObjectMeta {
+                location: Path::from(key.as_str()),
+                last_modified: std::time::UNIX_EPOCH.into(),
+                size: 1,
+                e_tag: None,
+                version: None,
+            });
+            Ok(PaginatedListResult {
+                result: ListResult {
+                    common_prefixes: Vec::new(),
+                    objects: objects.collect(),
+                    extensions: options.extensions,
+                },
+                page_token: has_more.then(|| (from + 1000).to_string()),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn one_users_objects_are_listed_and_not_the_folder_that_they_lie_in() {
+        let keys =
+            (0..100_000).map(|n| format!("2022-03-16/daily/user-{:05}-{}.json", n / 3, n % 3));
+        let folder = Arc::new(Folder {
+            keys: keys.collect(),
+            ..Folder::default()
+        });
+        let pages = Pages(Arc::<Folder>::clone(&folder));
+        let found = pages.list("2022-03-16/daily/user-07000-").await.unwrap();
+        assert_eq!(found.len(), 3);
+        let count = |counter: &AtomicUsize| counter.swap(0, Ordering::SeqCst);
+        assert_eq!((count(&folder.pages), count(&folder.objects)), (1, 3));
+        // Of many there is no more than there are.
+        let found = pages.list("2022-03-16/daily/user-07").await.unwrap();
+        assert_eq!(found.len(), 3000);
+        assert_eq!((count(&folder.pages), count(&folder.objects)), (3, 3000));
     }
 }

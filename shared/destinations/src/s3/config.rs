@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use object_store::{
-    CredentialProvider, RetryConfig,
+    CredentialProvider, ObjectStore, RetryConfig,
     aws::{AmazonS3Builder, AwsCredential, S3ConditionalPut},
 };
 use secrecy::ExposeSecret as _;
@@ -14,7 +14,7 @@ use super::faults;
 use crate::{
     bucket::{
         Bucket, Settings,
-        store::{self, Connector, Store},
+        store::{self, Connector, Pages, Store},
     },
     config::{Context, Fields, KindName, Refused},
     net::{Guard, Tls, http_client},
@@ -99,8 +99,10 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Bucket<St
         format!("s3:DeleteObject on {object}"),
         format!("s3:ListBucket on arn:aws:s3:::{bucket}"),
     ];
+    let store = Arc::new(store);
     let objects = Store {
-        client: Arc::new(store),
+        client: Arc::<_>::clone(&store) as Arc<dyn ObjectStore>,
+        pages: Pages(store),
         place: format!("s3://{bucket}"),
         rights,
         codes: faults::of_text,
