@@ -145,7 +145,14 @@ pub(crate) async fn deliver(
         sending.all(batch.going, until).await?;
     }
     sending.report();
-    Ok(sending.sent)
+    let sent = sending.sent;
+    // Removed meanwhile: nobody would ever look at what is owed to it.
+    if sent.owed > 0 && app.table.destination(&destination.id).await?.is_none() {
+        app.table
+            .remove_destination(destination, app.now_ms())
+            .await?;
+    }
+    Ok(sent)
 }
 
 struct Sending<'a> {
@@ -317,7 +324,11 @@ impl Sending<'_> {
             }
         }
         if let Some(fault) = failing {
-            self.breaker_failed(&fault).await?;
+            if fault == Fault::Gone {
+                self.broken(Vec::new(), &fault).await?;
+            } else {
+                self.breaker_failed(&fault).await?;
+            }
             return Ok(Some(fault));
         }
         if answered {
@@ -355,7 +366,8 @@ impl Sending<'_> {
             });
             disabled.await?;
             self.count("gone");
-            return Ok(());
+            // Told anew when it is enabled is only what changes after this.
+            return self.owe_all(going, None).await;
         }
         self.breaker_failed(fault).await?;
         self.owe_all(going, Some(fault)).await

@@ -21,6 +21,7 @@ use destinations::{config::KindName, id::RecordId, sign};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use super::proxy::Proxy;
 
@@ -239,10 +240,23 @@ pub(crate) struct Inbox {
     pub(crate) bodies: Mutex<BTreeMap<String, Bytes>>,
     /// Data type whose records are refused.
     pub(crate) refuses: Mutex<Option<String>>,
+    /// True if it asks not to be called again.
+    pub(crate) is_gone: AtomicBool,
+    /// Tells that a call has come, and waits for a word before the call is refused.
+    pub(crate) holds: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
 async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let envelope: Value = serde_json::from_slice(&body).unwrap();
+    let hold = inbox.holds.lock().unwrap().take();
+    if let Some((came, go)) = hold {
+        came.send(()).unwrap();
+        go.await.unwrap();
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    if inbox.is_gone.load(Ordering::SeqCst) {
+        return StatusCode::GONE;
+    }
     let refused = inbox.refuses.lock().unwrap().clone();
     let has_content = envelope["event"] != "record.deleted";
     if has_content && refused.is_some_and(|refused| envelope["data_type"] == refused) {

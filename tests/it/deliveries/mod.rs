@@ -1,14 +1,14 @@
 //! Destinations end with what the store has, whatever happens on the way.
 
-mod far_end;
-mod home;
+pub(crate) mod far_end;
+pub(crate) mod home;
 #[path = "../../../shared/destinations/tests/servers/proxy.rs"]
 mod proxy;
 mod servers;
 mod story;
 mod stuck;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use axum::body::Bytes;
 use destinations::id::OwnerId;
@@ -22,7 +22,8 @@ use models::ids::ReferenceId;
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 use simulator::{DataType as Simulated, Provider, Shape};
-use store::table::jobs::Subject;
+use store::table::{destinations::Health, jobs::Subject};
+use tokio::sync::oneshot;
 
 use self::{
     far_end::{FarEnd as _, Files, Receiver, walk},
@@ -217,6 +218,71 @@ async fn what_a_slow_destination_has_no_time_for_is_owed() {
     assert_eq!(receiver.revisions(), home.store().await);
 }
 
+/// A home with a few records, and a destination with one shard that has none of them.
+async fn untold() -> (Home, Receiver, Destination) {
+    let home = Home::start().await;
+    let mut terra = terra(5);
+    let link = terra.stranger(Provider::Garmin);
+    let events = [
+        terra.auth(&link),
+        terra.data(&link, Simulated::Body, &Shape::default()),
+        terra.data(&link, Simulated::Daily, &Shape::default()),
+        terra.data(&link, Simulated::Sleep, &Shape::default()),
+    ];
+    home.world.deliver_in_order(&events).await;
+    let receiver = Receiver::start().await;
+    let narrow = |destination: &mut Destination| destination.concurrency = 1;
+    let destination = home.add_far_with(&receiver, narrow).await;
+    (home, receiver, destination)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_receiver_had_in_hand_when_it_went_is_owed_to_it() {
+    let (home, receiver, destination) = untold().await;
+    let changes = home.changes().await;
+    receiver.inbox.is_gone.store(true, Ordering::SeqCst);
+    let app = &home.world.system.deliver;
+    let event = event(&destination, &changes);
+    let answer = deliver::handle(app, event, Duration::from_mins(2)).await;
+    assert!(answer.batch_item_failures.is_empty());
+    let table = &home.world.system.table;
+    let id = &destination.id;
+    let known = table.destination(id).await.unwrap().unwrap();
+    assert_eq!(known.status, Status::Disabled);
+    assert_eq!(table.owed(id, 0, 100).await.unwrap().len(), changes.len());
+
+    receiver.inbox.is_gone.store(false, Ordering::SeqCst);
+    let enable = |destination: &mut Destination| destination.status = Status::Active;
+    table.change_destination(id, enable).await.unwrap();
+    home.settle(&destination).await;
+    assert_eq!(receiver.revisions(), home.store().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_a_destination_that_is_removed_while_it_is_called() {
+    let (home, receiver, destination) = untold().await;
+    let (came, has_come) = oneshot::channel();
+    let (go, may_go) = oneshot::channel();
+    *receiver.inbox.holds.lock().unwrap() = Some((came, may_go));
+    let (app, table) = (&home.world.system.deliver, &home.world.system.table);
+    let event = event(&destination, &home.changes().await);
+    let called = deliver::handle(app, event, Duration::from_mins(2));
+    let removed = async {
+        has_come.await.unwrap();
+        let now_ms = home.now_ms();
+        table
+            .remove_destination(&destination, now_ms)
+            .await
+            .unwrap();
+        go.send(()).unwrap();
+    };
+    let (answer, ()) = tokio::join!(called, removed);
+    assert!(answer.batch_item_failures.is_empty());
+    let id = &destination.id;
+    assert!(table.owed(id, 0, 100).await.unwrap().is_empty());
+    assert_eq!(table.health(id).await.unwrap(), Health::default());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_too_large_for_a_receiver_is_fetched_by_its_link() {
     let home = Home::start().await;
@@ -280,13 +346,13 @@ async fn an_erasure_waits_for_a_destination_and_is_done_here_meanwhile() {
         .iter()
         .map(|it| OwnerId::connection(&it.id))
         .collect();
-    let store = home.store().await;
 
     // What they had is owed, too: the destination is down when they are erased.
     receiver.set_down(true);
     let (later, _) = webhooks_after(3, SignedDuration::from_hours(2));
     post_all(&home, &later, &mut dice).await;
     home.idle().await;
+    let store = home.store().await;
     let app = &home.world.system.jobs;
     let subject = Subject::Person(person.clone());
     let job = erase::order(app, subject, "a test", 0).await.unwrap();
