@@ -121,8 +121,9 @@ async fn run(app: &App, job: DeliveryMessage, until: Instant) -> Result<(), Deli
         DeliveryMessage::Drain {
             destination,
             shard,
+            chain,
             step,
-        } => Box::pin(drain::page(app, destination, shard, step, until)),
+        } => Box::pin(drain::page(app, destination, shard, (chain, step), until)),
         DeliveryMessage::Walk {
             destination,
             order,

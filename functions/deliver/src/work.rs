@@ -74,6 +74,7 @@ async fn due(
         jobs.extend(shards.into_iter().map(|shard| DeliveryMessage::Drain {
             destination: destination.id.clone(),
             shard,
+            chain: now_ms.div_euclid(1000),
             step: 0,
         }));
     }

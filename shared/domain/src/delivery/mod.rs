@@ -186,6 +186,8 @@ pub enum DeliveryMessage {
         destination: DestinationId,
         /// The shard.
         shard: u32,
+        /// Second in which its chain began: a shard has one chain at a time.
+        chain: i64,
         /// Jobs before this one in its chain.
         step: u32,
     },

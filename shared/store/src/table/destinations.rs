@@ -42,6 +42,19 @@ pub struct Health {
     pub findings: Vec<String>,
     /// Newest probe that was asked for.
     pub probe: Option<Probe>,
+    /// Chains of jobs that deliver what is owed, by shard.
+    pub draining: BTreeMap<u32, Draining>,
+}
+
+/// A chain of jobs that deliver what is owed to a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// Second in which it began.
+    pub chain: i64,
+    /// The next job.
+    pub step: u32,
+    /// Time of the last job. Unit: Unix milliseconds.
+    pub at_ms: i64,
 }
 
 /// An erasure at one destination. It never expires: it is the proof.
