@@ -7,6 +7,7 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use domain::{
@@ -18,10 +19,12 @@ use domain::{
 use export::{End, ExportError, Order, Period, Progress, Reader, Report};
 use flate2::read::DeflateDecoder;
 use jiff::Timestamp;
+use jobs::Budget;
 use models::{
     data::DataType,
     ids::{ReferenceId, hex},
 };
+use runtime::metrics::Sink;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use simulator::{DataType as Kind, Provider, Shape, Webhook};
@@ -35,9 +38,11 @@ use store::{
 };
 
 use terrarium::system::System;
+use tokio::time::Instant;
 
 use crate::{
     child,
+    objects::Objects,
     world::{World, options, terra},
 };
 
@@ -546,6 +551,57 @@ async fn an_export_that_was_ordered_is_made_and_says_where_it_is() {
     assert_eq!(failed.state, JobState::Failed);
     assert!(failed.error.unwrap().contains("nothing of this person"));
 
+    filled.world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_has_one_writer_and_begins_anew_when_its_upload_was_ended() {
+    let filled = filled(67).await;
+    let system = &filled.world.system;
+    let objects = Arc::new(Objects::default());
+    let app = jobs::App {
+        table: system.table.clone(),
+        archive: system.archive.clone(),
+        exports: Exports::over(Arc::clone(&objects)),
+        jobs: None,
+        grace: Duration::ZERO,
+        clock: Arc::new(crate::world::now),
+        metrics: Sink::Nowhere,
+    };
+    let go_on = async |id: &str, minutes: u64| {
+        let budget = Budget::until(Instant::now() + Duration::from_mins(minutes));
+        Box::pin(jobs::go_on(&app, id, budget)).await.unwrap()
+    };
+    let order = async |id: &str| {
+        let subject = Subject::Person(filled.person.clone());
+        let now_ms = crate::world::now().as_millisecond();
+        let job = Job::new(id, JobKind::Export, subject, "test", now_ms);
+        assert!(app.table.add_job(&job).await.unwrap());
+    };
+    let whole = async |id: &str| {
+        let job = app.table.job(id).await.unwrap().unwrap();
+        assert_eq!((job.state, &job.error), (JobState::Done, &None));
+        let key = ExportDetail::key(&job).unwrap();
+        let bytes = app.exports.read(&key).await.unwrap();
+        unzip(&bytes).into_keys().collect::<BTreeSet<_>>()
+    };
+
+    // Its message came twice.
+    order("01TWICE").await;
+    let both = tokio::join!(go_on("01TWICE", 15), go_on("01TWICE", 15));
+    assert_eq!(both, (None, None));
+    assert_eq!(objects.uploads_begun(), 1);
+    let files = whole("01TWICE").await;
+    assert!(files.contains("manifest.json"));
+
+    // The bucket ends what nobody went on with for a day.
+    order("01ENDED").await;
+    assert_eq!(go_on("01ENDED", 0).await, Some(Duration::ZERO));
+    objects.end_uploads();
+    assert_eq!(go_on("01ENDED", 15).await, Some(Duration::ZERO));
+    assert_eq!(go_on("01ENDED", 15).await, None);
+    assert_eq!(objects.uploads_begun(), 3);
+    assert_eq!(whole("01ENDED").await, files);
     filled.world.system.stop().await;
 }
 

@@ -33,6 +33,7 @@ mod fold;
 mod jobs;
 mod kill;
 mod numbers;
+mod objects;
 mod past;
 mod records;
 mod samples;

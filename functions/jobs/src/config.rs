@@ -134,6 +134,11 @@ impl Budget {
         Self { until }
     }
 
+    /// Time until that moment.
+    pub(crate) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
     /// Returns whether too little is left to begin another part: the job notes its progress and goes on in
     /// the next invocation.
     pub fn is_over(&self) -> bool {

@@ -119,6 +119,8 @@ pub async fn go_on(app: &App, id: &str, budget: Budget) -> Result<Option<Duratio
             info!(job = id, kind = kind.as_str(), "a job is done");
             Ok(None)
         }
+        // Should they die, the next look finds the job.
+        Ok(Next::Elsewhere) => Ok(None),
         Ok(Next::Again(wait)) => {
             let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(HELD_MS);
             // A message may get lost between here and the queue: the next look finds the job then. Without a queue

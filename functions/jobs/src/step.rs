@@ -13,6 +13,8 @@ pub enum Next {
     Done,
     /// The job goes on after this time. Its item says where.
     Again(Duration),
+    /// Somebody else is at work on the job.
+    Elsewhere,
 }
 
 /// Marks a job as one that nobody can do.

@@ -158,7 +158,11 @@ impl Exports {
 
     /// Exports that live as long as the process; for tests.
     pub fn memory() -> Self {
-        let store = Arc::new(InMemory::new());
+        Self::over(Arc::new(InMemory::new()))
+    }
+
+    /// Exports in a store of parts; for tests.
+    pub fn over<S: ObjectStore + MultipartStore + fmt::Debug>(store: Arc<S>) -> Self {
         Self(Place::Bucket {
             objects: Arc::<_>::clone(&store) as Arc<dyn ObjectStore>,
             parts: store,
@@ -398,7 +402,8 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Unavailable`] when the place does not take it.
+    /// [`ArchiveError::Unavailable`] when the place does not take it, [`ArchiveError::UploadEnded`] when the parts so
+    /// far are gone: the export has to be deleted and begun anew.
     pub async fn put_part(&mut self, bytes: Bytes) -> Result<(), ArchiveError> {
         match &mut self.0 {
             Writing::Bucket {
@@ -410,7 +415,10 @@ impl Upload {
             } => {
                 let payload = PutPayload::from_bytes(bytes);
                 let part = store.put_part(path, upload, parts.len(), payload).await;
-                parts.push(part.map_err(failed("write", path.as_ref()))?.content_id);
+                parts.push(
+                    part.map_err(part_failed("write", path.as_ref()))?
+                        .content_id,
+                );
             }
             Writing::File { file, path, length } => {
                 let name = path.display().to_string();
@@ -476,7 +484,7 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::Unavailable`] when the place does not take it. What was saved is still there.
+    /// Those of [`put_part`](Self::put_part). What was saved is still there.
     pub async fn complete(mut self, last: Bytes) -> Result<(), ArchiveError> {
         self.put_part(last).await?;
         match self.0 {
@@ -492,7 +500,7 @@ impl Upload {
                 let done = store
                     .complete_multipart(&path, &upload, parts.collect())
                     .await;
-                done.map_err(failed("finish", path.as_ref()))?;
+                done.map_err(part_failed("finish", path.as_ref()))?;
                 match objects.delete(&progress).await {
                     Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
                     Err(error) => Err(failed("finish", path.as_ref())(error)),
@@ -587,6 +595,18 @@ fn failed(
 ) -> impl FnOnce(object_store::Error) -> ArchiveError + use<> {
     let key = key.to_owned();
     move |error| ArchiveError::of_write(operation, &key, error)
+}
+
+/// The error of a part: what is not there is the upload.
+fn part_failed(
+    operation: &'static str,
+    key: &str,
+) -> impl FnOnce(object_store::Error) -> ArchiveError + use<> {
+    let key = key.to_owned();
+    move |error| match error {
+        object_store::Error::NotFound { .. } => ArchiveError::UploadEnded { key },
+        error => ArchiveError::of_write(operation, &key, error),
+    }
 }
 
 fn io_failed(operation: &'static str, key: &str) -> impl FnOnce(io::Error) -> ArchiveError + use<> {

@@ -67,6 +67,12 @@ pub enum ArchiveError {
         /// Cause from the store.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// An upload was ended by somebody else: by the bucket's lifecycle, for example. Its parts are gone.
+    #[error("cannot write {key}: its upload was ended by somebody else")]
+    UploadEnded {
+        /// The object's key.
+        key: String,
+    },
     /// The compressor failed, which only a lack of memory explains.
     #[error("cannot compress webhook {webhook_id}")]
     Compress {
@@ -98,6 +104,7 @@ impl ArchiveError {
             | Self::TooLarge { .. }
             | Self::Conflict { .. }
             | Self::Unavailable { .. }
+            | Self::UploadEnded { .. }
             | Self::Compress { .. }
             | Self::Open { .. } => End::Retry,
         }
@@ -106,9 +113,10 @@ impl ArchiveError {
     /// Returns whether the queue should bring the work back.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Conflict { .. } | Self::Unavailable { .. } | Self::Compress { .. } => {
-                Retry::Later
-            }
+            Self::Conflict { .. }
+            | Self::Unavailable { .. }
+            | Self::UploadEnded { .. }
+            | Self::Compress { .. } => Retry::Later,
             Self::NotFound { .. }
             | Self::Erased { .. }
             | Self::Corrupt { .. }

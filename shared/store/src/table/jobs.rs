@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{connection::ConnectionId, message::JobKind};
 use futures::future::BoxFuture;
 use jiff::{Timestamp, civil::Date};
-use models::ids::ReferenceId;
+use models::ids::{ReferenceId, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -165,6 +165,27 @@ pub struct ExportDetail {
     pub size_bytes: Option<u64>,
     /// Records and files that are not in it; its manifest says why.
     pub left_out: Option<usize>,
+    /// The one that is at work on it: two would write parts of one file.
+    pub run: Option<ExportRun>,
+}
+
+/// One stretch of work on an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportRun {
+    /// Id of the stretch.
+    pub id: String,
+    /// End of its invocation. Unit: Unix milliseconds.
+    pub until_ms: i64,
+}
+
+impl ExportRun {
+    /// A stretch that begins now.
+    pub fn new(until_ms: i64) -> Self {
+        Self {
+            id: hex(&rand::random::<[u8; 8]>()),
+            until_ms,
+        }
+    }
 }
 
 impl ExportDetail {
