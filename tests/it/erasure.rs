@@ -6,17 +6,29 @@ use std::{
     future::Future,
     path::Path,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
+use api::id::to_path;
 use aws_sdk_dynamodb::types::AttributeValue;
+use destinations::id::OwnerId;
 use domain::{
-    message::{Body, EventMessage, JobKind},
+    access::{Scope, TokenScope},
+    connection::ConnectionId,
+    delivery::{
+        Subscription,
+        order::{Order, Purpose, Range},
+    },
+    message::{Body, EventMessage, JobKind, JobMessage},
     owner::RecordOwner,
 };
 use futures::TryStreamExt as _;
+use jiff::{Timestamp, ToSpan as _, civil::date, tz::TimeZone};
 use jobs::{App, Budget, erase};
 use models::{
     headers::TerraHeaders,
@@ -25,8 +37,10 @@ use models::{
 };
 use runtime::{metrics::Sink, queue::Queue};
 use store::{
+    archive::{Archive, SegmentBuilder, SegmentKey, WebhookHeader},
     exports::{ExportKey, Exports},
     table::{
+        access::AuditLine,
         connections::Alias,
         erasures::{Receipt, first_break},
         jobs::{ExportDetail, Job, JobState, Subject},
@@ -36,7 +50,15 @@ use store::{
 use terrarium::system::{EVENTS_QUEUE, TABLE_NAME, dynamodb_client};
 use tokio::time::Instant;
 
-use crate::world::{SECRET, World, now};
+use crate::{
+    api::{answered, key_with, token_for, url},
+    deliveries::{
+        far_end::{FarEnd as _, Receiver},
+        home::Home,
+    },
+    objects::Objects,
+    world::{SECRET, World, now},
+};
 
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
@@ -317,12 +339,13 @@ async fn an_erasure_that_is_killed_at_every_step_ends_and_leaves_no_trace() {
     let app = app(&world);
     let exported = export_of(&app, ANN, "01ANN").await;
     let kept = export_of(&app, BOB, "01BOB").await;
-    let lent = [("9-a", ANN), ("9-b", BOB)].map(|(name, person)| {
-        let folder = world.folder.path().join("outbox");
+    // No JSON: whose they are is known by their names alone.
+    let lent = ["u-ann", "u-bob"].map(|user| {
+        let owner = ConnectionId::of(&TerraUserId::new(user).unwrap());
+        let folder = world.folder.path().join("outbox").join(owner.as_str());
         fs::create_dir_all(&folder).unwrap();
-        let body = format!(r#"{{"reference_id":"{person}"}}"#);
-        fs::write(folder.join(name), body).unwrap();
-        folder.join(name)
+        fs::write(folder.join("9-a.fit"), user).unwrap();
+        folder.join("9-a.fit")
     });
     let found = erase::find(&app, &ann()).await.unwrap();
     assert_eq!(
@@ -503,5 +526,243 @@ async fn one_connection_without_a_reference_id_is_erased() {
     let receipt = finish(&app, &job).await;
     assert_eq!(receipt.person, None);
     assert_eq!(traces(&world).await, Vec::<String>::new());
+    world.system.stop().await;
+}
+
+/// A line of the audit, as a look of somebody at the console leaves one.
+fn look_at(person: Option<&str>, subject: Option<String>, number: u32) -> AuditLine {
+    AuditLine {
+        at_ms: now().as_millisecond(),
+        actor: "console:anna".to_owned(),
+        action: "GET /console/people/{person}".to_owned(),
+        person: person.map(str::to_owned),
+        subject,
+        request_id: format!("r{number}"),
+        status: 200,
+    }
+}
+
+/// Orders exports of both under names that may be repeated, and looks at both. Returns Bob's order.
+async fn call_and_look(world: &World) -> reqwest::RequestBuilder {
+    let key = key_with(world, Scope::ALL).await;
+    let token = token_for(world, ANN, &[TokenScope::Export]).await;
+    for caller in [&key, &token] {
+        let path = format!("/v1/people/{}/exports", to_path(ANN));
+        let request = world.http.post(url(world, &path)).bearer_auth(caller);
+        let request = request.header("idempotency-key", "once").body("{}");
+        let (status, made) = answered(request).await;
+        assert_eq!(status, 202, "{made}");
+    }
+    let path = format!("/v1/people/{}/exports", to_path(BOB));
+    let request = world.http.post(url(world, &path)).bearer_auth(&key);
+    let bobs = request.header("idempotency-key", "bob").body("{}");
+    assert_eq!(answered(bobs.try_clone().unwrap()).await.0, 202);
+    let connection = ConnectionId::of(&TerraUserId::new("u-ann").unwrap());
+    let lines = [
+        look_at(Some(ANN), None, 1),
+        look_at(Some(BOB), None, 2),
+        look_at(None, Some(format!("{connection}/2026-07-01")), 3),
+    ];
+    for line in &lines {
+        world.system.table.audit(line).await.unwrap();
+    }
+    bobs
+}
+
+/// Number of calls that are remembered for repetitions.
+async fn kept_calls(world: &World) -> usize {
+    let items = items(world).await;
+    let kept = items.iter().map(|item| text_of(item, "pk"));
+    kept.filter(|pk| pk.starts_with("IDEMPOTENCY#")).count()
+}
+
+/// People that the audit names since a time.
+async fn audited_people(world: &World, since: Timestamp) -> Vec<Option<String>> {
+    let days = [since, now()].map(|at| at.to_zoned(TimeZone::UTC).date().to_string());
+    let mut people = Vec::new();
+    for day in std::collections::BTreeSet::from(days) {
+        let lines = world.system.table.audit_of_day(&day, None, 100).await;
+        people.extend(lines.unwrap().into_iter().map(|line| line.person));
+    }
+    people
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_noted_about_a_person_does_not_name_them_after_their_erasure() {
+    let begun = now();
+    let home = Home::start().await;
+    let world = &home.world;
+    let table = &world.system.table;
+    let receiver = Receiver::start().await;
+    let people: std::collections::BTreeSet<_> = [ANN, BOB]
+        .into_iter()
+        .filter_map(ReferenceId::new)
+        .collect();
+    let chosen = Subscription {
+        reference_ids: people.clone(),
+        ..Subscription::default()
+    };
+    let destination = home
+        .add_far_with(&receiver, |it| it.subscription = chosen.clone())
+        .await;
+    let id = &destination.id;
+    deliver(world, &[of_ann(), of_bob()].concat()).await;
+    let range = Range {
+        subscription: chosen,
+        ..Range::default()
+    };
+    let redrive = Purpose::Redrive { force: false };
+    let order = Order::new("1".to_owned(), redrive, range, home.now_ms());
+    table.put_order(id, &order).await.unwrap();
+    home.settle(&destination).await;
+    // What comes now is owed, and its attempts are noted.
+    receiver.set_down(true);
+    deliver(world, &[("a-99".to_owned(), daily("u-ann", ANN, 8, VALUE))]).await;
+    home.idle().await;
+    assert!(!table.health(id).await.unwrap().owing.is_empty());
+
+    let bobs = call_and_look(world).await;
+    home.idle().await;
+    let before = traces(world).await;
+    for place in ["AUDIT#", "DESTINATIONS/", "DESTINATION#"] {
+        let place = format!("item {place}");
+        assert!(
+            before.iter().any(|trace| trace.starts_with(&place)),
+            "{place}: {before:?}"
+        );
+    }
+
+    // Of each call its answer and the place that it takes among the exports of a day.
+    assert_eq!(kept_calls(world).await, 6);
+
+    let app = &world.system.jobs;
+    let job = erase::order(app, ann(), "a test", 0).await.unwrap();
+    let go_on = async || Box::pin(jobs::go_on(app, &job.id, plenty())).await.unwrap();
+    assert_eq!(go_on().await, Some(Duration::from_mins(1)));
+    // Somebody looks while a destination is waited for.
+    let line = look_at(Some(ANN), None, 4);
+    table.audit(&line).await.unwrap();
+    receiver.set_down(false);
+    home.settle(&destination).await;
+    assert_eq!(go_on().await, None);
+    assert_eq!(traces(world).await, Vec::<String>::new());
+    let receipt = table.receipt(&job.id).await.unwrap().unwrap();
+    for place in [
+        "lines of the audit",
+        "kept answers",
+        "choices of destinations",
+    ] {
+        assert!(receipt.counts.contains_key(place), "{place}: {receipt:?}");
+    }
+
+    // Ids of connections are left in tombstones, and where erasures are proved.
+    let connection = ConnectionId::of(&TerraUserId::new("u-ann").unwrap());
+    for item in items(world).await {
+        let sk = text_of(&item, "sk");
+        let is_proof = sk.starts_with("ERASURE#") || sk == "ALIAS";
+        let names = format!("{item:?}").contains(connection.as_str());
+        assert!(is_proof || !names, "{item:?}");
+    }
+    // The audit still says what was done, and to the one of the receipt.
+    let audited = audited_people(world, begun).await;
+    let of = |person| audited.iter().filter(|it| **it == person).count();
+    assert!(receipt.person.is_some() && of(receipt.person.clone()) >= 4);
+    assert!(of(Some(BOB.to_owned())) >= 2);
+    // A choice of two people has not become one of all.
+    let destination = table.destination(id).await.unwrap().unwrap();
+    let chosen = destination.subscription.reference_ids;
+    assert_eq!(chosen.len(), 2);
+    assert_eq!(chosen.intersection(&people).count(), 1);
+    // Bob's call is remembered.
+    assert_eq!(kept_calls(world).await, 2);
+    let (status, _) = answered(bobs).await;
+    assert_eq!(status, 202);
+    let bob = OwnerId::of(&RecordOwner::Connection(ConnectionId::of(
+        &TerraUserId::new("u-bob").unwrap(),
+    )));
+    assert!(home.owners().await.contains(&bob));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_years_of_a_person_are_erased_with_hardly_more_reads_than_they_have_webhooks() {
+    let world = World::start().await;
+    deliver(&world, &[of_ann(), of_bob()].concat()).await;
+    let objects = Arc::new(Objects::default());
+    let archive = Archive::over(Arc::<Objects>::clone(&objects));
+    let clock = Arc::new(AtomicI64::new(0));
+    let app = App {
+        archive: archive.clone(),
+        jobs: world.system.jobs.jobs.clone(),
+        clock: {
+            let clock = Arc::clone(&clock);
+            Arc::new(move || Timestamp::from_millisecond(clock.load(Ordering::SeqCst)).unwrap())
+        },
+        ..app(&world)
+    };
+    let (first, days) = (date(2023, 7, 15), 1096_usize);
+    let mut written = 0;
+    let mut theirs = Vec::new();
+    for number in 0..1096 {
+        let day = first.checked_add(number.days()).unwrap();
+        let noon = day.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap();
+        // Ann is in one of three segments, and Bob in all of them.
+        for (second, users) in [
+            (1, vec!["u-bob"]),
+            (2, vec!["u-bob", "u-ann"]),
+            (3, vec!["u-bob"]),
+        ] {
+            let at = noon.timestamp() + jiff::SignedDuration::from_secs(second);
+            let mut segment = SegmentBuilder::new();
+            for user in &users {
+                let header = WebhookHeader {
+                    webhook_id: format!("{user}-{number}-{second}"),
+                    terra_user_ids: vec![(*user).to_owned()],
+                    received_at: at.to_string(),
+                    ..WebhookHeader::default()
+                };
+                let body = daily(user, user, 1, VALUE);
+                segment.append(header, body.as_bytes(), &[]).unwrap();
+            }
+            let key = SegmentKey::new(at, 1);
+            archive
+                .write_segment(key.clone(), segment.finish())
+                .await
+                .unwrap();
+            written += 1;
+            if users.len() == 2 {
+                theirs.push(key);
+            }
+        }
+    }
+    objects.requests();
+    // The index as it grows: a look after each day's end.
+    for number in 1..=1096 {
+        let day = first.checked_add(number.days()).unwrap();
+        let look = day.at(0, 10, 0, 0).to_zoned(TimeZone::UTC).unwrap();
+        clock.store(look.timestamp().as_millisecond(), Ordering::SeqCst);
+        let look = jobs::run(&app, JobMessage::Work, plenty());
+        Box::pin(look).await.unwrap();
+    }
+    let (reads, _) = objects.requests();
+    // Each segment is read once, whatever else a look asks.
+    assert!(reads >= written && reads < written + days * 12, "{reads}");
+
+    let job = erase::order(&app, ann(), "a test", 0).await.unwrap();
+    let receipt = finish(&app, &job).await;
+    let (reads, writes) = objects.requests();
+    println!(
+        "{reads} reads and {writes} writes for {} webhooks",
+        theirs.len()
+    );
+    assert_eq!(receipt.counts["archived webhooks"], theirs.len() as u64);
+    assert!(reads < theirs.len() + 500, "{reads} reads");
+    assert!(writes < theirs.len() + 20, "{writes} writes");
+    for key in theirs {
+        let webhooks = archive.webhooks_in(&key).await.unwrap();
+        let erased = webhooks
+            .iter()
+            .map(|(_, header)| header.erased_at.is_some());
+        assert_eq!(erased.collect::<Vec<_>>(), [false, true]);
+    }
     world.system.stop().await;
 }

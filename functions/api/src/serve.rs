@@ -1,6 +1,10 @@
 //! The router: every call takes the same way through who may, what is asked, the handler and the audit.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -18,7 +22,10 @@ use runtime::{
     telemetry::Chain,
 };
 use sha2::{Digest as _, Sha256};
-use store::table::access::{AuditLine, KeptAnswer, KeptCall};
+use store::{
+    archive::Named,
+    table::access::{AuditLine, KeptAnswer, KeptCall, caller_of_token, hashed},
+};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
@@ -456,13 +463,7 @@ async fn once(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
         Caller::Anybody | Caller::Console(_) => return (endpoint.handler)(call).await,
         Caller::Terra => "terra".to_owned(),
         Caller::Key(key) => key.id.to_string(),
-        Caller::Person(claims) => {
-            format!(
-                "{}#{}",
-                claims.key,
-                hash([claims.person.as_str().as_bytes()])
-            )
-        }
+        Caller::Person(claims) => caller_of_token(&claims.key, &claims.person),
     };
     let name = hash([given]);
     let mut kept = KeptCall {
@@ -475,6 +476,7 @@ async fn once(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
             given,
         ]),
         at_ms: call.now_ms(),
+        about: about(&call),
         answer: None,
     };
     let app = Arc::clone(&call.app);
@@ -525,6 +527,16 @@ fn repeated(kept: KeptAnswer) -> Result<Answer, Failure> {
     let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
     let answer = Answer::of(body, "application/json").status(status);
     Ok(answer.header("idempotency-replayed", "true"))
+}
+
+/// Hashes of the ids in the path and of those that the body names.
+fn about(call: &Call) -> BTreeSet<String> {
+    let placed = call.placed.values();
+    let placed = placed.filter_map(|text| id::from_path(text));
+    let named = Named::in_body(&call.body);
+    let people = named.references.iter().map(|id| id.as_str().to_owned());
+    let named = people.chain(named.users.iter().cloned());
+    placed.chain(named).map(|id| hashed(&id)).collect()
 }
 
 fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {

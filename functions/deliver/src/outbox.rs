@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use destinations::{
+    change::Change,
     config::{Pointer, Pointers},
     envelope::Payload,
-    id::DeliveryId,
     kind::{Fault, Unreachable},
 };
 use runtime::telemetry::Chain;
@@ -32,13 +32,13 @@ impl Pointers for Outbox {
     async fn keep(
         &self,
         destination_id: &str,
-        delivery_id: &DeliveryId,
+        change: &Change,
         body: &Payload,
     ) -> Result<Pointer, Fault> {
         let content = (body.content_type, body.bytes.clone());
-        let lent = self
-            .0
-            .lend(destination_id, delivery_id.as_str(), content, LASTS);
+        let owner = change.source.owner.as_str();
+        let name = [owner, destination_id, change.delivery_id.as_str()];
+        let lent = self.0.lend(name, content, LASTS);
         match lent.await {
             Ok(url) => Ok(Pointer {
                 url,

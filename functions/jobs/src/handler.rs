@@ -10,7 +10,10 @@ use runtime::{
     batch::{self, Received},
     telemetry::Chain,
 };
-use store::table::jobs::{Job, JobState};
+use store::{
+    archive::Stretch,
+    table::jobs::{Job, JobState},
+};
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
@@ -82,14 +85,18 @@ async fn look(app: &App) -> Result<(), JobError> {
     index(app).await
 }
 
-/// Brings the index of the archive up to date for today and yesterday.
+/// Brings the index of the archive up to date for today, yesterday and the last month.
 async fn index(app: &App) -> Result<(), JobError> {
     let now = (app.clock)();
     let today = now.to_zoned(TimeZone::UTC).date();
     let days = today.yesterday().into_iter().chain([today]);
     let key = app.archive.person_key().await?;
     for day in days {
-        app.archive.index_day(&key, day, now).await?;
+        app.archive.index(&key, Stretch::Day(day), now).await?;
+    }
+    if let Ok(last_month) = today.first_of_month().yesterday() {
+        let stretch = Stretch::Month(last_month);
+        app.archive.index(&key, stretch, now).await?;
     }
     Ok(())
 }

@@ -17,9 +17,9 @@ use axum::{
     routing::get,
 };
 use destinations::{
+    change::Change,
     config::{Pointer, Pointers},
     envelope::Payload,
-    id::DeliveryId,
     kind::{Fault, Unreachable},
 };
 use runtime::{queue::local::Clock, telemetry::Chain};
@@ -67,18 +67,21 @@ impl Outbox {
 
     /// Writes a file under a name that says when it ends and that nobody can guess. Removes those that
     /// have ended.
-    fn write(&self, body: &Payload) -> io::Result<String> {
+    fn write(&self, owner: &str, body: &Payload) -> io::Result<String> {
         use io::Write as _;
 
-        fs::create_dir_all(&self.folder)?;
+        let folder = self.folder.join(owner);
+        fs::create_dir_all(&folder)?;
         let now_s = self.now_s();
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            if name.and_then(ends_s).is_none_or(|ends_s| ends_s <= now_s) {
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
+        for other in fs::read_dir(&self.folder)? {
+            for entry in fs::read_dir(other?.path())? {
+                let path = entry?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                if name.and_then(ends_s).is_none_or(|ends_s| ends_s <= now_s) {
+                    match fs::remove_file(&path) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                        _ => {}
+                    }
                 }
             }
         }
@@ -86,13 +89,18 @@ impl Outbox {
         let secret: u128 = rand::random();
         let name = format!("{ends_s}-{secret:032x}.{}", body.extension);
         let mut options = only_for_its_owner();
-        let mut file = options.create_new(true).open(self.folder.join(&name))?;
+        let mut file = options.create_new(true).open(folder.join(&name))?;
         file.write_all(&body.bytes)?;
-        Ok(name)
+        Ok(format!("{owner}/{name}"))
     }
 
     /// Content of a file that has not ended.
-    fn read(&self, name: &str) -> Option<(&'static str, Vec<u8>)> {
+    fn read(&self, path: &str) -> Option<(&'static str, Vec<u8>)> {
+        let (owner, name) = path.split_once('/')?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if owner.is_empty() || !owner.bytes().all(plain) {
+            return None;
+        }
         let (stem, extension) = name.split_once('.')?;
         // No name but one that was made here: in particular no way out of the folder.
         let sound = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
@@ -101,7 +109,7 @@ impl Outbox {
         if !stem.bytes().all(sound) || !is_left {
             return None;
         }
-        Some((content_type, fs::read(self.folder.join(name)).ok()?))
+        Some((content_type, fs::read(self.folder.join(path)).ok()?))
     }
 }
 
@@ -112,13 +120,15 @@ fn ends_s(name: &str) -> Option<i64> {
 
 #[async_trait]
 impl Pointers for Outbox {
-    async fn keep(&self, _: &str, _: &DeliveryId, body: &Payload) -> Result<Pointer, Fault> {
+    async fn keep(&self, _: &str, change: &Change, body: &Payload) -> Result<Pointer, Fault> {
         let Some(root_url) = &self.root_url else {
             let text = "a link needs a running system that serves it";
             return Err(Fault::misconfigured(text));
         };
         let (outbox, body) = (self.clone(), body.clone());
-        let written = tokio::task::spawn_blocking(move || outbox.write(&body)).await;
+        let owner = change.source.owner.clone();
+        let written =
+            tokio::task::spawn_blocking(move || outbox.write(owner.as_str(), &body)).await;
         match written.map_err(io::Error::other).flatten() {
             Ok(name) => Ok(Pointer {
                 url: format!("{root_url}{PATH}/{name}"),
@@ -135,7 +145,7 @@ impl Pointers for Outbox {
 /// The route that serves an outbox. Whoever knows a name may read: there is no other secret.
 pub(crate) fn router(outbox: Outbox) -> Router {
     Router::new()
-        .route(&format!("{PATH}/{{name}}"), get(serve))
+        .route(&format!("{PATH}/{{*name}}"), get(serve))
         .with_state(outbox)
 }
 
@@ -173,7 +183,7 @@ mod tests {
             extension: "fit",
             bytes: vec![0, 255].into(),
         };
-        let name = outbox.write(&body).unwrap();
+        let name = outbox.write("ann", &body).unwrap();
         let kept = Some(("application/vnd.ant.fit", vec![0, 255]));
         assert_eq!(outbox.read(&name), kept);
         for other in [
@@ -181,16 +191,19 @@ mod tests {
             ".fit",
             "9999999999-0.fit",
             "../9999999999-a.json",
-            "9999999999-/../../1-a.json",
+            "../1-a.json",
+            "./1-a.json",
+            "ann/9999999999-/../../1-a.json",
         ] {
             assert_eq!(outbox.read(other), None, "{other}");
         }
         now_s.fetch_add(KEPT_S, Ordering::SeqCst);
         assert_eq!(outbox.read(&name), None);
-        let next = outbox.write(&body).unwrap();
-        let left: Vec<_> = fs::read_dir(&outbox.folder)
+        let next = outbox.write("ann", &body).unwrap();
+        let left: Vec<_> = fs::read_dir(outbox.folder.join("ann"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| format!("ann/{name}"))
             .collect();
         assert_eq!(left, [next], "what has ended is gone");
     }

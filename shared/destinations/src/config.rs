@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    change::Change,
     envelope::Payload,
-    id::DeliveryId,
     kind::{Fault, Kind},
     net::{Network, Resolve, SystemResolver},
 };
@@ -590,7 +590,8 @@ pub struct Pointer {
 /// Keeps bodies for a while under a link.
 #[async_trait]
 pub trait Pointers: Send + Sync + fmt::Debug {
-    /// Keeps a body for a destination and returns a link to it.
+    /// Keeps the body of a change for a destination and returns a link to it. An erasure of the change's owner finds
+    /// it.
     ///
     /// # Errors
     ///
@@ -598,7 +599,7 @@ pub trait Pointers: Send + Sync + fmt::Debug {
     async fn keep(
         &self,
         destination_id: &str,
-        delivery_id: &DeliveryId,
+        change: &Change,
         body: &Payload,
     ) -> Result<Pointer, Fault>;
 }
@@ -609,7 +610,7 @@ struct Elsewhere;
 
 #[async_trait]
 impl Pointers for Elsewhere {
-    async fn keep(&self, _: &str, _: &DeliveryId, _: &Payload) -> Result<Pointer, Fault> {
+    async fn keep(&self, _: &str, _: &Change, _: &Payload) -> Result<Pointer, Fault> {
         Err(Fault::misconfigured("this program keeps no bodies"))
     }
 }

@@ -10,13 +10,10 @@ use models::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Beginning of the id of a person without a connection; ids of connections are hexadecimal.
-const PERSON: &str = "person_";
-
 /// Connection or person that owns a record, as a destination sees it.
 ///
 /// A connection keeps its own id. A person without a connection is `person_` and 32 hexadecimal
-/// digits of a hash, because a reference id can be an e-mail address or too long for a key.
+/// digits of a hash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OwnerId(String);
@@ -24,10 +21,7 @@ pub struct OwnerId(String);
 impl OwnerId {
     /// The owner of a record.
     pub fn of(owner: &RecordOwner) -> Self {
-        match owner {
-            RecordOwner::Connection(id) => Self::connection(id),
-            RecordOwner::Person(reference_id) => Self::person(reference_id.as_ref()),
-        }
+        Self(owner.name())
     }
 
     /// A connection.
@@ -37,15 +31,12 @@ impl OwnerId {
 
     /// A person without a connection: lab reports name a reference id at most.
     pub fn person(reference_id: Option<&ReferenceId>) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(b"terrarium person\0");
-        hash.update(reference_id.map_or("", ReferenceId::as_str));
-        Self(format!("{PERSON}{}", first_hex(hash)))
+        Self::of(&RecordOwner::Person(reference_id.cloned()))
     }
 
     /// Returns whether the owner is a person without a connection.
     pub fn is_person(&self) -> bool {
-        self.0.starts_with(PERSON)
+        self.0.starts_with(RecordOwner::PERSON)
     }
 
     /// The text: at most 39 characters of `a-z`, `0-9` and `_`.

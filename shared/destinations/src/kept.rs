@@ -8,9 +8,9 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
+    change::Change,
     config::{Pointer, Pointers},
     envelope::Payload,
-    id::DeliveryId,
     kind::Fault,
 };
 
@@ -23,10 +23,13 @@ impl Pointers for Kept {
     async fn keep(
         &self,
         destination_id: &str,
-        delivery_id: &DeliveryId,
+        change: &Change,
         body: &Payload,
     ) -> Result<Pointer, Fault> {
-        let url = format!("https://kept.example/{destination_id}/{delivery_id}");
+        let url = format!(
+            "https://kept.example/{destination_id}/{}",
+            change.delivery_id
+        );
         self.0.lock().unwrap().insert(url.clone(), body.clone());
         Ok(Pointer {
             url,

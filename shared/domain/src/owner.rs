@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use models::ids::ReferenceId;
+use models::ids::{ReferenceId, hex};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::connection::ConnectionId;
 
@@ -15,6 +16,27 @@ pub enum RecordOwner {
     Connection(ConnectionId),
     /// A person; absent when the lab report names none.
     Person(Option<ReferenceId>),
+}
+
+impl RecordOwner {
+    /// Beginning of the name of a person; names of connections are hexadecimal.
+    pub const PERSON: &str = "person_";
+
+    /// Name where others see it: the id of a connection, or a hash of a person's, because a reference id can be an
+    /// e-mail address or too long for a key. At most 39 characters of `a-z`, `0-9` and `_`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Connection(id) => id.to_string(),
+            Self::Person(reference_id) => {
+                let mut hash = Sha256::new();
+                hash.update(b"terrarium person\0");
+                hash.update(reference_id.as_ref().map_or("", ReferenceId::as_str));
+                let mut digits = hex(&hash.finalize());
+                digits.truncate(32);
+                format!("{}{digits}", Self::PERSON)
+            }
+        }
+    }
 }
 
 /// Shows no reference id, which may be an e-mail address.

@@ -1,17 +1,18 @@
 //! Exports: everything of a person as one file.
 
+use std::collections::BTreeSet;
+
 use domain::{
     access::{Scope, TokenScope},
     message::JobKind,
 };
 use http::StatusCode;
-use models::ids::{ReferenceId, hex};
+use models::ids::ReferenceId;
 use runtime::problem::{Kind, Problem};
-use sha2::{Digest as _, Sha256};
 use store::{
     exports::Link,
     table::{
-        access::KeptCall,
+        access::{KeptCall, caller_of_exports},
         jobs::{ExportDetail, Job, JobState, Subject},
     },
 };
@@ -228,13 +229,11 @@ async fn create(call: Call) -> Result<Answer, Failure> {
 
 /// Takes one of the exports that a person has a day.
 async fn claim(call: &Call, person: &ReferenceId) -> Result<(), Failure> {
-    let owner = format!(
-        "export#{}",
-        hex(&Sha256::digest(person.as_str().as_bytes()))
-    );
+    let owner = caller_of_exports(person);
     let claimed = KeptCall {
         request_sha256: String::new(),
         at_ms: call.now_ms(),
+        about: BTreeSet::new(),
         answer: None,
     };
     let mut next_ms = i64::MAX;

@@ -8,7 +8,7 @@ mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::connection::ConnectionId;
+use domain::{connection::ConnectionId, owner::RecordOwner};
 use jiff::{Timestamp, civil::Date};
 use models::ids::{ReferenceId, TerraUserId};
 use serde::{Deserialize, Serialize};
@@ -175,12 +175,14 @@ async fn gather(
     Ok(found)
 }
 
-/// Every id of the person, as text.
-fn ids(subject: &Subject, erasure: &Erasure) -> BTreeSet<String> {
-    let users = erasure.users.iter().map(ToString::to_string);
-    let connections = erasure.connections.iter().map(ToString::to_string);
-    let reference = reference(Some(subject)).map(|id| id.as_str().to_owned());
-    users.chain(connections).chain(reference).collect()
+/// Names of everything that owns records of the person.
+fn owners(subject: &Subject, erasure: &Erasure) -> BTreeSet<String> {
+    let of_users = erasure.users.iter().map(ConnectionId::of);
+    let connections = erasure.connections.iter().cloned().chain(of_users);
+    let person = reference(Some(subject)).cloned();
+    let person = person.map(|id| RecordOwner::Person(Some(id)));
+    let owners = connections.map(RecordOwner::Connection).chain(person);
+    owners.map(|owner| owner.name()).collect()
 }
 
 /// The keyed hash of the person's reference id.

@@ -137,12 +137,13 @@ pub async fn find(app: &App, subject: &Subject) -> Result<Found, JobError> {
     let person = erasure.person(Some(subject));
     let key = app.archive.person_key().await?;
     let tags = person.tags(&key);
-    for day in app.archive.days().await? {
+    for stretch in app.archive.stretches(now(app)).await? {
         // The index is nobody's data: made here, it is there for the erasure.
-        while !app.archive.index_day(&key, day, now(app)).await?.is_current {}
-        for segment in app.archive.segments_naming(&tags, day).await? {
-            let theirs = sight(app, &segment, &person).await?;
-            let theirs = theirs.iter().filter(|webhook| webhook.is_theirs).count();
+        while !app.archive.index(&key, stretch, now(app)).await?.is_current {}
+        for segment in app.archive.segments_naming(&tags, stretch).await? {
+            let seen = sight(app, &segment, &person).await?;
+            let webhooks = seen.iter().flat_map(|seen| &seen.webhooks);
+            let theirs = webhooks.filter(|webhook| webhook.is_theirs).count();
             found.webhooks += theirs;
             found.segments += usize::from(theirs > 0);
         }

@@ -6,21 +6,22 @@ use std::{
 };
 
 use domain::{connection::ConnectionId, message::JobKind, owner::RecordOwner};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use models::ids::{ReferenceId, WebhookId};
 use store::{
-    archive::{ArchiveError, ArchivedPerson, SegmentKey},
+    archive::{ArchiveError, ArchivedPerson, Seen, SegmentKey},
     table::{
-        access::AUDIT_KEPT_S,
+        deliveries::ATTEMPTS_KEPT_S,
         destinations::ErasureOrder,
         erasures::{DestinationReceipt, Receipt, Stays, Tombstone},
         jobs::{ExportDetail, Job, JobState, Subject},
+        mentions::Renamed,
     },
 };
 
 use super::{
-    Erasure, JournalEntry, MANY_JOBS, Stage, gather, ids, now, reference, save, tag, timestamp,
+    Erasure, JournalEntry, MANY_JOBS, Stage, gather, now, owners, reference, save, tag, timestamp,
 };
 use crate::{
     config::{App, Budget},
@@ -30,6 +31,8 @@ use crate::{
 
 /// Segments that are looked at at once.
 const SEGMENTS_AT_ONCE: usize = 8;
+/// Segments after which the progress is noted.
+const SEGMENTS_AT_A_STRETCH: usize = 200;
 /// Wait between two looks at destinations.
 const DESTINATIONS_ANSWER: Duration = Duration::from_mins(1);
 /// Longest wait of one message.
@@ -38,10 +41,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(15);
 const BACKUP_DAYS: i64 = 21;
 /// Days for which the bucket keeps what was overwritten.
 const VERSION_DAYS: i64 = 7;
-/// Days after which a body that was lent to a destination is gone, its older version included.
-const OUTBOX_DAYS: i64 = 2;
-/// Days for which the audit is kept.
-const AUDIT_DAYS: i64 = AUDIT_KEPT_S / 86_400;
+/// Days for which attempts at deliveries are kept.
+const ATTEMPT_DAYS: i64 = ATTEMPTS_KEPT_S / 86_400;
 /// Days for which queues keep messages.
 const QUEUE_DAYS: i64 = 14;
 
@@ -154,6 +155,7 @@ async fn table(
     let more = sweep_table(app, subject, erasure).await?;
     erasure.count("table items", more);
     exports(app, job, subject, erasure).await?;
+    mentions(app, subject, erasure).await?;
     erasure.marked_at_ms = Some(app.now_ms());
     erasure.stage = Stage::Archive;
     erasure.day = None;
@@ -219,6 +221,32 @@ async fn exports(
     Ok(())
 }
 
+/// Puts hashes in the place of the person's ids where they are mentioned: in the audit, and in what destinations are
+/// told to choose. Forgets answers that are kept for repetitions.
+async fn mentions(app: &App, subject: &Subject, erasure: &mut Erasure) -> Result<(), JobError> {
+    let key = app.archive.person_key().await?;
+    let mut renamed = Renamed {
+        people: erasure.people.clone(),
+        ..Renamed::default()
+    };
+    if let Some(reference) = reference(Some(subject)) {
+        let tag = key.reference(reference).text();
+        renamed.ids.insert(reference.as_str().to_owned(), tag);
+        renamed.people.insert(reference.clone());
+    }
+    let users = erasure.users.iter();
+    let tagged = users.map(|id| (id.to_string(), key.terra_user(id.as_str()).text()));
+    renamed.ids.extend(tagged);
+    let tagged = owners(subject, erasure).into_iter();
+    let tagged = tagged.map(|id| (key.owner(&id).text(), id));
+    renamed.ids.extend(tagged.map(|(tag, id)| (id, tag)));
+    let found = app.table.erase_mentions(&renamed).await?;
+    erasure.count("lines of the audit", found.audit);
+    erasure.count("kept answers", found.calls);
+    erasure.count("choices of destinations", found.destinations);
+    Ok(())
+}
+
 /// Goes through the archive, day by day.
 async fn archive(
     app: &App,
@@ -235,7 +263,7 @@ async fn archive(
     Ok(None)
 }
 
-/// Erases the person in the segments of every day from the noted one on. Returns `false` when the time is over.
+/// Erases the person in the segments of every stretch from the noted day on. Returns `false` when the time is over.
 async fn erase_days(
     app: &App,
     job: &Job,
@@ -247,38 +275,46 @@ async fn erase_days(
     let key = app.archive.person_key().await?;
     let tags = person.tags(&key);
     let first = erasure.day;
-    let days = app.archive.days().await?;
-    for day in days
-        .into_iter()
-        .filter(|day| first.is_none_or(|first| *day >= first))
-    {
+    for stretch in app.archive.stretches(now(app)).await? {
+        if first.is_some_and(|first| stretch.last() < first) {
+            continue;
+        }
         loop {
             if budget.is_over() {
                 return Ok(false);
             }
-            let indexed = app.archive.index_day(&key, day, now(app)).await?;
+            let indexed = app.archive.index(&key, stretch, now(app)).await?;
             if indexed.is_current {
                 break;
             }
         }
-        let segments = app.archive.segments_naming(&tags, day).await?;
-        let erased_at = now(app);
-        let erased: Vec<Erased> = stream::iter(segments)
-            .map(|segment| {
-                let person = &person;
-                async move { erase_in(app, &segment, person, erased_at).await }
-            })
-            .buffer_unordered(SEGMENTS_AT_ONCE)
-            .try_collect()
-            .await?;
-        for erased in erased {
-            erasure.count("archived webhooks", erased.webhooks);
-            erasure.count("segments", u64::from(erased.webhooks > 0));
-            erasure.count("ledger lines", erased.ledger);
-            erasure.count("parked webhooks", erased.parked);
-            erasure.count("requests", erased.requests);
+        let mut segments = app.archive.segments_naming(&tags, stretch).await?;
+        segments.retain(|segment| first.is_none_or(|first| segment.day() >= first));
+        for segments in segments.chunks(SEGMENTS_AT_A_STRETCH) {
+            if budget.is_over() {
+                return Ok(false);
+            }
+            let erased_at = now(app);
+            // Made before the stream: the compiler does not see through a closure in it that the future may cross threads.
+            let mut work = Vec::with_capacity(segments.len());
+            for segment in segments {
+                work.push(erase_in(app, segment, &person, erased_at).boxed());
+            }
+            let erased: Vec<Erased> = stream::iter(work)
+                .buffer_unordered(SEGMENTS_AT_ONCE)
+                .try_collect()
+                .await?;
+            for erased in erased {
+                erasure.count("archived webhooks", erased.webhooks);
+                erasure.count("segments", u64::from(erased.webhooks > 0));
+                erasure.count("ledger lines", erased.ledger);
+                erasure.count("parked webhooks", erased.parked);
+                erasure.count("requests", erased.requests);
+            }
+            erasure.day = segments.last().map(SegmentKey::day).or(erasure.day);
+            save(app, job, erasure).await?;
         }
-        erasure.day = Some(day);
+        erasure.day = Some(stretch.last());
         save(app, job, erasure).await?;
     }
     Ok(true)
@@ -300,11 +336,17 @@ async fn erase_in(
     person: &ArchivedPerson,
     erased_at: Timestamp,
 ) -> Result<Erased, JobError> {
-    let sighted = sight(app, segment, person).await?;
     let mut erased = Erased::default();
+    let Some(seen) = sight(app, segment, person).await? else {
+        return Ok(erased);
+    };
     // The table first: the frames lead to it. After a crash in between, or a restore, those that were erased before
     // lead to it as well, whoever's they were.
-    for webhook in sighted.iter().filter(|it| it.is_theirs || it.is_erased) {
+    for webhook in seen
+        .webhooks
+        .iter()
+        .filter(|it| it.is_theirs || it.is_erased)
+    {
         let Some(id) = WebhookId::new(&webhook.webhook_id) else {
             continue;
         };
@@ -314,17 +356,8 @@ async fn erase_in(
         erased.parked += forgotten.parked;
         erased.requests += forgotten.requests;
     }
-    let theirs: BTreeSet<&str> = sighted
-        .iter()
-        .filter(|webhook| webhook.is_theirs)
-        .map(|webhook| webhook.webhook_id.as_str())
-        .collect();
-    if !theirs.is_empty() {
-        let matches =
-            |header: &store::archive::WebhookHeader| theirs.contains(header.webhook_id.as_str());
-        let webhooks = app.archive.erase(segment, matches, erased_at).await?;
-        erased.webhooks = webhooks as u64;
-    }
+    let webhooks = app.archive.erase_seen(segment, seen, erased_at).await?;
+    erased.webhooks = webhooks as u64;
     Ok(erased)
 }
 
@@ -333,10 +366,10 @@ pub(super) async fn sight(
     app: &App,
     segment: &SegmentKey,
     person: &ArchivedPerson,
-) -> Result<Vec<store::archive::Sighted>, JobError> {
+) -> Result<Option<Seen>, JobError> {
     match app.archive.sight(segment, person).await {
-        Err(ArchiveError::NotFound { .. }) => Ok(Vec::new()),
-        sighted => Ok(sighted?),
+        Err(ArchiveError::NotFound { .. }) => Ok(None),
+        seen => Ok(Some(seen?)),
     }
 }
 
@@ -364,6 +397,8 @@ async fn destinations(
         return Ok(Some(Next::Again(DESTINATIONS_ANSWER)));
     }
 
+    // Somebody may have looked at the person until now, or ordered something about them.
+    mentions(app, subject, erasure).await?;
     let tag = tag(app, Some(subject)).await?;
     let answers = orders.into_iter().map(|(id, order)| DestinationReceipt {
         id,
@@ -458,8 +493,7 @@ async fn sweep(
     let person = erasure.person(Some(subject));
     let bodies = app.archive.erase_inbox(&person).await?;
     erasure.count("inbox bodies", bodies as u64);
-    let ids = ids(subject, erasure);
-    let lent = app.archive.erase_outbox(&ids, now(app)).await?;
+    let lent = app.archive.erase_outbox(&owners(subject, erasure)).await?;
     erasure.count("bodies lent to destinations", lent as u64);
     // An export that somebody was writing, or has ordered since.
     exports(app, job, subject, erasure).await?;
@@ -491,14 +525,9 @@ fn stays(now: Timestamp) -> Vec<Stays> {
             until(BACKUP_DAYS),
         ),
         stay(
-            "FIT files that a destination was given a link to within the last hour",
-            "nobody can tell whose they are; the link ends after an hour",
-            until(OUTBOX_DAYS),
-        ),
-        stay(
-            "lines of the audit, and kept answers of calls, that name the person",
-            "they say who changed or erased what; answers go after a day",
-            until(AUDIT_DAYS),
+            "attempts at deliveries",
+            "they name a record by a hash, and hold nothing of it",
+            until(ATTEMPT_DAYS),
         ),
         stay(
             "messages in queues and dead letters",
@@ -507,7 +536,7 @@ fn stays(now: Timestamp) -> Vec<Stays> {
         ),
         stay(
             "tombstones: Terra user ids and a keyed hash of the reference id",
-            "without them a late retry would be stored",
+            "without them a late retry would be stored; the audit names the person by the hash",
             None,
         ),
         stay(

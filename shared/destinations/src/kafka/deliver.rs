@@ -92,8 +92,9 @@ impl Kafka {
             let mut payload = envelope::payload(change, self.format)?;
             let is_large = is_refused || payload.bytes.len() > MAX_VALUE_BYTES;
             if is_large && let Some(pointers) = &self.pointers {
-                let id = &change.delivery_id;
-                let pointer = pointers.keep(&self.destination_id, id, &payload).await?;
+                let pointer = pointers
+                    .keep(&self.destination_id, change, &payload)
+                    .await?;
                 payload = envelope::pointer(change, &pointer);
             }
             set("content-type", payload.content_type);

@@ -54,8 +54,9 @@ impl Sqs {
             BodyForm::Pointer => true,
         };
         if is_pointer && let Some(pointers) = &self.pointers {
-            let id = &change.delivery_id;
-            let pointer = pointers.keep(&self.destination_id, id, &payload).await?;
+            let pointer = pointers
+                .keep(&self.destination_id, change, &payload)
+                .await?;
             body = text(&envelope::pointer(change, &pointer));
         }
         if body.len() > MAX_BODY_BYTES {

@@ -131,8 +131,7 @@ impl Webhook {
             let size = body.bytes.len();
             return Ok(Outcome::Rejected(too_large(size, self.max_bytes)));
         };
-        let id = &change.delivery_id;
-        let pointer = pointers.keep(&self.destination_id, id, body).await?;
+        let pointer = pointers.keep(&self.destination_id, change, body).await?;
         self.send(label, &envelope::pointer(change, &pointer)).await
     }
 

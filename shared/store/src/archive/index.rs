@@ -1,14 +1,15 @@
 //! The index of the archive: in which segments a person is named.
 //!
 //! One object per day of segments, `index/YYYY/MM/DD.idx`. It is made from the segments alone, some time after they
-//! were written, so that it adds nothing to a webhook on its way. Each segment is read once for it.
+//! were written, so that it adds nothing to a webhook on its way. Each segment is read once for it. When a month is over,
+//! its days are put together in `index/YYYY/MM.idx`, so that a person is found in years with a few reads.
 //!
 //! # Layout
 //!
 //! | bytes | content |
 //! |---|---|
 //! | 8 | `TRRMIDX1` |
-//! | 1 | 1 when the day is over and all its segments are in it |
+//! | 1 | 1 when the day or month is over and all its segments are in it |
 //! | 16 | ulid of the last segment that is in it, or zeros |
 //! | 7 | zeros |
 //! | 257 × 4 | for each first byte of a tag the number of entries before it, little-endian; then the number of all |
@@ -17,18 +18,22 @@
 //! A tag is a keyed hash of a Terra user id or a reference id: see [`PersonKey`]. Two tags that begin alike cost a read
 //! of a segment that does not name the person.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use bytes::{Buf as _, Bytes};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use object_store::{ObjectStore as _, PutMode, PutPayload, UpdateVersion, path::Path};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use jiff::{Timestamp, civil::Date};
+use object_store::{
+    ObjectStore as _, ObjectStoreExt as _, PutMode, PutPayload, UpdateVersion, WriteMultipart,
+    path::Path,
+};
 use ulid::Ulid;
 
 use super::{
     Archive, ArchiveError, Overwrite, SegmentKey,
     frame::Fault,
     person::{PersonKey, Tag, webhooks},
+    stretch::{SETTLED_MS, Stretch},
 };
 
 const MAGIC: &[u8; 8] = b"TRRMIDX1";
@@ -40,9 +45,12 @@ const HEAD_BYTES: usize = FAN_AT + FANS * 4;
 const ENTRY_BYTES: usize = 24;
 /// Segments that are read at once.
 const READS_AT_ONCE: usize = 16;
-/// Age below which a segment may still get a neighbour with an older ulid, because a batch has its name from its
-/// beginning and takes a minute at most. Unit: milliseconds.
-const SETTLED_MS: i64 = 2 * 60 * 1000;
+/// Length of the entries that are put together at once when days become a month. Unit: bytes.
+const MERGED_AT_ONCE: usize = 16 * 1024 * 1024;
+/// Length of the parts in which a month is written. Unit: bytes.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+/// Parts that are written at once.
+const PARTS_AT_ONCE: usize = 2;
 /// Segments that one call reads at most.
 const MOST_AT_ONCE: usize = 20_000;
 /// Number of times that an index is put, because another may be putting it.
@@ -59,7 +67,7 @@ struct DayIndex {
     entries: BTreeSet<Entry>,
 }
 
-/// Result of bringing the index of a day up to date.
+/// Result of bringing the index of a stretch up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Indexed {
     /// Segments that were read for it.
@@ -75,20 +83,183 @@ impl Archive {
     ///
     /// [`ArchiveError::Unavailable`] when the store does not answer.
     pub async fn days(&self) -> Result<Vec<Date>, ArchiveError> {
-        let mut folders = vec![Path::from("archive")];
-        for _ in ["year", "month", "day"] {
-            let mut below = Vec::new();
-            for folder in folders {
-                let listed = self.store.list_with_delimiter(Some(&folder)).await;
-                let listed = listed
-                    .map_err(|error| ArchiveError::of_write("list", folder.as_ref(), error))?;
-                below.extend(listed.common_prefixes);
-            }
-            folders = below;
+        let mut days = Vec::new();
+        for month in self.months().await? {
+            days.extend(self.days_of(month).await?);
         }
-        let mut days: Vec<Date> = folders.iter().filter_map(day_of).collect();
+        Ok(days)
+    }
+
+    /// The stretches of the archive, oldest first: months that are over, and days of the last one.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Unavailable`] when the store does not answer.
+    pub async fn stretches(&self, now: Timestamp) -> Result<Vec<Stretch>, ArchiveError> {
+        let mut stretches = Vec::new();
+        for month in self.months().await? {
+            if Stretch::Month(month).is_over(now) {
+                stretches.push(Stretch::Month(month));
+            } else {
+                let days = self.days_of(month).await?;
+                stretches.extend(days.into_iter().map(Stretch::Day));
+            }
+        }
+        Ok(stretches)
+    }
+
+    /// The first days of the months that have segments, in order.
+    async fn months(&self) -> Result<Vec<Date>, ArchiveError> {
+        let mut months = Vec::new();
+        for year in self.below(&Path::from("archive")).await? {
+            let folders = self.below(&year).await?;
+            months.extend(folders.iter().filter_map(Stretch::of_month_folder));
+        }
+        months.sort_unstable();
+        Ok(months)
+    }
+
+    /// The days of a month that have segments, in order.
+    async fn days_of(&self, month: Date) -> Result<Vec<Date>, ArchiveError> {
+        let folders = self.below(&Stretch::month_folder(month)).await?;
+        let mut days: Vec<_> = folders.iter().filter_map(Stretch::of_day_folder).collect();
         days.sort_unstable();
         Ok(days)
+    }
+
+    async fn below(&self, folder: &Path) -> Result<Vec<Path>, ArchiveError> {
+        let listed = self.store.list_with_delimiter(Some(folder)).await;
+        let listed =
+            listed.map_err(|error| ArchiveError::of_write("list", folder.as_ref(), error))?;
+        Ok(listed.common_prefixes)
+    }
+
+    /// Brings the index of a stretch up to date. For a month this may take several calls, each of a bounded time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`index_day`](Self::index_day), and [`ArchiveError::Corrupt`] when the index of a day cannot be read.
+    pub async fn index(
+        &self,
+        key: &PersonKey,
+        stretch: Stretch,
+        now: Timestamp,
+    ) -> Result<Indexed, ArchiveError> {
+        let path = stretch.path();
+        let month = match stretch {
+            Stretch::Day(day) => return self.index_day(key, day, now).await,
+            Stretch::Month(month) => month,
+        };
+        let mut indexed = Indexed {
+            segments: 0,
+            is_current: true,
+        };
+        if self.is_complete(&path).await? {
+            return Ok(indexed);
+        }
+        indexed.is_current = stretch.is_over(now);
+        let days = self.days_of(month).await?;
+        for day in &days {
+            if indexed.segments >= MOST_AT_ONCE {
+                indexed.is_current = false;
+            }
+            if !indexed.is_current {
+                return Ok(indexed);
+            }
+            let of_day = self.index_day(key, *day, now).await?;
+            indexed.segments += of_day.segments;
+            indexed.is_current = of_day.is_current;
+        }
+        if indexed.is_current {
+            self.put_together(&days, &path).await?;
+        }
+        Ok(indexed)
+    }
+
+    /// Writes the index of a month from those of its days. Whoever does it twice writes the same.
+    async fn put_together(&self, days: &[Date], path: &Path) -> Result<(), ArchiveError> {
+        let paths = days.iter().map(|day| Stretch::Day(*day).path());
+        let paths: Vec<Path> = paths.collect();
+        let mut heads = Vec::with_capacity(paths.len());
+        for path in &paths {
+            heads.push((path, self.head(path).await?));
+        }
+        let write_error = |error| ArchiveError::of_write("index", path.as_ref(), error);
+        let upload = self.store.put_multipart(path).await.map_err(write_error)?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+        match self.write_month(&heads, &mut writer).await {
+            Ok(()) => writer.finish().await.map(drop).map_err(write_error),
+            Err(error) => {
+                // What stays of it ends with the bucket's lifecycle.
+                drop(writer.abort().await);
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_month(
+        &self,
+        days: &[(&Path, Head)],
+        writer: &mut WriteMultipart,
+    ) -> Result<(), ArchiveError> {
+        let last = days.iter().map(|(_, head)| head.last).max();
+        let mut fans = [0_usize; FANS];
+        for (sum, at) in fans.iter_mut().zip(0..) {
+            *sum = days.iter().map(|(_, head)| head.before(at)).sum();
+        }
+        writer.write(&head_of(true, last.unwrap_or_default(), &fans));
+        let mut from = 0;
+        while from < FANS - 1 {
+            let before = |at: usize| fans.get(at).copied().unwrap_or_default();
+            let most = before(from) + MERGED_AT_ONCE / ENTRY_BYTES;
+            let mut to = from + 1;
+            while to < FANS - 1 && before(to + 1) <= most {
+                to += 1;
+            }
+            let mut pieces = Vec::with_capacity(days.len());
+            for (path, head) in days {
+                let range = head.range(from, to);
+                if !range.is_empty() {
+                    pieces.push(self.piece(path, range).boxed());
+                }
+            }
+            let pieces: Vec<Bytes> = stream::iter(pieces)
+                .buffer_unordered(READS_AT_ONCE)
+                .try_collect()
+                .await?;
+            let mut entries: Vec<&[u8]> = Vec::new();
+            for piece in &pieces {
+                entries.extend(piece.chunks_exact(ENTRY_BYTES));
+            }
+            entries.sort_unstable();
+            writer
+                .wait_for_capacity(PARTS_AT_ONCE)
+                .await
+                .map_err(|error| ArchiveError::of_write("index", "a month", error))?;
+            for entry in entries {
+                writer.write(entry);
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Reads a whole piece of an index.
+    async fn piece(&self, path: &Path, range: Range<u64>) -> Result<Bytes, ArchiveError> {
+        let length = range.end - range.start;
+        let (bytes, _) = self.read_range(path.as_ref(), path, range).await?;
+        if to_u64(bytes.len()) == length {
+            Ok(bytes)
+        } else {
+            Err(Fault::Corrupt("it ends too early").about(path.as_ref()))
+        }
+    }
+
+    /// Reads the head of an index.
+    async fn head(&self, path: &Path) -> Result<Head, ArchiveError> {
+        let range = 0..to_u64(HEAD_BYTES);
+        let (bytes, _) = self.read_range(path.as_ref(), path, range).await?;
+        Head::read(bytes).ok_or_else(|| Fault::Corrupt("it is no index").about(path.as_ref()))
     }
 
     /// Brings the index of a day up to date, but for the segments of the last two minutes.
@@ -103,7 +274,8 @@ impl Archive {
         day: Date,
         now: Timestamp,
     ) -> Result<Indexed, ArchiveError> {
-        let path = path_of(day);
+        let stretch = Stretch::Day(day);
+        let path = stretch.path();
         let mut read = 0;
         // Most days are over, and the whole of their index is of no interest here.
         if self.is_complete(&path).await? {
@@ -125,11 +297,7 @@ impl Archive {
             new.retain(|key| milliseconds(key.ulid()) < settled_ms);
             let is_current = new.len() <= MOST_AT_ONCE;
             new.truncate(MOST_AT_ONCE);
-            let ended = day
-                .tomorrow()
-                .ok()
-                .and_then(|next| next.to_zoned(TimeZone::UTC).ok());
-            let is_over = ended.is_some_and(|end| end.timestamp().as_millisecond() < settled_ms);
+            let is_over = stretch.is_over(now);
             if new.is_empty() && !is_over {
                 return Ok(Indexed {
                     segments: read,
@@ -158,57 +326,60 @@ impl Archive {
         })
     }
 
-    /// The segments of a day that may name one of these ids, as the index has them, and those that are not in the
-    /// index yet.
+    /// The segments of a stretch that may name one of these ids, as the index has them, and those that are not in the
+    /// index yet. In the order of writing.
     ///
     /// # Errors
     ///
-    /// Those of [`index_day`](Self::index_day), and [`ArchiveError::Corrupt`] when the index cannot be read.
+    /// Those of [`index`](Self::index).
     pub async fn segments_naming(
         &self,
         tags: &[Tag],
-        day: Date,
+        stretch: Stretch,
     ) -> Result<Vec<SegmentKey>, ArchiveError> {
-        let path = path_of(day);
+        let path = stretch.path();
         let mut found = BTreeSet::new();
-        let head = match self
-            .read_range(path.as_ref(), &path, 0..to_u64(HEAD_BYTES))
-            .await
-        {
-            Ok((head, _)) => Some(head),
+        let head = match self.head(&path).await {
+            Ok(head) => Some(head),
             Err(ArchiveError::NotFound { .. }) => None,
             Err(error) => return Err(error),
         };
-        let corrupt = || Fault::Corrupt("it is no index").about(path.as_ref());
-        let mut last = Ulid::nil();
-        let mut is_complete = false;
-        if let Some(head) = &head {
-            if head.len() < HEAD_BYTES || !head.starts_with(MAGIC) {
-                return Err(corrupt());
-            }
-            is_complete = head.get(FLAG_AT) == Some(&1);
-            last = ulid_at(head, LAST_AT).ok_or_else(corrupt)?;
-            let mut firsts: BTreeSet<u8> = BTreeSet::new();
-            firsts.extend(tags.iter().filter_map(|tag| tag.short().first().copied()));
-            for first in firsts {
-                let from = fan(head, usize::from(first)).ok_or_else(corrupt)?;
-                let to = fan(head, usize::from(first) + 1).ok_or_else(corrupt)?;
-                if to <= from {
+        let wanted = |tag: [u8; 8]| tags.iter().any(|wanted| wanted.short() == tag);
+        if let Some(head) = head.filter(|head| head.is_complete) {
+            let firsts = tags.iter().filter_map(|tag| tag.short().first().copied());
+            for first in firsts.collect::<BTreeSet<u8>>() {
+                let first = usize::from(first);
+                let range = head.range(first, first + 1);
+                if range.is_empty() {
                     continue;
                 }
-                let range =
-                    to_u64(HEAD_BYTES + from * ENTRY_BYTES)..to_u64(HEAD_BYTES + to * ENTRY_BYTES);
-                let (bytes, _) = self.read_range(path.as_ref(), &path, range).await?;
+                let bytes = self.piece(&path, range).await?;
                 for entry in bytes.chunks_exact(ENTRY_BYTES) {
-                    let (tag, ulid) = read_entry(entry).ok_or_else(corrupt)?;
-                    if tags.iter().any(|wanted| wanted.short() == tag) {
-                        found.insert(SegmentKey::of_day(day, ulid));
+                    if let Some((tag, ulid)) = read_entry(entry)
+                        && wanted(tag)
+                    {
+                        found.insert(match stretch {
+                            Stretch::Day(day) => SegmentKey::of_day(day, ulid),
+                            Stretch::Month(_) => SegmentKey::of_ulid(ulid),
+                        });
                     }
                 }
             }
+            return Ok(found.into_iter().collect());
         }
-        if !is_complete {
-            found.extend(self.segments_after(day, last).await?);
+        match stretch {
+            // As a whole: another may write it between the reads of two pieces.
+            Stretch::Day(day) => {
+                let (index, _) = self.day_index(&path).await?;
+                let named = index.entries.iter().filter(|(tag, _)| wanted(*tag));
+                found.extend(named.map(|(_, ulid)| SegmentKey::of_day(day, *ulid)));
+                found.extend(self.segments_after(day, index.last).await?);
+            }
+            Stretch::Month(month) => {
+                for day in self.days_of(month).await? {
+                    found.extend(self.segments_after(day, Ulid::nil()).await?);
+                }
+            }
         }
         Ok(found.into_iter().collect())
     }
@@ -332,22 +503,19 @@ impl DayIndex {
     }
 
     fn write(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + self.entries.len() * ENTRY_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(u8::from(self.is_complete));
-        bytes.extend_from_slice(&self.last.to_bytes());
-        bytes.resize(FAN_AT, 0);
-        let mut counts = [0_u32; FANS];
+        let mut fans = [0_usize; FANS];
         for ([first, ..], _) in &self.entries {
-            if let Some(count) = counts.get_mut(usize::from(*first) + 1) {
-                *count = count.saturating_add(1);
+            if let Some(fan) = fans.get_mut(usize::from(*first) + 1) {
+                *fan += 1;
             }
         }
-        let mut sum = 0_u32;
-        for count in counts {
-            sum = sum.saturating_add(count);
-            bytes.extend_from_slice(&sum.to_le_bytes());
+        let mut sum = 0;
+        for fan in &mut fans {
+            sum += *fan;
+            *fan = sum;
         }
+        let mut bytes = head_of(self.is_complete, self.last, &fans);
+        bytes.reserve(self.entries.len() * ENTRY_BYTES);
         for (tag, ulid) in &self.entries {
             bytes.extend_from_slice(tag);
             bytes.extend_from_slice(&ulid.to_bytes());
@@ -356,25 +524,53 @@ impl DayIndex {
     }
 }
 
-fn path_of(day: Date) -> Path {
-    let (year, month, day) = (day.year(), day.month(), day.day());
-    Path::from(format!("index/{year:04}/{month:02}/{day:02}.idx"))
+/// Beginning of an index.
+struct Head {
+    bytes: Bytes,
+    is_complete: bool,
+    last: Ulid,
 }
 
-/// The day of a folder of segments.
-fn day_of(folder: &Path) -> Option<Date> {
-    let mut parts = folder.as_ref().strip_prefix("archive/")?.split('/');
-    let day = Date::new(
-        parts.next()?.parse().ok()?,
-        parts.next()?.parse().ok()?,
-        parts.next()?.parse().ok()?,
-    );
-    day.ok()
+impl Head {
+    fn read(bytes: Bytes) -> Option<Self> {
+        if bytes.len() < HEAD_BYTES || !bytes.starts_with(MAGIC) {
+            return None;
+        }
+        Some(Self {
+            is_complete: bytes.get(FLAG_AT) == Some(&1),
+            last: ulid_at(&bytes, LAST_AT)?,
+            bytes,
+        })
+    }
+
+    /// Number of entries before those that begin with a byte.
+    fn before(&self, first: usize) -> usize {
+        let at = FAN_AT + first * 4;
+        let count = self
+            .bytes
+            .get(at..at + 4)
+            .map(|mut count| count.get_u32_le());
+        usize::try_from(count.unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The entries that begin with these bytes.
+    fn range(&self, from: usize, to: usize) -> Range<u64> {
+        let at = |first: usize| to_u64(HEAD_BYTES + self.before(first) * ENTRY_BYTES);
+        at(from)..at(to).max(at(from))
+    }
 }
 
-fn fan(head: &Bytes, at: usize) -> Option<usize> {
-    let mut bytes = head.get(FAN_AT + at * 4..FAN_AT + at * 4 + 4)?;
-    usize::try_from(bytes.get_u32_le()).ok()
+fn head_of(is_complete: bool, last: Ulid, fans: &[usize; FANS]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_BYTES);
+    bytes.extend_from_slice(MAGIC);
+    bytes.push(u8::from(is_complete));
+    bytes.extend_from_slice(&last.to_bytes());
+    bytes.resize(FAN_AT, 0);
+    for fan in fans {
+        let fan = u32::try_from(*fan).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&fan.to_le_bytes());
+    }
+    bytes
 }
 
 fn ulid_at(bytes: &[u8], at: usize) -> Option<Ulid> {
@@ -415,10 +611,12 @@ mod tests {
         };
         let bytes = Bytes::from(index.write());
         assert_eq!(DayIndex::read(&bytes), Some(index.clone()));
+        let head = Head::read(bytes.clone()).unwrap();
         for (tag, _) in &index.entries {
             let first = usize::from(tag[0]);
-            let range = fan(&bytes, first).unwrap()..fan(&bytes, first + 1).unwrap();
-            let entries = &bytes[HEAD_BYTES + range.start * 24..HEAD_BYTES + range.end * 24];
+            let range = head.range(first, first + 1);
+            let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
+            let entries = &bytes[start..end];
             assert!(
                 entries
                     .chunks(24)

@@ -7,6 +7,8 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
+use super::stretch::Stretch;
+
 const SEGMENTS: &str = "archive";
 const INBOX: &str = "inbox";
 const EXTENSION: &str = ".zst";
@@ -56,6 +58,19 @@ impl SegmentKey {
     /// The key of the segment of a day with this ulid.
     pub(super) fn of_day(day: Date, ulid: Ulid) -> Self {
         Self(format!("{}/{ulid}{EXTENSION}", folder(SEGMENTS, day)))
+    }
+
+    /// The key of the segment with this ulid, which holds the time of writing.
+    pub(super) fn of_ulid(ulid: Ulid) -> Self {
+        let at_ms = i64::try_from(ulid.timestamp_ms()).unwrap_or_default();
+        let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();
+        Self::of_day(day_of(at), ulid)
+    }
+
+    /// The day of the segment.
+    pub fn day(&self) -> Date {
+        let folder = self.0.rsplit_once('/').map_or("", |(folder, _)| folder);
+        Stretch::of_day_folder(&Path::from(folder)).unwrap_or_default()
     }
 
     /// The ulid of the segment.

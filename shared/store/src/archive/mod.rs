@@ -16,8 +16,8 @@
 //! |---|---|---|
 //! | segment | `archive/YYYY/MM/DD/<ulid>.zst` | the webhooks of one router batch |
 //! | inbox | `inbox/YYYY/MM/DD/<name>.zst` | a body that is too large for its queue message |
-//! | outbox | `outbox/<destination>/<delivery>` | a body that a destination gets a link to; not compressed |
-//! | index | `index/YYYY/MM/DD.idx` | for each id, hashed, the segments of the day that name it |
+//! | outbox | `outbox/<owner>/<destination>/<delivery>` | a body that a destination gets a link to; not compressed |
+//! | index | `index/YYYY/MM/DD.idx`, `index/YYYY/MM.idx` | for each id, hashed, the segments of the day or month that name it |
 //! | erasures | `erasures/…` | the key of those hashes, the journal of erasures, their receipts |
 //!
 //! A segment is a run of zstd frames, so that `zstd -dc` prints what Terra sent, body after body.
@@ -77,10 +77,11 @@ mod many;
 mod person;
 pub(crate) mod s3;
 mod segment;
+mod stretch;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, ops::Range, path::Path as Folder, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, ops::Range, path::Path as Folder, sync::Arc, time::Duration};
 
 use aws_types::SdkConfig;
 use bytes::Bytes;
@@ -103,8 +104,9 @@ pub use self::{
     error::ArchiveError,
     index::Indexed,
     key::{InboxKey, InvalidKey, SegmentKey},
-    person::{ArchivedPerson, Named, PersonKey, Sighted, Tag},
+    person::{ArchivedPerson, Named, PersonKey, Seen, Sighted, Tag},
     segment::{Appended, SegmentBuilder, Span, WebhookHeader},
+    stretch::Stretch,
 };
 
 /// The longest body that is taken, and the most that one read decompresses to.
@@ -269,8 +271,13 @@ impl Archive {
 
     /// An archive that lives as long as the process; for tests.
     pub fn memory() -> Self {
+        Self::over(Arc::new(InMemory::new()))
+    }
+
+    /// An archive over a store that compares entity tags; for tests.
+    pub fn over(store: Arc<dyn ObjectStore>) -> Self {
         Self {
-            store: Arc::new(InMemory::new()),
+            store,
             overwrite: Overwrite::IfUnchanged,
             signer: None,
             key: Arc::default(),
@@ -327,8 +334,8 @@ impl Archive {
         }
     }
 
-    /// Keeps a body in the outbox of a bucket and returns a link to it, which anybody may read for so long.
-    /// The same body under the same name is written over. The bucket's lifecycle removes it.
+    /// Keeps a body of an owner's in the outbox of a bucket and returns a link to it, which anybody may read for so
+    /// long. The same body under the same name is written over. The bucket's lifecycle removes it.
     ///
     /// The link ends with the session of the role that signed it, if that is earlier.
     ///
@@ -337,12 +344,11 @@ impl Archive {
     /// [`ArchiveError::Unavailable`], also for a folder, which has no links.
     pub async fn lend(
         &self,
-        destination: &str,
-        delivery: &str,
+        [owner, destination, delivery]: [&str; 3],
         (content_type, bytes): (&'static str, Bytes),
         lasts: Duration,
     ) -> Result<String, ArchiveError> {
-        let path = Path::from_iter([person::OUTBOX, destination, delivery]);
+        let path = Path::from_iter([person::OUTBOX, owner, destination, delivery]);
         let about = |source: Box<dyn std::error::Error + Send + Sync>| ArchiveError::Unavailable {
             operation: LEND,
             key: path.to_string(),
@@ -481,15 +487,54 @@ impl Archive {
         matches: impl Fn(&WebhookHeader) -> bool,
         erased_at: Timestamp,
     ) -> Result<usize, ArchiveError> {
+        self.erase_from(key, None, matches, erased_at).await
+    }
+
+    /// Erases what was found to be theirs, without reading the segment again unless it has changed since.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`erase`](Self::erase).
+    pub async fn erase_seen(
+        &self,
+        key: &SegmentKey,
+        seen: Seen,
+        erased_at: Timestamp,
+    ) -> Result<usize, ArchiveError> {
+        let theirs = seen.webhooks.iter().filter(|webhook| webhook.is_theirs);
+        let theirs: BTreeSet<&str> = theirs.map(|webhook| webhook.webhook_id.as_str()).collect();
+        if theirs.is_empty() {
+            return Ok(0);
+        }
+        let matches = |header: &WebhookHeader| theirs.contains(header.webhook_id.as_str());
+        let read = Some((seen.bytes, seen.version));
+        self.erase_from(key, read, matches, erased_at).await
+    }
+
+    /// Erases in a segment that may have been read before.
+    async fn erase_from(
+        &self,
+        key: &SegmentKey,
+        mut read: Option<(Bytes, UpdateVersion)>,
+        matches: impl Fn(&WebhookHeader) -> bool,
+        erased_at: Timestamp,
+    ) -> Result<usize, ArchiveError> {
         const OPERATION: &str = "erase in";
         let path = key.path();
-        let _alone = match &self.overwrite {
+        let alone = match &self.overwrite {
             Overwrite::IfUnchanged => None,
             Overwrite::OneAtATime(turn) => Some(turn.lock().await),
         };
+        if alone.is_some() {
+            // Nothing would tell that it has changed before it was our turn.
+            read = None;
+        }
         let erased_at = erased_at.to_string();
         for _ in 0..ERASE_ATTEMPTS {
-            let (bytes, version) = self.read_whole(OPERATION, key.as_str(), &path).await?;
+            let (bytes, version) = match read.take() {
+                Some(read) => read,
+                None => self.read_whole(OPERATION, key.as_str(), &path).await?,
+            };
             let mut segment = Vec::from(bytes);
             let count = frame::erase(&mut segment, &matches, &erased_at)
                 .map_err(|fault| fault.about(key.as_str()))?;

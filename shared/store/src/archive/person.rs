@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use jiff::Timestamp;
 use models::{
     gzip,
     headers::TerraHeaders,
     ids::{ReferenceId, TerraUserId, hex},
 };
-use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode, PutPayload, path::Path};
+use object_store::{
+    ObjectStore as _, ObjectStoreExt as _, PutMode, PutPayload, UpdateVersion, path::Path,
+};
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -25,8 +25,6 @@ const KEY: &str = "erasures/key";
 const KEY_BYTES: usize = 32;
 /// Folder of bodies that destinations get a link to.
 pub(super) const OUTBOX: &str = "outbox";
-/// Time after which no link leads to a body of the outbox any more. Unit: seconds.
-const LENT_S: i64 = 3600;
 
 /// The key of a deployment under which ids of people are hashed where they must be recognised and must not be
 /// read: in tombstones, in the journal and in the index of the archive. It lies in the archive, so that it outlives a
@@ -65,6 +63,11 @@ impl PersonKey {
     /// Hashes a Terra user id.
     pub fn terra_user(&self, id: &str) -> Tag {
         self.tag(b"terra\0", id)
+    }
+
+    /// Hashes the name of an owner of records.
+    pub fn owner(&self, name: &str) -> Tag {
+        self.tag(b"owner\0", name)
     }
 
     fn tag(&self, kind: &[u8], text: &str) -> Tag {
@@ -197,6 +200,15 @@ pub struct Sighted {
     pub is_theirs: bool,
 }
 
+/// A segment that was looked at for one person.
+#[derive(Debug)]
+pub struct Seen {
+    /// Its webhooks.
+    pub webhooks: Vec<Sighted>,
+    pub(super) bytes: Bytes,
+    pub(super) version: UpdateVersion,
+}
+
 /// One webhook of a segment in memory.
 pub(super) struct Whole<'a> {
     pub(super) header: WebhookHeader,
@@ -292,8 +304,8 @@ impl Archive {
         &self,
         segment: &SegmentKey,
         person: &ArchivedPerson,
-    ) -> Result<Vec<Sighted>, ArchiveError> {
-        let (bytes, _) = self
+    ) -> Result<Seen, ArchiveError> {
+        let (bytes, version) = self
             .read_whole("read", segment.as_str(), &segment.path())
             .await?;
         let webhooks = webhooks(&bytes).map_err(|fault| fault.about(segment.as_str()))?;
@@ -309,7 +321,12 @@ impl Archive {
                 is_erased,
             }
         });
-        Ok(sighted.collect())
+        let webhooks = sighted.collect();
+        Ok(Seen {
+            webhooks,
+            bytes,
+            version,
+        })
     }
 
     /// Removes what waits in the inbox and names a person. Returns the number of bodies.
@@ -337,44 +354,17 @@ impl Archive {
         Ok(erased)
     }
 
-    /// Removes bodies that were lent to destinations: those that name one of these ids, and those whose link has
-    /// ended. Returns the number of the former.
+    /// Removes bodies of these owners that were lent to destinations. Returns the number of bodies.
     ///
     /// # Errors
     ///
     /// Those of [`erase_inbox`](Self::erase_inbox).
-    pub async fn erase_outbox(
-        &self,
-        ids: &BTreeSet<String>,
-        now: Timestamp,
-    ) -> Result<usize, ArchiveError> {
+    pub async fn erase_outbox(&self, owners: &BTreeSet<String>) -> Result<usize, ArchiveError> {
         let mut erased = 0;
-        // As strings of JSON: an id may be as short as a digit.
-        let texts: Vec<String> = ids
-            .iter()
-            .filter_map(|id| serde_json::to_string(id).ok())
-            .collect();
-        let objects = self.store.list(Some(&Path::from(OUTBOX)));
-        let objects: Vec<_> = objects
-            .try_collect()
-            .await
-            .map_err(|error| ArchiveError::of_write("list", OUTBOX, error))?;
-        for object in objects {
-            let path = object.location;
-            let bytes = match self.read_whole("read", path.as_ref(), &path).await {
-                Ok((bytes, _)) => bytes,
-                // It has just ended.
-                Err(ArchiveError::NotFound { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            let body = String::from_utf8_lossy(&bytes);
-            let is_theirs = texts.iter().any(|text| body.contains(text.as_str()));
-            let age_s = now
-                .as_second()
-                .saturating_sub(object.last_modified.timestamp());
-            if is_theirs || age_s > LENT_S {
+        for owner in owners {
+            for (path, _) in self.listed(&format!("{OUTBOX}/{owner}")).await? {
                 self.remove(&path).await?;
-                erased += usize::from(is_theirs);
+                erased += 1;
             }
         }
         Ok(erased)

@@ -1,16 +1,20 @@
 //! Items of the API itself: keys, results of calls that may be repeated, the audit.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::access::{ApiKey, KeyId};
 use futures::future::BoxFuture;
+use models::ids::{ReferenceId, hex};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Freshness, Table, TableError,
     attribute::Item,
     destinations::{decode, encode},
     first_items,
-    key::{DAY_SHARDS, Key},
+    key::{DAY_SHARDS, Key, TIME_PK, TIME_SK},
     ledger::{expire, moment},
     shards,
 };
@@ -18,7 +22,7 @@ use super::{
 /// Time for which the result of a call is kept. Unit: seconds.
 const RESULT_KEPT_S: i64 = 86_400;
 /// Time for which a line of the audit is kept. Unit: seconds.
-pub const AUDIT_KEPT_S: i64 = 400 * 86_400;
+const AUDIT_KEPT_S: i64 = 400 * 86_400;
 
 /// Result of a call that its caller may repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +31,9 @@ pub struct KeptCall {
     pub request_sha256: String,
     /// Time of the call. Unit: Unix milliseconds.
     pub at_ms: i64,
+    /// Hashes of the ids of people that the caller named: see [`hashed`].
+    #[serde(default)]
+    pub about: BTreeSet<String>,
     /// The answer; absent while the call runs.
     pub answer: Option<KeptAnswer>,
 }
@@ -38,6 +45,21 @@ pub struct KeptAnswer {
     pub status: u16,
     /// Its body; absent where it holds a secret.
     pub body: Option<String>,
+}
+
+/// Hashes an id, so that what is about it is found by it and does not show it.
+pub fn hashed(id: &str) -> String {
+    hex(&Sha256::digest(id))
+}
+
+/// Caller under whom the calls of a token for one person are kept.
+pub fn caller_of_token(key: &KeyId, person: &ReferenceId) -> String {
+    format!("{key}#{}", hashed(person.as_str()))
+}
+
+/// Caller under whom the exports of a person are counted.
+pub fn caller_of_exports(person: &ReferenceId) -> String {
+    format!("export#{}", hashed(person.as_str()))
 }
 
 /// A line of the audit.
@@ -172,6 +194,12 @@ impl Table {
         let key = Key::audit(day, shard, &format!("{time}#{}", line.request_id));
         let mut item = encode(line);
         expire(&mut item, line.at_ms, AUDIT_KEPT_S);
+        // An erasure finds it by this.
+        if let Some(named) = line.named() {
+            let partition = Key::audit_naming(&hashed(named));
+            item.insert(TIME_PK.to_owned(), AttributeValue::S(partition));
+            item.insert(TIME_SK.to_owned(), AttributeValue::S(line.place()));
+        }
         self.put(&key, item, "audit").await
     }
 
@@ -223,6 +251,13 @@ impl AuditLine {
     /// Place of the line in its day.
     pub fn place(&self) -> String {
         format!("{}#{}", moment(self.at_ms), self.request_id)
+    }
+
+    /// The person concerned, or the first id of the subject.
+    fn named(&self) -> Option<&str> {
+        let subject = self.subject.as_deref();
+        let first = subject.and_then(|subject| subject.split('/').next());
+        self.person.as_deref().or(first).filter(|id| !id.is_empty())
     }
 }
 

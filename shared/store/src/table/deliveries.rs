@@ -9,9 +9,8 @@ use domain::{
     owner::RecordOwner,
 };
 use jiff::Timestamp;
-use models::{data::DataType, ids::hex};
+use models::data::DataType;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Table, TableError,
@@ -24,7 +23,7 @@ use super::{
 };
 
 /// Time that attempts are kept. Unit: seconds.
-const ATTEMPTS_KEPT_S: i64 = 30 * 86_400;
+pub const ATTEMPTS_KEPT_S: i64 = 30 * 86_400;
 /// Time that the note of a deleted record is kept, should nobody ever announce it. Unit: seconds.
 const GONE_KEPT_S: i64 = 14 * 86_400;
 
@@ -82,24 +81,13 @@ const GONE_AT: &str = "gone_at";
 
 /// Name of what is owed within a destination: the same for every delivery of one record.
 fn subject(changed: &Changed) -> String {
-    let owner_of = |owner: &RecordOwner| match owner {
-        RecordOwner::Connection(id) => id.to_string(),
-        // A reference id may be an e-mail address, and keys stand in errors.
-        RecordOwner::Person(reference_id) => {
-            let mut hash = Sha256::new();
-            hash.update(reference_id.as_ref().map_or("", |id| id.as_str()));
-            let mut text = hex(&hash.finalize());
-            text.truncate(32);
-            format!("person_{text}")
-        }
-    };
     match changed {
         Changed::Record {
             owner,
             data_type,
             key,
             ..
-        } => format!("{data_type}#{}#{key}", owner_of(owner)),
+        } => format!("{data_type}#{}#{key}", owner.name()),
         Changed::Connection { id, .. } => format!("connection#{id}"),
         Changed::Webhook {
             webhook_id,

@@ -34,7 +34,7 @@
 //! | failed delivery | `FAILED#<destination>` | its subject | destination |
 //! | attempt | `ATTEMPTS#<destination>#<day>` | `<time>#<delivery>` | destination, day |
 //! | key of the API | `KEYS` | `KEY#<id>` | id; all at once |
-//! | result of a repeatable call | `IDEMPOTENCY#<key id>` | hash of the caller's text | both |
+//! | result of a repeatable call | `IDEMPOTENCY#<key id>` | hash of the caller's text | both, or the caller |
 //! | line of the audit | `AUDIT#<day>#<shard>` | `<time>#<request>` | day |
 //! | sign-in link of the console | `LOGIN#<hash of its token>` | `LOGIN` | token |
 //! | session of the console | `SESSION#<hash of its token>` | `SESSION` | token |
@@ -57,6 +57,7 @@
 //! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
 //! | connection's backfill | `BACKFILLS` | `<planned, ms>#<id>` |
+//! | line of the audit about an id | `AUDIT_OF#<hash of the id>` | `<time>#<request>` |
 //! | open job | `JOBS` | `<due, ms>#<id>` |
 //! | closed job | `JOBS#<kind>` | `<ordered, ms>#<id>` |
 //!
@@ -735,9 +736,14 @@ impl Key {
     /// Result of a call that the caller may repeat. `hash` is that of the caller's own text.
     pub(crate) fn idempotency(caller: &str, hash: &str) -> Self {
         Self {
-            pk: format!("IDEMPOTENCY#{caller}"),
+            pk: Self::calls_of(caller),
             sk: hash.to_owned(),
         }
+    }
+
+    /// Partition of the calls of one caller.
+    pub(crate) fn calls_of(caller: &str) -> String {
+        format!("IDEMPOTENCY#{caller}")
     }
 
     /// A sign-in link of the console, by the hash of its token.
@@ -759,6 +765,11 @@ impl Key {
     /// Partition of one shard of one day (`YYYY-MM-DD`) of the audit.
     pub(crate) fn audit_pk(day: &str, shard: u8) -> String {
         format!("AUDIT#{day}#{shard}")
+    }
+
+    /// Partition in [`BY_TIME`] of the lines of the audit that name an id, by its hash.
+    pub(crate) fn audit_naming(hash: &str) -> String {
+        format!("AUDIT_OF#{hash}")
     }
 
     /// A line of the audit.

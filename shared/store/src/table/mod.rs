@@ -61,6 +61,7 @@ pub mod jobs;
 pub mod key;
 pub mod ledger;
 pub mod log;
+pub mod mentions;
 pub mod parked;
 pub mod people;
 pub mod policies;

@@ -163,7 +163,8 @@ async fn a_body_that_the_archive_lends_is_read_by_its_link() {
     let archive = Archive::s3("lent", &config).unwrap();
     for body in ["older", "newer"] {
         let content = ("application/json", body.into());
-        let link = archive.lend("dst_1", "msg_1", content, Duration::from_mins(1));
+        let name = ["ann", "dst_1", "msg_1"];
+        let link = archive.lend(name, content, Duration::from_mins(1));
         let link = link.await.unwrap();
         assert!(link.contains("X-Amz-Expires=60&"), "a link that ends");
         let answer = client().get(link).send().await.unwrap();
@@ -171,4 +172,10 @@ async fn a_body_that_the_archive_lends_is_read_by_its_link() {
         assert_eq!(answer.headers()["content-type"], "application/json");
         assert_eq!(answer.text().await.unwrap(), body);
     }
+    let erase = async |owner: &str| {
+        let owners = [owner.to_owned()].into();
+        archive.erase_outbox(&owners).await.unwrap()
+    };
+    assert_eq!((erase("an").await, erase("ann").await), (0, 1));
+    assert_eq!(erase("ann").await, 0);
 }
