@@ -526,6 +526,18 @@ async fn a_search_for_gaps_counts_all_connections() {
     assert_eq!(seen["quiet"]["failing"]["connections"], 20, "{seen}");
     assert!(seen["quiet"]["failing"]["advice"].is_string());
 
+    // Each connection says it of itself.
+    let (_, one) = reader.get("/v1/connections/user-0").await;
+    assert_eq!(one["quiet"]["cause"], "failing", "{one}");
+    let (_, of_person) = reader.get("/v1/people/user-1/connections").await;
+    assert_eq!(of_person["data"][0]["quiet"]["cause"], "ended");
+    for (quiet, number) in [("true&status=failing", 20), ("false", 0)] {
+        let path = format!("/v1/connections?limit=500&quiet={quiet}");
+        let (status, listed) = reader.get(&path).await;
+        let listed = listed["data"].as_array().map(Vec::len);
+        assert_eq!((status, listed), (200, Some(number)), "{quiet}");
+    }
+
     // Many are not: the overview tells how old their counts are.
     let many = Fleet {
         by_provider: BTreeMap::from([(

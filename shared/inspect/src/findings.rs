@@ -7,9 +7,7 @@ use domain::{
     delivery::Status as DestinationStatus,
     history::{
         day::{DAY_MS, HOUR_MS},
-        fleet::{self, Fleet},
-        gap::{self, Peers, Quiet, Signs},
-        reach::ProviderHistory,
+        fleet::Fleet,
     },
     message::JobKind,
 };
@@ -18,14 +16,12 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use serde::Serialize;
 use store::{
     archive::Archive,
-    table::{
-        Table, TableError, connections::StoredConnection, history::ListedBackfill, jobs::JobState,
-        key::Key,
-    },
+    table::{Table, jobs::JobState},
 };
 
 use crate::{
-    InspectError, all_connections, signs,
+    InspectError, all_connections,
+    signs::{self, Around},
     text::{age, count, cut},
 };
 
@@ -272,12 +268,7 @@ impl Tally {
 
     /// Looks at all connections, up to a bound.
     async fn count(table: &Table, now_ms: i64) -> Result<Self, InspectError> {
-        let (log, peers) = futures::try_join!(table.outage_log(), table.peers())?;
-        let around = Around {
-            webhook_at_ms: log.webhook_at_ms,
-            peers,
-            now_ms,
-        };
+        let around = Around::read(table, now_ms).await?;
         let around = &around;
         let mut counts = pin!(
             all_connections(table)
@@ -362,53 +353,6 @@ impl Tally {
                 "`terrarium dev` works on them while it runs",
             )
         }
-    }
-}
-
-/// Signs around connections that tell why they are quiet.
-struct Around {
-    webhook_at_ms: Option<i64>,
-    peers: Peers,
-    now_ms: i64,
-}
-
-impl Around {
-    /// Counts one connection, as a search for gaps does.
-    async fn count(
-        &self,
-        table: &Table,
-        connection: &StoredConnection,
-    ) -> Result<Fleet, TableError> {
-        let mut counted = Fleet::default();
-        let mut permission_refused = false;
-        for ListedBackfill { id, ended } in table.backfill_list(&connection.id).await? {
-            let Some(ended) = ended else {
-                counted.backfills += 1;
-                continue;
-            };
-            permission_refused |= ended.permission_refused_lately(self.now_ms);
-            if ended.has_failed && fleet::is_late(ended.at_ms, self.now_ms) {
-                counted.note_failed(&table.windows(&id, None).await?, self.now_ms);
-            }
-        }
-        let quiet = self.quiet(connection, permission_refused);
-        counted.note(&connection.id, &connection.state, quiet.as_ref());
-        Ok(counted)
-    }
-
-    fn quiet(&self, connection: &StoredConnection, permission_refused: bool) -> Option<Quiet> {
-        let state = &connection.state;
-        let provider = state.provider()?;
-        let shard = Key::shard_of(&connection.id);
-        let peers = &self.peers;
-        let signs = Signs::of(
-            state,
-            permission_refused,
-            peers.newest_beside(provider, shard, state.data_at_ms()),
-            self.webhook_at_ms,
-            self.now_ms,
-        );
-        gap::quiet(&signs, ProviderHistory::of(provider), self.now_ms)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use domain::history::{
     backfill::Backfill,
-    gap::{Cause, Quiet, Signs, quiet},
+    fleet::{self, Fleet},
+    gap::{Cause, Peers, Quiet, Signs, quiet},
     reach::ProviderHistory,
     window::Window,
 };
 use jiff::{SignedDuration, Timestamp};
-use store::table::{Table, TableError, connections::StoredConnection, key::Key};
+use store::table::{
+    Table, TableError, connections::StoredConnection, history::ListedBackfill, key::Key,
+};
 
 /// A connection's backfills, each with all its windows.
 ///
@@ -41,6 +44,86 @@ pub async fn newest_webhook_ms(
     let from = now - SignedDuration::from_hours(24 * (days - 1));
     let newest = table.newest_webhook(from.as_millisecond(), now.as_millisecond());
     newest.await
+}
+
+/// Signs around connections, read once for many of them.
+#[derive(Debug)]
+pub struct Around {
+    webhook_at_ms: Option<i64>,
+    peers: Peers,
+    now_ms: i64,
+}
+
+impl Around {
+    /// Reads the signs.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the table does not answer, or an item cannot be read.
+    pub async fn read(table: &Table, now_ms: i64) -> Result<Self, TableError> {
+        let (log, peers) = futures::try_join!(table.outage_log(), table.peers())?;
+        Ok(Self {
+            webhook_at_ms: log.webhook_at_ms,
+            peers,
+            now_ms,
+        })
+    }
+
+    /// Returns whether a connection is quiet, and the likely cause, as far as the last search for gaps has seen
+    /// what is around it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Around::read`].
+    pub async fn why_quiet(
+        &self,
+        table: &Table,
+        connection: &StoredConnection,
+    ) -> Result<Option<Quiet>, TableError> {
+        let listed = table.backfill_list(&connection.id).await?.into_iter();
+        let refused = listed
+            .filter_map(|listed| listed.ended)
+            .any(|ended| ended.permission_refused_lately(self.now_ms));
+        Ok(self.quiet(connection, refused))
+    }
+
+    /// Counts one connection, as a search for gaps does.
+    pub(crate) async fn count(
+        &self,
+        table: &Table,
+        connection: &StoredConnection,
+    ) -> Result<Fleet, TableError> {
+        let mut counted = Fleet::default();
+        let mut refused = false;
+        for ListedBackfill { id, ended } in table.backfill_list(&connection.id).await? {
+            let Some(ended) = ended else {
+                counted.backfills += 1;
+                continue;
+            };
+            refused |= ended.permission_refused_lately(self.now_ms);
+            if ended.has_failed && fleet::is_late(ended.at_ms, self.now_ms) {
+                counted.note_failed(&table.windows(&id, None).await?, self.now_ms);
+            }
+        }
+        let quiet = self.quiet(connection, refused);
+        counted.note(&connection.id, &connection.state, quiet.as_ref());
+        Ok(counted)
+    }
+
+    fn quiet(&self, connection: &StoredConnection, permission_refused: bool) -> Option<Quiet> {
+        let state = &connection.state;
+        let provider = state.provider()?;
+        let shard = Key::shard_of(&connection.id);
+        let peers = &self.peers;
+        let signs = Signs::of(
+            state,
+            permission_refused,
+            peers.newest_beside(provider, shard, state.data_at_ms()),
+            self.webhook_at_ms,
+            self.now_ms,
+        );
+        quiet(&signs, ProviderHistory::of(provider), self.now_ms)
+    }
 }
 
 /// Returns whether a connection is quiet, and the likely cause.

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use domain::{connection::ConnectionId, extent::Extent};
+use domain::{connection::ConnectionId, extent::Extent, history::gap::Quiet};
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use inspect::signs::{Around, describe};
 use jiff::civil::Date;
 use models::ids::Provider;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::table::connections::{CONNECTION_SHARDS, StoredConnection};
+use store::table::{
+    TableError,
+    connections::{CONNECTION_SHARDS, StoredConnection},
+};
 
 use crate::{
     answer::Answer,
@@ -45,6 +49,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     doc: "Those of this provider, as Terra spells it.",
                     form: Form::Text,
                 },
+                Param {
+                    name: "quiet",
+                    doc: "Those that have gone quiet, or have not.",
+                    form: Form::Flag,
+                },
                 PAGED[0],
                 PAGED[1],
             ],
@@ -80,6 +89,16 @@ answer! {
         newest_data_at: Option<String>,
     }
 
+    /// Silence of a connection.
+    pub(crate) struct QuietSince {
+        /// Time of the last sign of life.
+        since: String,
+        /// Likely cause, as a word.
+        cause: &'static str,
+        /// Cause in words, and what to do.
+        advice: &'static str,
+    }
+
     /// First and last day of records.
     pub(crate) struct FirstAndLast {
         /// First day.
@@ -112,6 +131,8 @@ answer! {
         newest_data_at: Option<String>,
         /// First and last day of its records, by type. A type that is not there has no record of any day.
         types: BTreeMap<String, FirstAndLast>,
+        /// Null unless the connection has gone quiet.
+        quiet: Option<QuietSince>,
         /// Newest note about the connection, for example why it fails.
         note: Option<String>,
     }
@@ -139,7 +160,31 @@ impl ConnectionShort {
 }
 
 impl Connection {
-    pub(crate) fn of(connection: &StoredConnection) -> Self {
+    /// Reads the signs around some connections, and shows each of them.
+    pub(crate) async fn all(
+        call: &Call,
+        connections: &[StoredConnection],
+    ) -> Result<Vec<Self>, Failure> {
+        if connections.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = &call.app.table;
+        let around = Around::read(table, call.now_ms()).await?;
+        let around = &around;
+        let reading: Vec<BoxFuture<'_, Result<Self, TableError>>> = connections
+            .iter()
+            .map(|connection| -> BoxFuture<'_, _> {
+                Box::pin(async move {
+                    let quiet = around.why_quiet(table, connection).await?;
+                    Ok(Self::of(connection, quiet))
+                })
+            })
+            .collect();
+        let shown = stream::iter(reading).buffered(CONCURRENT_READS);
+        Ok(shown.try_collect().await?)
+    }
+
+    fn of(connection: &StoredConnection, quiet: Option<Quiet>) -> Self {
         let state = &connection.state;
         let members = state.members.keys().chain(&state.folded.ids);
         let types = state.types.iter();
@@ -157,6 +202,11 @@ impl Connection {
             types: types
                 .map(|(data_type, extent)| (data_type.to_string(), FirstAndLast::from(*extent)))
                 .collect(),
+            quiet: quiet.map(|quiet| QuietSince {
+                since: rfc3339(quiet.since_ms),
+                cause: quiet.cause.as_str(),
+                advice: describe(quiet.cause),
+            }),
             note: state.note().map(|(note, _)| note.to_owned()),
         }
     }
@@ -178,6 +228,7 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
     let status = query.word("status");
     let provider = query.text("provider");
+    let quiet = query.text("quiet").map(|_| query.flag("quiet"));
     let paging: Paging<After> = query.paging();
     query.done()?;
     let table = &call.app.table;
@@ -197,15 +248,18 @@ async fn list(call: Call) -> Result<Answer, Failure> {
             .buffered(CONCURRENT_READS)
             .try_collect()
             .await?;
-        data.extend(found.iter().flatten().filter_map(|connection| {
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        found.retain(|connection| {
             let state = &connection.state;
             let named = state.provider().map(Provider::as_str);
-            let fits = status.is_none_or(|status| state.status().to_string() == status)
+            status.is_none_or(|status| state.status().to_string() == status)
                 && provider
                     .as_deref()
-                    .is_none_or(|provider| named == Some(provider));
-            fits.then(|| Connection::of(connection))
-        }));
+                    .is_none_or(|provider| named == Some(provider))
+        });
+        let mut shown = Connection::all(&call, &found).await?;
+        shown.retain(|one| quiet.is_none_or(|quiet| one.quiet.is_some() == quiet));
+        data.extend(shown);
         at = match ids.last() {
             Some(last) if ids.len() == wanted => After {
                 id: Some(last.clone()),
@@ -227,5 +281,6 @@ async fn list(call: Call) -> Result<Answer, Failure> {
 async fn one(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let connection = call.connection().await?;
-    Ok(Answer::json(&Connection::of(&connection)).tagged())
+    let shown = Connection::all(&call, &[connection]).await?;
+    Ok(Answer::json(&shown.first()).tagged())
 }

@@ -228,7 +228,7 @@ async fn connections(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let (_, connections) = call.connections_of_person().await?;
     Ok(Answer::json(&Page {
-        data: connections.iter().map(Connection::of).collect(),
+        data: Connection::all(&call, &connections).await?,
         next_cursor: None,
     })
     .tagged())

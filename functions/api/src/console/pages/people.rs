@@ -232,6 +232,9 @@ fn connection_card(connection: &Value, now_ms: i64) -> Markup {
             dl {
                 dt { "Status" } dd { (state(text(connection, "status"))) }
                 @if !text(connection, "since").is_empty() { dt { "Since" } dd { (when(text(connection, "since"), now_ms)) } }
+                @if let Some(quiet) = connection.get("quiet").filter(|quiet| quiet.is_object()) {
+                    dt { "Quiet since" } dd { (when(text(quiet, "since"), now_ms)) ": " (text(quiet, "advice")) }
+                }
                 dt { "Newest data" } dd { (when(text(connection, "newest_data_at"), now_ms)) }
                 dt { "Connected" } dd { (when(text(connection, "connected_at"), now_ms)) }
                 @if !text(connection, "note").is_empty() { dt { "Note" } dd { (text(connection, "note")) } }
