@@ -57,6 +57,15 @@ enum Section {
         #[arg(long, value_name = "DIR")]
         binaries: Option<PathBuf>,
     },
+    /// The API's release binary over a seeded table: cold start, latency, CPU of the calls that cost most.
+    Reads {
+        /// A folder with a binary per function, named like it; they are built if none is given.
+        #[arg(long, value_name = "DIR")]
+        binaries: Option<PathBuf>,
+        /// A Python with the packages of rivals/requirements.txt, to measure the rival too.
+        #[arg(long, value_name = "FILE")]
+        python: Option<PathBuf>,
+    },
     /// Everything.
     All,
     /// Part of another section, in a process of its own.
@@ -92,6 +101,11 @@ fn main() -> anyhow::Result<()> {
     };
     if let Some(binaries) = binaries {
         lambda::run(&mut report, binaries.as_deref(), now)?;
+    }
+    if let Section::Reads { binaries, python } = &section {
+        lambda::reads::run(&mut report, binaries.as_deref(), python.as_deref(), now)?;
+    } else if all {
+        lambda::reads::run(&mut report, None, None, now)?;
     }
     if all || matches!(section, Section::Throughput) {
         throughput::run(&mut report, now)?;

@@ -1,6 +1,7 @@
 //! AWS as far as the functions use it: every call succeeds, after a fixed delay, over TLS.
 
 use std::{
+    collections::HashMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -15,7 +16,11 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, Method, StatusCode,
+        header::{CONTENT_RANGE, CONTENT_TYPE, RANGE},
+        request::Parts,
+    },
     response::{IntoResponse, Response},
     serve::Listener,
 };
@@ -38,10 +43,16 @@ use crate::webhooks::{SECRET, SECRET_NAME};
 /// SQS takes 1 MiB, a segment may be larger.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// Age of every object.
+const LAST_MODIFIED: &str = "Sun, 01 Nov 2026 00:00:00 GMT";
+
 /// The secret with the credentials for Terra's API.
 pub(super) const TERRA_CREDENTIALS_ARN: &str = "arn:aws:secretsmanager:eu-west-2:0:secret:terra";
 /// Below it is Terra's API.
 pub(super) const TERRA_PATH: &str = "/terra";
+
+/// Objects of S3 by their paths, which outlive one stand-in.
+pub(super) type Objects = Arc<Mutex<HashMap<String, Bytes>>>;
 
 /// A stand-in for every service, and for Terra.
 pub(super) struct Aws {
@@ -88,6 +99,7 @@ struct Service {
     delay: Duration,
     terra: Arc<Mutex<Bytes>>,
     database: Option<(reqwest::Client, String)>,
+    objects: Objects,
 }
 
 impl Aws {
@@ -95,6 +107,7 @@ impl Aws {
         folder: &Path,
         delay: Duration,
         database: Option<&str>,
+        objects: &Objects,
     ) -> anyhow::Result<Self> {
         let CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
@@ -120,6 +133,7 @@ impl Aws {
             delay,
             terra: Arc::clone(&terra),
             database: database.map(|url| (reqwest::Client::new(), url.to_owned())),
+            objects: Arc::clone(objects),
         };
         let routes = Router::new()
             .fallback(answer)
@@ -189,14 +203,7 @@ async fn respond(service: &Service, request: Request) -> Response {
         .and_then(|target| target.split_once('.'))
         .unwrap_or_default();
     let answer = match (api, operation, &service.database) {
-        // S3 takes everything.
-        ("", ..) => {
-            service.counts.note(|so_far| {
-                so_far.puts += u64::from(parts.method == Method::PUT);
-                so_far.put_bytes += body.len() as u64;
-            });
-            return ([("etag", "\"0\"")], Bytes::new()).into_response();
-        }
+        ("", ..) => return object(service, &parts, body),
         ("DynamoDB_20120810", _, Some((client, url))) => {
             return match forward(service, client, url, &parts.headers, operation, &body).await {
                 Ok(response) => response,
@@ -219,6 +226,48 @@ async fn respond(service: &Service, request: Request) -> Response {
         _ => json!({}),
     };
     amazon_json(StatusCode::OK, answer.to_string())
+}
+
+/// S3: takes everything, and gives it back where there is a database to know it by.
+fn object(service: &Service, parts: &Parts, body: Bytes) -> Response {
+    let path = parts.uri.path();
+    let Ok(mut objects) = service.objects.lock() else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let headers = [("etag", "\"0\""), ("last-modified", LAST_MODIFIED)];
+    if parts.method != Method::GET {
+        service.counts.note(|so_far| {
+            so_far.puts += u64::from(parts.method == Method::PUT);
+            so_far.put_bytes += body.len() as u64;
+        });
+        if service.database.is_some() && parts.method == Method::PUT {
+            objects.insert(path.to_owned(), body);
+        }
+        return (headers, Bytes::new()).into_response();
+    }
+    let Some(whole) = objects.get(path) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let range = parts.headers.get(RANGE).and_then(|range| {
+        let (from, to) = range
+            .to_str()
+            .ok()?
+            .strip_prefix("bytes=")?
+            .split_once('-')?;
+        let end = to.parse::<usize>().ok()?.saturating_add(1).min(whole.len());
+        Some(from.parse().ok().filter(|from| *from < end)?..end)
+    });
+    let Some(range) = range else {
+        return (headers, whole.clone()).into_response();
+    };
+    let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, whole.len());
+    (
+        StatusCode::PARTIAL_CONTENT,
+        headers,
+        [(CONTENT_RANGE, content_range)],
+        whole.slice(range),
+    )
+        .into_response()
 }
 
 fn amazon_json(status: StatusCode, text: impl Into<Body>) -> Response {

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     fs::{self, File},
     io::Write as _,
     net::SocketAddr,
@@ -25,10 +26,11 @@ pub(super) fn database_key(folder: &Path) -> anyhow::Result<()> {
     std::fs::write(folder.join("database-key"), ACCESS_KEY).context("cannot write the key")
 }
 
-/// A release binary.
+/// A release binary, or the program of a rival.
 pub(super) struct Binary {
     pub(super) name: &'static str,
     path: PathBuf,
+    arguments: Vec<OsString>,
     pub(super) size_bytes: u64,
     /// Size of the archive that `zip` makes.
     pub(super) zipped_bytes: u64,
@@ -67,9 +69,21 @@ impl Binary {
         Ok(Self {
             name,
             path,
+            arguments: Vec::new(),
             size_bytes: bytes.len() as u64,
             zipped_bytes: zip.finish()?.len() as u64,
         })
+    }
+
+    /// A program that was installed by hand, with its arguments.
+    pub(super) fn program(name: &'static str, path: PathBuf, arguments: Vec<OsString>) -> Self {
+        Self {
+            name,
+            path,
+            arguments,
+            size_bytes: 0,
+            zipped_bytes: 0,
+        }
     }
 }
 
@@ -96,6 +110,7 @@ impl Function {
         let file = File::create(log).context("no log file")?;
         let mut command = Command::new(&binary.path);
         command
+            .args(&binary.arguments)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", binary.name)
@@ -103,11 +118,17 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .env("AWS_REGION", "eu-west-2")
+            .env("AWS_DEFAULT_REGION", "eu-west-2")
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", "bench")
             .env("AWS_SESSION_TOKEN", "bench")
             .env("AWS_ENDPOINT_URL", &aws.endpoint)
             .env("SSL_CERT_FILE", &aws.certificate)
+            .env("AWS_CA_BUNDLE", &aws.certificate)
+            .env(
+                "API_SIGNING_KEYS_ARN",
+                "arn:aws:secretsmanager:eu-west-2:0:secret:api",
+            )
             .env(
                 "SIGNING_SECRETS_ARN",
                 "arn:aws:secretsmanager:eu-west-2:0:secret:bench",

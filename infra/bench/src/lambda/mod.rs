@@ -5,6 +5,7 @@ mod cost;
 mod events;
 mod function;
 mod history;
+pub(crate) mod reads;
 mod runtime_api;
 
 use std::{path::Path, time::Duration};
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use self::{
-    aws::Aws,
+    aws::{Aws, Objects},
     function::{Binary, Function, Usage},
     history::History,
     runtime_api::RuntimeApi,
@@ -43,31 +44,64 @@ const WINDOWS: [(&str, usize, usize, usize); 3] = [
     ("a window of 900 KB", 1, 900_000, WINDOWS_OF_ONE),
     ("eight of 16 MB at once", 8, 16_000_000, 2),
 ];
+/// Bytes of a wrong answer that are shown.
+const MAX_SHOWN_BYTES: usize = 300;
 /// A function that does not answer at all must not hold up the rest.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+const STARTS_HEAD: [&str; 7] = [
+    "function",
+    "best start, ms",
+    "median",
+    "in AWS's answers",
+    "CPU to first answer, ms",
+    "binary, MB",
+    "zipped, MB",
+];
+const WARM_HEAD: [&str; 7] = [
+    "webhook, window or call",
+    "p50, ms",
+    "p99, ms",
+    "CPU of each, ms",
+    "peak memory, MB",
+    "AWS calls of each",
+    "log bytes of each",
+];
 
 /// Parts that every measurement needs.
 struct Bench {
     runtime: Runtime,
     folder: TempDir,
+    objects: Objects,
+}
+
+impl Bench {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()?,
+            folder: tempfile::tempdir()?,
+            objects: Objects::default(),
+        })
+    }
+}
+
+fn binary(given: Option<&Path>, name: &'static str) -> anyhow::Result<Binary> {
+    match given {
+        Some(folder) => Binary::at(name, folder.join(name)),
+        None => Binary::build(name),
+    }
 }
 
 /// Prints the tables.
 pub(crate) fn run(report: &mut Report, given: Option<&Path>, now: Timestamp) -> anyhow::Result<()> {
     report.line("## The functions as Lambda runs them")?;
-    let binary = |name| match given {
-        Some(folder) => Binary::at(name, folder.join(name)),
-        None => Binary::build(name),
-    };
+    let binary = |name| binary(given, name);
     let binaries = [binary("webhook-intake")?, binary("event-router")?];
     let history_fetch = binary("history-fetch")?;
-    let bench = Bench {
-        runtime: tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?,
-        folder: tempfile::tempdir()?,
-    };
+    let bench = Bench::new()?;
     report.line(&format!(
         "Release binaries under a Lambda Runtime API on loopback. Start: process start to first \
          answer, of {STARTS}; AWS answers over TLS after {} ms. Warm: {INVOCATIONS} invocations one \
@@ -81,38 +115,16 @@ pub(crate) fn run(report: &mut Report, given: Option<&Path>, now: Timestamp) -> 
     for binary in binaries.iter().chain([&history_fetch]) {
         let events = bench.runtime.block_on(events::of(binary.name, now))?;
         let (_, first) = events.first().context("no events")?;
-        starts.push(bench.starts(binary, first)?);
+        starts.push(bench.starts(binary, first, None)?);
         for (name, event) in &events {
-            warm.push(bench.warm(binary, name, event)?);
+            warm.push(bench.warm(binary, name, event, None)?);
         }
     }
     for (name, people, bytes, rounds) in WINDOWS {
         warm.push(bench.windows(&history_fetch, name, people, bytes, rounds, now)?);
     }
-    report.table(
-        &[
-            "function",
-            "best start, ms",
-            "median",
-            "in AWS's answers",
-            "CPU to first answer, ms",
-            "binary, MB",
-            "zipped, MB",
-        ],
-        &starts,
-    )?;
-    report.table(
-        &[
-            "webhook, or window",
-            "p50, ms",
-            "p99, ms",
-            "CPU of each, ms",
-            "peak memory, MB",
-            "AWS calls of each",
-            "log bytes of each",
-        ],
-        &warm,
-    )?;
+    report.table(&STARTS_HEAD, &starts)?;
+    report.table(&WARM_HEAD, &warm)?;
     cost::run(report, &bench, &binaries, now)
 }
 
@@ -125,9 +137,12 @@ impl Bench {
         database: Option<&str>,
     ) -> anyhow::Result<(Function, RuntimeApi, Aws)> {
         let _context = self.runtime.enter();
-        let aws = self
-            .runtime
-            .block_on(Aws::start(self.folder.path(), delay, database))?;
+        let aws = self.runtime.block_on(Aws::start(
+            self.folder.path(),
+            delay,
+            database,
+            &self.objects,
+        ))?;
         let api = self.runtime.block_on(RuntimeApi::start())?;
         let log = self.folder.path().join(format!("{}.log", binary.name));
         let function = Function::start(binary, &api.address, &aws, &log)?;
@@ -143,19 +158,25 @@ impl Bench {
         let (took, answer) = answered.context("the function does not answer")??;
         ensure!(
             (event.is_right)(&answer),
-            "the function did not take the webhook: {}",
-            String::from_utf8_lossy(&answer)
+            "the function's answer is not right: {}",
+            String::from_utf8_lossy(answer.get(..MAX_SHOWN_BYTES).unwrap_or(&answer))
         );
         Ok(took)
     }
 
-    fn starts(&self, binary: &Binary, event: &events::Event) -> anyhow::Result<Vec<String>> {
+    fn starts(
+        &self,
+        binary: &Binary,
+        event: &events::Event,
+        database: Option<&str>,
+    ) -> anyhow::Result<Vec<String>> {
         let mut took_ms = Vec::new();
         let mut cpu_ms = Vec::new();
         let mut waits = 0;
         for _ in 0..STARTS {
-            let (function, mut api, aws) = self.start(binary, START_DELAY, None)?;
-            self.invoke(&mut api, event)?;
+            let (function, mut api, aws) = self.start(binary, START_DELAY, database)?;
+            self.invoke(&mut api, event)
+                .with_context(|| function.last_words())?;
             took_ms.push(function.started.elapsed().as_secs_f64() * 1e3);
             cpu_ms.push(function.usage()?.cpu_ms);
             waits = aws.counts().rounds;
@@ -177,10 +198,12 @@ impl Bench {
         binary: &Binary,
         name: &str,
         event: &events::Event,
+        database: Option<&str>,
     ) -> anyhow::Result<Vec<String>> {
-        let (function, mut api, aws) = self.start(binary, AWS_DELAY, None)?;
+        let (function, mut api, aws) = self.start(binary, AWS_DELAY, database)?;
         for _ in 0..WARM_UP {
-            self.invoke(&mut api, event)?;
+            let answered = self.invoke(&mut api, event);
+            answered.with_context(|| function.last_words())?;
         }
         let name = format!("{}, {name}", binary.name);
         self.measure(
