@@ -1,5 +1,7 @@
 //! An HTTP client that costs next to nothing: requests are ready-made bytes on a kept connection.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -12,6 +14,29 @@ use crate::webhooks::Signed;
 pub(crate) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
+}
+
+/// An answer as it came.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Time from sending the request until the first byte.
+    pub(crate) first_byte: Duration,
+    text: String,
+}
+
+impl Answer {
+    /// A header; its name in small letters.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let head = self.text.split("\r\n\r\n").next()?;
+        let lines = head.lines().filter_map(|line| line.split_once(':'));
+        let mut found = lines.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.trim())
+    }
+
+    pub(crate) fn body(&self) -> &str {
+        let parts = self.text.split_once("\r\n\r\n");
+        parts.map_or("", |(_, body)| body)
+    }
 }
 
 /// Host and path of a URL on plain HTTP.
@@ -52,6 +77,23 @@ impl Client {
 
     /// Sends a request and reads its answer to the end. The status.
     pub(crate) async fn send(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        self.exchange(request).await.map(|(status, _)| status)
+    }
+
+    /// Sends a request and keeps its answer.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer> {
+        let (status, first_byte) = self.exchange(request).await?;
+        Ok(Answer {
+            status,
+            first_byte,
+            text: String::from_utf8_lossy(&self.buffer).into_owned(),
+        })
+    }
+
+    /// Sends a request and reads its answer to the end. The status, and the time until the first byte.
+    async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, Duration)> {
+        let began = Instant::now();
+        let mut first_byte = None;
         self.stream
             .write_all(request)
             .await
@@ -64,8 +106,9 @@ impl Client {
                 .await
                 .context("cannot read")?;
             anyhow::ensure!(read > 0, "the connection ended");
+            let first_byte = *first_byte.get_or_insert_with(|| began.elapsed());
             if let Some(status) = whole(&self.buffer)? {
-                return Ok(status);
+                return Ok((status, first_byte));
             }
         }
     }

@@ -3,6 +3,7 @@
 mod child;
 mod client;
 mod clock;
+mod console;
 mod cpu;
 mod deliveries;
 mod lambda;
@@ -31,7 +32,8 @@ use crate::report::Report;
 /// throughput: 64 clients on kept connections post small webhooks to the whole local system for
 /// ten seconds; then the backlog is drained. The clients share the machine. units: samples one by
 /// one through the local system, and what is in the table and the archive afterwards. destinations: the same
-/// records again and again to a webhook, a folder and, where its port is given, PostgreSQL. It is no part of "all".
+/// records again and again to a webhook, a folder and, where its port is given, PostgreSQL. console: the table
+/// is filled as large as it gets, which takes minutes, and every page is opened. Both are no part of "all".
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -51,6 +53,8 @@ enum Section {
     Units,
     /// Deliveries per second, beside a bare client of the same library, and memory meanwhile.
     Destinations(deliveries::Settings),
+    /// First byte of every page of the console over a large table.
+    Console(console::Settings),
     /// The release binaries of the functions under a Lambda Runtime API: cold start, latency, CPU.
     Lambda {
         /// A folder with a binary per function, named like it; they are built if none is given.
@@ -112,6 +116,9 @@ fn main() -> anyhow::Result<()> {
     }
     if let Section::Destinations(settings) = &section {
         deliveries::run(&mut report, settings, now)?;
+    }
+    if let Section::Console(settings) = &section {
+        console::run(&mut report, settings, now)?;
     }
     if all || matches!(section, Section::Units) {
         units::run(&mut report, now)?;
