@@ -116,6 +116,12 @@ async function walk(page, link, root) {
   check(/\/days\/\d{4}-\d\d-\d\d$/.test(page.url()), `the days lead to ${page.url()}`);
   check((await page.$$("main .tile")).length > 0, `no number stands above the fold of ${page.url()}`);
   note("day");
+  await follow(page, "main .switches a", "switch of a source");
+  check(/[?&]off=/.test(page.url()), `a switch leads to ${page.url()}`);
+  check(await page.$("main .switches a.off"), `nothing is switched off on ${page.url()}`);
+  await follow(page, "main form.days a[rel=prev]", "day before");
+  check(/[?&]off=/.test(page.url()), `the day before forgets the switch: ${page.url()}`);
+  await open(page, seen.get("day"));
   await follow(page, "main a[href*='/why?metric=steps'], main a[href*='/why?metric=']", "reason");
   check(await page.$("main svg .chosen"), `nothing is chosen on ${page.url()}`);
   note("why");
@@ -137,6 +143,9 @@ async function walk(page, link, root) {
   note("series");
   await open(page, `${person}/history`);
   note("history");
+  await page.$eval("form[action$='/history/plan'] [name=from]", (input) => (input.value = input.form.to.value = "2026-01-01"));
+  await press(page, "form[action$='/history/plan'] button[value=dry]");
+  check(await page.$("main button[value=order]"), `no plan stands on ${page.url()}`);
   await open(page, `${person}/records/daily`);
   note("records");
   await follow(page, "main tbody a", "record");
@@ -163,6 +172,42 @@ async function walk(page, link, root) {
     note(name);
   }
   return seen;
+}
+
+/** Number of seconds in a bucket of the series that are shown. */
+async function bucket(page) {
+  const [, resolution] = (await page.$eval("main", (main) => main.textContent)).match(/in buckets of (\w+)/) ?? [];
+  return { "1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "1d": 86_400 }[resolution];
+}
+
+/** Marks a stretch of time, with the mouse and with the keyboard: the server draws it more finely. */
+async function zoom(page, url) {
+  const marked = async (what, mark) => {
+    await open(page, url);
+    const before = await bucket(page);
+    await Promise.all([page.waitForNavigation({ waitUntil: "load" }), mark()]);
+    const query = new URL(page.url()).searchParams;
+    check(query.has("since") && query.has("until"), `${what} leads to ${page.url()}`);
+    check((await bucket(page)) < before, `${what} does not load a finer picture: ${page.url()}`);
+  };
+  const picture = "main svg[data-since]";
+  await marked("a drag", async () => {
+    const svg = await page.$(picture);
+    await svg.scrollIntoView();
+    const { x, y, width, height } = await svg.boundingBox();
+    await page.mouse.move(x + width * 0.5, y + height / 2);
+    check(await page.$$eval(picture, (all) => all.every((svg) => svg.querySelector(".cross[x1]"))), "the crosshair is not in all pictures");
+    await page.mouse.down();
+    await page.mouse.move(x + width * 0.55, y + height / 2, { steps: 4 });
+    await page.mouse.up();
+  });
+  await marked("a stretch marked by keys", async () => {
+    await page.$eval(picture, (svg) => svg.closest("[tabindex]").focus());
+    await page.keyboard.down("Shift");
+    for (let step = 0; step < 3; step += 1) await page.keyboard.press("ArrowRight");
+    await page.keyboard.up("Shift");
+    await page.keyboard.press("Enter");
+  });
 }
 
 async function accessible(page, what) {
@@ -219,6 +264,7 @@ try {
   const page = await visitor(browser, true);
   const seen = await walk(page, link, root);
   await look(page, seen);
+  await zoom(page, seen.get("series"));
   await press(page, "form[action='/console/theme'] button");
   check(await page.$("html[data-theme]"), "the theme is not switched");
   await Promise.all([page.waitForNavigation(), page.click("form[action='/console/sign-out'] button")]);
