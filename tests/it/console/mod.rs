@@ -156,6 +156,7 @@ fn pages() -> Vec<String> {
         "/console/sources".to_owned(),
         "/console/sources/sleep".to_owned(),
         "/console/destinations".to_owned(),
+        "/console/history".to_owned(),
         "/console/events".to_owned(),
         "/console/events?parked=true".to_owned(),
         "/console/events/w-1".to_owned(),

@@ -203,3 +203,59 @@ async fn an_event_is_replayed_after_a_dry_run_by_those_who_may() {
     );
     world.system.stop().await;
 }
+
+#[tokio::test]
+async fn a_backfill_is_planned_and_then_ordered_and_its_windows_are_shown() {
+    let world = with_ann().await;
+    let admin = Visitor::of(&world, Role::Admin).await;
+    let page = format!("/console/people/{}/history", person());
+    let plan = format!("{page}/plan");
+    let days = "from=2026-01-01&to=2026-02-28&types=daily";
+    // A gap leads to the form, filled with its days.
+    let filled = admin.get(&format!("{page}?{days}")).await.text;
+    assert!(filled.contains("value=\"2026-02-28\""), "{filled}");
+
+    let dry = admin.post(&plan, &format!("{days}&do=dry")).await;
+    assert_eq!(dry.status, 200, "{}", dry.text);
+    assert!(
+        dry.text.contains("2026-02-01 to 2026-02-28"),
+        "{}",
+        dry.text
+    );
+    assert!(dry.text.contains("Order it"));
+    let none = admin.get(&page).await.text;
+    assert!(none.contains("Nothing of the past was asked for"), "{none}");
+    let viewer = Visitor::of(&world, Role::Viewer).await;
+    let refused = viewer.post(&plan, &format!("{days}&do=order")).await;
+    assert_eq!(refused.status, 403);
+    assert!(!viewer.get(&page).await.text.contains("/plan\""));
+
+    let ordered = admin.post(&plan, &format!("{days}&do=order")).await;
+    assert_eq!(ordered.headers["location"], page.as_str());
+    let shown = admin.get(&page).await.text;
+    assert!(shown.contains("1 backfill is at work"), "{shown}");
+    let link = shown.split("\"/console/backfills/").nth(1).unwrap();
+    let id = link.split(['"', '/']).next().unwrap();
+    let all = admin.get("/console/history").await.text;
+    assert!(all.contains(id) && all.contains("GARMIN"), "{all}");
+    let one = admin.get(&format!("/console/backfills/{id}")).await;
+    assert_eq!(one.status, 200);
+    // Every window of the table, by its month and its days.
+    let backfill = id.parse().unwrap();
+    let windows = world.system.table.windows(&backfill, None).await.unwrap();
+    assert!(windows.len() >= 2, "{windows:?}");
+    for window in &windows {
+        let from = window.span().from().to_string();
+        assert!(
+            one.text.contains(&from) && one.text.contains(from.get(..7).unwrap()),
+            "{from}"
+        );
+    }
+    let cancelled = admin
+        .post(&format!("/console/backfills/{id}/cancel"), "")
+        .await;
+    assert_eq!(cancelled.status, 303);
+    let after = admin.get(&page).await.text;
+    assert!(after.contains("No backfill is at work"), "{after}");
+    world.system.stop().await;
+}

@@ -37,6 +37,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/console", "Overview"),
     ("/console/people", "People"),
     ("/console/events", "Events"),
+    ("/console/history", "History"),
     ("/console/destinations", "Destinations"),
     ("/console/sources", "Sources"),
     ("/console/access", "Access"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use domain::access::Scope;
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
@@ -14,13 +15,18 @@ use crate::{
         pages::people::{shown_id, tabs},
         pictures::{Progress, Row, progress},
         visit::Visit,
-        words::{count, list, state, text, thousands, value, when},
+        words::{count, list, query_of, state, text, thousands, value, when},
     },
     error::Failure,
     route::Verb,
 };
 
 pub(super) const PLACES: &[Place] = &[
+    Place {
+        verb: Verb::Get,
+        path: "/console/history",
+        handler: |visit| Box::pin(all(visit)),
+    },
     Place {
         verb: Verb::Get,
         path: "/console/people/{person}/history",
@@ -113,6 +119,86 @@ fn buttons(visit: &Visit, backfill: &Value) -> Markup {
     }
 }
 
+/// All backfills, those that are at work first.
+async fn all(visit: Visit) -> Result<Reply, Failure> {
+    let cursor = visit.asked("cursor");
+    let state = visit.asked("state");
+    let query = [("state", state), ("cursor", cursor)];
+    let found = visit.ask("/v1/backfills", &[], &query).await?;
+    let mut backfills = list(&found, "data").to_vec();
+    // A page comes newest first, and stays so among those at work.
+    backfills.sort_by_key(|it| !is_at_work(it));
+    let asking: Vec<BoxFuture<'_, _>> = backfills
+        .iter()
+        .map(|backfill| -> BoxFuture<'_, _> {
+            let visit = &visit;
+            Box::pin(async move {
+                let place = [("connection", text(backfill, "connection"))];
+                let path = "/v1/connections/{connection}";
+                visit.ask_if_there(path, &place).await
+            })
+        })
+        .collect();
+    let connections: Vec<Option<Value>> = stream::iter(asking).buffered(8).try_collect().await?;
+    let working = backfills.iter().filter(|it| is_at_work(it)).count();
+    let next = text(&found, "next_cursor");
+    let body = html! {
+        (working_now(working, backfills.is_empty()))
+        section.card {
+            @if backfills.is_empty() {
+                p.empty { "A new connection is asked for its past by itself, where its provider has one. To ask by hand, open "
+                    a href="/console/people" { "a person" } " and their History." }
+            } @else {
+                div.wide tabindex="0" { table {
+                    thead { tr {
+                        th scope="col" { "Planned" } th scope="col" { "Person" } th scope="col" { "Provider" } th scope="col" { "Kind" }
+                        th scope="col" { "State" } th.num scope="col" { "Windows ended" } th.num scope="col" { "Failed" } th scope="col" { "Do" }
+                    } }
+                    tbody { @for (backfill, connection) in backfills.iter().zip(&connections) {
+                        (row(&visit, backfill, connection.as_ref().unwrap_or(&Value::Null)))
+                    } }
+                } }
+            }
+            p.pager {
+                @if !cursor.is_empty() { a href="/console/history" { "First" } }
+                @if !next.is_empty() { a href={ "/console/history?" (query_of([("state", state), ("cursor", next)])) } { "More" } }
+            }
+        }
+    };
+    Ok(Reply::Page(Page {
+        title: "History".to_owned(),
+        lead: "Days of the past that Terra is asked for, of everybody.".to_owned(),
+        refresh: true,
+        body,
+    }))
+}
+
+/// A backfill in the list of all.
+fn row(visit: &Visit, backfill: &Value, connection: &Value) -> Markup {
+    let id = text(backfill, "id");
+    let person = text(connection, "person");
+    let states = rows(backfill);
+    let count = |wanted: &dyn Fn(&str) -> bool| -> u64 {
+        let all = states.iter().flat_map(|row| &row.states);
+        all.filter(|(state, _)| wanted(state))
+            .map(|(_, count)| count)
+            .sum()
+    };
+    let ended = count(&|state| matches!(state, "done" | "empty" | "skipped" | "halved" | "failed"));
+    html! {
+        tr {
+            td { a href={ "/console/backfills/" (id) } { (when(text(backfill, "planned_at"), visit.now_ms())) } }
+            td.any { @if person.is_empty() { span.soft { "–" } } @else { a href={ "/console/people/" (person) "/history" } { (shown_id(person)) } } }
+            td { (text(connection, "provider")) }
+            td { (text(backfill, "kind").replace('_', " ")) }
+            td { (state_of(backfill)) }
+            td.num { (thousands(ended)) " of " (thousands(count(&|_| true))) }
+            td.num { (thousands(count(&|state| state == "failed"))) }
+            td { (buttons(visit, backfill)) }
+        }
+    }
+}
+
 /// One backfill: its months and its windows.
 async fn backfill(visit: Visit) -> Result<Reply, Failure> {
     let id = visit.placed("id").to_owned();
@@ -141,7 +227,7 @@ async fn backfill(visit: Visit) -> Result<Reply, Failure> {
     let now_ms = visit.now_ms();
     let body = html! {
         p.crumbs {
-            a href="/console/people" { "People" } " / "
+            a href="/console/history" { "History" } " / "
             @if !person.is_empty() { a href={ "/console/people/" (person) "/history" } { (shown_id(person)) } " / " }
             span.id { (id) }
         }
@@ -412,7 +498,7 @@ async fn order(visit: Visit, path: &'static str) -> Result<Reply, Failure> {
         .await?;
     let person = text(&connection, "person");
     Ok(Reply::See(if person.is_empty() {
-        "/console/people".to_owned()
+        "/console/history".to_owned()
     } else {
         format!("/console/people/{person}/history")
     }))
