@@ -63,7 +63,7 @@ impl Placed {
         html! {
             @for (x, at, step) in self.ticks() {
                 line.tick x1=(x) x2=(x) y1=(top) y2=(bottom) {}
-                text x=(x) y=(bottom + 13.0) text-anchor="middle" { (label(at + self.axis.offset_s, step)) }
+                text x=(x) y=(bottom + 13.0) text-anchor=(self.anchor(at)) { (label(at + self.axis.offset_s, step)) }
             }
         }
     }
@@ -72,8 +72,17 @@ impl Placed {
     pub(super) fn second_clock(&self, top: f64) -> Markup {
         html! {
             @for (x, at, step) in self.ticks() {
-                text x=(x) y=(top - 6.0) text-anchor="middle" { (label(at, step)) }
+                text x=(x) y=(top - 6.0) text-anchor=(self.anchor(at)) { (label(at, step)) }
             }
+        }
+    }
+
+    /// Part of its text that stands at a mark: the end at the right end of the picture, which would cut it off.
+    fn anchor(&self, at_s: i64) -> &'static str {
+        if at_s == self.axis.until_s {
+            "end"
+        } else {
+            "middle"
         }
     }
 
