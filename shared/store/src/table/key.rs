@@ -17,7 +17,7 @@
 //! | request's window | `REQUEST#<reference>` | `WINDOW` | reference |
 //! | backfill | `BACKFILL#<id>` | `BACKFILL` | id |
 //! | window | `BACKFILL#<id>` | `WINDOW#<data type>#<first day>#<day after the last>` | backfill, type |
-//! | connection's backfill | `CONNECTION#<id>` | `BACKFILL#<id>` | connection |
+//! | connection's backfill | `BACKFILLS#<connection id>` | `BACKFILL#<id>` | connection |
 //! | source policy of the app | `SOURCE_POLICY#app` | its version, 20 digits | newest first |
 //! | source policy of a person | `SOURCE_POLICY#~<reference id>` | its version, 20 digits | reference id |
 //! | asked days | `CONNECTION#<id>` | `ASKED#<data type>#<YYYY-MM>` | connection, type |
@@ -330,14 +330,15 @@ impl Key {
     /// Key of the item that lists a backfill under its connection.
     pub fn backfill_of(connection: &ConnectionId, id: &BackfillId) -> Self {
         Self {
-            pk: format!("CONNECTION#{connection}"),
+            pk: Self::backfills_of(connection).0,
             sk: format!("{BACKFILL}{id}"),
         }
     }
 
-    /// Partition of a connection's backfills and what their sort keys begin with.
+    /// Partition of a connection's backfills and what their sort keys begin with. It is not that of its records, which
+    /// the API may not write.
     pub(crate) fn backfills_of(connection: &ConnectionId) -> (String, &'static str) {
-        (format!("CONNECTION#{connection}"), BACKFILL)
+        (format!("BACKFILLS#{connection}"), BACKFILL)
     }
 
     /// Reads back the id of a connection's backfill.

@@ -441,7 +441,6 @@ impl Table {
     }
 }
 
-/// Lets DynamoDB remove in time what belongs to a plan of which there is always one more.
 /// Places a backfill in the list of all.
 fn place(item: &mut Item, plan: &Plan) {
     item.insert(TIME_PK.to_owned(), AttributeValue::S(BACKFILLS.to_owned()));
@@ -449,6 +448,7 @@ fn place(item: &mut Item, plan: &Plan) {
     item.insert(TIME_SK.to_owned(), AttributeValue::S(place));
 }
 
+/// Lets DynamoDB remove in time what belongs to a plan of which there is always one more.
 fn forget(item: &mut Item, plan: &Plan) {
     if plan.kind == Kind::Gaps {
         expire(item, plan.planned_at_ms, GAPS_KEPT_S);
