@@ -1,10 +1,10 @@
 //! The ledger: what became of each webhook. Written last, after every effect.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{locator::Locator, plan::Parked};
-use futures::future::try_join_all;
+use futures::future::{BoxFuture, try_join_all};
 use jiff::Timestamp;
 use models::ids::{Provider, TerraUserId, WebhookId};
 use serde::{Deserialize, Serialize};
@@ -15,16 +15,13 @@ use super::{
     attribute::{Item, to_attribute, to_json_map},
     first_items,
     key::{BY_TIME, DAY_SHARDS, Key, TIME_PK, TIME_SK},
+    shards,
 };
 
 /// The attribute by which DynamoDB's TTL removes an item. Unit: Unix seconds.
 pub(crate) const EXPIRES_AT: &str = "expires_at";
 /// Days for which the ledger remembers: far beyond Terra's longest retry schedule (72 h).
 const KEPT_DAYS: i64 = 90;
-/// A shard is first read by this part of a page: twice its even share.
-const SHARDS_PER_PART: usize = DAY_SHARDS as usize / 2;
-/// Least number of webhooks read of a shard at once.
-const LEAST_PART: usize = 4;
 /// Reasons listed per webhook; all are counted.
 pub(crate) const MAX_PARKED_LISTED: usize = 50;
 
@@ -69,27 +66,6 @@ pub struct RecordCounts {
     /// Replaced by a later record of the same key in the same webhook, and reachable from it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub shadowed: usize,
-}
-
-/// A shard of a day, of which the newest webhooks have been read.
-struct Shard {
-    number: u8,
-    /// Webhooks with their places, newest first.
-    ahead: VecDeque<(String, WebhookEntry)>,
-    /// Place behind which it is read next.
-    before: String,
-    ended: bool,
-}
-
-impl Shard {
-    fn is_dry(&self) -> bool {
-        self.ahead.is_empty() && !self.ended
-    }
-
-    /// Place of its next webhook.
-    fn next(&self) -> Option<&str> {
-        self.ahead.front().map(|(place, _)| place.as_str())
-    }
 }
 
 #[expect(
@@ -209,47 +185,13 @@ impl Table {
     ) -> Result<Vec<WebhookEntry>, TableError> {
         // Times begin with a digit, so all of them come before the tilde.
         let before = before.unwrap_or("~");
-        // The shards share a page about evenly: each is read by a part, and again only where that was not enough.
-        let part = limit.div_ceil(SHARDS_PER_PART).max(LEAST_PART);
-        let mut shards: Vec<Shard> = (0..DAY_SHARDS)
-            .map(|number| Shard {
-                number,
-                ahead: VecDeque::new(),
-                before: before.to_owned(),
-                ended: false,
+        let read = |shard, before: String, most| -> BoxFuture<'_, _> {
+            Box::pin(async move {
+                self.webhooks_of_shard_before(day, shard, &before, most)
+                    .await
             })
-            .collect();
-        let mut entries = Vec::new();
-        while entries.len() < limit {
-            let dry = shards.iter_mut().filter(|shard| shard.is_dry());
-            try_join_all(dry.map(|shard| self.read_ahead(day, shard, part))).await?;
-            let newest = shards
-                .iter_mut()
-                .max_by(|one, other| one.next().cmp(&other.next()));
-            let Some((_, entry)) = newest.and_then(|shard| shard.ahead.pop_front()) else {
-                break;
-            };
-            entries.push(entry);
-        }
-        Ok(entries)
-    }
-
-    /// Reads the next webhooks of a shard of a day.
-    async fn read_ahead(
-        &self,
-        day: &str,
-        shard: &mut Shard,
-        part: usize,
-    ) -> Result<(), TableError> {
-        let found = self.webhooks_of_shard_before(day, shard.number, &shard.before, part);
-        let found = found.await?;
-        shard.ended = found.len() < part;
-        let found = found.into_iter().map(|entry| (place_of(&entry), entry));
-        shard.ahead.extend(found);
-        if let Some((place, _)) = shard.ahead.back() {
-            shard.before.clone_from(place);
-        }
-        Ok(())
+        };
+        shards::newest(before, limit, place_of, read).await
     }
 
     /// Returns the time of the first webhook after `after_ms`, of those that Terra sent by itself. Times
