@@ -1,6 +1,9 @@
 //! Connections.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use domain::{connection::ConnectionId, extent::Extent, history::gap::Quiet};
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
@@ -28,6 +31,8 @@ use crate::{
 
 /// Connections read for one page, where a filter drops most of them.
 const MOST_READ: usize = 2_000;
+/// Time after which a page ends early, where a filter drops most of what is read.
+const LONGEST: Duration = Duration::from_millis(1_500);
 /// Connections read at once.
 const CONCURRENT_READS: usize = 8;
 
@@ -234,7 +239,12 @@ async fn list(call: Call) -> Result<Answer, Failure> {
     let table = &call.app.table;
     let mut at = paging.after.clone().unwrap_or(After { shard: 0, id: None });
     let (mut data, mut read) = (Vec::new(), 0);
-    while at.shard < CONNECTION_SHARDS && data.len() < paging.limit && read < MOST_READ {
+    let begun = Instant::now();
+    while at.shard < CONNECTION_SHARDS
+        && data.len() < paging.limit
+        && read < MOST_READ
+        && begun.elapsed() < LONGEST
+    {
         let wanted = paging.limit - data.len();
         let ids = table
             .connection_ids(at.shard, at.id.as_ref(), wanted)
