@@ -732,6 +732,24 @@ pub fn check(
     opened(kind, fields, context).map_or(Ok(()), |opened| opened.map(drop))
 }
 
+/// Returns whether this program was built with a kind, so that [`check`] reads its settings.
+pub fn is_built(kind: KindName) -> bool {
+    match kind {
+        KindName::Webhook => cfg!(feature = "webhook"),
+        KindName::Postgres => cfg!(feature = "postgres"),
+        KindName::Mysql => cfg!(feature = "mysql"),
+        KindName::Supabase => cfg!(feature = "supabase"),
+        KindName::Mongodb => cfg!(feature = "mongodb"),
+        KindName::Firestore => cfg!(feature = "firestore"),
+        KindName::Gcs => cfg!(feature = "gcs"),
+        KindName::S3 => cfg!(feature = "s3"),
+        KindName::Azure => cfg!(feature = "azure"),
+        KindName::Sqs => cfg!(feature = "sqs"),
+        KindName::Kafka => cfg!(feature = "kafka"),
+        KindName::Folder => cfg!(feature = "folder"),
+    }
+}
+
 /// Opens a destination, or says that this program was built without the kind.
 fn opened(
     kind: KindName,

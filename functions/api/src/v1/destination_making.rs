@@ -316,10 +316,31 @@ async fn save(call: &Call, draft: &Draft) -> Result<(), Failure> {
             return Err(error.into());
         }
     }
-    for order in draft.first_orders(new_id) {
-        table.put_order(id, &order).await?;
+    let begun = async {
+        for order in draft.first_orders(new_id) {
+            table.put_order(id, &order).await?;
+        }
+        ask(call, id).await
+    };
+    if let Err(failure) = begun.await {
+        // The caller is told that nothing was made, and will make it again.
+        if unmake(call, keeper, &draft.destination).await.is_err() {
+            warn!(destination = %id, "a destination that was half made is left");
+        }
+        return Err(failure);
     }
-    ask(call, id).await
+    Ok(())
+}
+
+/// Removes a destination: its secrets first, because nothing would lead to them without it.
+async fn unmake(
+    call: &Call,
+    keeper: &SecretStore,
+    destination: &Destination,
+) -> Result<(), Failure> {
+    keeper.remove(destination.id.as_str()).await?;
+    let table = &call.app.table;
+    Ok(table.remove_destination(destination, call.now_ms()).await?)
 }
 
 /// Asks for a probe: a note that the next look finds, and a message so that nobody waits for it.
@@ -356,12 +377,7 @@ async fn remove(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let destination: Destination = destinations::find(&call).await?;
     let keeper = keeper(&call)?;
-    let removed = call
-        .app
-        .table
-        .remove_destination(&destination, call.now_ms());
-    removed.await?;
-    keeper.remove(destination.id.as_str()).await?;
+    unmake(&call, keeper, &destination).await?;
     Ok(Answer::json(&RemovedDestination {
         id: destination.id.to_string(),
         stays: draft::stays(&destination),

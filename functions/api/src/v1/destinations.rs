@@ -1,5 +1,6 @@
 //! Destinations: where records are sent on to, and how that goes.
 
+use destinations::config;
 use domain::delivery::{
     Destination, DestinationId, Status, Subscription,
     order::{Order, Purpose, Range},
@@ -378,6 +379,15 @@ pub(super) async fn find(call: &Call) -> Result<Destination, Failure> {
     call.app.table.destination(&id).await?.ok_or_else(missing)
 }
 
+/// Settings as they are shown. Those that nobody has checked yet are not: a secret may stand under a wrong name.
+fn shown_config(destination: &Destination) -> Map<String, Value> {
+    let kind = destination.kind.parse().ok();
+    if destination.status == Status::Unproven && !kind.is_some_and(config::is_built) {
+        return Map::new();
+    }
+    destination.config.clone()
+}
+
 /// A destination as it is shown.
 pub(super) async fn detail(call: &Call, id: &DestinationId) -> Result<DestinationDetail, Failure> {
     let table = &call.app.table;
@@ -404,9 +414,9 @@ pub(super) async fn detail(call: &Call, id: &DestinationId) -> Result<Destinatio
         probe: health.probe.as_ref().map(ProbeShown::of),
         orders: orders.iter().map(OrderShown::of).collect(),
         created_at: rfc3339(destination.created_at_ms),
+        config: shown_config(&destination),
         name: destination.name,
         kind: destination.kind,
-        config: destination.config,
     })
 }
 

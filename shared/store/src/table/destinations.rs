@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     connection::ConnectionId,
-    delivery::{Destination, DestinationId, breaker::Breaker, order::Order, probe::Probe},
+    delivery::{Destination, DestinationId, Status, breaker::Breaker, order::Order, probe::Probe},
     owner::RecordOwner,
 };
 use futures::future::BoxFuture;
@@ -168,15 +168,16 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    /// Those of [`Table::change_destination`]. Removing it again goes on.
     pub async fn remove_destination(
         &self,
         destination: &Destination,
         now_ms: i64,
     ) -> Result<(), TableError> {
         let id = &destination.id;
-        // First: from here on nothing is announced.
-        self.delete(&Key::destination(id)).await?;
+        // First: from here on nothing is announced. It is deleted last, so that removing it again goes on.
+        self.change_destination(id, |it| it.status = Status::Disabled)
+            .await?;
         let mut partitions: Vec<_> = (0..destination.concurrency)
             .map(|shard| Key::owed_pk(id, shard))
             .collect();
@@ -193,7 +194,7 @@ impl Table {
                 }
             }
         }
-        Ok(())
+        self.delete(&Key::destination(id)).await
     }
 
     /// Ends an erasure whose destination was removed before it was done.
