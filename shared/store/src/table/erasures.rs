@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{connection::ConnectionId, owner::RecordOwner, plan::request_name};
+use domain::{connection::ConnectionId, delivery::Status, owner::RecordOwner, plan::request_name};
 use models::ids::{ReferenceId, TerraUserId, WebhookId, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -294,7 +294,9 @@ impl Table {
         let is_told =
             |order: &ErasureOrder| connections.iter().all(|id| order.connections.contains(id));
         let mut orders = BTreeMap::new();
-        for destination in self.destinations().await? {
+        // One that never passed a probe has got nothing, and gets no id of anybody.
+        let destinations = self.destinations().await?.into_iter();
+        for destination in destinations.filter(|it| it.status != Status::Unproven) {
             let known = self.erasure(&destination.id, id).await?;
             let order = if let Some(order) = known.filter(is_told) {
                 order
