@@ -74,7 +74,12 @@ impl Outbox {
         fs::create_dir_all(&folder)?;
         let now_s = self.now_s();
         for other in fs::read_dir(&self.folder)? {
-            for entry in fs::read_dir(other?.path())? {
+            let other = other?;
+            // A desktop leaves files of its own in any folder.
+            if !other.file_type()?.is_dir() {
+                continue;
+            }
+            for entry in fs::read_dir(other.path())? {
                 let path = entry?.path();
                 let name = path.file_name().and_then(|name| name.to_str());
                 if name.and_then(ends_s).is_none_or(|ends_s| ends_s <= now_s) {

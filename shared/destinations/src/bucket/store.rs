@@ -57,7 +57,8 @@ impl Pages {
             let page = self.0.list_paginated(Some(prefix), options).await?;
             let objects = page.result.objects.into_iter();
             keys.extend(objects.map(|object| object.location.to_string()));
-            page_token = page.page_token;
+            // Some servers end their list with an empty token, which would begin it anew.
+            page_token = page.page_token.filter(|token| !token.is_empty());
             if page_token.is_none() {
                 return Ok(keys);
             }
