@@ -596,7 +596,7 @@ ALLOWED = {
         "${Table.Arn}/index/by_time": ["dynamodb:Query"],
         ARCHIVE: ["s3:GetObject", "s3:PutObject"],
         EXPORTS: ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
-        "${ArchiveBucket.Arn}/index/*": ["s3:GetObject", "s3:PutObject"],
+        "${ArchiveBucket.Arn}/index/*": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
         ERASURES: ["s3:GetObject", "s3:PutObject"],
         INBOX: ["s3:DeleteObject", "s3:GetObject"],
         OUTBOX: ["s3:DeleteObject", "s3:GetObject"],
