@@ -34,6 +34,13 @@ impl<'a> Reader<'a> {
         answered(request.header("x-api-key", &self.key)).await
     }
 
+    /// The answer of a call that has to work.
+    pub(crate) async fn ask(&self, path: &str) -> Value {
+        let (status, answer) = self.get(path).await;
+        assert_eq!(status, 200, "{path}");
+        answer
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let request = self.world.http.post(url(self.world, path));
         let request = request.header("content-type", "application/json");
@@ -69,6 +76,18 @@ pub(crate) async fn token_for(world: &World, person: &str, scopes: &[TokenScope]
     let (status, made) = maker.post(&path, &json!({"scopes": scopes})).await;
     assert_eq!(status, 201, "{made}");
     made["token"].as_str().unwrap().to_owned()
+}
+
+/// Keeps a webhook destination that nobody listens at.
+pub(crate) async fn add_destination(world: &World, id: &str, status: &str) {
+    let destination = json!({
+        "id": id, "name": "test", "kind": "webhook", "status": status,
+        "status_since_ms": 0, "concurrency": 1, "network": "local",
+        "config": {"url": "http://127.0.0.1:9/"}, "created_at_ms": 0,
+    });
+    let destination = serde_json::from_value(destination).unwrap();
+    let added = world.system.table.add_destination(&destination).await;
+    assert!(added.unwrap());
 }
 
 fn daily(user: &str, person: &str, steps: u32) -> Value {
@@ -714,20 +733,7 @@ async fn an_operator_looks_at_connections_and_days_and_gives_orders() {
         .await;
     assert_eq!(status, 400);
 
-    let destination = json!({
-        "id": "dst_test", "name": "test", "kind": "webhook", "status": "active",
-        "status_since_ms": 0, "concurrency": 1, "network": "local",
-        "config": {"url": "http://127.0.0.1:9/"}, "created_at_ms": 0,
-    });
-    let destination = serde_json::from_value(destination).unwrap();
-    assert!(
-        world
-            .system
-            .table
-            .add_destination(&destination)
-            .await
-            .unwrap()
-    );
+    add_destination(&world, "dst_test", "active").await;
     let (_, listed) = operator.get("/v1/destinations").await;
     assert_eq!(listed["data"][0]["id"], "dst_test");
     let at = "/v1/destinations/dst_test";

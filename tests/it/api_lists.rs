@@ -4,7 +4,7 @@ use domain::access::Scope;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{ANN, Reader, url, with_ann},
+    api::{ANN, Reader, add_destination, url, with_ann},
     world::World,
 };
 
@@ -118,20 +118,7 @@ async fn pages_of_destinations_joined_are_one_page() {
     let world = with_ann().await;
     let reader = Reader::of(&world, &[Scope::OperationsRead]).await;
     for number in 0..5 {
-        let destination = json!({
-            "id": format!("dst_{number}"), "name": "test", "kind": "webhook", "status": "paused",
-            "status_since_ms": 0, "concurrency": 1, "network": "local",
-            "config": {"url": "http://127.0.0.1:9/"}, "created_at_ms": 0,
-        });
-        let destination = serde_json::from_value(destination).unwrap();
-        assert!(
-            world
-                .system
-                .table
-                .add_destination(&destination)
-                .await
-                .unwrap()
-        );
+        add_destination(&world, &format!("dst_{number}"), "paused").await;
     }
     let all = whole(&reader, "/v1/destinations").await;
     assert_eq!(all.len(), 5);

@@ -1,11 +1,11 @@
 //! Numbers on pages are those of the API for the same question.
 
-use domain::{console::Role, history::day};
+use domain::{access::Scope, console::Role, history::day};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::{PERSON, Visitor, browser, person, today, url};
-use crate::world::World;
+use super::{PERSON, Visitor, person, today};
+use crate::{api::Reader, world::World};
 
 /// Glyphs of the states of a day, as the legend has them.
 const GLYPHS: [(&str, &str); 6] = [
@@ -199,24 +199,12 @@ async fn overview_person_and_destination_show_the_numbers_of_the_api() {
     let table = &world.system.table;
     assert!(table.add_destination(&destination).await.unwrap());
     let admin = Visitor::of(&world, Role::Admin).await;
-    let made = admin
-        .post(
-            "/console/access/keys",
-            "name=k&scope-people%3Aread=on&scope-operations%3Aread=on",
-        )
-        .await;
-    let key = made.text.split("tk_").nth(1).unwrap();
-    let key = format!("tk_{}", key.split('<').next().unwrap());
-    let ask = async |path: String| -> Value {
-        let request = browser().get(url(&world, &path)).header("x-api-key", &key);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
-    };
+    let scopes = [Scope::PeopleRead, Scope::OperationsRead];
+    let reader = Reader::of(&world, &scopes).await;
     let text_of = |value: &Value| value.as_str().unwrap().to_owned();
 
     // The overview: outcomes of the newest webhooks, and how many are parked.
-    let log = ask("/v1/webhooks?limit=500".to_owned()).await;
+    let log = reader.ask("/v1/webhooks?limit=500").await;
     let log = log["data"].as_array().unwrap();
     let shown = admin.get("/console").await.text;
     for outcome in ["stored", "parked"] {
@@ -231,7 +219,9 @@ async fn overview_person_and_destination_show_the_numbers_of_the_api() {
 
     // The person: every connection with its status, and the numbers of the last days.
     let person = person();
-    let connections = ask(format!("/v1/people/{person}/connections")).await;
+    let connections = reader
+        .ask(&format!("/v1/people/{person}/connections"))
+        .await;
     let shown = admin.get(&format!("/console/people/{person}")).await.text;
     let text = plain(&shown);
     assert_eq!(connections["data"].as_array().unwrap().len(), 2);
@@ -242,11 +232,12 @@ async fn overview_person_and_destination_show_the_numbers_of_the_api() {
         }
         assert!(shown.contains(&text_of(&connection["newest_data_at"])));
     }
-    let records = ask(format!(
-        "/v1/people/{person}/records?type=daily&from={}&to={of}",
-        day::previous(of)
-    ))
-    .await;
+    let records = reader
+        .ask(&format!(
+            "/v1/people/{person}/records?type=daily&from={}&to={of}",
+            day::previous(of)
+        ))
+        .await;
     assert_eq!(records["data"].as_array().unwrap().len(), 3);
     for record in records["data"].as_array().unwrap() {
         for name in ["steps", "resting_hr_bpm"] {
@@ -257,7 +248,7 @@ async fn overview_person_and_destination_show_the_numbers_of_the_api() {
 
     // The destination: its state, and what is owed and refused.
     let path = "destinations/dst_1";
-    let known = ask(format!("/v1/{path}")).await;
+    let known = reader.ask(&format!("/v1/{path}")).await;
     let shown = admin.get(&format!("/console/{path}")).await.text;
     for (tile, number) in [
         ("Owed", &known["owed"]),
@@ -289,24 +280,15 @@ async fn days_why_coverage_and_series_show_the_numbers_of_the_api() {
     }
     world.idle().await;
     let admin = Visitor::of(&world, Role::Admin).await;
-    let made = admin
-        .post("/console/access/keys", "name=k&scope-people%3Aread=on")
-        .await;
-    let key = made.text.split("tk_").nth(1).unwrap();
-    let key = format!("tk_{}", key.split('<').next().unwrap());
-    let ask = async |path: String| -> Value {
-        let request = browser().get(url(&world, &path)).header("x-api-key", &key);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
-    };
+    let reader = Reader::of(&world, &[Scope::PeopleRead]).await;
     let person = person();
 
     // The day: every value with its source, the others with their reasons, the night among them.
-    let days = ask(format!(
-        "/v1/people/{person}/days?from={of}&to={of}&include=others"
-    ))
-    .await;
+    let days = reader
+        .ask(&format!(
+            "/v1/people/{person}/days?from={of}&to={of}&include=others"
+        ))
+        .await;
     let shown = admin
         .get(&format!("/console/people/{person}/days/{of}"))
         .await
@@ -342,7 +324,9 @@ async fn days_why_coverage_and_series_show_the_numbers_of_the_api() {
 
     // The reason: sentence, rule, every source with its reason, the way back to the webhook.
     for (name, value) in values {
-        let why = ask(format!("/v1/people/{person}/days/{of}/why?metric={name}")).await;
+        let why = reader
+            .ask(&format!("/v1/people/{person}/days/{of}/why?metric={name}"))
+            .await;
         assert_eq!(why["value"], value["value"], "{name}");
         let path = format!("/console/people/{person}/days/{of}/why?metric={name}");
         let shown = admin.get(&path).await.text;
@@ -373,10 +357,11 @@ async fn days_why_coverage_and_series_show_the_numbers_of_the_api() {
         }
     }
     // The reason for no number: what is known of the day.
-    let why = ask(format!(
-        "/v1/people/{person}/days/{of}/why?metric=weight_kg"
-    ))
-    .await;
+    let why = reader
+        .ask(&format!(
+            "/v1/people/{person}/days/{of}/why?metric=weight_kg"
+        ))
+        .await;
     let shown = admin
         .get(&format!(
             "/console/people/{person}/days/{of}/why?metric=weight_kg"
@@ -392,7 +377,9 @@ async fn days_why_coverage_and_series_show_the_numbers_of_the_api() {
     // Coverage: the counts of every type, and each run of days.
     let from = day::plus(of, -40);
     let question = format!("from={from}&to={of}");
-    let coverage = ask(format!("/v1/people/{person}/coverage?{question}")).await;
+    let coverage = reader
+        .ask(&format!("/v1/people/{person}/coverage?{question}"))
+        .await;
     let shown = admin
         .get(&format!("/console/people/{person}/coverage?{question}"))
         .await
@@ -428,10 +415,11 @@ async fn days_why_coverage_and_series_show_the_numbers_of_the_api() {
 
     // Series: every point of every source.
     let question = format!("since={of}T00:00:00Z&until={of}T12:00:00Z");
-    let series = ask(format!(
-        "/v1/people/{person}/series?metrics=hr_bpm&resolution=5m&{question}"
-    ))
-    .await;
+    let series = reader
+        .ask(&format!(
+            "/v1/people/{person}/series?metrics=hr_bpm&resolution=5m&{question}"
+        ))
+        .await;
     let path = format!("/console/people/{person}/series?m1=hr_bpm&{question}");
     let shown = admin.get(&format!("{path}&view=table")).await.text;
     let table = rows(&shown);
