@@ -7,7 +7,7 @@ use domain::{
     delivery::Status as DestinationStatus,
     history::{
         day::{DAY_MS, HOUR_MS},
-        fleet::Fleet,
+        fleet::{self, Fleet},
     },
     message::JobKind,
 };
@@ -113,8 +113,6 @@ const SILENT_MS: i64 = DAY_MS;
 const OVERDUE_MS: i64 = HOUR_MS;
 /// Overdue things that are counted.
 const OVERDUE: usize = 100;
-/// Windows that were given up longer ago do not count. Unit: milliseconds.
-const LATELY_MS: i64 = 7 * DAY_MS;
 /// Connections that are looked at.
 const CONNECTIONS_SEEN: usize = 2000;
 /// So many connections are counted anew each time: their counts are of this moment.
@@ -454,7 +452,7 @@ pub async fn jobs(table: &Table, now_ms: i64) -> Result<Finding, InspectError> {
     for kind in [JobKind::Erase, JobKind::Export, JobKind::Replay] {
         let lately = table.closed_jobs(kind, JOBS_SEEN).await?.into_iter();
         failed.extend(lately.filter(|job| {
-            job.state == JobState::Failed && job.ordered_at_ms >= now_ms - LATELY_MS
+            job.state == JobState::Failed && fleet::is_late(job.ordered_at_ms, now_ms)
         }));
     }
     match failed.first() {

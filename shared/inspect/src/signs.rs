@@ -138,25 +138,16 @@ pub async fn why_quiet(
     webhook_at_ms: Option<i64>,
     now_ms: i64,
 ) -> Result<Option<Quiet>, TableError> {
-    let Some(provider) = connection.state.provider() else {
-        return Ok(None);
+    let around = Around {
+        webhook_at_ms,
+        peers: table.peers().await?,
+        now_ms,
     };
-    let history = ProviderHistory::of(provider);
-    let state = &connection.state;
-    let shard = Key::shard_of(&connection.id);
-    let peers = table.peers().await?;
-    let peers_data_at_ms = peers.newest_beside(provider, shard, state.data_at_ms());
-    let refused = permission_refused_lately(backfills, now_ms);
-    let signs = Signs::of(state, refused, peers_data_at_ms, webhook_at_ms, now_ms);
-    Ok(quiet(&signs, history, now_ms))
-}
-
-/// Returns whether a backfill that ended lately lacked a permission.
-fn permission_refused_lately(backfills: &[(Backfill, Vec<Window>)], now_ms: i64) -> bool {
     let mut ended = backfills
         .iter()
         .filter_map(|(backfill, _)| backfill.ended());
-    ended.any(|ended| ended.permission_refused_lately(now_ms))
+    let refused = ended.any(|ended| ended.permission_refused_lately(now_ms));
+    Ok(around.quiet(connection, refused))
 }
 
 /// The cause, and what to do about it.
