@@ -19,7 +19,7 @@ use crate::{
 /// Most shards of a destination.
 const MAX_CONCURRENCY: u32 = 64;
 /// Longest name. Unit: characters.
-const MAX_NAME_CHARS: usize = 100;
+pub const MAX_NAME_CHARS: usize = 100;
 /// Time before a destination is made from which on records are delivered to it in any case, because not everybody
 /// knew of it at once. Unit: milliseconds.
 pub const BEFORE_KNOWN_MS: i64 = 120_000;

@@ -1,5 +1,6 @@
 //! Changes of a destination that need none of its secrets: its name, and what it is sent.
 
+use ::destinations::draft::MAX_NAME_CHARS;
 use domain::delivery::{Destination, Subscription};
 use serde_json::{Map, Value};
 
@@ -12,9 +13,6 @@ use crate::{
     schema::{Schema as _, body},
     v1::{ORDERS, destinations, jobs::fault},
 };
-
-/// Longest name. Unit: characters.
-const MAX_NAME_CHARS: usize = 100;
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::patch(
     "/v1/destinations/{id}",
