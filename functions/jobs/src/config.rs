@@ -142,6 +142,6 @@ impl Budget {
     /// Returns whether too little is left to begin another part: the job notes its progress and goes on in
     /// the next invocation.
     pub fn is_over(&self) -> bool {
-        Instant::now() + TO_BEGIN >= self.until
+        self.left() <= TO_BEGIN
     }
 }
