@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_dynamodb::{
+    error::BuildError,
     operation::describe_table::DescribeTableError,
     types::{
         AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
@@ -81,32 +82,16 @@ impl Table {
                     .is_some_and(DescribeTableError::is_resource_not_found_exception) => {}
             Err(error) => return Err(self.cannot_create()(error)),
         }
-        let by_time = GlobalSecondaryIndex::builder()
-            .index_name(BY_TIME)
-            .set_key_schema(Some(
-                key_schema(TIME_PK, TIME_SK).map_err(self.cannot_create())?,
-            ))
-            .projection(projection(&PROJECTED))
-            .build()
-            .map_err(self.cannot_create())?;
-        let by_user = GlobalSecondaryIndex::builder()
-            .index_name(BY_USER)
-            .set_key_schema(Some(
-                key_schema(USER, RECEIVED_AT).map_err(self.cannot_create())?,
-            ))
-            .projection(projection(&PROJECTED_BY_USER))
-            .build()
-            .map_err(self.cannot_create())?;
-        let attributes =
-            attributes(&[PK, SK, TIME_PK, TIME_SK, USER]).map_err(self.cannot_create())?;
+        let by_time = index(BY_TIME, (TIME_PK, TIME_SK), &PROJECTED);
+        let by_user = index(BY_USER, (USER, RECEIVED_AT), &PROJECTED_BY_USER);
         self.client
             .create_table()
             .table_name(&self.name)
             .billing_mode(BillingMode::PayPerRequest)
-            .set_attribute_definitions(Some(attributes))
+            .set_attribute_definitions(Some(attributes().map_err(self.cannot_create())?))
             .set_key_schema(Some(key_schema(PK, SK).map_err(self.cannot_create())?))
-            .global_secondary_indexes(by_time)
-            .global_secondary_indexes(by_user)
+            .global_secondary_indexes(by_time.map_err(self.cannot_create())?)
+            .global_secondary_indexes(by_user.map_err(self.cannot_create())?)
             .send()
             .await
             .map_err(self.cannot_create())?;
@@ -126,20 +111,19 @@ impl Table {
     }
 
     async fn add_index_of_users(&self) -> Result<(), TableError> {
-        let attributes = attributes(&[PK, SK, TIME_PK, TIME_SK, USER]);
+        let index = index(BY_USER, (USER, RECEIVED_AT), &PROJECTED_BY_USER);
+        let index = index.map_err(self.cannot_create())?;
         let create = CreateGlobalSecondaryIndexAction::builder()
-            .index_name(BY_USER)
-            .set_key_schema(Some(
-                key_schema(USER, RECEIVED_AT).map_err(self.cannot_create())?,
-            ))
-            .projection(projection(&PROJECTED_BY_USER))
+            .index_name(index.index_name)
+            .set_key_schema(Some(index.key_schema))
+            .set_projection(index.projection)
             .build()
             .map_err(self.cannot_create())?;
         let update = GlobalSecondaryIndexUpdate::builder().create(create).build();
         self.client
             .update_table()
             .table_name(&self.name)
-            .set_attribute_definitions(Some(attributes.map_err(self.cannot_create())?))
+            .set_attribute_definitions(Some(attributes().map_err(self.cannot_create())?))
             .global_secondary_index_updates(update)
             .send()
             .await
@@ -152,21 +136,29 @@ impl Table {
     }
 }
 
-fn projection(attributes: &[&str]) -> Projection {
-    Projection::builder()
+/// An index by a partition and a sort key, with copies of these attributes.
+fn index(
+    name: &str,
+    (partition, sort): (&str, &str),
+    copied: &[&str],
+) -> Result<GlobalSecondaryIndex, BuildError> {
+    let copied = copied.iter().map(|&name| name.to_owned());
+    let projection = Projection::builder()
         .projection_type(ProjectionType::Include)
-        .set_non_key_attributes(Some(
-            attributes.iter().map(|&name| name.to_owned()).collect(),
-        ))
+        .set_non_key_attributes(Some(copied.collect()))
+        .build();
+    GlobalSecondaryIndex::builder()
+        .index_name(name)
+        .set_key_schema(Some(key_schema(partition, sort)?))
+        .projection(projection)
         .build()
 }
 
-/// Attributes of keys: these are texts, and the time of arrival is a number.
-fn attributes(
-    texts: &[&str],
-) -> Result<Vec<AttributeDefinition>, aws_sdk_dynamodb::error::BuildError> {
-    let texts = texts.iter().map(|&name| (name, ScalarAttributeType::S));
+/// Attributes of all keys: texts, but for the time of arrival, which is a number.
+fn attributes() -> Result<Vec<AttributeDefinition>, BuildError> {
+    let texts = [PK, SK, TIME_PK, TIME_SK, USER].map(|name| (name, ScalarAttributeType::S));
     texts
+        .into_iter()
         .chain([(RECEIVED_AT, ScalarAttributeType::N)])
         .map(|(name, kind)| {
             AttributeDefinition::builder()
@@ -177,10 +169,7 @@ fn attributes(
         .collect()
 }
 
-fn key_schema(
-    partition: &str,
-    sort: &str,
-) -> Result<Vec<KeySchemaElement>, aws_sdk_dynamodb::error::BuildError> {
+fn key_schema(partition: &str, sort: &str) -> Result<Vec<KeySchemaElement>, BuildError> {
     [(partition, KeyType::Hash), (sort, KeyType::Range)]
         .into_iter()
         .map(|(name, kind)| {
