@@ -1,6 +1,6 @@
 //! Settings and clients of deliver.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
@@ -16,6 +16,10 @@ use runtime::{
 use store::{archive::Archive, table::Table};
 
 use crate::{clients::Clients, outbox::Outbox, vault::Vault};
+
+/// Time after which every router knows the status of a destination: it keeps the list for half a minute, and routes a
+/// batch for at most a minute.
+const KNOWN_AFTER: Duration = Duration::from_mins(2);
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -74,6 +78,8 @@ pub struct App {
     pub clients: Clients,
     /// The time.
     pub clock: Clock,
+    /// Time after which every router knows the status of a destination.
+    pub known_after: Duration,
     /// Sink of metrics.
     pub metrics: Sink,
 }
@@ -119,6 +125,7 @@ impl App {
                 .with_pointers(Outbox::new(archive.clone())),
             archive,
             clock,
+            known_after: KNOWN_AFTER,
             metrics: config.metrics,
         })
     }

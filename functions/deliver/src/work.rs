@@ -89,11 +89,12 @@ async fn due(
         };
         app.jobs.send_fifo([(&message, ids)]).await?;
     }
+    let known_after_ms = i64::try_from(app.known_after.as_millis()).unwrap_or(i64::MAX);
     for order in app.table.orders(&destination.id).await? {
-        if destination.status == Status::Unproven {
-            break;
-        }
         if order.begun || order.done_at_ms.is_some() {
+            continue;
+        }
+        if !destination.may_begin(&order.purpose, known_after_ms, now_ms) {
             continue;
         }
         let walks: Vec<_> = (0..destination.concurrency)

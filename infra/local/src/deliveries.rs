@@ -30,6 +30,8 @@ const BATCH_SIZE: usize = 10;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Time that the router uses the list of destinations before it reads it again.
 pub(crate) const DESTINATIONS_KEPT: Duration = Duration::from_secs(1);
+/// Time after which the router knows the status of a destination: a batch that began with an older list is done.
+const KNOWN_AFTER: Duration = Duration::from_secs(3);
 
 /// Everything that deliveries of a data folder need. Destinations may be on this machine.
 pub(crate) fn app(
@@ -47,6 +49,7 @@ pub(crate) fn app(
         clients: Clients::new(Vault::folder(data_dir), Arc::clone(clock), Network::Local)
             .with_pointers(outbox),
         clock: Arc::clone(clock),
+        known_after: KNOWN_AFTER,
         metrics: Sink::Nowhere,
     }
 }

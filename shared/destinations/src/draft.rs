@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use domain::delivery::{
-    Destination, DestinationId, Network, Status, Stream, Subscription,
+    Destination, DestinationId, Network, ON_ITS_WAY_MS, Status, Stream, Subscription,
     order::{Order, Purpose, Range},
 };
 use jiff::civil::Date;
@@ -20,9 +20,6 @@ use crate::{
 const MAX_CONCURRENCY: u32 = 64;
 /// Longest name. Unit: characters.
 pub const MAX_NAME_CHARS: usize = 100;
-/// Time before a destination is made from which on records are delivered to it in any case, because not everybody
-/// knew of it at once. Unit: milliseconds.
-pub const BEFORE_KNOWN_MS: i64 = 120_000;
 
 /// Records that a new destination gets beside those that change from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -218,7 +215,7 @@ impl Draft {
         }
         let now_ms = self.destination.created_at_ms;
         let lately = Range {
-            written_since_ms: Some(now_ms - BEFORE_KNOWN_MS),
+            written_since_ms: Some(now_ms - ON_ITS_WAY_MS),
             ..Range::default()
         };
         let ranges = match self.backfill {
@@ -334,7 +331,7 @@ mod tests {
     fn a_destination_begins_with_what_is_there_or_with_what_changed_lately() {
         let orders = |backfill: &str| {
             let draft = described(json!({"kind": "sqs", "backfill": backfill}));
-            let draft = Draft::of(draft, id(), BEFORE_KNOWN_MS).unwrap();
+            let draft = Draft::of(draft, id(), ON_ITS_WAY_MS).unwrap();
             let orders = draft.first_orders(String::new);
             orders.into_iter().map(|it| it.range).collect::<Vec<_>>()
         };

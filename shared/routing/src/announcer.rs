@@ -11,8 +11,8 @@ use runtime::queue::Queue;
 use store::table::{Table, TableError};
 use tokio::time::Instant;
 
-/// Time that the list of destinations is used before it is read again. Whatever passes in that time is
-/// delivered by the first redrive of a new destination.
+/// Time that the list of destinations is used before it is read again. Orders of a destination begin later than that
+/// ([`Destination::may_begin`]), so that they find whatever passes meanwhile.
 pub const DESTINATIONS_KEPT: Duration = Duration::from_secs(30);
 
 /// The way to destinations: the list of them, and the deliveries queue.

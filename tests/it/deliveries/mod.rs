@@ -111,6 +111,40 @@ async fn a_new_destination_gets_what_is_there_and_a_check_mends_what_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_comes_before_routers_know_a_new_destination_is_in_its_first_walk() {
+    let home = Home::start().await;
+    let files = Files::new();
+    let folder = home.add_far(&files).await;
+    // The list that routers have is older than the destination.
+    let table = &home.world.system.table;
+    let hide = |it: &mut Destination| it.status = Status::Disabled;
+    table.change_destination(&folder.id, hide).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let (made, _) = webhooks(4);
+    let mut dice = StdRng::seed_from_u64(5);
+    let (early, unknown) = made.split_at(made.len() / 2);
+    post_all(&home, early, &mut dice).await;
+    home.idle().await;
+    let now_ms = home.now_ms();
+    let prove = move |it: &mut Destination| {
+        it.status = Status::Active;
+        it.status_since_ms = now_ms;
+    };
+    let first = Order::new("1".to_owned(), Purpose::Backfill, Range::default(), now_ms);
+    table.put_order(&folder.id, &first).await.unwrap();
+    post_all(&home, unknown, &mut dice).await;
+    home.idle().await;
+    table.change_destination(&folder.id, prove).await.unwrap();
+    home.look().await;
+    let waiting = table.order(&folder.id, "1").await.unwrap().unwrap();
+    assert!(!waiting.begun);
+
+    home.settle(&folder).await;
+    let owners = home.owners().await;
+    assert_eq!(home.there(&folder, &owners).await, home.store().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lab_reports_of_people_without_a_connection_are_told_anew_and_checked() {
     let home = Home::start().await;
     let mut terra = terra(6);

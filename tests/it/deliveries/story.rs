@@ -130,6 +130,7 @@ async fn deliver_without_queue(home: &Home, destination: &Destination) {
         jobs: one.jobs.clone(),
         clients,
         clock: Arc::clone(&one.clock),
+        known_after: one.known_after,
         metrics: Sink::Nowhere,
     };
     let writers = [(&**one, 1_u64), (&other, 2)];

@@ -2,7 +2,7 @@
 
 use destinations::config;
 use domain::delivery::{
-    Destination, DestinationId, Status, Subscription,
+    Destination, DestinationId, ON_ITS_WAY_MS, Status, Subscription,
     order::{Order, Purpose, Range},
 };
 use http::StatusCode;
@@ -28,9 +28,6 @@ use crate::{
 
 /// Most items that are counted of one shard.
 const MOST_COUNTED: usize = 1_000;
-/// Time before a destination was disabled from which on records are delivered again when it is resumed, because
-/// something may have been on its way. Unit: milliseconds.
-const BEFORE_KNOWN_MS: i64 = 600_000;
 
 const fn ordering(summary: &'static str, text: &'static str) -> Doc {
     Doc {
@@ -490,7 +487,7 @@ async fn resume(call: Call) -> Result<Answer, Failure> {
     if destination.status == Status::Disabled {
         // Nothing was announced meanwhile.
         let range = Range {
-            written_since_ms: Some(destination.status_since_ms - BEFORE_KNOWN_MS),
+            written_since_ms: Some(destination.status_since_ms - ON_ITS_WAY_MS),
             ..Range::default()
         };
         let purpose = Purpose::Redrive { force: false };

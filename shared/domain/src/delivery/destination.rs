@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Subscription;
+use super::{Subscription, order::Purpose};
 
 /// Id of a destination: `dst_` and letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -117,6 +117,10 @@ pub enum Network {
     Local,
 }
 
+/// Time before a destination began, or stopped, to be told of changes from which on records are delivered in any case:
+/// something may have been on its way. Unit: milliseconds.
+pub const ON_ITS_WAY_MS: i64 = 600_000;
+
 /// A destination as an operator set it up. Its secrets are elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Destination {
@@ -166,5 +170,16 @@ impl Destination {
     /// Returns whether changes are announced to the destination.
     pub fn is_told(&self) -> bool {
         !matches!(self.status, Status::Disabled | Status::Unproven)
+    }
+
+    /// Returns whether an order may begin. Records are delivered again only when every router has known for long enough
+    /// that the destination is told: whatever was written before is in the walk, whatever comes later is announced.
+    pub fn may_begin(&self, purpose: &Purpose, known_after_ms: i64, now_ms: i64) -> bool {
+        match purpose {
+            Purpose::Check { .. } => self.status != Status::Unproven,
+            Purpose::Redrive { .. } | Purpose::Backfill => {
+                self.is_told() && now_ms >= self.status_since_ms + known_after_ms
+            }
+        }
     }
 }

@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
-    destination::{Destination, DestinationId, InvalidDestinationId, Network, Status, Stream},
+    destination::{
+        Destination, DestinationId, InvalidDestinationId, Network, ON_ITS_WAY_MS, Status, Stream,
+    },
     subscription::{Retractions, Subscription},
 };
 use crate::{key::NaturalKey, locator::Locator, owner::RecordOwner};

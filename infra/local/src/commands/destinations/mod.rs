@@ -8,13 +8,9 @@ mod shown;
 use std::sync::Arc;
 
 use deliver::{Clients, Vault};
-use destinations::{
-    draft::{self, BEFORE_KNOWN_MS},
-    kind::Finding,
-    net::Network,
-};
+use destinations::{draft, kind::Finding, net::Network};
 use domain::delivery::{
-    Destination, Status,
+    Destination, ON_ITS_WAY_MS, Status,
     order::{Order, Purpose, Range},
 };
 use ulid::Ulid;
@@ -163,7 +159,7 @@ async fn resume(access: &Access, id: &str) -> anyhow::Result<()> {
     if destination.status == Status::Disabled {
         // Nothing was announced meanwhile.
         let range = Range {
-            written_since_ms: Some(destination.status_since_ms - BEFORE_KNOWN_MS),
+            written_since_ms: Some(destination.status_since_ms - ON_ITS_WAY_MS),
             ..Range::default()
         };
         give_order(
