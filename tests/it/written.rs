@@ -6,10 +6,6 @@ use std::{
     sync::OnceLock,
 };
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
-};
 use domain::{
     access::Scope,
     connection::{Connection, ConnectionId, Member, Status},
@@ -29,7 +25,6 @@ use store::table::{
     ledger::{Outcome, RecordCounts, WebhookEntry, place_of},
     log::{LogPlace, LoggedWebhook},
 };
-use terrarium::system::dynamodb_client;
 
 use crate::{
     api::Reader,
@@ -309,70 +304,6 @@ async fn the_log_of_a_day_is_merged_of_its_shards() {
         }
         assert_eq!(found, expected, "{limit}");
     }
-    world.system.stop().await;
-}
-
-#[tokio::test]
-async fn a_table_of_before_gets_the_index_of_users_with_what_it_has() {
-    let world = World::start().await;
-    let client = dynamodb_client(&world.system.dynamodb).unwrap();
-    let name = "older";
-    let key = |name: &str, kind| {
-        KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build()
-            .unwrap()
-    };
-    let attribute = |name: &str| {
-        let attribute = AttributeDefinition::builder().attribute_name(name);
-        attribute
-            .attribute_type(ScalarAttributeType::S)
-            .build()
-            .unwrap()
-    };
-    let by_time = GlobalSecondaryIndex::builder()
-        .index_name("by_time")
-        .set_key_schema(Some(vec![
-            key("time_pk", KeyType::Hash),
-            key("time_sk", KeyType::Range),
-        ]))
-        .projection(
-            Projection::builder()
-                .projection_type(ProjectionType::KeysOnly)
-                .build(),
-        )
-        .build()
-        .unwrap();
-    let attributes = ["pk", "sk", "time_pk", "time_sk"].map(attribute);
-    client
-        .create_table()
-        .table_name(name)
-        .billing_mode(BillingMode::PayPerRequest)
-        .set_attribute_definitions(Some(attributes.to_vec()))
-        .set_key_schema(Some(vec![
-            key("pk", KeyType::Hash),
-            key("sk", KeyType::Range),
-        ]))
-        .global_secondary_indexes(by_time)
-        .send()
-        .await
-        .unwrap();
-    let table = Table::new(client, name);
-    table
-        .finish(&line("before", Some("a"), 1_000))
-        .await
-        .unwrap();
-    table.create_if_missing().await.unwrap();
-    table
-        .finish(&line("after", Some("a"), 1_001))
-        .await
-        .unwrap();
-    assert_eq!(
-        ids_of_users(&table, &[user("a")], 5).await,
-        ["after", "before"]
-    );
-    table.create_if_missing().await.unwrap();
     world.system.stop().await;
 }
 

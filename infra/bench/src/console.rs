@@ -1,6 +1,7 @@
 //! First byte of every page of the console, over a table with many people and a long ledger.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,15 +12,19 @@ use anyhow::{Context as _, ensure};
 use api::console::{SignInLink, sign_in_link};
 use destinations::net::Network;
 use domain::{
-    connection::{Connection, Member, Status as ConnectionStatus},
+    connection::{Connection, ConnectionId, Member, Status as ConnectionStatus},
     console::{LINK_MS, Role},
     delivery::{Destination, DestinationId, Status, Stream, Subscription},
+    history::{backfill::Plan, day::Span},
     plan::{ParkReason, Parked},
     version::{Register, Version},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use models::ids::{Provider, ReferenceId, TerraUserId, WebhookId};
+use models::{
+    data::DataType as Data,
+    ids::{Provider, ReferenceId, TerraUserId, WebhookId},
+};
 use runtime::queue::local::Durability;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -51,6 +56,8 @@ const SAMPLED_DAYS: i64 = 30;
 const DAYS_OF_A_WEBHOOK: u16 = 30;
 /// Lines of the audit for each webhook of the ledger: looks are rarer than webhooks.
 const LINES_OF_AUDIT: u64 = 20;
+/// One of so many people has a backfill.
+const ONE_BACKFILL_OF: usize = 50;
 /// One of so many webhooks is parked.
 const PARKED_OF: u64 = 2_000;
 /// Providers of the person with years of days.
@@ -66,6 +73,8 @@ const TYPES: [DataType; 4] = [
 const OTHERS: [&str; 6] = ["GARMIN", "OURA", "FITBIT", "WHOOP", "APPLE", "WITHINGS"];
 /// Destination that is looked at.
 const DESTINATION: &str = "dst_bench";
+/// Page of the search: its question is posted, because an id may be an e-mail address.
+const SEARCH: &str = "/console/search";
 /// File that says that a folder is filled.
 const FILLED: &str = "filled";
 /// Most time until the first byte that the console's specification allows. Unit: milliseconds.
@@ -164,6 +173,7 @@ async fn fill(folder: &Path, settings: &Settings, now: Timestamp) -> anyhow::Res
     let system = System::start(options(folder, now), None).await?;
     years(&system, settings.years, now).await?;
     people(&system.table, settings.people, now).await?;
+    backfills(&system.table, settings.people, now).await?;
     ledger(&system.table, settings, now).await?;
     audit(&system.table, settings.lines / LINES_OF_AUDIT, now).await?;
     let destination = Destination {
@@ -263,6 +273,27 @@ async fn people(table: &Table, people: u64, now: Timestamp) -> anyhow::Result<()
         })
         .buffer_unordered(WRITERS);
     applied.try_collect::<()>().await
+}
+
+/// Plans a year of history of some people: they wait for their turn.
+async fn backfills(table: &Table, people: u64, now: Timestamp) -> anyhow::Result<()> {
+    let now_ms = now.as_millisecond();
+    let until = now.to_zoned(TimeZone::UTC).date();
+    let from = until.saturating_sub(SignedDuration::from_hours(24 * 365));
+    let year = [Span::new(from, until)?];
+    let types = BTreeSet::from([Data::Daily, Data::Sleep, Data::Activity, Data::Body]);
+    let planned = stream::iter((0..people).step_by(ONE_BACKFILL_OF))
+        .map(|number| {
+            let (year, types) = (&year, &types);
+            async move {
+                let connection = ConnectionId::of(&user(number)?);
+                let plan = Plan::on_demand(&connection, year, types, now_ms);
+                table.plan_backfill(&plan).await?;
+                anyhow::Ok(())
+            }
+        })
+        .buffer_unordered(WRITERS);
+    planned.try_collect::<()>().await
 }
 
 fn user(number: u64) -> anyhow::Result<TerraUserId> {
@@ -415,7 +446,15 @@ impl Reader {
 
     async fn get(&mut self, path: &str) -> anyhow::Result<Answer> {
         let (host, cookie) = (&self.host, &self.cookie);
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n");
+        let (verb, form) = match path {
+            SEARCH => ("POST", "q=someone-0001"),
+            _ => ("GET", ""),
+        };
+        let request = format!(
+            "{verb} {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nSec-Fetch-Site: same-origin\r\n\
+             Content-Length: {}\r\n\r\n{form}",
+            form.len(),
+        );
         self.client.ask(request.as_bytes()).await
     }
 
@@ -451,6 +490,8 @@ impl Reader {
             .link(&format!("{person}/records/daily"), "/console/records/")
             .await?;
         let event = self.link("/console/events", "/console/events/").await?;
+        let backfill = self.link("/console/history", "/console/backfills/").await?;
+        let tiers = self.link("/console/sources", "/console/sources/").await?;
         let pages = [
             ("overview", "/console".to_owned()),
             ("people", "/console/people".to_owned()),
@@ -477,10 +518,13 @@ impl Reader {
             (
                 "series, four metrics, 30 days",
                 format!(
-                    "{person}/series?m1=hr_bpm&m2=steps&m3=hrv_rmssd_ms&m4=breaths_per_min&day={day}&days=30"
+                    "{person}/series?m1=hr_bpm&m2=steps&m3=hrv_rmssd&m4=breaths_per_min&day={day}&days=30"
                 ),
             ),
+            ("history", "/console/history".to_owned()),
             ("history of a person", format!("{person}/history")),
+            ("a backfill", backfill),
+            ("search", SEARCH.to_owned()),
             ("sources of a person", format!("{person}/sources")),
             ("records", format!("{person}/records/daily")),
             ("record", record),
@@ -500,7 +544,9 @@ impl Reader {
                 "destination",
                 format!("/console/destinations/{DESTINATION}"),
             ),
+            ("new destination", "/console/destinations/new".to_owned()),
             ("sources", "/console/sources".to_owned()),
+            ("sources of a group", tiers),
             ("access", "/console/access".to_owned()),
             ("API", "/console/api".to_owned()),
         ];

@@ -372,7 +372,7 @@ impl Home {
 
     /// Delivers every record again and again, until it is enough.
     async fn deliver(&self, place: &Place, deliveries: usize) -> anyhow::Result<Delivered> {
-        let id = DestinationId::new(&format!("{ID}_{}", place.kind))?;
+        let id = DestinationId::new(&format!("{ID}{}", place.kind))?;
         let destination = Destination {
             id: id.clone(),
             name: place.kind.to_string(),

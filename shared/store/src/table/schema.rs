@@ -4,11 +4,10 @@ use std::error::Error;
 
 use aws_sdk_dynamodb::{
     error::BuildError,
-    operation::describe_table::DescribeTableError,
+    operation::create_table::CreateTableError,
     types::{
-        AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
-        GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType,
-        ScalarAttributeType, TimeToLiveSpecification,
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+        Projection, ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
     },
 };
 
@@ -54,37 +53,17 @@ const PROJECTED_BY_USER: [&str; 9] = [
 ];
 
 impl Table {
-    /// Creates the table if it is not there, with its indexes and its TTL. A table that lacks the index of users
-    /// gets it, with what it has.
+    /// Creates the table if it is not there, with its indexes and its TTL. A table that is there is not described: an
+    /// engine on this machine counts all its items for that.
     ///
     /// # Errors
     ///
     /// [`TableError::Unavailable`] when the endpoint refuses or does not answer.
     pub async fn create_if_missing(&self) -> Result<(), TableError> {
-        let listed = self
-            .client
-            .describe_table()
-            .table_name(&self.name)
-            .send()
-            .await;
-        match listed {
-            Ok(listed) => {
-                let indexes = listed.table.and_then(|it| it.global_secondary_indexes);
-                let mut indexes = indexes.into_iter().flatten();
-                if indexes.any(|index| index.index_name.as_deref() == Some(BY_USER)) {
-                    return Ok(());
-                }
-                return self.add_index_of_users().await;
-            }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(DescribeTableError::is_resource_not_found_exception) => {}
-            Err(error) => return Err(self.cannot_create()(error)),
-        }
         let by_time = index(BY_TIME, (TIME_PK, TIME_SK), &PROJECTED);
         let by_user = index(BY_USER, (USER, RECEIVED_AT), &PROJECTED_BY_USER);
-        self.client
+        let created = self
+            .client
             .create_table()
             .table_name(&self.name)
             .billing_mode(BillingMode::PayPerRequest)
@@ -93,8 +72,14 @@ impl Table {
             .global_secondary_indexes(by_time.map_err(self.cannot_create())?)
             .global_secondary_indexes(by_user.map_err(self.cannot_create())?)
             .send()
-            .await
-            .map_err(self.cannot_create())?;
+            .await;
+        if let Err(error) = created {
+            let service = error.as_service_error();
+            if service.is_some_and(CreateTableError::is_resource_in_use_exception) {
+                return Ok(());
+            }
+            return Err(self.cannot_create()(error));
+        }
         let ttl = TimeToLiveSpecification::builder()
             .enabled(true)
             .attribute_name(EXPIRES_AT)
@@ -108,27 +93,6 @@ impl Table {
             .await
             .map_err(self.cannot_create())?;
         Ok(())
-    }
-
-    async fn add_index_of_users(&self) -> Result<(), TableError> {
-        let index = index(BY_USER, (USER, RECEIVED_AT), &PROJECTED_BY_USER);
-        let index = index.map_err(self.cannot_create())?;
-        let create = CreateGlobalSecondaryIndexAction::builder()
-            .index_name(index.index_name)
-            .set_key_schema(Some(index.key_schema))
-            .set_projection(index.projection)
-            .build()
-            .map_err(self.cannot_create())?;
-        let update = GlobalSecondaryIndexUpdate::builder().create(create).build();
-        self.client
-            .update_table()
-            .table_name(&self.name)
-            .set_attribute_definitions(Some(attributes().map_err(self.cannot_create())?))
-            .global_secondary_index_updates(update)
-            .send()
-            .await
-            .map(drop)
-            .map_err(self.cannot_create())
     }
 
     fn cannot_create<E: Error + Send + Sync + 'static>(&self) -> impl FnOnce(E) -> TableError {
