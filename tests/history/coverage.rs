@@ -371,6 +371,18 @@ async fn known_days_are_those_of_the_table() {
         bounded[&DataType::Daily].known(&[]).coverage(june, NOW),
         daily.known(&[]).coverage(june, NOW)
     );
+    for (from, until) in [("2026-06-05", "2026-06-13"), ("2026-06-19", "2026-06-22")] {
+        let days = span(from, until);
+        let alone = table.known_days_of(&own, days, NOW).await.unwrap();
+        assert_eq!(
+            alone.keys().collect::<Vec<_>>(),
+            known.keys().collect::<Vec<_>>()
+        );
+        assert_eq!(
+            alone[&DataType::Daily].known(&[]).coverage(days, NOW),
+            daily.known(&[]).coverage(days, NOW)
+        );
+    }
 
     // A cancelled backfill asks for nothing more.
     let order = table.order_backfill(&plan.id, Order::Cancel, NOW).await;

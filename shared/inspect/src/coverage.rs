@@ -60,9 +60,7 @@ pub async fn look(
     now_ms: i64,
 ) -> Result<Looked, TableError> {
     let outages = table.outages().await?;
-    let mut known = table
-        .known_days(connection, Some(span.from()), now_ms)
-        .await?;
+    let mut known = table.known_days_of(connection, span, now_ms).await?;
     known.retain(|data_type, _| types.is_empty() || types.contains(data_type));
     let refused = known.extract_if(.., |_, days| days.refused);
     let refused = refused.map(|(data_type, _)| data_type).collect();

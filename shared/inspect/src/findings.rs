@@ -114,7 +114,7 @@ const OVERDUE_MS: i64 = HOUR_MS;
 /// Overdue things that are counted.
 const OVERDUE: usize = 100;
 /// Connections that are looked at.
-const CONNECTIONS_SEEN: usize = 2000;
+const CONNECTIONS_SEEN: usize = 500;
 /// So many connections are counted anew each time: their counts are of this moment.
 const COUNTED_ANEW: usize = 100;
 /// Connections that are counted at once.

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use domain::{
     days::{Absent, Reading, Wanted, Why, why as explain},
-    history::coverage::{DayState, Missing, Outside},
+    history::{
+        coverage::{DayState, Missing, Outside},
+        day::Span,
+    },
     source::Metric,
 };
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
@@ -72,7 +75,9 @@ async fn absent(
     let Some(provider) = connection.state.provider() else {
         return Ok(None);
     };
-    let known = table.known_days(connection, Some(date), now_ms).await?;
+    let known = table
+        .known_days_of(connection, Span::of_day(date), now_ms)
+        .await?;
     let outages = table.outages().await?;
     let states = metric.places.iter().filter_map(|place| {
         let days = known.get(&place.data_type)?;

@@ -67,6 +67,33 @@ impl Table {
         from: Option<Date>,
         now_ms: i64,
     ) -> Result<BTreeMap<DataType, KnownDays>, TableError> {
+        self.known_days_until(connection, from, None, now_ms).await
+    }
+
+    /// Reads the same as [`known_days`](Self::known_days) of some days alone, however long ago they were.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`known_days`](Self::known_days).
+    pub async fn known_days_of(
+        &self,
+        connection: &StoredConnection,
+        span: Span,
+        now_ms: i64,
+    ) -> Result<BTreeMap<DataType, KnownDays>, TableError> {
+        // The day behind the last one tells whether that one was skipped on a journey.
+        let until = Some(span.until());
+        self.known_days_until(connection, Some(span.from()), until, now_ms)
+            .await
+    }
+
+    async fn known_days_until(
+        &self,
+        connection: &StoredConnection,
+        from: Option<Date>,
+        until: Option<Date>,
+        now_ms: i64,
+    ) -> Result<BTreeMap<DataType, KnownDays>, TableError> {
         let Some(provider) = connection.state.provider() else {
             return Ok(BTreeMap::new());
         };
@@ -85,7 +112,7 @@ impl Table {
             let asked_from = stored_from.max(life.first_day);
             async move {
                 let (records, asked) = try_join(
-                    self.record_days(&connection.id, data_type, stored_from, None),
+                    self.record_days(&connection.id, data_type, stored_from, until),
                     self.asked_days_from(&connection.id, data_type, asked_from),
                 )
                 .await?;
@@ -102,11 +129,15 @@ impl Table {
         });
         let mut known: BTreeMap<_, _> = try_join_all(known).await?.into_iter().collect();
         // A type that Terra cannot be asked for is known by its records alone.
-        known.retain(|_, days| days.life.can_be_asked || days.records.days().next().is_some());
+        let came = |data_type: &DataType, days: &KnownDays| {
+            let ever = connection.state.types.contains_key(data_type);
+            ever || days.records.days().next().is_some()
+        };
+        known.retain(|data_type, days| days.life.can_be_asked || came(data_type, days));
         // A type that the provider does not have is not missing, unless it comes all the same.
         if let Some(first) = first_of(&backfills) {
             known.retain(|data_type, days: &mut KnownDays| {
-                let came = days.records.days().next().is_some();
+                let came = came(data_type, days);
                 days.refused =
                     first.refused.contains(data_type) && !came && !days.asked.is_answered();
                 first.plan.days.contains_key(data_type) || came
