@@ -34,8 +34,8 @@ use crate::{
 };
 
 /// Webhooks read for one page, where a filter drops most of them. The table reads at most twice as many, each under
-/// a kilobyte: 8 MB.
-const MOST_READ: usize = 4_000;
+/// a kilobyte: 3 MB.
+const MOST_READ: usize = 1_500;
 /// Longest time that a page reads on, where a filter drops most of it.
 const LONGEST: Duration = Duration::from_millis(1_500);
 /// Time ahead of now from which a log is read: clocks differ.
