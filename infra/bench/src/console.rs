@@ -15,7 +15,7 @@ use domain::{
     connection::{Connection, ConnectionId, Member, Status as ConnectionStatus},
     console::{LINK_MS, Role},
     delivery::{Destination, DestinationId, Status, Stream, Subscription},
-    history::{backfill::Plan, day::Span},
+    history::{backfill::Plan, day::Span, fleet::Fleet},
     plan::{ParkReason, Parked},
     version::{Register, Version},
 };
@@ -242,7 +242,7 @@ fn version(at_ms: i64, id: String) -> Version {
 /// Connects everybody else.
 async fn people(table: &Table, people: u64, now: Timestamp) -> anyhow::Result<()> {
     let now_ms = now.as_millisecond();
-    let applied = stream::iter(0..people)
+    let applied: Vec<_> = stream::iter(0..people)
         .map(|number| async move {
             let at_ms = now_ms - i64::try_from(number % 86_400)? * 1_000;
             let version = version(at_ms, format!("bench-{number}"));
@@ -269,10 +269,26 @@ async fn people(table: &Table, people: u64, now: Timestamp) -> anyhow::Result<()
             };
             let fragment = Connection::of_member(user(number)?, member);
             table.apply_connection(&fragment).await?;
-            anyhow::Ok(())
+            anyhow::Ok(fragment)
         })
-        .buffer_unordered(WRITERS);
-    applied.try_collect::<()>().await
+        .buffer_unordered(WRITERS)
+        .try_collect()
+        .await?;
+    // The counts that the daily search for gaps leaves behind.
+    let mut fleet = Fleet::begun(now_ms);
+    for connection in &applied {
+        let user = connection.members.keys().next().context("no user")?;
+        fleet.note(&ConnectionId::of(user), connection, None);
+    }
+    for shard in 0..store::table::key::CONNECTION_SHARDS {
+        let counted = if shard == 0 {
+            fleet.clone()
+        } else {
+            Fleet::begun(now_ms)
+        };
+        table.note_fleet(shard, &counted).await?;
+    }
+    Ok(())
 }
 
 /// Plans a year of history of some people: they wait for their turn.
