@@ -8,7 +8,7 @@ use domain::{
 };
 use inspect::{
     InspectError,
-    findings::{self, Finding, State, Tally},
+    findings::{self, Finding, MOST_PARKED, State, Tally},
     signs,
 };
 use jiff::tz::TimeZone;
@@ -31,8 +31,6 @@ const SIMULATOR: &str = "simulator";
 const SEEN: usize = 500;
 /// Days back in which the newest webhook is looked for.
 const WEBHOOK_DAYS: i64 = 14;
-/// Parked webhooks that are counted.
-const MOST_PARKED: usize = 1_000;
 /// Open jobs that are counted.
 const JOBS_SEEN: usize = 100;
 
@@ -125,7 +123,7 @@ answer! {
         more_connections: bool,
         /// Connections that have gone quiet, by the cause of that.
         quiet: BTreeMap<String, QuietConnections>,
-        /// Webhooks on the list of parked ones, counted up to 1,000.
+        /// Webhooks on the list of parked ones, counted up to 100.
         parked: usize,
         /// Backfills that are not done.
         backfills: usize,
@@ -165,23 +163,34 @@ fn all_checked(check: &'static str, found: Result<Vec<Finding>, InspectError>) -
     found.unwrap_or_else(|error| vec![checked(check, Err(error))])
 }
 
-/// All findings, those that are wrong first; and the counts of connections, if they could be read.
-async fn findings_of(call: &Call) -> (Vec<Finding>, Option<Tally>) {
+/// Results of all checks.
+struct Found {
+    /// All findings, those that are wrong first.
+    findings: Vec<Finding>,
+    /// Counts of connections, if they could be read.
+    tally: Option<Tally>,
+    /// Number of parked webhooks.
+    parked: usize,
+}
+
+async fn findings_of(call: &Call) -> Found {
     let (table, now, now_ms) = (&call.app.table, call.now, call.now_ms());
     let tally = Tally::read(table, now_ms);
     let (readable, archive, parked, waited, destinations, jobs, tally) = futures::join!(
         findings::table(table),
         findings::archive(&call.app.archive, now),
-        findings::parked(table, SIMULATOR),
+        table.parked_webhooks(MOST_PARKED),
         findings::newest_wait(table, now),
         findings::destinations(table, now_ms),
         findings::jobs(table, now_ms),
         tally,
     );
+    let many = parked.as_ref().map_or(0, Vec::len);
+    let parked = parked.map(|parked| findings::parked(&parked, SIMULATOR));
     let mut found = vec![
         checked("table", readable),
         checked("archive", archive),
-        checked("parked webhooks", parked),
+        checked("parked webhooks", parked.map_err(InspectError::from)),
     ];
     let tally = match tally {
         Ok(tally) => {
@@ -202,12 +211,16 @@ async fn findings_of(call: &Call) -> (Vec<Finding>, Option<Tally>) {
         State::Unknown => 1,
         State::Good => 2,
     });
-    (found, tally)
+    Found {
+        findings: found,
+        tally,
+        parked: many,
+    }
 }
 
 async fn list(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
-    let (found, _) = Box::pin(findings_of(&call)).await;
+    let found = Box::pin(findings_of(&call)).await.findings;
     Ok(Answer::json(&Page {
         data: found.into_iter().map(FindingShown::of).collect(),
         next_cursor: None,
@@ -234,8 +247,8 @@ fn quiet_for(fleet: &Fleet, (cause, number): (&Cause, &usize)) -> (String, Quiet
 async fn overview(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let table = &call.app.table;
-    let (found, tally) = Box::pin(findings_of(&call)).await;
-    let tally = tally.unwrap_or_default();
+    let found = Box::pin(findings_of(&call)).await;
+    let tally = found.tally.unwrap_or_default();
     let today = call.now.to_zoned(TimeZone::UTC).date();
     let mut webhooks = table.webhooks_of_day(&today.to_string(), SEEN).await?;
     webhooks.retain(|entry| entry.webhook_id.is_unasked());
@@ -260,6 +273,7 @@ async fn overview(call: Call) -> Result<Answer, Failure> {
     });
     Ok(Answer::json(&Overview {
         wrong: found
+            .findings
             .into_iter()
             .filter(Finding::is_wrong)
             .map(FindingShown::of)
@@ -282,7 +296,7 @@ async fn overview(call: Call) -> Result<Answer, Failure> {
             .map(|quiet| quiet_for(fleet, quiet))
             .collect(),
         more_connections: tally.more,
-        parked: table.parked_webhooks(MOST_PARKED).await?.len(),
+        parked: found.parked,
         backfills: fleet.backfills,
         jobs,
     }))
