@@ -371,9 +371,16 @@ async fn known_days_are_those_of_the_table() {
         bounded[&DataType::Daily].known(&[]).coverage(june, NOW),
         daily.known(&[]).coverage(june, NOW)
     );
+    let (all_types, daily_alone) = (BTreeSet::new(), BTreeSet::from([DataType::Daily]));
     for (from, until) in [("2026-06-05", "2026-06-13"), ("2026-06-19", "2026-06-22")] {
         let days = span(from, until);
-        let alone = table.known_days_of(&own, days, NOW).await.unwrap();
+        let alone = table.known_days_of(&own, &all_types, days, NOW);
+        let alone = alone.await.unwrap();
+        let one = table.known_days_of(&own, &daily_alone, days, NOW);
+        assert_eq!(
+            one.await.unwrap().keys().copied().collect::<BTreeSet<_>>(),
+            daily_alone
+        );
         assert_eq!(
             alone.keys().collect::<Vec<_>>(),
             known.keys().collect::<Vec<_>>()

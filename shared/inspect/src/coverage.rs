@@ -60,8 +60,8 @@ pub async fn look(
     now_ms: i64,
 ) -> Result<Looked, TableError> {
     let outages = table.outages().await?;
-    let mut known = table.known_days_of(connection, span, now_ms).await?;
-    known.retain(|data_type, _| types.is_empty() || types.contains(data_type));
+    let known = table.known_days_of(connection, types, span, now_ms);
+    let mut known = known.await?;
     let refused = known.extract_if(.., |_, days| days.refused);
     let refused = refused.map(|(data_type, _)| data_type).collect();
     let backfills = signs::backfills(table, connection).await?;

@@ -75,8 +75,9 @@ async fn absent(
     let Some(provider) = connection.state.provider() else {
         return Ok(None);
     };
+    let types = metric.places.iter().map(|place| place.data_type).collect();
     let known = table
-        .known_days_of(connection, Span::of_day(date), now_ms)
+        .known_days_of(connection, &types, Span::of_day(date), now_ms)
         .await?;
     let outages = table.outages().await?;
     let states = metric.places.iter().filter_map(|place| {

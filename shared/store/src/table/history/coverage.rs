@@ -1,6 +1,6 @@
 //! Facts that coverage of a connection is computed from, read at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::history::{
     asked::AskedDays,
@@ -67,10 +67,13 @@ impl Table {
         from: Option<Date>,
         now_ms: i64,
     ) -> Result<BTreeMap<DataType, KnownDays>, TableError> {
-        self.known_days_until(connection, from, None, now_ms).await
+        let all = BTreeSet::new();
+        self.known_days_until(connection, &all, from, None, now_ms)
+            .await
     }
 
-    /// Reads the same as [`known_days`](Self::known_days) of some days alone, however long ago they were.
+    /// Reads the same as [`known_days`](Self::known_days) of some days alone, however long ago they were, and of some
+    /// types alone. No `types` means all.
     ///
     /// # Errors
     ///
@@ -78,18 +81,20 @@ impl Table {
     pub async fn known_days_of(
         &self,
         connection: &StoredConnection,
+        types: &BTreeSet<DataType>,
         span: Span,
         now_ms: i64,
     ) -> Result<BTreeMap<DataType, KnownDays>, TableError> {
         // The day behind the last one tells whether that one was skipped on a journey.
         let until = Some(span.until());
-        self.known_days_until(connection, Some(span.from()), until, now_ms)
+        self.known_days_until(connection, types, Some(span.from()), until, now_ms)
             .await
     }
 
     async fn known_days_until(
         &self,
         connection: &StoredConnection,
+        types: &BTreeSet<DataType>,
         from: Option<Date>,
         until: Option<Date>,
         now_ms: i64,
@@ -101,6 +106,7 @@ impl Table {
         let backfills = self.open_backfills(connection).await?;
         let types = DataType::ALL
             .into_iter()
+            .filter(|data_type| types.is_empty() || types.contains(data_type))
             .filter_map(|data_type| Some((data_type, Keyed::of(data_type)?)));
         let known = types.map(|(data_type, keyed)| {
             let life = life(connection, history, &backfills, data_type, now_ms);
