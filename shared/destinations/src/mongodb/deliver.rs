@@ -61,15 +61,13 @@ impl Mongodb {
             let parsed = ClientOptions::parse(uri).await;
             parsed.map_err(|error| fault(&error, "access to the database"))?
         } else {
-            // The driver resolves by itself, and learns more servers from the first: what they name
-            // is kept away by the network, not by this check.
-            self.guard.addresses(&settings.host).await?;
             let host = ServerAddress::Tcp {
                 host: settings.host.clone(),
                 port: Some(settings.port),
             };
             ClientOptions::builder().hosts(vec![host]).build()
         };
+        self.check_seeds(&options.hosts).await?;
         options.app_name = Some(USER_AGENT.to_owned());
         options.connect_timeout = Some(CONNECT_TIMEOUT);
         options.server_selection_timeout = Some(Duration::from_secs(8));
@@ -97,6 +95,20 @@ impl Mongodb {
             Tls::Disabled
         });
         Client::with_options(options).map_err(|error| fault(&error, "access to the database"))
+    }
+
+    /// Checks where the first servers are, entered or named by the name server. The driver resolves by itself, and
+    /// learns more of them from the first: what those name is kept away by the network, not by this check.
+    async fn check_seeds(&self, seeds: &[ServerAddress]) -> Result<(), Fault> {
+        for seed in seeds {
+            match seed {
+                ServerAddress::Tcp { host, .. } => {
+                    self.guard.addresses(host).await?;
+                }
+                _ => return Err(Fault::misconfigured("a server is named that is no host")),
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn collection(&self, name: &str) -> String {
@@ -395,4 +407,61 @@ fn kept_ca(pem: &str) -> std::io::Result<std::path::PathBuf> {
     let path = std::env::temp_dir().join(format!("terrarium-ca-{name}.pem"));
     std::fs::write(&path, pem)?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, net::IpAddr, sync::Arc};
+
+    use async_trait::async_trait;
+    use tokio::sync::Mutex;
+
+    use super::{super::Settings, *};
+    use crate::net::{Guard, Network, Resolve};
+
+    /// A name server that knows one inner host.
+    #[derive(Debug)]
+    struct Names;
+
+    #[async_trait]
+    impl Resolve for Names {
+        async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+            let inner = host == "inner.example.net";
+            let address = if inner { "10.0.0.7" } else { "93.184.216.34" };
+            Ok(vec![address.parse().unwrap()])
+        }
+    }
+
+    #[tokio::test]
+    async fn servers_that_a_name_server_names_are_checked_too() {
+        let mongodb = Mongodb {
+            settings: Settings {
+                host: "cluster.example.net".to_owned(),
+                port: 27017,
+                srv: true,
+                direct: false,
+                database: "app".to_owned(),
+                username: None,
+                password: None,
+                auth_source: None,
+                collection_prefix: String::new(),
+                layout: Layout::Record,
+                encrypted: true,
+                ca_pem: None,
+            },
+            guard: Guard::new(Network::Public, Arc::new(Names)),
+            client: Mutex::new(None),
+        };
+        let seeds = |hosts: &[&str]| {
+            let seeds = hosts.iter().map(|host| ServerAddress::parse(host).unwrap());
+            seeds.collect::<Vec<_>>()
+        };
+        let outer = seeds(&["a.example.net:27017", "b.example.net:27018"]);
+        assert_eq!(mongodb.check_seeds(&outer).await, Ok(()));
+        for bad in ["inner.example.net:27017", "127.0.0.1:27017", "localhost:1"] {
+            let seeds = seeds(&["a.example.net:27017", bad]);
+            let fault = mongodb.check_seeds(&seeds).await.unwrap_err();
+            assert_eq!(fault.name(), "misconfigured", "{bad}");
+        }
+    }
 }
