@@ -19,8 +19,9 @@ const PROBE_PAUSES_MS: [i64; 8] = [
 /// Time after which a destination that never answered is suspended: one probe a day, and nothing is
 /// dropped. Unit: milliseconds.
 pub const SUSPENDED_AFTER_MS: i64 = 72 * HOUR_MS;
-/// Pauses before a refused record is tried again; after the last it is given up. Unit: milliseconds.
-const REJECTED_PAUSES_MS: [i64; 9] = [
+/// Pauses before a refused record is tried again, three days in all; after the last it is given up. Unit:
+/// milliseconds.
+const REJECTED_PAUSES_MS: [i64; 8] = [
     MINUTE_MS,
     5 * MINUTE_MS,
     30 * MINUTE_MS,
@@ -28,8 +29,8 @@ const REJECTED_PAUSES_MS: [i64; 9] = [
     6 * HOUR_MS,
     12 * HOUR_MS,
     24 * HOUR_MS,
-    48 * HOUR_MS,
-    72 * HOUR_MS,
+    // Up to three days.
+    27 * HOUR_MS + 24 * MINUTE_MS,
 ];
 /// Longest pause on a destination's own word. Unit: milliseconds.
 const LONGEST_ASKED_PAUSE_MS: i64 = HOUR_MS;
@@ -320,6 +321,7 @@ mod tests {
             .map_while(|times| rejected_until_ms(times, 0))
             .collect();
         assert_eq!(pauses, REJECTED_PAUSES_MS);
+        assert_eq!(pauses.iter().sum::<i64>(), 3 * DAY_MS);
     }
 
     proptest! {
