@@ -169,6 +169,14 @@ def test_a_ping_that_waits_or_is_lost_is_an_alarm_at_once(template: dict) -> Non
     assert lost["Period"] <= 300
 
 
+def test_a_destination_that_waits_for_somebody_is_an_alarm_at_once(template: dict) -> None:
+    stopped = template["Resources"]["StoppedDestinationsAlarm"]["Properties"]
+    assert stopped["MetricName"] == "StoppedDestinations"
+    assert (stopped["Threshold"], stopped["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    # A look counts them once a minute.
+    assert (stopped["EvaluationPeriods"], stopped["Period"], stopped["Statistic"]) == (1, 60, "Maximum")
+
+
 def test_every_working_queue_has_a_function(working: dict[str, str], mappings: dict[str, dict]) -> None:
     assert sorted(working) == sorted(name_of(mapping["EventSourceArn"]) for mapping in mappings.values())
 

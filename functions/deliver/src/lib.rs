@@ -22,4 +22,5 @@ pub use self::{
     outbox::Outbox,
     states::day,
     vault::{Vault, VaultError},
+    work::owed_for_ms,
 };

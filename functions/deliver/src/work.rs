@@ -11,6 +11,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{config::App, error::DeliverError};
 
+/// Deliveries of a shard whose age is looked at: the longest due.
+const LOOKED_AT: usize = 10;
+
 /// Queues jobs of our own. Within five minutes the queue takes one `run` of a job only once.
 pub(crate) async fn queue(
     app: &App,
@@ -36,14 +39,14 @@ pub(crate) async fn queue(
 /// Looks at every destination, and queues what is due.
 pub(crate) async fn look(app: &App) -> Result<(), DeliverError> {
     let now_ms = app.now_ms();
-    let mut suspended = 0;
+    let (mut suspended, mut stopped) = (0, 0);
     let mut oldest_ms = 0;
     for destination in app.table.destinations().await? {
         let health = app.table.health(&destination.id).await?;
         suspended += u64::from(health.breaker.is_suspended(now_ms));
+        stopped += u64::from(is_stopped(&destination, &health));
         if destination.status == Status::Active {
-            let since_ms = health.owing.values().min().copied();
-            oldest_ms = oldest_ms.max(since_ms.map_or(0, |since_ms| now_ms - since_ms));
+            oldest_ms = oldest_ms.max(owed_for_ms(app, &destination, &health, now_ms).await?);
         }
         let jobs = due(app, &destination, &health, now_ms).await?;
         // A look that comes twice within its second queues everything once.
@@ -51,10 +54,54 @@ pub(crate) async fn look(app: &App) -> Result<(), DeliverError> {
     }
     let mut metrics = Metrics::new("deliver");
     metrics.count("SuspendedDestinations", suspended);
+    metrics.count("StoppedDestinations", stopped);
     let seconds = u64::try_from(oldest_ms / 1000).unwrap_or_default();
     metrics.count("OldestOwedSeconds", seconds);
     metrics.send(now_ms, &app.metrics);
     Ok(())
+}
+
+/// Returns whether nothing is delivered until somebody does something: the receiver asked not to be called again, or
+/// settings or rights are wrong.
+fn is_stopped(destination: &Destination, health: &Health) -> bool {
+    match destination.status {
+        Status::Disabled => true,
+        Status::Active => health.breaker.is_stopped(),
+        Status::Paused | Status::Unproven => false,
+    }
+}
+
+/// Time for which a destination has not taken what is owed to it. A record that it refused waits for its own next try,
+/// and is no sign of that. Unit: milliseconds.
+///
+/// # Errors
+///
+/// [`DeliverError`] when the table does not answer.
+pub async fn owed_for_ms(
+    app: &App,
+    destination: &Destination,
+    health: &Health,
+    now_ms: i64,
+) -> Result<i64, DeliverError> {
+    let failing_since_ms = health.breaker.failing_since_ms;
+    let mut oldest_ms = now_ms;
+    for (shard, since_ms) in &health.owing {
+        if let Some(failing_since_ms) = failing_since_ms {
+            // While it fails, refused or not: nothing is taken.
+            oldest_ms = oldest_ms.min(failing_since_ms.max(*since_ms));
+        }
+        let due = app
+            .table
+            .owed_due(&destination.id, *shard, now_ms, LOOKED_AT);
+        for owed in due.await? {
+            let waits_since_ms = match owed.refusals {
+                0 => owed.first_failed_at_ms,
+                _ => owed.due_at_ms,
+            };
+            oldest_ms = oldest_ms.min(waits_since_ms);
+        }
+    }
+    Ok(now_ms - oldest_ms)
 }
 
 async fn due(

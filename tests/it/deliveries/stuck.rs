@@ -156,6 +156,26 @@ async fn stuck_destinations_hold_up_no_other_and_get_everything_once_they_are_me
         assert!(calls <= MOST_CALLS, "{name} was called {calls} times");
     }
 
+    home.advance(SignedDuration::from_hours(9));
+    let app = &home.world.system.deliver;
+    for (destination, ..) in &added {
+        let health = table.health(&destination.id).await.unwrap();
+        let owed_for_ms = deliver::owed_for_ms(app, destination, &health, home.now_ms());
+        assert!(
+            owed_for_ms.await.unwrap() > 8 * 3_600_000,
+            "{}",
+            destination.name
+        );
+        let is_refused = ["redirects", "refuses the signature"];
+        let is_refused = is_refused.contains(&destination.name.as_str());
+        assert_eq!(
+            health.breaker.is_stopped(),
+            is_refused,
+            "{}",
+            destination.name
+        );
+    }
+
     // Somebody enters the right addresses.
     for (destination, _, _) in added {
         let receiver = Receiver::start().await;
@@ -192,21 +212,23 @@ async fn a_refused_record_holds_up_no_other() {
     let table = &home.world.system.table;
     let health = table.health(&destination.id).await.unwrap();
     assert_eq!(health.breaker.probe_at_ms, None, "it is not left alone");
+    let first_failed_ms = home.now_ms();
 
     // For three days it is tried again; then it is listed, and nothing is owed any more.
+    let app = &home.world.system.deliver;
     for _ in 0..100 {
-        home.advance(SignedDuration::from_hours(2));
+        home.advance(SignedDuration::from_hours(1));
         home.look().await;
-        if table
-            .health(&destination.id)
-            .await
-            .unwrap()
-            .owing
-            .is_empty()
-        {
+        let health = table.health(&destination.id).await.unwrap();
+        if health.owing.is_empty() {
             break;
         }
+        // That records wait for their own next try is no sign of a destination that takes nothing.
+        let owed_for_ms = deliver::owed_for_ms(app, &destination, &health, home.now_ms());
+        assert!(owed_for_ms.await.unwrap() < 3_600_000);
     }
+    let hours = (home.now_ms() - first_failed_ms) / 3_600_000;
+    assert!((72..=80).contains(&hours), "{hours} hours");
     let failed = table.failed(&destination.id, 100).await.unwrap();
     assert_eq!(failed.len(), refused.len());
     assert!(

@@ -82,6 +82,9 @@ pub struct Breaker {
     /// milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halved_until_ms: Option<i64>,
+    /// True if the last failure was one of settings or rights, which somebody has to change.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub misconfigured: bool,
     /// Last failure, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
@@ -119,6 +122,11 @@ impl Breaker {
             && self
                 .failing_since_ms
                 .is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= SUSPENDED_AFTER_MS)
+    }
+
+    /// Returns whether the destination is left alone until somebody changes settings or rights.
+    pub fn is_stopped(&self) -> bool {
+        self.misconfigured && self.probe_at_ms.is_some()
     }
 
     /// Returns whether a shard delivers now. For ten minutes after a destination asked for less, half of
@@ -175,6 +183,7 @@ impl Breaker {
                 Failure::Throttled(_) => Some(now_ms.saturating_add(HALVED_MS)),
                 Failure::Transient | Failure::Misconfigured => self.halved_until_ms,
             },
+            misconfigured,
             fault: Some(fault.to_owned()),
         }
     }
@@ -264,6 +273,10 @@ mod tests {
         let breaker = Breaker::default().failed(Failure::Misconfigured, "no such bucket", EVEN, 0);
         assert_eq!(breaker.passage(HOUR_MS - 1), Passage::Closed);
         assert_eq!(breaker.passage(HOUR_MS), Passage::Probe);
+        assert!(breaker.is_stopped());
+        assert!(!breaker.clone().succeeded().is_stopped());
+        let unreachable = breaker.failed(Failure::Transient, "refused", EVEN, HOUR_MS);
+        assert!(!unreachable.is_stopped());
     }
 
     /// The schedule that operators are told.
