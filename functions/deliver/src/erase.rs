@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use destinations::{
-    id::OwnerId,
-    kind::{Erased, Erasure, Fault},
+    id::{OwnerId, RecordId},
+    kind::{Erased, ErasedRecord, Erasure, Fault},
 };
 use domain::{
     delivery::{DestinationId, Stream, breaker::Failure, shard_of},
@@ -60,11 +60,24 @@ pub(crate) async fn erase(
             return Ok(());
         }
     };
+    let mut records = Vec::new();
+    if destination.forgets_by_name() {
+        for owner in &owners {
+            let names = app.table.erased_records(&erasure, owner).await?;
+            let owner = OwnerId::of(owner);
+            records.extend(names.into_iter().map(|(data_type, key)| ErasedRecord {
+                record_id: RecordId::of(&owner, data_type, &key),
+                owner: owner.clone(),
+                data_type,
+            }));
+        }
+    }
     let person = Erasure {
         id: order.id.clone(),
         reference_id: order.reference_id.clone(),
         owners: owners.iter().map(OwnerId::of).collect(),
         terra_user_ids: order.terra_user_ids.clone(),
+        records,
     };
     let left = until.saturating_duration_since(Instant::now());
     if left < SHORTEST_CALL {

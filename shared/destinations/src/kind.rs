@@ -449,6 +449,19 @@ pub struct Erasure {
     pub owners: Vec<OwnerId>,
     /// Every Terra user id of the person.
     pub terra_user_ids: Vec<TerraUserId>,
+    /// Records of these owners, for a destination that forgets by name; none for others.
+    pub records: Vec<ErasedRecord>,
+}
+
+/// Name of a record that an erasure removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasedRecord {
+    /// Its owner.
+    pub owner: OwnerId,
+    /// Data type of the record.
+    pub data_type: DataType,
+    /// Name of the record at the destination.
+    pub record_id: RecordId,
 }
 
 impl Erasure {
@@ -457,7 +470,10 @@ impl Erasure {
         self.owners.iter().map(|owner| {
             let part = Self {
                 owners: vec![owner.clone()],
-                ..self.clone()
+                records: Vec::new(),
+                id: self.id.clone(),
+                reference_id: self.reference_id.clone(),
+                terra_user_ids: self.terra_user_ids.clone(),
             };
             (owner, part)
         })
@@ -513,6 +529,7 @@ mod tests {
             reference_id: None,
             owners: vec![OwnerId::connection(&digit.repeat(32).parse().unwrap())],
             terra_user_ids: Vec::new(),
+            records: Vec::new(),
         };
         let name = part("1").delivery_id("dst_1");
         assert_eq!(name, part("1").delivery_id("dst_1"));

@@ -177,12 +177,20 @@ async fn gather(
 
 /// Names of everything that owns records of the person.
 fn owners(subject: &Subject, erasure: &Erasure) -> BTreeSet<String> {
+    let owners = record_owners(subject, erasure).into_iter();
+    owners.map(|owner| owner.name()).collect()
+}
+
+/// Everything that owns records of the person.
+fn record_owners(subject: &Subject, erasure: &Erasure) -> BTreeSet<RecordOwner> {
     let of_users = erasure.users.iter().map(ConnectionId::of);
     let connections = erasure.connections.iter().cloned().chain(of_users);
     let person = reference(Some(subject)).cloned();
     let person = person.map(|id| RecordOwner::Person(Some(id)));
-    let owners = connections.map(RecordOwner::Connection).chain(person);
-    owners.map(|owner| owner.name()).collect()
+    connections
+        .map(RecordOwner::Connection)
+        .chain(person)
+        .collect()
 }
 
 /// The keyed hash of the person's reference id.

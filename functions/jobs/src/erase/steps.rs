@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use domain::{connection::ConnectionId, message::JobKind, owner::RecordOwner};
+use domain::{
+    connection::ConnectionId, delivery::Destination, message::JobKind, owner::RecordOwner,
+};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use models::ids::{ReferenceId, WebhookId};
@@ -21,7 +23,8 @@ use store::{
 };
 
 use super::{
-    Erasure, JournalEntry, MANY_JOBS, Stage, gather, now, owners, reference, save, tag, timestamp,
+    Erasure, JournalEntry, MANY_JOBS, Stage, gather, now, owners, record_owners, reference, save,
+    tag, timestamp,
 };
 use crate::{
     config::{App, Budget},
@@ -145,6 +148,7 @@ async fn table(
     // The ids first: nobody else knows them once the items are gone.
     save(app, job, erasure).await?;
     note(app, job, subject, erasure).await?;
+    name_records(app, job, subject, erasure).await?;
     let erased_at = now(app).to_string();
     for connection in &connections {
         let items = app.table.erase_connection(connection, &erased_at).await?;
@@ -161,6 +165,23 @@ async fn table(
     erasure.day = None;
     save(app, job, erasure).await?;
     Ok(None)
+}
+
+/// Notes the name of each record, where a destination has to be told of each: a topic of Kafka keeps the newest state
+/// of every name until it is told that there is none.
+async fn name_records(
+    app: &App,
+    job: &Job,
+    subject: &Subject,
+    erasure: &Erasure,
+) -> Result<(), JobError> {
+    let destinations = app.table.destinations().await?;
+    if destinations.iter().any(Destination::forgets_by_name) {
+        for owner in record_owners(subject, erasure) {
+            app.table.note_erased_records(&job.id, &owner).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what a router that was killed half-way left, notes of deleted records, and lab reports.
@@ -397,6 +418,9 @@ async fn destinations(
         return Ok(Some(Next::Again(DESTINATIONS_ANSWER)));
     }
 
+    for owner in record_owners(subject, erasure) {
+        app.table.forget_erased_records(&job.id, &owner).await?;
+    }
     // Somebody may have looked at the person until now, or ordered something about them.
     mentions(app, subject, erasure).await?;
     let tag = tag(app, Some(subject)).await?;
@@ -481,6 +505,7 @@ async fn sweep(
         save(app, job, erasure).await?;
         return Ok(None);
     }
+    name_records(app, job, subject, erasure).await?;
     let more = sweep_table(app, subject, erasure).await?;
     erasure.count("table items", more);
     let marked = Timestamp::from_millisecond(marked_at_ms).unwrap_or_default();

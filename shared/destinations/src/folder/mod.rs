@@ -187,6 +187,7 @@ mod tests {
             reference_id: None,
             owners: vec![samples::owner(1)],
             terra_user_ids: Vec::new(),
+            records: Vec::new(),
         };
         assert_eq!(folder.erase(&person).await, Ok(Erased::Done(4)));
         assert!(files(root.path()).is_empty());

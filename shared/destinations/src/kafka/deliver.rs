@@ -9,8 +9,12 @@ use super::{
 use crate::{
     change::{Body, Change},
     envelope::{self, JSON},
+    id::RecordId,
     kind::{Erased, Erasure, Fault, Outcome, Unreachable},
 };
+
+/// Name of what holds the rows of connections.
+const CONNECTIONS: &str = "connections";
 
 /// The hash by which Kafka's own clients choose a partition.
 pub(super) fn murmur2(bytes: &[u8]) -> u32 {
@@ -210,7 +214,10 @@ impl Kafka {
         }
     }
 
+    /// Produces a record without a value for each record of the person and for the rows of their connections, so
+    /// that a compacted topic keeps nothing of them; then tells the readers.
     pub(super) async fn announce_erasure(&self, person: &Erasure) -> Result<Erased, Fault> {
+        self.bury(person).await?;
         let topic = self.topic_of(None);
         let count = self.partitions(&topic).await?;
         let now = self.clock.now();
@@ -234,6 +241,55 @@ impl Kafka {
                 .await?;
         }
         Ok(Erased::Announced)
+    }
+}
+
+impl Kafka {
+    async fn bury(&self, person: &Erasure) -> Result<(), Fault> {
+        let timestamp_ms = self.clock.now().as_millisecond();
+        let records = person.records.iter().map(|record| {
+            let collection = record.data_type.as_str();
+            (&record.owner, collection, record.record_id.clone())
+        });
+        let rows = person.owners.iter().filter(|owner| !owner.is_person());
+        let rows = rows.map(|owner| (owner, CONNECTIONS, RecordId::of_connection(owner)));
+        let mut by_partition: BTreeMap<(String, u32), Vec<(usize, Message)>> = BTreeMap::new();
+        for (owner, collection, record_id) in records.chain(rows) {
+            let event = if collection == CONNECTIONS {
+                "connection.deleted"
+            } else {
+                "record.deleted"
+            };
+            let headers = [
+                ("terrarium-event", event),
+                ("terrarium-data-type", collection),
+                ("terrarium-record-id", record_id.as_str()),
+            ];
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+            let message = Message {
+                key: record_id.as_str().to_owned(),
+                value: None,
+                headers: headers.into(),
+                timestamp_ms,
+            };
+            let topic = self.topic_of(Some(collection));
+            let count = self.partitions(&topic).await?;
+            let key = if self.by_record {
+                record_id.as_str()
+            } else {
+                owner.as_str()
+            };
+            let place = (topic, partition(key, count));
+            let tombstones = by_partition.entry(place).or_default();
+            tombstones.push((tombstones.len(), message));
+        }
+        for ((topic, partition), tombstones) in by_partition {
+            for batch in batches(tombstones) {
+                let messages = batch.into_iter().map(|(_, message)| message).collect();
+                self.producer.send(&topic, partition, messages).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -265,6 +321,7 @@ mod tests {
         config::{Clock, Format},
         kafka::{NewTopic, producer::Producer},
         kept::Kept,
+        kind::ErasedRecord,
         samples,
     };
 
@@ -369,6 +426,44 @@ mod tests {
                 .iter()
                 .all(|it| it.headers.contains_key("terrarium-revision"))
         );
+    }
+
+    #[tokio::test]
+    async fn an_erased_person_leaves_a_tombstone_for_each_record() {
+        let topic = Narrow::default();
+        let kafka = kafka(&topic, None);
+        let days = [1, 2].map(|day| samples::daily(1, &format!("2026-11-2{day}"), 1, 1));
+        kafka.produce(&days).await.unwrap();
+        let row = samples::connection(1, 1);
+        kafka.produce(std::slice::from_ref(&row)).await.unwrap();
+        let owner = samples::owner(1);
+        let records = days.iter().map(|day| ErasedRecord {
+            owner: owner.clone(),
+            data_type: models::data::DataType::Daily,
+            record_id: day.record_id.clone(),
+        });
+        let person = Erasure {
+            id: "e".to_owned(),
+            reference_id: None,
+            owners: vec![owner.clone()],
+            terra_user_ids: Vec::new(),
+            records: records.collect(),
+        };
+        let erased = kafka.announce_erasure(&person).await;
+        assert_eq!(erased, Ok(Erased::Announced));
+        // As compaction leaves the topic.
+        let produced = topic.0.lock().unwrap().clone();
+        let newest: BTreeMap<_, _> = produced.iter().map(|it| (&it.key, it)).collect();
+        for id in days
+            .iter()
+            .map(|day| &day.record_id)
+            .chain([&row.record_id])
+        {
+            assert_eq!(newest[&id.to_string()].value, None, "{id}");
+        }
+        let last = produced.last().unwrap();
+        assert_eq!(last.headers["terrarium-event"], b"person.erased");
+        assert!(last.value.is_some());
     }
 
     #[tokio::test]

@@ -367,6 +367,7 @@ async fn an_erasure_is_told_once_however_often_it_is_repeated() {
         reference_id: samples::source(1).reference_id,
         owners: vec![samples::owner(1)],
         terra_user_ids: Vec::new(),
+        records: Vec::new(),
     };
     for _ in 0..2 {
         assert_eq!(

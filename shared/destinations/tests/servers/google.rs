@@ -93,6 +93,7 @@ async fn gcs_keeps_terras_names_and_every_revision() {
         reference_id: None,
         owners: vec![samples::owner(1)],
         terra_user_ids: samples::source(1).terra_user_id.into_iter().collect(),
+        records: Vec::new(),
     };
     assert_eq!(terra.erase(&person).await, Ok(Erased::Done(2)));
     assert_eq!(log.erase(&person).await, Ok(Erased::Done(2)));

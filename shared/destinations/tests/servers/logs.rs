@@ -149,6 +149,7 @@ async fn kafka_keeps_the_order_of_a_connection_and_the_newest_state_of_each_key(
         reference_id: None,
         owners: vec![samples::owner(3)],
         terra_user_ids: Vec::new(),
+        records: Vec::new(),
     };
     assert_eq!(kafka.erase(&person).await, Ok(Erased::Announced));
 

@@ -269,6 +269,7 @@ async fn assert_erased(one: &dyn Kind, other: &dyn Kind, model: &mut Model, peop
         reference_id: samples::source(1).reference_id,
         owners: vec![samples::owner(1)],
         terra_user_ids: Vec::new(),
+        records: Vec::new(),
     };
     let erased = one.erase(&person).await.unwrap();
     assert!(

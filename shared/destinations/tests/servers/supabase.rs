@@ -202,6 +202,7 @@ async fn files_of_a_supabase_project_are_never_written_over_by_older_ones() {
         reference_id: None,
         owners: vec![samples::owner(1)],
         terra_user_ids: Vec::new(),
+        records: Vec::new(),
     };
     // A row, a connection and three files.
     assert_eq!(project.erase(&person).await, Ok(Erased::Done(5)));

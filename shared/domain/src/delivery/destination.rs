@@ -167,6 +167,12 @@ impl Destination {
         }
     }
 
+    /// Returns whether the destination forgets a record only when it is told the record's name: Kafka, whose topics
+    /// can be searched by nobody.
+    pub fn forgets_by_name(&self) -> bool {
+        self.kind == "kafka" && self.stream == Stream::Records
+    }
+
     /// Returns whether changes are announced to the destination.
     pub fn is_told(&self) -> bool {
         !matches!(self.status, Status::Disabled | Status::Unproven)

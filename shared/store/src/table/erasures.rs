@@ -7,8 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{connection::ConnectionId, delivery::Status, owner::RecordOwner, plan::request_name};
-use models::ids::{ReferenceId, TerraUserId, WebhookId, hex};
+use domain::{
+    connection::ConnectionId, delivery::Status, key::NaturalKey, owner::RecordOwner,
+    plan::request_name,
+};
+use models::{
+    data::DataType,
+    ids::{ReferenceId, TerraUserId, WebhookId, hex},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -227,6 +233,71 @@ impl Table {
             erased += 1;
         }
         Ok(erased)
+    }
+
+    /// Notes the names of all records of an owner that an erasure is about to remove, for destinations that have to be
+    /// told of each. The notes stay until [`Table::forget_erased_records`].
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn note_erased_records(
+        &self,
+        erasure: &str,
+        owner: &RecordOwner,
+    ) -> Result<(), TableError> {
+        let mut records = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(Key::partition_of(owner)))
+            .projection_expression("pk, sk")
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = records.next().await {
+            let item = item.map_err(TableError::unavailable("query", "records"))?;
+            let key = Key::of_item(&item).filter(|key| key.as_record().is_some());
+            if let Some(key) = key {
+                let note = Key::erased(erasure, owner, &key);
+                self.put(&note, Item::new(), "note").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of the records of an owner that an erasure removes, as far as they were noted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::note_erased_records`].
+    pub async fn erased_records(
+        &self,
+        erasure: &str,
+        owner: &RecordOwner,
+    ) -> Result<Vec<(DataType, NaturalKey)>, TableError> {
+        let items = self.query(&Key::erased_pk(erasure, owner), "").await?;
+        let keys = items.iter().filter_map(Key::of_item);
+        Ok(keys.filter_map(|key| key.as_record()).collect())
+    }
+
+    /// Removes the names that were noted of an owner's records.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::note_erased_records`].
+    pub async fn forget_erased_records(
+        &self,
+        erasure: &str,
+        owner: &RecordOwner,
+    ) -> Result<(), TableError> {
+        let items = self.query(&Key::erased_pk(erasure, owner), "").await?;
+        for key in items.iter().filter_map(Key::of_item) {
+            self.delete(&key).await?;
+        }
+        Ok(())
     }
 
     /// Removes all that the table keeps of one webhook: its line in the ledger, its place among the parked ones, and the

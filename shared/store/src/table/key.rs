@@ -650,6 +650,19 @@ impl Key {
         format!("GONE#{}", Self::partition_of(owner))
     }
 
+    /// Partition of the names of an owner's records that an erasure removes.
+    pub(crate) fn erased_pk(erasure: &str, owner: &RecordOwner) -> String {
+        format!("ERASED#{erasure}#{}", owner.name())
+    }
+
+    /// The name of a record that an erasure removes.
+    pub(crate) fn erased(erasure: &str, owner: &RecordOwner, record: &Self) -> Self {
+        Self {
+            pk: Self::erased_pk(erasure, owner),
+            sk: record.sk.clone(),
+        }
+    }
+
     /// The note of a deleted record.
     pub(crate) fn gone(owner: &RecordOwner, record: &Self) -> Self {
         Self {
