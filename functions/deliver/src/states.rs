@@ -16,7 +16,7 @@ use domain::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::{Timestamp, civil::Date};
-use models::data::DataType;
+use models::{data::DataType, ids::TerraUserId};
 use store::{
     archive::ArchiveError,
     table::{connections::StoredConnection, records::RecordNow},
@@ -130,10 +130,14 @@ async fn connections(
 ) -> Result<BTreeMap<ConnectionId, StoredConnection>, DeliverError> {
     let ids: BTreeSet<ConnectionId> = going
         .iter()
-        .filter_map(|going| match going.changed.owner() {
-            RecordOwner::Connection(id) => Some(id),
-            RecordOwner::Person(_) => None,
+        .flat_map(|going| {
+            let owner = match going.changed.owner() {
+                RecordOwner::Connection(id) => Some(id),
+                RecordOwner::Person(_) => None,
+            };
+            [owner, going.changed.heir().cloned()]
         })
+        .flatten()
         .collect();
     let found = stream::iter(ids)
         .map(|id| async move { app.table.connection(&id).await })
@@ -163,6 +167,7 @@ impl Reader<'_> {
                 data_type,
                 key,
                 gone,
+                heir,
             } => {
                 let record_key = record_key(&going.changed);
                 let now = record_key.as_ref().and_then(|key| self.records.get(key));
@@ -173,6 +178,7 @@ impl Reader<'_> {
                 let deleted = || Body::Deleted {
                     data_type: *data_type,
                     key: key.clone(),
+                    terra_user_ids: self.users(owner, heir.as_ref()),
                 };
                 let (revision, body) = match (now, gone) {
                     (None, None) => return Ok(None),
@@ -274,6 +280,14 @@ impl Reader<'_> {
             RecordOwner::Connection(id) => self.connections.get(id),
             RecordOwner::Person(_) => None,
         }
+    }
+
+    /// Terra user ids of a connection, and of the one that took it over.
+    fn users(&self, owner: &RecordOwner, heir: Option<&ConnectionId>) -> Vec<TerraUserId> {
+        let heir = heir.and_then(|heir| self.connections.get(heir));
+        let connections = self.stored(owner).into_iter().chain(heir);
+        let users: BTreeSet<_> = connections.flat_map(StoredConnection::users).collect();
+        users.into_iter().cloned().collect()
     }
 
     fn source(&self, owner: &RecordOwner) -> Source {

@@ -506,6 +506,7 @@ impl Walk<'_> {
             Some(data_type) => Body::Deleted {
                 data_type,
                 key: String::new(),
+                terra_user_ids: Vec::new(),
             },
             None => Body::ConnectionDeleted,
         };

@@ -89,6 +89,9 @@ pub enum Body {
         data_type: DataType,
         /// Text of the record's natural key.
         key: String,
+        /// Every Terra user id that its connection ever had, or the one that took the connection over: Terra's
+        /// names have one of them.
+        terra_user_ids: Vec<TerraUserId>,
     },
     /// State of a connection. State kinds of databases keep a row for each.
     Connection {

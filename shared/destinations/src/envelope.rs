@@ -189,7 +189,7 @@ fn envelope<'a>(change: &'a Change, file: Option<&Payload>) -> Result<Envelope<'
                 },
             }),
         }),
-        Body::Deleted { data_type, key } => Some(Record {
+        Body::Deleted { data_type, key, .. } => Some(Record {
             data_type: data_type.as_str(),
             key,
             state: None,

@@ -124,9 +124,11 @@ pub(crate) fn deleted(data_type: DataType, key: &str, revision: u64) -> Change {
 
 /// The deletion of a record of connection `number`.
 pub(crate) fn deleted_of(number: u32, data_type: DataType, key: &str, revision: u64) -> Change {
+    let terra_user_ids = source(number).terra_user_id.into_iter().collect();
     let body = Body::Deleted {
         data_type,
         key: key.to_owned(),
+        terra_user_ids,
     };
     change_of(number, data_type, key, revision, body)
 }

@@ -117,6 +117,7 @@ fn changes(told: &Told, gone: &[Changed]) -> Vec<Changed> {
                     data_type: *data_type,
                     key: key.clone(),
                     gone: None,
+                    heir: None,
                 });
             }
         }

@@ -1,6 +1,9 @@
 //! Names of objects.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
+use models::ids::TerraUserId;
 
 use super::Settings;
 use crate::{
@@ -69,13 +72,35 @@ pub(super) fn revision_key(settings: &Settings, change: &Change, extension: &str
 }
 
 /// Returns the beginning of the names of a Terra user's objects of one data type.
-pub(super) fn terra_prefix(settings: &Settings, change: &Change) -> String {
-    let collection = change.collection().unwrap_or("events");
+fn terra_prefix(settings: &Settings, change: &Change) -> String {
     let user = match &change.source.terra_user_id {
         Some(id) => plain(id.as_str()),
         None => change.source.owner.to_string(),
     };
+    prefix_of(settings, change, &user)
+}
+
+fn prefix_of(settings: &Settings, change: &Change, user: &str) -> String {
+    let collection = change.collection().unwrap_or("events");
     format!("{}{TERRA_VERSION}/{collection}/{user}-", settings.prefix)
+}
+
+/// Returns the beginnings of the names that a deleted record may have: by every Terra user that its connection had.
+/// None where nobody knows a user any more.
+pub(super) fn terra_prefixes(settings: &Settings, change: &Change) -> Vec<String> {
+    let former: &[TerraUserId] = match &change.body {
+        Body::Deleted { terra_user_ids, .. } => terra_user_ids,
+        _ => &[],
+    };
+    let users = former.iter().chain(&change.source.terra_user_id);
+    let mut users: BTreeSet<String> = users.map(|user| plain(user.as_str())).collect();
+    let owner = &change.source.owner;
+    // Lab reports have no user.
+    if owner.is_person() {
+        users.insert(owner.to_string());
+    }
+    let prefix = |user: String| prefix_of(settings, change, &user);
+    users.into_iter().map(prefix).collect()
 }
 
 /// The name of a second record that begins at the same time.
@@ -176,6 +201,30 @@ mod tests {
         let change = samples::record(DataType::Sleep, "a", record, 1);
         let key = state_key(&settings(Layout::Terra), &change, "json");
         assert_eq!(key, "p/2022-03-16/sleep/user-1-.._.._etc_passwd_.json");
+    }
+
+    #[test]
+    fn a_deleted_record_is_looked_for_under_every_user_that_its_connection_had() {
+        let user = |name| TerraUserId::new(name).unwrap();
+        let settings = settings(Layout::Terra);
+        let mut gone = samples::deleted(DataType::Daily, "2026-11-20", 7);
+        // A merge took its connection away.
+        gone.source.terra_user_id = None;
+        gone.body = Body::Deleted {
+            data_type: DataType::Daily,
+            key: "2026-11-20".to_owned(),
+            terra_user_ids: vec![user("user-1"), user("user-9")],
+        };
+        let named = ["p/2022-03-16/daily/user-1-", "p/2022-03-16/daily/user-9-"];
+        assert_eq!(terra_prefixes(&settings, &gone), named);
+        gone.body = Body::Deleted {
+            data_type: DataType::Daily,
+            key: "2026-11-20".to_owned(),
+            terra_user_ids: Vec::new(),
+        };
+        assert!(terra_prefixes(&settings, &gone).is_empty());
+        gone.source.owner = crate::id::OwnerId::person(None);
+        assert_eq!(terra_prefixes(&settings, &gone).len(), 1);
     }
 
     #[test]

@@ -245,6 +245,7 @@ pub(crate) async fn state_kind(
             let body = Body::Deleted {
                 data_type: state.data_type,
                 key: state.key.clone(),
+                terra_user_ids: change.source.terra_user_id.clone().into_iter().collect(),
             };
             Change {
                 revision,

@@ -78,6 +78,9 @@ pub enum Changed {
         /// Revision under which the record was deleted, where a merge or an erasure deleted it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gone: Option<u64>,
+        /// The connection that has the Terra users of a deleted record's owner by now, where a merge deleted it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        heir: Option<crate::connection::ConnectionId>,
     },
     /// A connection itself: its state, its ids, its person.
     Connection {
@@ -115,6 +118,26 @@ impl Changed {
             data_type,
             key: key.to_string(),
             gone: None,
+            heir: None,
+        }
+    }
+
+    /// The same deletion, of an owner whose Terra users another connection has by now.
+    #[must_use]
+    pub fn inherited_by(mut self, connection: &crate::connection::ConnectionId) -> Self {
+        if let Self::Record { heir, owner, .. } = &mut self
+            && !matches!(owner, RecordOwner::Connection(owner) if owner == connection)
+        {
+            *heir = Some(connection.clone());
+        }
+        self
+    }
+
+    /// The connection that has the Terra users of a deleted record's owner by now.
+    pub fn heir(&self) -> Option<&crate::connection::ConnectionId> {
+        match self {
+            Self::Record { heir, .. } => heir.as_ref(),
+            Self::Connection { .. } | Self::Webhook { .. } => None,
         }
     }
 
@@ -138,6 +161,11 @@ impl Changed {
     /// forgotten.
     #[must_use]
     pub fn remembering(mut self, earlier: &Self) -> Self {
+        if let Self::Record { heir, .. } = &mut self
+            && heir.is_none()
+        {
+            *heir = earlier.heir().cloned();
+        }
         match &mut self {
             Self::Record { gone, .. } | Self::Connection { gone, .. } => {
                 *gone = earlier.gone().max(*gone);
@@ -153,7 +181,8 @@ impl Changed {
     pub fn subject(&self) -> Self {
         let mut subject = self.clone();
         match &mut subject {
-            Self::Record { gone, .. } | Self::Connection { gone, .. } => *gone = None,
+            Self::Record { gone, heir, .. } => (*gone, *heir) = (None, None),
+            Self::Connection { gone, .. } => *gone = None,
             Self::Webhook { .. } => {}
         }
         subject
@@ -303,6 +332,7 @@ mod tests {
             data_type: DataType::HealthObservation,
             key,
             gone: Some(u64::MAX),
+            heir: None,
         };
         let message = DeliveryMessage::Changes {
             destination: DestinationId::new("dst_0123456789").unwrap(),

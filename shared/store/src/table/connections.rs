@@ -555,7 +555,8 @@ impl Table {
         let mut gone = Vec::new();
         let own = own.then(|| connection.id.clone());
         for id in connection.former_ids().into_iter().chain(own) {
-            gone.extend(self.gone(&RecordOwner::Connection(id)).await?);
+            let found = self.gone(&RecordOwner::Connection(id)).await?.into_iter();
+            gone.extend(found.map(|changed| changed.inherited_by(&connection.id)));
         }
         Ok(gone)
     }
@@ -977,7 +978,7 @@ impl StoredConnection {
     }
 
     /// The members, and the folded ids that the last change was about.
-    fn users(&self) -> impl Iterator<Item = &TerraUserId> {
+    pub fn users(&self) -> impl Iterator<Item = &TerraUserId> {
         self.state.members.keys().chain(&self.lately_folded)
     }
 

@@ -401,6 +401,7 @@ impl Table {
                     data_type,
                     key: natural.to_string(),
                     gone,
+                    heir: None,
                 }),
                 (None, RecordOwner::Connection(id)) => all.push(Changed::Connection {
                     id: id.clone(),
@@ -447,6 +448,7 @@ mod tests {
             data_type: DataType::LabReport,
             key: "report-1".to_owned(),
             gone,
+            heir: None,
         };
         let name = subject(&changed(None));
         assert_eq!(name, subject(&changed(Some(7))));
