@@ -13,18 +13,20 @@ use super::{
     Firestore, Layout,
     document::document,
     faults::{is_lost, of_code},
-    rest::{self, Document, PAGE, WRITE},
+    rest::{self, Document, MOST_NAMED, PAGE, WRITE},
 };
 use crate::{
     change::{Body, Change, Total},
     id::{OwnerId, RecordId, checksum},
-    kind::{Fault, Outcome, set},
+    kind::{Erasure, Fault, Outcome, set},
 };
 
 /// Attempts to write over what another writer just wrote.
 const ROUNDS: usize = 3;
 /// Largest request. Firestore takes 10 MiB.
 const MAX_REQUEST_BYTES: usize = 9_000_000;
+/// Collection of Terra's own for events of users.
+const TERRAS_EVENTS: &str = "user_events";
 /// Requests at once that count.
 const PARALLEL: usize = 8;
 
@@ -115,7 +117,8 @@ impl Firestore {
                     self.layout == Layout::Terra && change.data_type().is_some();
                 if is_named_by_start {
                     // The name holds the start, which a deleted record no longer has.
-                    let by_id = ("record_id", change.record_id.as_str());
+                    let path = self.path("record_id");
+                    let by_id = (path.as_str(), change.record_id.as_str());
                     let found = self.page(collection, by_id, None).await?;
                     pending.extend(found.into_iter().map(|found| named(found.name, None, 0)));
                 } else {
@@ -138,11 +141,15 @@ impl Firestore {
     pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
         let mut outcomes = vec![Outcome::APPLIED; changes.len()];
         let mut pending = self.pending(changes, &mut outcomes).await?;
+        let mut places = HashMap::new();
         for _ in 0..ROUNDS {
             if pending.is_empty() {
-                return Ok(outcomes);
+                break;
             }
-            pending = self.round(pending, &mut outcomes).await?;
+            pending = self.round(pending, &mut outcomes, &mut places).await?;
+        }
+        if self.layout == Layout::Terra {
+            self.keep_newest(changes, &places).await?;
         }
         for left in pending {
             let fault = Fault::Conflict { code: None };
@@ -156,6 +163,7 @@ impl Firestore {
         &self,
         pending: Vec<Pending<'a>>,
         outcomes: &mut [Outcome],
+        places: &mut HashMap<RecordId, String>,
     ) -> Result<Vec<Pending<'a>>, Fault> {
         let names: Vec<_> = pending.iter().map(|one| one.name.as_str()).collect();
         let there = self.get(&names).await?;
@@ -199,7 +207,10 @@ impl Firestore {
                     index, repaired, ..
                 } = write.pending;
                 match code {
-                    0 => set(outcomes, index, Outcome::Applied { repaired }),
+                    0 => {
+                        set(outcomes, index, Outcome::Applied { repaired });
+                        places.insert(write.pending.change.record_id.clone(), write.pending.name);
+                    }
                     code if is_lost(code) => again.push(write.pending),
                     code => {
                         let fault = of_code(code, &self.right(WRITE));
@@ -209,6 +220,67 @@ impl Firestore {
             }
         }
         Ok(again)
+    }
+
+    /// Removes what records left under other names: a start or a user changed, or two writers met. `places` are the
+    /// names of those that were written now.
+    async fn keep_newest(
+        &self,
+        changes: &[Change],
+        places: &HashMap<RecordId, String>,
+    ) -> Result<(), Fault> {
+        let mut by_collection: BTreeMap<&str, Vec<&Change>> = BTreeMap::new();
+        for change in changes {
+            if let (Body::Record(_), Some(collection)) = (&change.body, change.collection()) {
+                by_collection.entry(collection).or_default().push(change);
+            }
+        }
+        for (collection, changes) in by_collection {
+            for changes in changes.chunks(MOST_NAMED) {
+                let ids: Vec<_> = changes.iter().map(|it| it.record_id.as_str()).collect();
+                let found = self.of_records(collection, &ids).await?;
+                let old = changes.iter().flat_map(|change| {
+                    let place = places.get(&change.record_id).map(String::as_str);
+                    self.outdated(&found, change, place)
+                });
+                let deletes: Vec<_> = old
+                    .map(|it| {
+                        let unchanged = json!({"updateTime": it.update_time});
+                        json!({"delete": it.name, "currentDocument": unchanged})
+                    })
+                    .collect();
+                if deletes.is_empty() {
+                    continue;
+                }
+                // One that changed or went meanwhile is somebody else's.
+                let is_bad = |code: &u16| *code != 0 && !is_lost(*code);
+                let codes = self.batch_write(&deletes).await?;
+                if let Some(code) = codes.into_iter().find(is_bad) {
+                    return Err(of_code(code, &self.right(WRITE)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Documents of a record that hold an older state than another one of it. Written over an equal revision was a
+    /// state whose user changed: what has the former name is outdated too.
+    fn outdated<'a>(
+        &self,
+        found: &'a [Document],
+        change: &Change,
+        place: Option<&str>,
+    ) -> Vec<&'a Document> {
+        let id = change.record_id.as_str();
+        let is_of_it = |it: &&Document| rest::text(it.ours(self.layout, "record_id")) == Some(id);
+        let revision = |it: &Document| rest::whole(it.ours(self.layout, "revision")).unwrap_or(0);
+        let of_record: Vec<_> = found.iter().filter(is_of_it).collect();
+        let newest = of_record.iter().map(|it| revision(it)).max().unwrap_or(0);
+        let is_moved = |it: &Document| {
+            change.force && newest == change.revision && place.is_some_and(|place| place != it.name)
+        };
+        let is_old = |it: &&Document| revision(it) < newest || is_moved(it);
+        of_record.into_iter().filter(is_old).collect()
     }
 
     /// Returns whether a document belongs to another record. One of Terra's own, of before the move, is written
@@ -260,21 +332,31 @@ impl Firestore {
         DataType::ALL.into_iter().map(Some).chain([None])
     }
 
-    pub(super) async fn delete_owners(&self, owners: &[OwnerId]) -> Result<u64, Fault> {
+    /// Deletes what we wrote of a person, and Terra's own documents of before the move: they may lie in the same
+    /// collections.
+    pub(super) async fn delete_person(&self, person: &Erasure) -> Result<u64, Fault> {
         let mut count = 0;
+        let path = self.path("connection_id");
         for data_type in Self::collections() {
-            for owner in owners {
-                count += self.delete_owner(collection(data_type), owner).await?;
+            for owner in &person.owners {
+                let owned = (path.as_str(), owner.as_str());
+                count += self.delete_where(collection(data_type), owned).await?;
+            }
+        }
+        let types = DataType::ALL.map(DataType::as_str).into_iter();
+        for collection in types.chain([TERRAS_EVENTS]) {
+            for user in &person.terra_user_ids {
+                let terras = ("user.user_id", user.as_str());
+                count += self.delete_where(collection, terras).await?;
             }
         }
         Ok(count)
     }
 
-    async fn delete_owner(&self, collection: &str, owner: &OwnerId) -> Result<u64, Fault> {
+    async fn delete_where(&self, collection: &str, whose: (&str, &str)) -> Result<u64, Fault> {
         let mut count = 0;
         loop {
-            let of_owner = ("connection_id", owner.as_str());
-            let found = self.page(collection, of_owner, None).await?;
+            let found = self.page(collection, whose, None).await?;
             let deletes: Vec<_> = found
                 .iter()
                 .map(|document| json!({"delete": document.name}))
@@ -331,7 +413,8 @@ impl Firestore {
         let mut records = BTreeMap::new();
         let mut after: Option<String> = None;
         loop {
-            let of_owner = ("connection_id", owner.as_str());
+            let path = self.path("connection_id");
+            let of_owner = (path.as_str(), owner.as_str());
             let page = self
                 .page(collection(data_type), of_owner, after.as_deref())
                 .await?;

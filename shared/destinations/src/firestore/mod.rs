@@ -83,7 +83,7 @@ impl Kind for Firestore {
     }
 
     async fn erase(&self, person: &Erasure) -> Result<Erased, Fault> {
-        let deleted = within(TIMEOUT, self.delete_owners(&person.owners)).await?;
+        let deleted = within(TIMEOUT, self.delete_person(person)).await?;
         Ok(Erased::Done(deleted))
     }
 

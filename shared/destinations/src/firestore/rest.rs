@@ -10,6 +10,9 @@ use crate::{envelope::JSON, kind::Fault};
 /// Documents of one page of a query.
 pub(super) const PAGE: usize = 300;
 
+/// Values that one filter may name.
+pub(super) const MOST_NAMED: usize = 30;
+
 /// Fields of our own in a document.
 #[derive(Debug, Deserialize)]
 pub(super) struct Document {
@@ -163,30 +166,17 @@ impl Firestore {
         Ok(written.status.iter().map(|status| status.code).collect())
     }
 
-    fn query(&self, collection: &str, field: &str, value: &str) -> Value {
-        json!({
-            "from": [{"collectionId": collection}],
-            "where": {"fieldFilter": {
-                "field": {"fieldPath": self.path(field)},
-                "op": "EQUAL",
-                "value": {"stringValue": value},
-            }},
-        })
-    }
-
     /// The documents of a collection whose field has this value, at most a page of them, after the one
     /// of this name.
     pub(super) async fn page(
         &self,
         collection: &str,
-        (field, value): (&str, &str),
+        (path, value): (&str, &str),
         after: Option<&str>,
     ) -> Result<Vec<Document>, Fault> {
-        let mut query = self.query(collection, field, value);
+        let mut query = filtered(collection, path, "EQUAL", &json!({"stringValue": value}));
         if let Some(query) = query.as_object_mut() {
-            let fields =
-                ["record_id", "revision"].map(|name| json!({"fieldPath": self.path(name)}));
-            query.insert("select".to_owned(), json!({"fields": fields}));
+            query.insert("select".to_owned(), self.ours_alone());
             query.insert(
                 "orderBy".to_owned(),
                 json!([{"field": {"fieldPath": "__name__"}}]),
@@ -197,6 +187,30 @@ impl Firestore {
                 query.insert("startAt".to_owned(), start);
             }
         }
+        self.run(query).await
+    }
+
+    /// The documents of records, of which there may be [`MOST_NAMED`], wherever they are in a collection.
+    pub(super) async fn of_records(
+        &self,
+        collection: &str,
+        ids: &[&str],
+    ) -> Result<Vec<Document>, Fault> {
+        let ids: Vec<_> = ids.iter().map(|id| json!({"stringValue": id})).collect();
+        let ids = json!({"arrayValue": {"values": ids}});
+        let mut query = filtered(collection, &self.path("record_id"), "IN", &ids);
+        if let Some(query) = query.as_object_mut() {
+            query.insert("select".to_owned(), self.ours_alone());
+        }
+        self.run(query).await
+    }
+
+    fn ours_alone(&self) -> Value {
+        let fields = ["record_id", "revision"].map(|name| json!({"fieldPath": self.path(name)}));
+        json!({"fields": fields})
+    }
+
+    async fn run(&self, query: Value) -> Result<Vec<Document>, Fault> {
         let body = json!({"structuredQuery": query});
         let right = "datastore.entities.list, datastore.entities.get";
         let found: Vec<Queried> = self.call(&self.parent, "runQuery", &body, right).await?;
@@ -210,7 +224,12 @@ impl Firestore {
         owner: &str,
     ) -> Result<(u64, u64), Fault> {
         let body = json!({"structuredAggregationQuery": {
-            "structuredQuery": self.query(collection, "connection_id", owner),
+            "structuredQuery": filtered(
+                collection,
+                &self.path("connection_id"),
+                "EQUAL",
+                &json!({"stringValue": owner}),
+            ),
             "aggregations": [
                 {"alias": "n", "count": {}},
                 {"alias": "sum", "sum": {"field": {"fieldPath": self.path("checksum")}}},
@@ -225,6 +244,18 @@ impl Firestore {
         let number = |name| whole(fields.get(name)).unwrap_or_default();
         Ok((number("n"), number("sum")))
     }
+}
+
+/// A query of one collection by one field.
+fn filtered(collection: &str, path: &str, operator: &str, value: &Value) -> Value {
+    json!({
+        "from": [{"collectionId": collection}],
+        "where": {"fieldFilter": {
+            "field": {"fieldPath": path},
+            "op": operator,
+            "value": value,
+        }},
+    })
 }
 
 /// Rights to write.

@@ -12,7 +12,11 @@ use jiff::Timestamp;
 use models::data::DataType;
 use serde_json::{Value, json};
 
-use crate::{places::make_gcs_bucket, proxy::Proxy, samples, server, suite};
+use crate::{
+    places::{http, make_gcs_bucket},
+    proxy::Proxy,
+    samples, server, suite,
+};
 
 pub(crate) fn port() -> u16 {
     server("TERRARIUM_TEST_GOOGLE").parse().unwrap()
@@ -168,6 +172,65 @@ async fn firestore_tells_two_sessions_that_begin_at_once_apart_in_terras_layout(
     terra.deliver(&[gone]).await.unwrap();
     let held = terra.revisions(&owner, Some(DataType::Activity)).await;
     assert_eq!(held.unwrap(), [(session("a", 2).record_id, 2)]);
+}
+
+/// Puts a document of Terra's own into the emulator, as before a move.
+async fn put_terras_document(database: &str, collection: &str, user: &str) {
+    let emulator = server("TERRARIUM_TEST_FIRESTORE");
+    let url = format!(
+        "http://127.0.0.1:{emulator}/v1/projects/terrarium-test/databases/{database}/documents/terra/2022-03-16/{collection}?documentId={user}-2026-11-19.json"
+    );
+    let user = json!({"mapValue": {"fields": {"user_id": {"stringValue": user}}}});
+    let body = json!({"fields": {"user": user}}).to_string();
+    let put = http().post(url).header("authorization", "Bearer owner");
+    let put = put.body(body).send().await.unwrap();
+    assert!(put.status().is_success(), "{}", put.status());
+}
+
+#[tokio::test]
+#[ignore = "needs a server"]
+async fn firestore_leaves_no_old_name_and_nothing_of_terras_own_behind() {
+    let Some(terra) = firestore(port(), "renamed", &json!({"layout": "terra"})) else {
+        return;
+    };
+    let owner = samples::owner(1);
+    let count = async || {
+        let totals = terra.totals(std::slice::from_ref(&owner)).await.unwrap();
+        let totals = totals.unwrap().into_iter();
+        totals.map(|total| total.count).sum::<u64>()
+    };
+    let record =
+        |hour: u32| format!(r#"{{"metadata":{{"start_time":"2026-11-20T0{hour}:00:00+00:00"}}}}"#);
+    let state = |hour, revision| samples::record(DataType::Activity, "a", &record(hour), revision);
+    // Its start changes, and an older state comes late.
+    for change in [state(8, 2), state(9, 3), state(7, 1)] {
+        let outcomes = terra.deliver(&[change]).await.unwrap();
+        assert!(outcomes[0].is_settled());
+        assert_eq!(count().await, 1);
+    }
+    let held = terra.revisions(&owner, Some(DataType::Activity)).await;
+    assert_eq!(held.unwrap()[0].1, 3);
+    // Its user changes, and it is told anew at the same revision.
+    let mut renamed = state(9, 3);
+    renamed.source.terra_user_id = samples::source(7).terra_user_id;
+    renamed.force = true;
+    terra.deliver(&[renamed]).await.unwrap();
+    assert_eq!(count().await, 1);
+
+    let user = samples::source(1).terra_user_id.unwrap();
+    for collection in ["daily", "user_events"] {
+        put_terras_document("renamed", collection, user.as_str()).await;
+        put_terras_document("renamed", collection, "somebody-else").await;
+    }
+    let person = Erasure {
+        id: "e".to_owned(),
+        reference_id: None,
+        owners: vec![owner.clone()],
+        terra_user_ids: vec![user],
+        records: Vec::new(),
+    };
+    assert_eq!(terra.erase(&person).await, Ok(Erased::Done(3)));
+    assert_eq!(terra.erase(&person).await, Ok(Erased::Done(0)));
 }
 
 #[tokio::test]
