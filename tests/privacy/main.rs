@@ -353,6 +353,30 @@ async fn nothing_private_is_logged_whatever_happens() {
         "too little was logged to tell"
     );
     assert_tells_nothing(&log, &private);
+    assert_one_line_per_delivery(&log);
+}
+
+/// Asserts that whatever becomes of the deliveries of a message, deliver says it in one line.
+fn assert_one_line_per_delivery(log: &str) {
+    let mut lines = BTreeMap::<String, Vec<String>>::new();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let is_ours = line["target"].as_str().unwrap().starts_with("deliver");
+        let is_shown = ["INFO", "WARN", "ERROR"].contains(&line["level"].as_str().unwrap());
+        if !is_ours || !is_shown {
+            continue;
+        }
+        let mut spans = line["spans"].as_array().into_iter().flatten();
+        let Some(job) = spans.find(|span| span["name"] == "job") else {
+            continue;
+        };
+        let tries = format!("{} {}", job["message_id"], job["receive_count"]);
+        let text = line["fields"]["message"].to_string();
+        lines.entry(tries).or_default().push(text);
+    }
+    assert!(lines.len() > 100, "{} messages told something", lines.len());
+    let loud: Vec<_> = lines.values().filter(|lines| lines.len() > 1).collect();
+    assert!(loud.is_empty(), "{loud:?}");
 }
 
 fn assert_tells_nothing(log: &str, private: &Private) {

@@ -7,6 +7,7 @@ use domain::delivery::{Cause, Changed, DeliveryMessage, DestinationId, MAX_STEPS
 use futures::future::BoxFuture;
 use runtime::batch::{self, Outcome, Received};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, info_span};
 
 use crate::{
     config::App,
@@ -40,7 +41,11 @@ async fn group(
 ) -> Vec<Outcome<DeliverError>> {
     let mut outcomes = Vec::new();
     for step in steps(messages) {
-        let done = timeout_at(until, run(app, step.job, until)).await;
+        let message_id = step.message_ids.first().map(String::as_str);
+        let receive_count = step.receive_count;
+        let span = info_span!("job", message_id, receive_count);
+        let work = run(app, step.job, until).instrument(span);
+        let done = timeout_at(until, work).await;
         let result = done.unwrap_or(Err(DeliverError::TooSlow));
         let failed = result.is_err();
         let mut ids = step.message_ids.into_iter();
@@ -59,6 +64,7 @@ async fn group(
 /// One job, and the messages that brought it.
 struct Step {
     message_ids: Vec<String>,
+    receive_count: u32,
     job: DeliveryMessage,
 }
 
@@ -92,6 +98,7 @@ fn steps(messages: Vec<Received<DeliveryMessage>>) -> Vec<Step> {
         }
         steps.push(Step {
             message_ids: vec![message.message_id],
+            receive_count: message.receive_count,
             job: message.message,
         });
     }

@@ -22,8 +22,8 @@ use store::table::{
     deliveries::{Attempt, Owed},
     destinations::Health,
 };
-use tokio::time::{Instant, timeout};
-use tracing::{error, info, warn};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
 
 use crate::{
     clients::Client,
@@ -130,7 +130,10 @@ pub(crate) async fn deliver(
         failed: BTreeSet::new(),
         sent: Sent::default(),
         tally: BTreeMap::new(),
+        fault: None,
     };
+    // A check repairs owner by owner: its line is about the page.
+    let has_line = batch.going.iter().any(|it| it.cause != Cause::Repair);
     let passage = sending.health.breaker.passage(app.now_ms());
     let passes = passage == Passage::Open || (batch.is_probe && passage == Passage::Probe);
     let has_turn = batch.is_probe
@@ -144,7 +147,7 @@ pub(crate) async fn deliver(
         sending.recall_failed().await?;
         sending.all(batch.going, until).await?;
     }
-    sending.report();
+    sending.report(has_line);
     let sent = sending.sent;
     // Removed meanwhile: nobody would ever look at what is owed to it.
     if sent.owed > 0 && app.table.destination(&destination.id).await?.is_none() {
@@ -164,6 +167,8 @@ struct Sending<'a> {
     failed: BTreeSet<Changed>,
     sent: Sent,
     tally: BTreeMap<&'static str, u64>,
+    /// Name of the last fault of the destination.
+    fault: Option<&'static str>,
 }
 
 impl Sending<'_> {
@@ -359,13 +364,13 @@ impl Sending<'_> {
         self.app.clients.forget(id);
         if *fault == Fault::Gone {
             let now_ms = self.app.now_ms();
-            error!(destination = %id, "a destination asked not to be called again: disabled");
             let disabled = self.app.table.change_destination(id, |destination| {
                 destination.status = Status::Disabled;
                 destination.status_since_ms = now_ms;
             });
             disabled.await?;
             self.count("gone");
+            self.fault = Some(fault.name());
             // Told anew when it is enabled is only what changes after this.
             return self.owe_all(going, None).await;
         }
@@ -386,7 +391,7 @@ impl Sending<'_> {
             health.breaker = breaker.failed(failure, &text, jitter, now_ms);
         };
         self.health = self.app.table.change_health(id, change).await?;
-        warn!(destination = %id, fault = fault.name(), "a destination fails");
+        self.fault = Some(fault.name());
         self.count("fault");
         Ok(())
     }
@@ -472,7 +477,6 @@ impl Sending<'_> {
         }
         self.count("failed");
         let id = &self.destination.id;
-        info!(destination = %id, "a destination refused a record for good");
         let owed = owed(going, now_ms, Some(rejection.reason), now_ms);
         let table = &self.app.table;
         table.fail(id, &owed).await?;
@@ -553,7 +557,7 @@ impl Sending<'_> {
         *self.tally.entry(outcome).or_default() += 1;
     }
 
-    fn report(&self) {
+    fn report(&self, has_line: bool) {
         let now_ms = self.app.now_ms();
         for (outcome, count) in &self.tally {
             let mut metrics = Metrics::new("deliver").dimension(Dimension::Outcome, outcome);
@@ -563,7 +567,11 @@ impl Sending<'_> {
             }
             metrics.send(now_ms, &self.app.metrics);
         }
+        if !has_line {
+            return;
+        }
         let of = |name: &str| self.tally.get(name).copied();
+        // The one line of a message: what becomes of each delivery is in its attempts.
         info!(
             destination = %self.destination.id,
             shard = self.shard,
@@ -572,6 +580,7 @@ impl Sending<'_> {
             owed = of("owed"),
             rejected = of("rejected"),
             failed = of("failed"),
+            fault = self.fault,
             "deliveries"
         );
     }

@@ -23,13 +23,13 @@ use domain::{
 use models::data::DataType;
 use store::table::{connections::StoredConnection, key::CONNECTION_SHARDS};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     clients::Client,
     config::App,
     error::DeliverError,
-    send::{Batch, call, deliver, within_call},
+    send::{Batch, Sent, call, deliver, within_call},
     states::{day, record_id},
     work::queue,
 };
@@ -110,7 +110,7 @@ pub(crate) async fn page(
         if order.is_automatic() {
             app.table.remove_order(id, &order.id).await?;
         }
-        info!(destination = %id, "an order is done");
+        debug!(destination = %id, "an order is done");
     }
     Ok(())
 }
@@ -308,6 +308,7 @@ impl Walk<'_> {
         until: Instant,
     ) -> Result<Cursor, DeliverError> {
         let began = Instant::now();
+        let (mut settled, mut owed) = (0, 0);
         let client = match self.app.clients.get(self.destination).await {
             Ok(client) => client,
             Err(error) => {
@@ -328,9 +329,18 @@ impl Walk<'_> {
             };
             let differences = found.iter().map(|found| found.difference.clone());
             self.note(held.len() as u64, differences.collect()).await?;
-            if repair && let Some(fault) = self.repair(&client, &owner, &found, until).await? {
+            if !repair {
+                continue;
+            }
+            let (sent, fault) = self.repair(&client, &owner, &found, until).await?;
+            settled += sent.settled;
+            owed += sent.owed;
+            if let Some(fault) = fault {
                 return self.broken_off(cursor, &fault).await;
             }
+        }
+        if settled + owed > 0 {
+            info!(destination = %self.destination.id, shard = self.shard, settled, owed, "a check repaired");
         }
         Ok(cursor)
     }
@@ -482,7 +492,7 @@ impl Walk<'_> {
         owner: &RecordOwner,
         found: &[Found],
         until: Instant,
-    ) -> Result<Option<Fault>, DeliverError> {
+    ) -> Result<(Sent, Option<Fault>), DeliverError> {
         let of = |kinds: &'static [DifferenceKind]| {
             let is_of = |one: &&Found| kinds.contains(&one.difference.kind);
             found.iter().filter(is_of)
@@ -490,13 +500,13 @@ impl Walk<'_> {
         let lacking = of(&[DifferenceKind::Missing, DifferenceKind::Older]);
         let changes: Vec<_> = lacking.filter_map(|one| one.changed.clone()).collect();
         let batch = Batch::fresh(&changes, Cause::Repair, false);
-        deliver(self.app, self.destination, self.shard, batch, until).await?;
+        let sent = deliver(self.app, self.destination, self.shard, batch, until).await?;
         let extra = of(&[DifferenceKind::Extra]);
         let extra: Vec<Change> = extra.map(|one| self.deletion(owner, one)).collect();
         if extra.is_empty() {
-            return Ok(None);
+            return Ok((sent, None));
         }
-        Ok(call(&*client.kind, &extra).await.err())
+        Ok((sent, call(&*client.kind, &extra).await.err()))
     }
 
     fn deletion(&self, owner: &RecordOwner, found: &Found) -> Change {
