@@ -45,7 +45,8 @@ impl fmt::Debug for Clients {
 pub(crate) struct Client {
     /// Definition that it was opened from.
     destination: Destination,
-    at: Instant,
+    /// Time at which it was opened.
+    pub(crate) at: Instant,
     pub(crate) kind: Arc<dyn Kind>,
     is_prepared: bool,
 }

@@ -36,6 +36,8 @@ use crate::{
 const TO_CALL: Duration = Duration::from_secs(32);
 /// Longest call: a kind ends by itself before that.
 const LONGEST_CALL: Duration = Duration::from_secs(30);
+/// Pause before the second try of a call whose connection broke.
+const BEFORE_SECOND_TRY: Duration = Duration::from_millis(500);
 /// Most changes whose states are read at once.
 const READ_AT_ONCE: usize = 100;
 
@@ -127,6 +129,7 @@ pub(crate) async fn deliver(
         destination,
         shard,
         health,
+        began: Instant::now(),
         failed: BTreeSet::new(),
         sent: Sent::default(),
         tally: BTreeMap::new(),
@@ -163,6 +166,8 @@ struct Sending<'a> {
     destination: &'a Destination,
     shard: u32,
     health: Health,
+    /// Time at which this batch began: a client that was opened earlier may have secrets of before a change.
+    began: Instant,
     /// Subjects that were refused for good before.
     failed: BTreeSet<Changed>,
     sent: Sent,
@@ -207,7 +212,7 @@ impl Sending<'_> {
                     let rest = rest.map(|(going, _)| going).chain(waiting);
                     return self.owe_all(rest.collect(), None).await;
                 }
-                if let Some(fault) = Box::pin(self.chunk(&client, chunk, until)).await? {
+                if let Some(fault) = Box::pin(self.chunk(&mut client, chunk, until)).await? {
                     // Everything that is left waits for the destination.
                     let rest = chunks.flatten().map(|(going, _)| going).chain(waiting);
                     return self.owe_all(rest.collect(), Some(&fault)).await;
@@ -237,7 +242,7 @@ impl Sending<'_> {
     /// be tried now.
     async fn chunk(
         &mut self,
-        client: &Client,
+        client: &mut Client,
         chunk: Vec<(Going, Change)>,
         until: Instant,
     ) -> Result<Option<Fault>, DeliverError> {
@@ -250,9 +255,15 @@ impl Sending<'_> {
         let (going, changes): (Vec<_>, Vec<_>) = chunk.into_iter().unzip();
         let began = Instant::now();
         let mut result = call(&*client.kind, &changes).await;
-        if matches!(result, Err(Fault::Conflict { .. })) && has_time() {
-            // Another writer was quicker: the same call finds its way now.
-            result = call(&*client.kind, &changes).await;
+        if let Some(pause) = unsettled(&result).and_then(second_try)
+            && has_time()
+        {
+            sleep(pause).await;
+            result = once_more(client, &changes, result).await;
+        }
+        let is_refused = matches!(unsettled(&result), Some(Fault::Misconfigured { .. }));
+        if is_refused && client.at < self.began && has_time() {
+            result = self.anew(client, &changes, result).await?;
         }
         let took = began.elapsed();
         match result {
@@ -285,6 +296,24 @@ impl Sending<'_> {
             }
             Err(fault) => self.failed(going, &changes, &fault, took).await,
         }
+    }
+
+    /// Makes a call once more with the secrets of now: somebody may have changed them since the client was opened.
+    async fn anew(
+        &mut self,
+        client: &mut Client,
+        changes: &[Change],
+        refused: Result<Vec<Outcome>, Fault>,
+    ) -> Result<Result<Vec<Outcome>, Fault>, DeliverError> {
+        self.app.clients.forget(&self.destination.id);
+        match self.app.clients.get(self.destination).await {
+            Ok(opened) => *client = opened,
+            Err(error) => return Ok(Err(error.into_fault()?)),
+        }
+        if let Err(fault) = self.prepare(client).await {
+            return Ok(Err(fault));
+        }
+        Ok(once_more(client, changes, refused).await)
     }
 
     /// Deals with the outcomes of a call that was answered.
@@ -332,6 +361,7 @@ impl Sending<'_> {
             if fault == Fault::Gone {
                 self.broken(Vec::new(), &fault).await?;
             } else {
+                self.app.clients.forget(&self.destination.id);
                 self.breaker_failed(&fault).await?;
             }
             return Ok(Some(fault));
@@ -584,6 +614,60 @@ impl Sending<'_> {
             "deliveries"
         );
     }
+}
+
+/// The fault why not everything of a call arrived, but may another time.
+fn unsettled(result: &Result<Vec<Outcome>, Fault>) -> Option<&Fault> {
+    match result {
+        Err(fault) => Some(fault),
+        Ok(outcomes) => outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Retry(fault) => Some(fault),
+            _ => None,
+        }),
+    }
+}
+
+/// Pause before the same call is made once more; `None` if it is not worth a second try.
+fn second_try(fault: &Fault) -> Option<Duration> {
+    match fault {
+        // Another writer was quicker: the same call finds its way now.
+        Fault::Conflict { .. } => Some(Duration::ZERO),
+        Fault::Unreachable {
+            part: Unreachable::Reset,
+            ..
+        } => Some(BEFORE_SECOND_TRY),
+        Fault::Throttled { after: None, code } if code.as_deref() == Some("503") => {
+            Some(BEFORE_SECOND_TRY)
+        }
+        _ => None,
+    }
+}
+
+/// Delivers once more what a call did not settle.
+async fn once_more(
+    client: &Client,
+    changes: &[Change],
+    before: Result<Vec<Outcome>, Fault>,
+) -> Result<Vec<Outcome>, Fault> {
+    let Ok(mut outcomes) = before else {
+        return call(&*client.kind, changes).await;
+    };
+    let is_left = |outcome: &Outcome| matches!(outcome, Outcome::Retry(_));
+    let left = outcomes.iter().zip(changes);
+    let left = left.filter(|(outcome, _)| is_left(outcome));
+    let left: Vec<Change> = left.map(|(_, change)| change.clone()).collect();
+    let again = match call(&*client.kind, &left).await {
+        Ok(again) if again.len() == left.len() => again,
+        // Which of them is refused, a later call finds.
+        Err(Fault::Rejected { .. }) if left.len() > 1 => return Ok(outcomes),
+        Ok(_) => return Ok(outcomes),
+        Err(fault) => vec![fault.into_outcome(); left.len()],
+    };
+    let places = outcomes.iter_mut().filter(|outcome| is_left(outcome));
+    for (place, outcome) in places.zip(again) {
+        *place = outcome;
+    }
+    Ok(outcomes)
 }
 
 fn owed(going: Going, due_at_ms: i64, fault: Option<String>, now_ms: i64) -> Owed {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -240,6 +240,10 @@ pub(crate) struct Inbox {
     pub(crate) bodies: Mutex<BTreeMap<String, Bytes>>,
     /// Data type whose records are refused.
     pub(crate) refuses: Mutex<Option<String>>,
+    /// Token without which it refuses everything.
+    pub(crate) token: Mutex<Option<String>>,
+    /// Calls that it answers with "busy" before it serves again.
+    pub(crate) busy: AtomicUsize,
     /// True if it asks not to be called again.
     pub(crate) is_gone: AtomicBool,
     /// Tells that a call has come, and waits for a word before the call is refused.
@@ -252,6 +256,19 @@ async fn receive(State(inbox): State<Arc<Inbox>>, headers: HeaderMap, body: Byte
     if let Some((came, go)) = hold {
         came.send(()).unwrap();
         go.await.unwrap();
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    let token = inbox.token.lock().unwrap().clone();
+    let given = headers.get("authorization");
+    if token.is_some_and(|token| given.is_none_or(|given| *given != format!("Bearer {token}"))) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    let less = |busy: usize| busy.checked_sub(1);
+    if inbox
+        .busy
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+        .is_ok()
+    {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     if inbox.is_gone.load(Ordering::SeqCst) {
