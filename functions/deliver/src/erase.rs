@@ -10,7 +10,11 @@ use domain::{
     delivery::{DestinationId, Stream, breaker::Failure, shard_of},
     owner::RecordOwner,
 };
-use store::table::destinations::{ErasureOrder, ErasureResult, Health};
+use models::data::DataType;
+use store::table::{
+    deliveries::Owed,
+    destinations::{ErasureOrder, ErasureResult, Health},
+};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
@@ -20,6 +24,8 @@ use crate::{config::App, error::DeliverError};
 const LONGEST_CALL: Duration = Duration::from_mins(1);
 /// Time without which no call is begun.
 const SHORTEST_CALL: Duration = Duration::from_secs(15);
+/// Owed webhooks that are read at once.
+const WEBHOOKS_AT_ONCE: usize = 200;
 /// Time to note a result.
 const TO_NOTE: Duration = Duration::from_secs(5);
 /// Text of a receipt where bodies of webhooks were kept.
@@ -93,7 +99,10 @@ pub(crate) async fn erase(
                 } else {
                     erased
                 };
-            forget(app, id, shard, destination.concurrency, &owners).await?;
+            forget(app, id, shard, &owners).await?;
+            if destination.stream == Stream::Webhooks {
+                forget_webhooks(app, id, shard, &owners).await?;
+            }
             done(app, id, &order, shard, destination.concurrency, erased).await
         }
         // Only this message is refused: the destination takes others.
@@ -125,21 +134,56 @@ async fn forget(
     app: &App,
     id: &DestinationId,
     shard: u32,
-    shards: u32,
     owners: &[RecordOwner],
 ) -> Result<(), DeliverError> {
-    for owed in app.table.owed(id, shard, usize::MAX).await? {
-        if owners.contains(&owed.changed.owner()) {
-            app.table.settle_owed(id, shard, &owed.changed).await?;
-        }
-    }
-    for failed in app.table.failed(id, usize::MAX).await? {
-        let owner = failed.changed.owner();
-        if shard_of(&owner, shards) == shard && owners.contains(&owner) {
-            app.table.settle_failed(id, &failed.changed).await?;
+    let table = &app.table;
+    for owner in owners {
+        for data_type in DataType::ALL.into_iter().map(Some).chain([None]) {
+            for owed in table.owed_of(id, shard, (owner, data_type)).await? {
+                table.settle_owed(id, shard, &owed.changed).await?;
+            }
+            for failed in table.failed_of(id, (owner, data_type)).await? {
+                table.settle_failed(id, &failed.changed).await?;
+            }
         }
     }
     Ok(())
+}
+
+/// Strikes webhooks of these owners that are owed to the destination, or were refused by it. They are named by time:
+/// all are looked at, page by page.
+async fn forget_webhooks(
+    app: &App,
+    id: &DestinationId,
+    shard: u32,
+    owners: &[RecordOwner],
+) -> Result<(), DeliverError> {
+    let (table, most) = (&app.table, WEBHOOKS_AT_ONCE);
+    let is_theirs = |owed: &&Owed| owners.contains(&owed.changed.owner());
+    let mut last = None;
+    loop {
+        let page = table.owed_webhooks(id, shard, last.as_ref(), most).await?;
+        for owed in page.iter().filter(is_theirs) {
+            table.settle_owed(id, shard, &owed.changed).await?;
+        }
+        let is_last = page.len() < most;
+        last = page.into_iter().next_back().map(|owed| owed.changed);
+        if is_last {
+            break;
+        }
+    }
+    last = None;
+    loop {
+        let page = table.failed_webhooks(id, last.as_ref(), most).await?;
+        for failed in page.iter().filter(is_theirs) {
+            table.settle_failed(id, &failed.changed).await?;
+        }
+        let is_last = page.len() < most;
+        last = page.into_iter().next_back().map(|failed| failed.changed);
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 /// Notes the result of one shard. The receipt of a finished erasure names nobody.

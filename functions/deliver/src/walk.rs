@@ -40,6 +40,8 @@ const PAGE: usize = 100;
 const LISTED: usize = 100;
 /// Time of one page: live deliveries of the shard wait for it.
 const PAGE_TIME: Duration = Duration::from_secs(20);
+/// Fault of a check of a destination that keeps no list of what it has.
+const NOT_ASKED: &str = "it cannot be asked what it has: nothing was compared";
 /// A record that was written so lately may still be in the queue: no difference. Unit: milliseconds.
 const SETTLED_AFTER_MS: i64 = 600_000;
 
@@ -316,17 +318,18 @@ impl Walk<'_> {
                 return self.broken_off(cursor, &fault).await;
             }
         };
-        let excused = self.excused().await?;
         while began.elapsed() < PAGE_TIME {
             let Some(owner) = self.next_owner(&mut cursor).await? else {
                 cursor.is_done = true;
                 break;
             };
             let held = self.held(&owner).await?;
-            let found = match self.compare(&*client.kind, &owner, &held, &excused).await {
-                Ok(found) => found,
+            let found = match self.compare(&*client.kind, &owner, &held).await {
+                Ok(Some(found)) => found,
+                Ok(None) => return self.ended(cursor, NOT_ASKED).await,
                 Err(fault) => return self.broken_off(cursor, &fault).await,
             };
+            let found = self.unexcused(&owner, found).await?;
             let differences = found.iter().map(|found| found.difference.clone());
             self.note(held.len() as u64, differences.collect()).await?;
             if !repair {
@@ -345,13 +348,18 @@ impl Walk<'_> {
         Ok(cursor)
     }
 
-    /// Ends the walk of this shard, and notes why.
+    /// Ends the walk of this shard because the destination fails.
     async fn broken_off(&self, cursor: Cursor, fault: &Fault) -> Result<Cursor, DeliverError> {
         let id = &self.destination.id;
         self.app.clients.forget(id);
         warn!(destination = %id, fault = fault.name(), "a check is broken off");
-        let text = fault.to_string();
-        let change = |order: &mut Order| order.fault = Some(text.clone());
+        self.ended(cursor, &fault.to_string()).await
+    }
+
+    /// Ends the walk of this shard, and notes why.
+    async fn ended(&self, cursor: Cursor, why: &str) -> Result<Cursor, DeliverError> {
+        let id = &self.destination.id;
+        let change = |order: &mut Order| order.fault = Some(why.to_owned());
         self.app
             .table
             .change_order(id, &self.order.id, change)
@@ -362,16 +370,24 @@ impl Walk<'_> {
         })
     }
 
-    /// Names of what is owed to the shard or was refused for good: the destination may have another state
-    /// of it.
-    async fn excused(&self) -> Result<BTreeSet<RecordId>, DeliverError> {
+    /// Differences but those of records that are owed to the shard or were refused for good: the destination may
+    /// have another state of them.
+    async fn unexcused(
+        &self,
+        owner: &RecordOwner,
+        mut found: Vec<Found>,
+    ) -> Result<Vec<Found>, DeliverError> {
         let (id, table) = (&self.destination.id, &self.app.table);
-        let mut owed = table.owed(id, self.shard, usize::MAX).await?;
-        owed.extend(table.failed(id, usize::MAX).await?);
-        Ok(owed
-            .iter()
-            .filter_map(|it| record_id(&it.changed))
-            .collect())
+        let types: BTreeSet<_> = found.iter().map(|it| it.difference.data_type).collect();
+        for data_type in types {
+            let subjects = (owner, data_type);
+            let mut excused = table.owed_of(id, self.shard, subjects).await?;
+            excused.extend(table.failed_of(id, subjects).await?);
+            let excused = excused.iter().filter_map(|it| record_id(&it.changed));
+            let excused: BTreeSet<_> = excused.collect();
+            found.retain(|it| !excused.contains(&it.record_id));
+        }
+        Ok(found)
     }
 
     /// Records that the destination is to hold of an owner: all that are wanted.
@@ -412,17 +428,17 @@ impl Walk<'_> {
         Ok(held)
     }
 
+    /// Finds the differences of one owner; `None` if the destination cannot be asked what it has.
     async fn compare(
         &self,
         kind: &dyn Kind,
         owner: &RecordOwner,
         held: &BTreeMap<Named, Held>,
-        excused: &BTreeSet<RecordId>,
-    ) -> Result<Vec<Found>, Fault> {
+    ) -> Result<Option<Vec<Found>>, Fault> {
         let owner_id = OwnerId::of(owner);
         let owners = [owner_id.clone()];
         let Some(there) = within_call(kind.totals(&owners)).await? else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let mut found = Vec::new();
         let types = there.iter().map(|total| total.data_type);
@@ -449,7 +465,7 @@ impl Walk<'_> {
             let ours = of_type.iter().map(|((_, id), held)| (id, *held));
             let ours: BTreeMap<&RecordId, &Held> = ours.collect();
             let ids: BTreeSet<&RecordId> = ours.keys().copied().chain(rows.keys()).collect();
-            for id in ids.into_iter().filter(|id| !excused.contains(id)) {
+            for id in ids {
                 let (ours, row) = (ours.get(id), rows.get(id).copied());
                 let Some(kind) = DifferenceKind::of(ours.map(|held| held.revision), row) else {
                     continue;
@@ -474,7 +490,7 @@ impl Walk<'_> {
                 });
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     fn is_meant_type(&self, data_type: Option<DataType>) -> bool {

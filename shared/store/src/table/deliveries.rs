@@ -76,8 +76,21 @@ pub struct Attempt {
     pub took_ms: u64,
 }
 
+/// Beginning of the names of webhooks that are owed.
+const WEBHOOK: &str = "WEBHOOK#";
 /// Attribute of the revision of a deletion.
 const GONE_AT: &str = "gone_at";
+
+/// Subjects of one owner: those of a data type, or the row of the connection.
+pub type Subjects<'a> = (&'a RecordOwner, Option<DataType>);
+
+/// Beginning of the names of what is owed of one owner.
+fn beginning((owner, data_type): Subjects<'_>) -> String {
+    match data_type {
+        Some(data_type) => format!("{data_type}#{}#", owner.name()),
+        None => format!("connection#{}", owner.name()),
+    }
+}
 
 /// Name of what is owed within a destination: the same for every delivery of one record.
 fn subject(changed: &Changed) -> String {
@@ -93,13 +106,19 @@ fn subject(changed: &Changed) -> String {
             webhook_id,
             received_at_ms,
             ..
-        } => format!("WEBHOOK#{}#{webhook_id}", Key::due_at(*received_at_ms)),
+        } => format!("{WEBHOOK}{}#{webhook_id}", Key::due_at(*received_at_ms)),
     }
 }
 
 fn expires(now_ms: i64, kept_s: i64) -> AttributeValue {
     let at_s = now_ms.div_euclid(1000).saturating_add(kept_s);
     AttributeValue::N(at_s.to_string())
+}
+
+fn decoded<T: serde::de::DeserializeOwned>(items: Vec<Item>) -> Result<Vec<T>, TableError> {
+    let items = items.into_iter();
+    let keyed = items.filter_map(|item| Some((Key::of_item(&item)?, item)));
+    keyed.map(|(key, item)| decode(&key, item)).collect()
 }
 
 /// Note of a record that is deleted after its revision `seen`.
@@ -202,6 +221,74 @@ impl Table {
         self.some_of(&Key::owed_pk(id, shard), limit, true).await
     }
 
+    /// Deliveries of one owner's records or row that are owed to a shard.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::owe`].
+    pub async fn owed_of(
+        &self,
+        id: &DestinationId,
+        shard: u32,
+        subjects: Subjects<'_>,
+    ) -> Result<Vec<Owed>, TableError> {
+        let key = Key::owed(id, shard, &beginning(subjects));
+        self.states(key.pk(), key.sk()).await
+    }
+
+    /// Webhooks that are owed to a shard, in the order in which they came, behind one of them, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::owe`].
+    pub async fn owed_webhooks(
+        &self,
+        id: &DestinationId,
+        shard: u32,
+        after: Option<&Changed>,
+        limit: usize,
+    ) -> Result<Vec<Owed>, TableError> {
+        let named = |name: &str| Key::owed(id, shard, name);
+        self.webhooks_behind(named, after, limit).await
+    }
+
+    /// Webhooks that a destination refused for good, likewise.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::owe`].
+    pub async fn failed_webhooks(
+        &self,
+        id: &DestinationId,
+        after: Option<&Changed>,
+        limit: usize,
+    ) -> Result<Vec<Owed>, TableError> {
+        let named = |name: &str| Key::failed(id, name);
+        self.webhooks_behind(named, after, limit).await
+    }
+
+    async fn webhooks_behind(
+        &self,
+        named: impl Fn(&str) -> Key,
+        after: Option<&Changed>,
+        limit: usize,
+    ) -> Result<Vec<Owed>, TableError> {
+        let name = after.map_or_else(|| WEBHOOK.to_owned(), subject);
+        // A blank comes before every other character of a name, `~` behind those of a time.
+        let (after, last) = (named(&format!("{name} ")), named(&format!("{WEBHOOK}~")));
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :after AND :last")
+            .expression_attribute_values(":pk", text(last.pk()))
+            .expression_attribute_values(":after", text(after.sk()))
+            .expression_attribute_values(":last", text(last.sk()));
+        decoded(first_items(query, limit, "deliveries").await?)
+    }
+
     /// Delivery that is owed for a record.
     ///
     /// # Errors
@@ -249,6 +336,20 @@ impl Table {
     /// Those of [`Table::owe`].
     pub async fn failed(&self, id: &DestinationId, limit: usize) -> Result<Vec<Owed>, TableError> {
         self.some_of(&Key::failed_pk(id), limit, true).await
+    }
+
+    /// Deliveries of one owner's records or row that a destination refused for good.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::owe`].
+    pub async fn failed_of(
+        &self,
+        id: &DestinationId,
+        subjects: Subjects<'_>,
+    ) -> Result<Vec<Owed>, TableError> {
+        let key = Key::failed(id, &beginning(subjects));
+        self.states(key.pk(), key.sk()).await
     }
 
     /// Takes a delivery off the list of those refused for good.
@@ -344,11 +445,7 @@ impl Table {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
             .scan_index_forward(forward);
-        let items = first_items(query, limit, "deliveries").await?;
-        let keyed = items
-            .into_iter()
-            .filter_map(|item| Some((Key::of_item(&item)?, item)));
-        keyed.map(|(key, item)| decode(&key, item)).collect()
+        decoded(first_items(query, limit, "deliveries").await?)
     }
 
     /// Notes that a record is about to be deleted under its owner, so that destinations are told even

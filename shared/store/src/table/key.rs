@@ -794,6 +794,11 @@ impl Key {
         }
     }
 
+    /// The partition key.
+    pub(crate) fn pk(&self) -> &str {
+        &self.pk
+    }
+
     /// The sort key.
     pub(crate) fn sk(&self) -> &str {
         &self.sk
