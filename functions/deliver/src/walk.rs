@@ -235,7 +235,9 @@ impl Walk<'_> {
             } else if let Some(owner) = self.next_owner(&mut cursor).await? {
                 cursor.within = Some(owner.clone());
                 cursor.record = None;
-                if let RecordOwner::Connection(id) = &owner {
+                if let RecordOwner::Connection(id) = &owner
+                    && self.has_row(&owner, cause).await?
+                {
                     changes.push(Changed::Connection {
                         id: id.clone(),
                         gone: None,
@@ -269,6 +271,20 @@ impl Walk<'_> {
         deliver(self.app, self.destination, self.shard, batch, until).await?;
         self.note(count, Vec::new()).await?;
         Ok(cursor)
+    }
+
+    /// Returns whether the row of a connection is in the range of an order. It has no type and no day; a destination
+    /// that is new gets it with whatever records come.
+    async fn has_row(&self, owner: &RecordOwner, cause: Cause) -> Result<bool, DeliverError> {
+        let range = &self.order.range;
+        let names_records = !range.subscription.data_types.is_empty() || !range.has_day(None);
+        if names_records && cause != Cause::Backfill {
+            return Ok(false);
+        }
+        let connection = self.connection_of(owner).await?;
+        Ok(connection.is_some_and(|row| {
+            self.is_meant(&subject(owner, Some(&row), None)) && range.has_revision(row.revision())
+        }))
     }
 
     async fn connection_of(
