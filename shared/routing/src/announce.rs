@@ -50,6 +50,8 @@ pub async fn announce(
     let mut messages = Vec::new();
     for destination in destinations.iter() {
         let wanted = match destination.stream {
+            Stream::Records if !destination.is_told() => gone.clone(),
+            Stream::Webhooks if !destination.is_told() => Vec::new(),
             Stream::Records => wanted(destination, told, &changes),
             Stream::Webhooks => webhook
                 .iter()
@@ -230,7 +232,7 @@ async fn refresh(
     let mut range = Range::default();
     range.subscription.connections.insert(connection.id.clone());
     for destination in destinations {
-        if destination.stream == Stream::Records {
+        if destination.stream == Stream::Records && destination.is_told() {
             // The same when the webhook is routed again before the connection says that it was told.
             let id = format!("{:016x}-{}", connection.revision(), connection.id);
             let purpose = Purpose::Redrive { force: true };

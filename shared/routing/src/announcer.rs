@@ -40,7 +40,7 @@ impl Announcer {
         }
     }
 
-    /// Destinations that are told, at most as old as the announcer keeps them.
+    /// Destinations that are told, of deletions at least, at most as old as the announcer keeps them.
     pub(crate) async fn destinations(
         &self,
         table: &Table,
@@ -54,7 +54,7 @@ impl Announcer {
             return Ok(destinations);
         }
         let mut destinations = table.destinations().await?;
-        destinations.retain(Destination::is_told);
+        destinations.retain(Destination::is_told_of_deletions);
         let destinations = Arc::new(destinations);
         *kept() = Some((Instant::now(), Arc::clone(&destinations)));
         Ok(destinations)

@@ -11,14 +11,14 @@ mod stuck;
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use axum::body::Bytes;
-use destinations::id::OwnerId;
+use destinations::{config::Secrets, id::OwnerId};
 use domain::delivery::{
-    Destination, Status, Stream,
+    Changed, Destination, ON_ITS_WAY_MS, Status, Stream,
     order::{DifferenceKind, Order, Purpose, Range},
 };
 use jiff::SignedDuration;
 use jobs::{Budget, erase};
-use models::ids::ReferenceId;
+use models::{data::DataType, ids::ReferenceId};
 use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 use simulator::{DataType as Simulated, Provider, Shape};
@@ -290,6 +290,174 @@ async fn what_a_receiver_had_in_hand_when_it_went_is_owed_to_it() {
     table.change_destination(id, enable).await.unwrap();
     home.settle(&destination).await;
     assert_eq!(receiver.revisions(), home.store().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_changes_stops_nothing() {
+    let (home, receiver, destination) = untold().await;
+    let vault = home.world.system.deliver.clients.vault();
+    let secrets = async |token: &str| {
+        let secret = receiver.settings()["secret"].clone();
+        let secrets = json!({"secret": secret, "bearer_token": token});
+        let secrets = Secrets::new(secrets.as_object().unwrap().clone());
+        vault.write(&destination.id, &secrets).await.unwrap();
+        *receiver.inbox.token.lock().unwrap() = Some(token.to_owned());
+    };
+    let changes = home.changes().await;
+    let (first, rest) = changes.split_at(1);
+    let (app, table) = (&home.world.system.deliver, &home.world.system.table);
+    for (token, changes) in [("old", first), ("new", rest)] {
+        secrets(token).await;
+        let event = event(&destination, changes);
+        let answer = deliver::handle(app, event, Duration::from_mins(2)).await;
+        assert!(answer.batch_item_failures.is_empty());
+    }
+    // No time passed.
+    assert_eq!(receiver.revisions(), home.store().await);
+    let health = table.health(&destination.id).await.unwrap();
+    assert_eq!((health.breaker.failures, health.owing.len()), (0, 0));
+
+    // One that refuses the new secret too is left alone, and is told apart from one that is away.
+    *receiver.inbox.token.lock().unwrap() = Some("newer".to_owned());
+    let event = event(&destination, &changes);
+    deliver::handle(app, event, Duration::from_mins(2)).await;
+    let health = table.health(&destination.id).await.unwrap();
+    assert!(health.breaker.is_stopped());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_breaks_off_is_made_once_more_at_once() {
+    let (home, receiver, destination) = untold().await;
+    let (app, table) = (&home.world.system.deliver, &home.world.system.table);
+    let changes = home.changes().await;
+    let tell = async |changes: &[Changed]| {
+        let event = event(&destination, changes);
+        let answer = deliver::handle(app, event, Duration::from_mins(2)).await;
+        assert!(answer.batch_item_failures.is_empty());
+        table.health(&destination.id).await.unwrap()
+    };
+    receiver.inbox.busy.store(1, Ordering::SeqCst);
+    let health = tell(&changes[..1]).await;
+    assert_eq!((health.breaker.failures, health.owing.len()), (0, 0));
+    let line = receiver.line().unwrap();
+    line.cut_more_and_more_seldom(1);
+    let health = tell(&changes[1..]).await;
+    assert_eq!(line.cut_off(), 1);
+    assert_eq!((health.breaker.failures, health.owing.len()), (0, 0));
+    assert_eq!(receiver.revisions(), home.store().await);
+
+    // Once, and no more.
+    receiver.inbox.busy.store(2, Ordering::SeqCst);
+    let health = tell(&changes[..1]).await;
+    assert_eq!((health.breaker.failures, health.owing.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_what_keeps_no_list_says_that_nothing_was_compared() {
+    let (home, _receiver, destination) = untold().await;
+    let table = &home.world.system.table;
+    for repair in [false, true] {
+        let purpose = Purpose::Check { repair };
+        let id = format!("check-{repair}").replace('-', "");
+        let check = Order::new(id.clone(), purpose, Range::default(), home.now_ms());
+        table.put_order(&destination.id, &check).await.unwrap();
+        home.settle(&destination).await;
+        let checked = table.order(&destination.id, &id).await.unwrap().unwrap();
+        assert!(checked.done_at_ms.is_some());
+        assert_eq!((checked.records, checked.difference_count), (0, 0));
+        let fault = checked.fault.unwrap();
+        assert!(fault.contains("nothing was compared"), "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_sends_what_is_in_its_range_and_nothing_else() {
+    let (home, receiver, destination) = untold().await;
+    let table = &home.world.system.table;
+    let redriven = async |id: &str, range: Range| {
+        receiver.inbox.bodies.lock().unwrap().clear();
+        let purpose = Purpose::Redrive { force: false };
+        let order = Order::new(id.to_owned(), purpose, range, home.now_ms());
+        table.put_order(&destination.id, &order).await.unwrap();
+        home.settle(&destination).await;
+        let bodies = receiver.inbox.bodies.lock().unwrap();
+        let told = bodies.values().map(|body| {
+            let body: Value = serde_json::from_slice(body).unwrap();
+            body["data_type"]
+                .as_str()
+                .unwrap_or("connection")
+                .to_owned()
+        });
+        let told: BTreeSet<String> = told.collect();
+        told
+    };
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let all: BTreeSet<String> = set(&["body", "connection", "daily", "sleep"]);
+    assert_eq!(redriven("1", Range::default()).await, all);
+    let mut daily = Range::default();
+    daily.subscription.data_types.insert(DataType::Daily);
+    assert_eq!(redriven("2", daily).await, set(&["daily"]));
+    let past = Range {
+        to: Some("2001-01-01".parse().unwrap()),
+        ..Range::default()
+    };
+    assert_eq!(redriven("3", past).await, set(&[]));
+    let later = Range {
+        written_since_ms: Some(home.now_ms() + 3_600_000_000),
+        ..Range::default()
+    };
+    assert_eq!(redriven("4", later).await, set(&[]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_while_a_destination_is_disabled_is_deleted_there_afterwards() {
+    let home = Home::start().await;
+    let files = Files::new();
+    let folder = home.add_far(&files).await;
+    let mut terra = terra(9);
+    let link = terra.stranger(Provider::Garmin);
+    let renewed = terra.reauthenticate(&link);
+    let user_reauth = terra.user_reauth(Some(&link), &renewed);
+    let mut events = vec![
+        terra.auth(&link),
+        terra.data(&link, Simulated::Body, &Shape::default()),
+        // Before anybody says whose successor it is: a connection of its own.
+        terra.data(&renewed, Simulated::Daily, &Shape::default()),
+    ];
+    home.world.deliver_in_order(&events).await;
+    home.settle(&folder).await;
+    let owners = home.owners().await;
+    assert_eq!(owners.len(), 2);
+    let table = &home.world.system.table;
+    let set = async |status| {
+        let now_ms = home.now_ms();
+        let change = move |it: &mut Destination| {
+            it.status = status;
+            it.status_since_ms = now_ms;
+        };
+        table.change_destination(&folder.id, change).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    };
+    let before_ms = home.now_ms();
+    set(Status::Disabled).await;
+    events = vec![user_reauth];
+    home.world.deliver_in_order(&events).await;
+    home.idle().await;
+    assert_eq!(home.owners().await.len(), 1);
+    // It was not told yet.
+    assert_ne!(home.there(&folder, &owners).await, home.store().await);
+
+    // As the API resumes it.
+    let range = Range {
+        written_since_ms: Some(before_ms - ON_ITS_WAY_MS),
+        ..Range::default()
+    };
+    let purpose = Purpose::Redrive { force: false };
+    let order = Order::new("1".to_owned(), purpose, range, home.now_ms());
+    table.put_order(&folder.id, &order).await.unwrap();
+    set(Status::Active).await;
+    home.settle(&folder).await;
+    assert_eq!(home.there(&folder, &owners).await, home.store().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

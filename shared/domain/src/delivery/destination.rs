@@ -76,7 +76,7 @@ pub enum Status {
     Active,
     /// Changes are owed until the destination is resumed.
     Paused,
-    /// The destination asked not to be called again. Nothing is announced and nothing owed; resuming
+    /// The destination asked not to be called again. Only deletions are announced, and owed; resuming
     /// delivers again what changed since.
     Disabled,
 }
@@ -176,6 +176,12 @@ impl Destination {
     /// Returns whether changes are announced to the destination.
     pub fn is_told(&self) -> bool {
         !matches!(self.status, Status::Disabled | Status::Unproven)
+    }
+
+    /// Returns whether deletions are announced to the destination. One that is disabled is owed them: what changes
+    /// meanwhile is delivered again when it is resumed, and what is gone by then would be found by nobody.
+    pub fn is_told_of_deletions(&self) -> bool {
+        self.status != Status::Unproven
     }
 
     /// Returns whether an order may begin. Records are delivered again only when every router has known for long enough
