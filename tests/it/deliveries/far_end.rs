@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -35,6 +36,11 @@ pub(crate) trait FarEnd: Send + Sync {
 
     /// The line before the server; a folder has none.
     fn line(&self) -> Option<&Proxy>;
+
+    /// Number of things that happened there so far.
+    fn progress(&self) -> u64 {
+        self.line().unwrap().answers()
+    }
 
     /// Refuses everything, or serves again.
     fn set_down(&self, down: bool) {
@@ -342,6 +348,8 @@ impl FarEnd for Receiver {
 pub(crate) struct Files {
     root: TempDir,
     is_down: AtomicBool,
+    /// States of files that were seen.
+    seen: Mutex<BTreeSet<(PathBuf, SystemTime)>>,
 }
 
 impl Files {
@@ -349,6 +357,7 @@ impl Files {
         let files = Self {
             root: tempfile::tempdir().unwrap(),
             is_down: AtomicBool::default(),
+            seen: Mutex::default(),
         };
         std::fs::create_dir(files.folder()).unwrap();
         files
@@ -371,6 +380,12 @@ impl FarEnd for Files {
 
     fn line(&self) -> Option<&Proxy> {
         None
+    }
+
+    fn progress(&self) -> u64 {
+        let mut seen = self.seen.lock().unwrap();
+        see(&self.folder(), &mut seen);
+        seen.len() as u64
     }
 
     fn set_down(&self, down: bool) {
@@ -410,6 +425,23 @@ pub(crate) fn objects(
         }
     }
     held
+}
+
+/// Notes the states of files below a folder, which somebody writes at the same time.
+fn see(folder: &Path, seen: &mut BTreeSet<(PathBuf, SystemTime)>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        if metadata.is_dir() {
+            see(&entry.path(), seen);
+        } else {
+            seen.insert((entry.path(), metadata.modified().unwrap()));
+        }
+    }
 }
 
 /// Files below a folder.

@@ -43,6 +43,7 @@ pub(crate) async fn story(far: &dyn FarEnd) {
     let (made, links) = webhooks(5);
     let mut dice = StdRng::seed_from_u64(3);
     let mut owners = BTreeSet::new();
+    let mut kills_at_work = 0;
     let parts: Vec<_> = made.chunks(made.len().div_ceil(PARTS)).collect();
     for (number, part) in parts.iter().enumerate() {
         match (number, far.line()) {
@@ -60,9 +61,9 @@ pub(crate) async fn story(far: &dyn FarEnd) {
         }
         for _ in 0..2 {
             owners.extend(home.owners().await);
-            let answers = || far.line().map_or(0, Proxy::answers);
-            let until = answers() + dice.random_range(0..30);
-            home.until(|| answers() >= until).await;
+            let until = far.progress() + dice.random_range(0..12);
+            home.until(|| far.progress() >= until).await;
+            kills_at_work += usize::from(home.world.system.is_at_work());
             home = home.crash().await;
         }
         home.look().await;
@@ -77,6 +78,10 @@ pub(crate) async fn story(far: &dyn FarEnd) {
         "{lost} answers were lost"
     );
 
+    assert!(
+        kills_at_work >= parts.len() / 2,
+        "{kills_at_work} kills hit a system at work"
+    );
     let store = home.store().await;
     assert!(store.len() >= 30, "{} records", store.len());
     assert_equal(&home, far, &destination, &owners).await;
@@ -106,7 +111,7 @@ pub(crate) async fn story(far: &dyn FarEnd) {
     let receipt = serde_json::to_string(&receipts).unwrap();
     assert!(!receipt.contains(person.as_str()), "a receipt names nobody");
     println!(
-        "{}: {} records equal after {} kills and {lost} lost answers; {:.1} s",
+        "{}: {} records equal after {} kills ({kills_at_work} at work) and {lost} lost answers; {:.1} s",
         far.kind(),
         store.len(),
         2 * parts.len(),
