@@ -128,6 +128,25 @@ async fn a_destination_is_made_tried_and_removed() {
     until(&admin, &path, |it| !it["delivered_at"].is_null()).await;
     assert!(app.taken.load(Ordering::SeqCst) >= before);
 
+    // It keeps no list of what it has, and whoever asks for a check reads that.
+    let (status, ordered) = admin.post(&format!("{path}/check"), &json!({})).await;
+    assert_eq!((status, &ordered["done_at"]), (202, &Value::Null));
+    let order_of = |shown: &Value| {
+        let mut orders = shown["orders"].as_array().unwrap().iter();
+        orders
+            .find(|it| it["id"] == ordered["id"])
+            .cloned()
+            .unwrap()
+    };
+    let checked = until(&admin, &path, |it| !order_of(it)["done_at"].is_null()).await;
+    let checked = order_of(&checked);
+    let fault = checked["fault"].as_str().unwrap();
+    assert!(fault.contains("nothing was compared"), "{fault}");
+    assert_eq!(
+        (&checked["difference_count"], &checked["differences"]),
+        (&json!(0), &json!([]))
+    );
+
     let secret = made["secret"].as_str().unwrap();
     let table = whole_table(&world).await;
     assert!(table.contains(id));

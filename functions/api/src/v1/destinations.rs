@@ -3,7 +3,7 @@
 use destinations::config;
 use domain::delivery::{
     Destination, DestinationId, ON_ITS_WAY_MS, Status, Subscription,
-    order::{Order, Purpose, Range},
+    order::{Difference, Order, Purpose, Range},
 };
 use http::StatusCode;
 use jiff::{civil::Date, tz::TimeZone};
@@ -220,6 +220,26 @@ answer! {
         records: u64,
         /// Number of shards that are done.
         done_shards: usize,
+        /// Time at which it was done; null while it is under way.
+        done_at: Option<String>,
+        /// Reason why it ended before its end, in words: nothing behind that was delivered or compared.
+        fault: Option<String>,
+        /// Number of differences that a check found.
+        difference_count: u64,
+        /// The first of those differences, up to 200.
+        differences: Vec<DifferenceShown>,
+    }
+
+    /// A difference between the records here and those at a destination.
+    pub(crate) struct DifferenceShown {
+        /// Id of the record at the destination.
+        record: String,
+        /// Id of the connection, or name of a person without one, as the destination knows it.
+        owner: String,
+        /// Data type; null for the row of a connection.
+        r#type: Option<String>,
+        /// `missing` there, `extra` there, `older` there, or `ahead`: newer there than here.
+        difference: &'static str,
     }
 
     /// An attempt at a delivery.
@@ -307,6 +327,21 @@ impl OrderShown {
             ordered_at: rfc3339(order.ordered_at_ms),
             records: order.records,
             done_shards: order.done_shards.len(),
+            done_at: order.done_at_ms.map(rfc3339),
+            fault: order.fault.clone(),
+            difference_count: order.difference_count,
+            differences: order.differences.iter().map(DifferenceShown::of).collect(),
+        }
+    }
+}
+
+impl DifferenceShown {
+    fn of(difference: &Difference) -> Self {
+        Self {
+            record: difference.record_id.clone(),
+            owner: difference.owner.clone(),
+            r#type: difference.data_type.map(|data_type| data_type.to_string()),
+            difference: difference.kind.as_str(),
         }
     }
 }

@@ -177,6 +177,16 @@ pub enum DifferenceKind {
 }
 
 impl DifferenceKind {
+    /// The name in lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Older => "older",
+            Self::Ahead => "ahead",
+        }
+    }
+
     /// Compares revisions of one record.
     pub fn of(store: Option<u64>, destination: Option<u64>) -> Option<Self> {
         match (store, destination) {

@@ -276,14 +276,43 @@ fn given(found: &Value, now_ms: i64) -> Markup {
     html! {
         @if !orders.is_empty() {
             section.card {
-                h2 { "Orders at work" }
+                h2 { "Orders" }
                 div.wide tabindex="0" { table {
-                    thead { tr { th scope="col" { "Order" } th scope="col" { "Given" } th.num scope="col" { "Records so far" } th.num scope="col" { "Shards done" } } }
+                    thead { tr {
+                        th scope="col" { "Order" } th scope="col" { "Given" } th scope="col" { "Done" }
+                        th.num scope="col" { "Records so far" } th.num scope="col" { "Shards done" }
+                        th.num scope="col" { "Differences" } th scope="col" { "Broken off" }
+                    } }
                     tbody { @for order in orders { tr {
                         th scope="row" { (text(order, "order")) }
                         td { (when(text(order, "ordered_at"), now_ms)) }
+                        td { @if text(order, "done_at").is_empty() { "not yet" } @else { (when(text(order, "done_at"), now_ms)) } }
                         td.num { (thousands(count(order, "records"))) }
                         td.num { (count(order, "done_shards")) }
+                        td.num { @if text(order, "order") == "check" { (thousands(count(order, "difference_count"))) } }
+                        td.any { (text(order, "fault")) }
+                    } } }
+                } }
+                @for order in orders { (differences(order)) }
+            }
+        }
+    }
+}
+
+/// Differences that a check found, record by record.
+fn differences(order: &Value) -> Markup {
+    let found = list(order, "differences");
+    html! {
+        @if !found.is_empty() {
+            details {
+                summary { "Differences of " (text(order, "id")) }
+                div.wide tabindex="0" { table {
+                    thead { tr { th scope="col" { "Record" } th scope="col" { "Type" } th scope="col" { "Owner" } th scope="col" { "There it is" } } }
+                    tbody { @for it in found { tr {
+                        td.any { span.id { (text(it, "record")) } }
+                        td { (text(it, "type")) }
+                        td.any { span.id { (text(it, "owner")) } }
+                        td { (state(text(it, "difference"))) }
                     } } }
                 } }
             }

@@ -8,6 +8,7 @@ use domain::delivery::{
     order::{Order, Purpose},
 };
 use jiff::tz::TimeZone;
+use models::data::DataType;
 use serde_json::{Value, json};
 use store::table::{deliveries::Owed, destinations::Health};
 
@@ -133,6 +134,7 @@ pub(super) async fn show(access: &Access, id: &str, as_json: bool) -> anyhow::Re
             value => format!("{name}={value}"),
         })
         .collect();
+    let given: Vec<_> = orders.iter().map(order_lines).collect();
     output::line(output::facts([
         ("id", destination.id.to_string()),
         ("name", destination.name.clone()),
@@ -161,10 +163,7 @@ pub(super) async fn show(access: &Access, id: &str, as_json: bool) -> anyhow::Re
                 .map_or_else(|| "-".to_owned(), text::date_time),
         ),
         ("known of it", health.findings.join("\n")),
-        (
-            "orders",
-            orders.iter().map(order_line).collect::<Vec<_>>().join("\n"),
-        ),
+        ("orders", given.join("\n")),
         (
             "erasures",
             format!(
@@ -176,8 +175,25 @@ pub(super) async fn show(access: &Access, id: &str, as_json: bool) -> anyhow::Re
     ]))
 }
 
+/// Differences that are shown of a check.
+const SHOWN: usize = 20;
+
+/// An order in one line, and the first differences that a check found, each in its own.
+fn order_lines(order: &Order) -> String {
+    let mut lines = vec![order_line(order)];
+    lines.extend(order.differences.iter().take(SHOWN).map(|found| {
+        let what = found.data_type.map_or("connection", DataType::as_str);
+        let (kind, owner) = (found.kind.as_str(), &found.owner);
+        format!("  {kind}: {what} {} of {owner}", found.record_id)
+    }));
+    if order.difference_count > SHOWN as u64 {
+        lines.push("  …; --json lists more".to_owned());
+    }
+    lines.join("\n")
+}
+
 /// An order in one line.
-pub(super) fn order_line(order: &Order) -> String {
+fn order_line(order: &Order) -> String {
     let what = match order.purpose {
         Purpose::Redrive { .. } => "redrive",
         Purpose::Backfill => "backfill",
