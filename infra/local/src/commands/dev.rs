@@ -79,6 +79,7 @@ pub(super) async fn run(args: DevArgs) -> anyhow::Result<()> {
             table: dev.system.table.clone(),
             board: Arc::clone(&dev.board),
             webhook_url: dev.webhook_url().to_owned(),
+            console: dev.console.clone(),
             data_dir: data_dir.clone(),
             tour: dev.tour(),
         };
@@ -230,6 +231,10 @@ impl Dev {
             format!("curl -H \"x-api-key: $(cat {key})\" {api}/v1/{path}")
         };
         vec![
+            (
+                format!("terrarium console{data}"),
+                "a link that signs in to the console, once",
+            ),
             (
                 format!("terrarium show user person-0001{data}"),
                 "a person's connections and records",

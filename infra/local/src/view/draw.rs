@@ -26,6 +26,8 @@ pub(super) struct Scene<'a> {
     pub(super) board: &'a mut Board,
     pub(super) gauges: Gauges,
     pub(super) webhook_url: &'a str,
+    /// Link that signs in to the console, once.
+    pub(super) console: &'a str,
     pub(super) data_dir: &'a Path,
     pub(super) tour: &'a [(String, &'static str)],
 }
@@ -40,7 +42,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &mut Scene<'_>) {
         1
     };
     let [header, numbers, spark, body, footer] = Layout::vertical([
-        Constraint::Length(if tall { 2 } else { 1 }),
+        Constraint::Length(match area.height {
+            26.. => 3,
+            TALL.. => 2,
+            _ => 1,
+        }),
         Constraint::Length(if tall { 3 } else { 1 }),
         Constraint::Length(if area.height >= 26 { 5 } else { 0 }),
         Constraint::Min(3),
@@ -90,7 +96,20 @@ fn heading(scene: &Scene<'_>, width: u16) -> Paragraph<'static> {
     }
     let uptime = format!("   up {hours}:{minutes:02}:{seconds:02}");
     line.push(Span::styled(uptime, Style::new().fg(CALM)));
-    Paragraph::new(Line::from(line))
+    Paragraph::new(vec![Line::from(line), console(scene.console, width)])
+}
+
+/// The link to the console, whole or not at all: a part of it opens nothing.
+fn console(link: &str, width: u16) -> Line<'static> {
+    const NAME: &str = " console  ";
+    let calm = Style::new().fg(CALM);
+    if NAME.len() + link.len() > usize::from(width) {
+        return Line::styled(format!("{NAME}`terrarium console` prints a link"), calm);
+    }
+    Line::from(vec![
+        Span::styled(NAME, calm),
+        Span::styled(link.to_owned(), Style::new().fg(Color::Cyan)),
+    ])
 }
 
 /// The counters: names above numbers, or both in running text where it is tight.
@@ -366,6 +385,9 @@ mod tests {
 
     use super::*;
 
+    const LINK: &str =
+        "http://127.0.0.1:4000/console/login?token=0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
     fn drawn(width: u16, height: u16) -> String {
         let mut board = Board::new();
         let entry = serde_json::json!({
@@ -381,6 +403,7 @@ mod tests {
             board: &mut board,
             gauges: Gauges::default(),
             webhook_url: "http://127.0.0.1:4000/webhooks/terra",
+            console: LINK,
             data_dir: Path::new("./.terrarium"),
             tour: &tour,
         };
@@ -394,6 +417,7 @@ mod tests {
         let picture = drawn(140, 40);
         for part in [
             "webhooks/terra",
+            LINK,
             "newest webhooks",
             "+1 ~0 =0",
             "37.1 °C core",
@@ -409,6 +433,12 @@ mod tests {
         for (width, height) in [(1, 1), (10, 3), (40, 10), (80, 24), (200, 60)] {
             drawn(width, height);
         }
-        assert!(drawn(80, 24).contains("CORE"));
+        let small = drawn(80, 24);
+        assert!(small.contains("CORE"), "{small}");
+        // A link that is cut would open nothing.
+        assert!(
+            !small.contains("login") && small.contains("`terrarium console`"),
+            "{small}"
+        );
     }
 }

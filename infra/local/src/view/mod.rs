@@ -36,6 +36,8 @@ pub(crate) struct Shown {
     pub(crate) table: Table,
     pub(crate) board: Arc<Mutex<Board>>,
     pub(crate) webhook_url: String,
+    /// Link that signs in to the console, once.
+    pub(crate) console: String,
     pub(crate) data_dir: PathBuf,
     /// Commands to try, with what each shows.
     pub(crate) tour: Vec<(String, &'static str)>,
@@ -94,6 +96,7 @@ async fn show(
                     board: &mut board,
                     gauges,
                     webhook_url: &shown.webhook_url,
+                    console: &shown.console,
                     data_dir: &shown.data_dir,
                     tour: &shown.tour,
                 };
