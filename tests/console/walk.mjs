@@ -61,8 +61,8 @@ async function visitor(browser, script) {
   page.setDefaultTimeout(PATIENCE_MS);
   await page.setJavaScriptEnabled(script);
   page.on("console", (message) => {
-    // Refused sign-ins and missing permissions are the server's answers, not faults of a page.
-    if (message.type() === "error" && !/status of 40[13]/.test(message.text())) {
+    // Refused sign-ins and missing permissions are the server's answers, and the walk cuts the system off: no faults of a page.
+    if (message.type() === "error" && !/status of 40[13]|ERR_INTERNET_DISCONNECTED/.test(message.text())) {
       faults.push(`console of ${page.url()}: ${message.text()}`);
     }
   });
@@ -210,6 +210,24 @@ async function zoom(page, url) {
   });
 }
 
+/** The overview refreshes itself, says so when it cannot, and goes on once it can. */
+async function live(page, root) {
+  await open(page, `${root}/console`);
+  check(await page.$("main .tile [data-age]"), "the age of the last webhook stands still");
+  const refreshed = async () => {
+    await page.$eval("main h1", (heading) => heading.setAttribute("data-seen", ""));
+    await page.waitForFunction(() => !document.querySelector("main h1")?.hasAttribute("data-seen"));
+  };
+  const note = () => page.$eval("main [role=status]", (status) => status.textContent);
+  await refreshed();
+  check((await note()) === "", `a page that is fresh says ${await note()}`);
+  await page.setOfflineMode(true);
+  await page.waitForFunction(() => /Not refreshed since \d\d:\d\d:\d\d UTC/.test(document.querySelector("main [role=status]")?.textContent ?? ""));
+  await page.setOfflineMode(false);
+  await refreshed();
+  check((await note()) === "", "a page that is fresh again says that it is not");
+}
+
 async function accessible(page, what) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run());
@@ -265,6 +283,7 @@ try {
   const seen = await walk(page, link, root);
   await look(page, seen);
   await zoom(page, seen.get("series"));
+  await live(page, root);
   await press(page, "form[action='/console/theme'] button");
   check(await page.$("html[data-theme]"), "the theme is not switched");
   await Promise.all([page.waitForNavigation(), page.click("form[action='/console/sign-out'] button")]);

@@ -93,6 +93,7 @@ pub(super) fn whole(frame: &Frame, page: &Page) -> Markup {
                 a.skip href="#main" { "To the content" }
                 @if frame.me.is_some() { (header(frame)) }
                 main id="main" data-refresh=[page.refresh.then_some("10")] {
+                    @if page.refresh { p.stale role="status" {} }
                     h1 { (page.title) }
                     @if !page.lead.is_empty() { p.lead { (page.lead) } }
                     (page.body)

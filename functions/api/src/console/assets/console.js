@@ -31,16 +31,30 @@ function ages() {
 
 const live = /** @type {HTMLElement | null} */ (document.querySelector("[data-refresh]"));
 
+let fresh = served;
+
+/** Says that the page is not what it was made to be: a page of the present. @param {string} why */
+function stale(why) {
+  const note = live?.querySelector("[role=status]");
+  if (note) note.textContent = `▲ Not refreshed since ${new Date(fresh).toISOString().slice(11, 19)} UTC: ${why}`;
+}
+
 async function refresh() {
-  if (!live || document.hidden || live.contains(document.activeElement)) return;
+  if (!live || document.hidden) return;
   const url = new URL(location.href);
   url.searchParams.set("fragment", "1");
-  const answer = await fetch(url, { credentials: "same-origin", redirect: "error" });
-  if (!answer.ok) return;
+  const answer = await fetch(url, { credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(9000) });
+  if (answer.status === 401) return stale("you are not signed in any more");
+  if (!answer.ok) return stale(`the answer was ${answer.status}`);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.querySelector("[data-refresh]");
-  if (!fresh || live.contains(document.activeElement)) return;
-  live.replaceChildren(...fresh.childNodes);
+  const next = page.querySelector("[data-refresh]");
+  if (!next) return stale("the answer was another page");
+  fresh = Date.parse(page.documentElement.dataset.now ?? "");
+  if (live.contains(document.activeElement)) {
+    live.querySelector("[role=status]")?.replaceChildren();
+    return;
+  }
+  live.replaceChildren(...next.childNodes);
   localise(live);
 }
 
@@ -54,7 +68,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 localise(document);
 setInterval(ages, 5000);
-if (live) setInterval(() => refresh().catch(() => {}), 1000 * Number(live.dataset.refresh));
+if (live) setInterval(() => refresh().catch(() => stale("the system does not answer")), 1000 * Number(live.dataset.refresh));
 
 /** Every picture of samples on the page: they share one time axis, so one crosshair goes through all of them. */
 const charts = /** @type {SVGSVGElement[]} */ ([...document.querySelectorAll("svg[data-since]")]).map(chart);

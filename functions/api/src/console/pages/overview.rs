@@ -53,9 +53,9 @@ async fn overview(visit: Visit) -> Result<Reply, Failure> {
         (findings(times.first().copied(), parked, is_anybody_there, now_ms))
         (others(&seen))
         div.tiles {
-            (tile("Last webhook", &times.first().map_or_else(|| "none yet".to_owned(), |at| age(*at, now_ms)), "by the time of its arrival"))
-            (tile("Rate", &rate(&times), &format!("of the newest {}", thousands(u64::try_from(times.len()).unwrap_or_default()))))
-            (tile("Parked", &format!("{parked}{}", if parked == 500 { "+" } else { "" }), "waiting for a person"))
+            (tile("Last webhook", &last(webhooks, now_ms), "by the time of its arrival"))
+            (tile("Rate", &html! { (rate(&times)) }, &format!("of the newest {}", thousands(u64::try_from(times.len()).unwrap_or_default()))))
+            (tile("Parked", &html! { (parked) @if parked == 500 { "+" } }, "waiting for a person"))
         }
         @if !times.is_empty() {
             section.card {
@@ -82,7 +82,18 @@ fn received(webhook: &Value) -> Option<i64> {
     moment(text(webhook, "received_at"))
 }
 
-fn tile(name: &str, value: &str, note: &str) -> Markup {
+/// Age of the newest webhook, which goes on while the page is open.
+fn last(webhooks: &[Value], now_ms: i64) -> Markup {
+    let newest = webhooks.iter().find_map(|it| Some((it, received(it)?)));
+    html! {
+        @match newest {
+            Some((webhook, at_ms)) => { span data-age=(text(webhook, "received_at")) { (age(at_ms, now_ms)) } }
+            None => { "none yet" }
+        }
+    }
+}
+
+fn tile(name: &str, value: &Markup, note: &str) -> Markup {
     html! { div.tile { div.k { (name) } div.v { (value) } div.n { (note) } } }
 }
 
