@@ -58,6 +58,14 @@ impl World {
         Self::open(folder, options).await
     }
 
+    /// A system that knows the secret of the tests under this name.
+    pub(crate) async fn start_with_secret_named(name: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let mut options = options(folder.path());
+        options.signing_secrets = vec![(name.to_owned(), SECRET.to_owned())];
+        Self::open(folder, options).await
+    }
+
     /// A system whose clock is `clock`.
     pub(crate) async fn start_at(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());

@@ -321,6 +321,28 @@ async fn forms_of_other_sites_change_nothing() {
 }
 
 #[tokio::test]
+async fn the_overview_finds_what_the_doctor_finds_of_parked_webhooks() {
+    for (secret, is_wrong) in [("simulator", false), ("main", true)] {
+        let world = World::start_with_secret_named(secret).await;
+        let body = json!({"type": "from_the_future"}).to_string();
+        assert_eq!(world.send("w-1", body).await, 200);
+        world.idle().await;
+        let viewer = Visitor::of(&world, Role::Viewer).await;
+        let shown = viewer.get("/console").await.text;
+        let found = inspect::findings::parked(&world.system.table, "simulator");
+        let found = found.await.unwrap();
+        assert_eq!(found.is_wrong(), is_wrong, "{found:?}");
+        assert_eq!(shown.contains(&found.detail), is_wrong, "{shown}");
+        assert_eq!(shown.contains("on purpose"), !is_wrong, "{shown}");
+        if let Some(remedy) = found.advice {
+            assert!(shown.contains(&remedy), "{shown}");
+        }
+        assert!(shown.contains("href=\"/console/events?parked=true\""));
+        world.system.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn pages_are_small_strict_and_say_what_the_api_says() {
     let world = with_ann().await;
     let admin = Visitor::of(&world, Role::Admin).await;

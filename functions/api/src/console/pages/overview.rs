@@ -24,6 +24,8 @@ pub(super) const PLACES: &[Place] = &[Place {
 
 /// Webhooks that the numbers are taken from.
 const NEWEST: &str = "500";
+/// Parked webhooks that are counted.
+const MOST_PARKED: usize = 500;
 /// Webhooks that are listed.
 const LISTED: usize = 8;
 /// Stretches of time of the strip.
@@ -46,16 +48,16 @@ async fn overview(visit: Visit) -> Result<Reply, Failure> {
     )?;
     let webhooks = list(&log, "data");
     let times: Vec<i64> = webhooks.iter().filter_map(received).collect();
-    let parked = list(&parked, "data").len();
+    let parked = parked_tile(list(&parked, "data").len(), is_wrong(&seen, PARKED));
     let is_anybody_there = !list(&people, "data").is_empty();
 
     let body = html! {
-        (findings(times.first().copied(), parked, is_anybody_there, now_ms))
+        (findings(times.first().copied(), !list(&seen, "wrong").is_empty(), is_anybody_there, now_ms))
         (others(&seen))
         div.tiles {
             (tile("Last webhook", &last(webhooks, now_ms), "by the time of its arrival"))
             (tile("Rate", &html! { (rate(&times)) }, &format!("of the newest {}", thousands(u64::try_from(times.len()).unwrap_or_default()))))
-            (tile("Parked", &html! { (parked) @if parked == 500 { "+" } }, "waiting for a person"))
+            (parked)
         }
         @if !times.is_empty() {
             section.card {
@@ -97,8 +99,22 @@ fn tile(name: &str, value: &Markup, note: &str) -> Markup {
     html! { div.tile { div.k { (name) } div.v { (value) } div.n { (note) } } }
 }
 
-/// Findings, each with its remedy.
-fn findings(last_ms: Option<i64>, parked: usize, anybody: bool, now_ms: i64) -> Markup {
+/// Number of parked webhooks. `is_wrong`: some of them are more than the simulator's.
+fn parked_tile(parked: usize, is_wrong: bool) -> Markup {
+    let note = match (parked, is_wrong) {
+        (0, _) => "nothing waits",
+        (_, true) => "waiting for a person",
+        (_, false) => "made wrong by the simulator, on purpose",
+    };
+    let number = html! {
+        @if parked == 0 { "0" }
+        @else { a href=(PARKED_EVENTS) { (parked) @if parked == MOST_PARKED { "+" } } }
+    };
+    tile("Parked", &number, note)
+}
+
+/// Findings about what comes in, each with its remedy. `is_more_wrong`: other checks found something.
+fn findings(last_ms: Option<i64>, is_more_wrong: bool, anybody: bool, now_ms: i64) -> Markup {
     let silent_ms = last_ms.map(|last| now_ms.saturating_sub(last));
     let is_silent = silent_ms.is_some_and(|silent| silent > SILENCE_MS);
     html! {
@@ -122,32 +138,36 @@ fn findings(last_ms: Option<i64>, parked: usize, anybody: bool, now_ms: i64) -> 
                 p { "Make a link for a person with " code { "terrarium connect --reference-id …" } "." }
             }
         }
-        @if parked > 0 {
-            div.card.finding.warn {
-                h3 { "▲ " (parked) (if parked == 1 { " webhook is parked" } else { " webhooks are parked" }) }
-                p { "Something in them could not be used. "
-                    a href="/console/events?parked=true" { "See why" }
-                    "; once the cause is mended, " code { "terrarium replay" } " stores them." }
-            }
-        }
-        @if last_ms.is_some() && !is_silent && parked == 0 && anybody {
-            div.card.finding.good { h3 { "● Webhooks arrive, and none is parked" } }
+        @if last_ms.is_some() && !is_silent && !is_more_wrong && anybody {
+            div.card.finding.good { h3 { "● Webhooks arrive, and no check found a fault" } }
         }
     }
 }
 
-/// Checks of which [`findings`] has more to say.
-const SAID_ALREADY: [&str; 2] = ["webhooks", "parked webhooks"];
+/// Check of which [`findings`] has more to say.
+const SAID_ALREADY: &str = "webhooks";
+/// Check of the parked webhooks: it sets apart those that the simulator made wrong on purpose.
+const PARKED: &str = "parked webhooks";
+/// Page that lists the parked webhooks with their reasons.
+const PARKED_EVENTS: &str = "/console/events?parked=true";
+
+fn is_wrong(seen: &Value, check: &str) -> bool {
+    let mut wrong = list(seen, "wrong").iter();
+    wrong.any(|finding| text(finding, "check") == check)
+}
 
 /// Further checks that found something wrong, each with its remedy.
 fn others(seen: &Value) -> Markup {
     let wrong = list(seen, "wrong").iter();
-    let wrong = wrong.filter(|finding| !SAID_ALREADY.contains(&text(finding, "check")));
+    let wrong = wrong.filter(|finding| text(finding, "check") != SAID_ALREADY);
     html! {
         @for finding in wrong {
             div.card.finding.bad {
                 h3 { "■ " (text(finding, "check")) ": " (text(finding, "detail")) }
-                p { (text(finding, "advice")) }
+                p {
+                    (text(finding, "advice"))
+                    @if text(finding, "check") == PARKED { ". " a href=(PARKED_EVENTS) { "See them here" } }
+                }
             }
         }
     }
@@ -296,10 +316,19 @@ mod tests {
 
     #[test]
     fn a_quiet_system_is_told_what_to_do() {
-        let told = |last, parked| findings(last, parked, true, SILENCE_MS + 2).into_string();
-        assert!(told(None, 0).contains("terrarium doctor"));
-        assert!(told(Some(1), 0).contains("more than a day"));
-        assert!(told(Some(SILENCE_MS), 2).contains("/console/events?parked=true"));
-        assert!(told(Some(SILENCE_MS), 0).contains("none is parked"));
+        let told = |last, wrong| findings(last, wrong, true, SILENCE_MS + 2).into_string();
+        assert!(told(None, false).contains("terrarium doctor"));
+        assert!(told(Some(1), false).contains("more than a day"));
+        assert!(told(Some(SILENCE_MS), false).contains("no check found a fault"));
+        assert!(!told(Some(SILENCE_MS), true).contains("no check found a fault"));
+    }
+
+    #[test]
+    fn what_the_simulator_broke_on_purpose_waits_for_nobody() {
+        let tile = |parked, is_wrong| parked_tile(parked, is_wrong).into_string();
+        assert!(tile(9, false).contains("on purpose") && !tile(9, false).contains("waiting"));
+        assert!(tile(9, true).contains("waiting for a person"));
+        assert!(tile(MOST_PARKED, true).contains("500+"));
+        assert!(!tile(0, false).contains("href"));
     }
 }
