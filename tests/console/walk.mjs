@@ -82,8 +82,9 @@ async function press(page, selector) {
   check(answer.status() === 200, `${selector} leads to ${page.url()}, which answers ${answer.status()}`);
 }
 
-async function signIn(page, link) {
+async function signIn(page, link, shown = () => {}) {
   await open(page, link);
+  await shown("sign-in");
   await press(page, "main form button");
   check(new URL(page.url()).pathname === "/console", `signing in leads to ${page.url()}`);
 }
@@ -99,14 +100,21 @@ async function follow(page, selector, what) {
   return page.url();
 }
 
-/** The walk; gives the pages that it came through, by name. */
-async function walk(page, link, root) {
+/**
+ * The walk; gives the pages that it came through, by name. `shown` looks at a page that only a form leads to. A backfill
+ * is ordered of `day`.
+ */
+async function walk(page, link, root, day, shown) {
   const seen = new Map();
   const note = (name) => seen.set(name, page.url());
-  await signIn(page, link);
+  await signIn(page, link, shown);
   note("overview");
   await open(page, `${root}/console/people`);
   note("people");
+  await page.type(".search input", "person-00");
+  await press(page, ".search button");
+  check((await page.$$("main tbody a")).length === 3, `the search for a beginning finds other people at ${page.url()}`);
+  await shown("search");
   await page.type(".search input", "person-0001");
   await press(page, ".search button");
   check(/\/console\/people\/person-0001$/.test(page.url()), `the search leads to ${page.url()}`);
@@ -131,8 +139,10 @@ async function walk(page, link, root) {
   note("event");
   await press(page, "main button[value=page]");
   check(await page.$("main pre"), "the body of an event is not shown");
+  await shown("body");
   await press(page, "main button[value=dry]");
   check(/would change/.test(await page.$eval("main", (main) => main.textContent)), "the dry run says nothing");
+  await shown("dry-run");
   await press(page, "main button[value=replay]");
   check(/\/console\/replays\//.test(page.url()), `a replay leads to ${page.url()}`);
   note("replay");
@@ -143,9 +153,17 @@ async function walk(page, link, root) {
   note("series");
   await open(page, `${person}/history`);
   note("history");
-  await page.$eval("form[action$='/history/plan'] [name=from]", (input) => (input.value = input.form.to.value = "2026-01-01"));
+  await page.$eval("form[action$='/history/plan'] [name=from]", (input, day) => (input.value = input.form.to.value = day), day);
   await press(page, "form[action$='/history/plan'] button[value=dry]");
   check(await page.$("main button[value=order]"), `no plan stands on ${page.url()}`);
+  await shown("plan");
+  await press(page, "main button[value=order]");
+  check(/\/history$/.test(page.url()), `an order leads to ${page.url()}`);
+  await follow(page, "main a[href*='/console/backfills/']", "backfill");
+  check(await page.$("main svg.progress"), `no window stands on ${page.url()}`);
+  note("backfill");
+  await open(page, `${root}/console/history`);
+  note("backfills");
   await open(page, `${person}/records/daily`);
   note("records");
   await follow(page, "main tbody a", "record");
@@ -153,12 +171,16 @@ async function walk(page, link, root) {
   await open(page, `${person}/sources/movement?prefer=APPLE`);
   await press(page, "main button.main[value=preview]");
   check(/values would change/.test(await page.$eval("main", (main) => main.textContent)), "the preview says nothing");
+  await shown("preview");
   await open(page, `${person}/sources/movement`);
   note("policy");
   await open(page, `${root}/console/sources`);
   note("sources");
   await open(page, `${root}/console/destinations`);
   note("destinations");
+  await open(page, `${root}/console/destinations/new`);
+  note("new-destination");
+  await open(page, seen.get("destinations"));
   await follow(page, "main tbody a", "destination");
   const orders = () => page.$$eval("main tbody th[scope=row]", (rows) => rows.map((row) => row.textContent));
   await page.click("details:has(form[action$='/redrive']) summary");
@@ -238,25 +260,42 @@ async function accessible(page, what) {
   }
 }
 
-/** Opens every page in both themes and at several widths: none scrolls sideways, and all of them are accessible. */
+/** Looks at the open page at some widths: it does not scroll sideways, and is accessible. */
+async function standsAt(page, name, theme, widths) {
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+  for (const width of widths) {
+    await page.setViewport({ width, height: 820 });
+    const what = `${name} at ${width} px, ${theme}`;
+    const sideways = await page.evaluate(() => {
+      const { scrollWidth, clientWidth } = document.documentElement;
+      return scrollWidth - clientWidth;
+    });
+    check(sideways <= 0, `${what} scrolls sideways by ${sideways} px`);
+    // Colours depend on the theme, and what is hidden on the width: each is seen once.
+    if ((width === 390) === (theme === "light")) await accessible(page, what);
+    if (pictures) {
+      await page.screenshot({ path: join(pictures, `${name}-${width}-${theme}.png`), fullPage: width === 390 });
+    }
+  }
+}
+
+const WIDTHS = pictures ? [390, 1024, 1600] : [390, 1024];
+
+/** Looks at a page that a form leads to, which cannot be opened again. */
+async function showResult(page, name) {
+  const before = page.viewport();
+  for (const theme of ["light", "dark"]) await standsAt(page, name, theme, WIDTHS);
+  await page.setViewport(before);
+}
+
+/** Opens every page in both themes and at several widths. */
 async function look(page, seen) {
   for (const theme of ["light", "dark"]) {
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
-    for (const width of pictures ? [390, 1024, 1600] : [390, 1024]) {
+    for (const width of WIDTHS) {
       await page.setViewport({ width, height: 820 });
       for (const [name, url] of seen) {
         await open(page, url);
-        const what = `${new URL(url).pathname} at ${width} px, ${theme}`;
-        const sideways = await page.evaluate(() => {
-          const { scrollWidth, clientWidth } = document.documentElement;
-          return scrollWidth - clientWidth;
-        });
-        check(sideways <= 0, `${what} scrolls sideways by ${sideways} px`);
-        // Colours depend on the theme, and what is hidden on the width: each is seen once.
-        if ((width === 390) === (theme === "light")) await accessible(page, what);
-        if (pictures) {
-          await page.screenshot({ path: join(pictures, `${name}-${width}-${theme}.png`), fullPage: width === 390 });
-        }
+        await standsAt(page, name, theme, [width]);
       }
     }
   }
@@ -280,7 +319,7 @@ try {
   mkdirSync(folder);
   run("destinations", "add", "folder", "--network", "local", "--set", `path=${folder}`);
   const page = await visitor(browser, true);
-  const seen = await walk(page, link, root);
+  const seen = await walk(page, link, root, "2026-01-01", (name) => showResult(page, name));
   await look(page, seen);
   await zoom(page, seen.get("series"));
   await live(page, root);
@@ -289,10 +328,13 @@ try {
   await Promise.all([page.waitForNavigation(), page.click("form[action='/console/sign-out'] button")]);
   const after = await page.goto(`${root}/console`);
   check(after.status() === 401, `a page after signing out answers ${after.status()}`);
+  await showResult(page, "signed-out");
 
   const plain = await visitor(browser, false);
-  const plainly = await walk(plain, newLink("admin"), root);
+  const plainly = await walk(plain, newLink("admin"), root, "2026-02-01", () => {});
   check([...plainly.keys()].join() === [...seen.keys()].join(), "without script the walk is another one");
+  await Promise.all([plain.waitForNavigation(), plain.click("form[action='/console/sign-out'] button")]);
+  check((await plain.goto(`${root}/console`)).status() === 401, "without script nobody is signed out");
 
   const viewer = await visitor(browser, true);
   await signIn(viewer, newLink("viewer"));

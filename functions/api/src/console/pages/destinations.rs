@@ -417,7 +417,7 @@ fn new(visit: &Visit) -> Result<Reply, Failure> {
             section.card {
                 form method="post" action="/console/destinations" {
                     label { "Description, as JSON; secrets stand among the settings in " code { "config" } ", and are never shown again"
-                        textarea name="description" rows="16" cols="80" spellcheck="false" autocomplete="off" required { (EXAMPLE) }
+                        textarea name="description" rows="16" spellcheck="false" autocomplete="off" required { (EXAMPLE) }
                     }
                     div.buttons { button.main { "Add" } }
                 }
