@@ -320,6 +320,48 @@ async fn forms_of_other_sites_change_nothing() {
     world.system.stop().await;
 }
 
+/// Addresses that a page leads to.
+fn links(page: &str, html: &str) -> BTreeSet<String> {
+    let path = page.split('?').next().unwrap();
+    let links = html.split("href=\"").skip(1);
+    let links = links.map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
+    let links = links.map(|link| link.split('#').next().unwrap().to_owned());
+    let links = links.filter(|link| !link.is_empty());
+    let whole = links.map(|link| match link.strip_prefix('?') {
+        Some(query) => format!("{path}?{query}"),
+        None => link,
+    });
+    whole.collect()
+}
+
+#[tokio::test]
+async fn every_link_of_every_page_leads_to_a_page() {
+    let world = with_ann().await;
+    let destination = orders::folder(crate::world::now().as_millisecond());
+    let table = &world.system.table;
+    assert!(table.add_destination(&destination).await.unwrap());
+    let admin = Visitor::of(&world, Role::Admin).await;
+    let person = person();
+    let future = [
+        format!("/console/people/{person}/days/2999-01-01"),
+        format!("/console/people/{person}/coverage?to=2999-01-01"),
+    ];
+    let mut followed = BTreeSet::new();
+    for page in pages().into_iter().chain(future) {
+        let seen = admin.get(&page).await;
+        assert_eq!(seen.status, 200, "{page}: {}", seen.text);
+        for link in links(&page, &seen.text) {
+            assert!(link.starts_with("/console"), "{page} leads to {link}");
+            if followed.insert(link.clone()) {
+                let status = admin.get(&link).await.status;
+                assert!(status < 400, "{page} leads to {link}: {status}");
+            }
+        }
+    }
+    assert!(followed.len() > 60, "{followed:?}");
+    world.system.stop().await;
+}
+
 #[tokio::test]
 async fn the_overview_finds_what_the_doctor_finds_of_parked_webhooks() {
     for (secret, is_wrong) in [("simulator", false), ("main", true)] {

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use domain::access::Scope;
+use domain::{access::Scope, history::day};
 use http::HeaderMap;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde_json::Value;
 use store::table::access::AuditLine;
 
@@ -41,6 +41,11 @@ impl Visit {
     /// Now. Unit: Unix milliseconds.
     pub(super) fn now_ms(&self) -> i64 {
         self.now.as_millisecond()
+    }
+
+    /// The latest day that has begun anywhere on Earth: nothing is known of later ones.
+    pub(super) fn latest_day(&self) -> Date {
+        day::latest_on_earth(self.now_ms())
     }
 
     /// Returns whether the visitor has a permission.

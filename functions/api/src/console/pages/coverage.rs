@@ -33,13 +33,16 @@ const MOST_GAPS: usize = 40;
 async fn coverage(visit: Visit) -> Result<Reply, Failure> {
     let id = visit.placed("person").to_owned();
     let place = [("person", id.as_str())];
-    let to = visit.asked("to");
-    let from = match (visit.asked("from"), to.parse::<Date>()) {
-        ("", Ok(to)) => to.saturating_sub((DAYS - 1).days()).to_string(),
+    let latest = visit.latest_day();
+    let wanted = visit.asked("to").parse::<Date>().ok();
+    let last = wanted.map(|to| to.min(latest));
+    let to = last.map_or_else(|| visit.asked("to").to_owned(), |to| to.to_string());
+    let from = match (visit.asked("from"), last) {
+        ("", Some(to)) => to.saturating_sub((DAYS - 1).days()).to_string(),
         (from, _) => from.to_owned(),
     };
     let types = visit.asked("types");
-    let query = [("from", from.as_str()), ("to", to), ("types", types)];
+    let query = [("from", from.as_str()), ("to", to.as_str()), ("types", types)];
     let path = "/v1/people/{person}/coverage";
     let found = visit.ask(path, &place, &query).await?;
     visit
@@ -53,12 +56,12 @@ async fn coverage(visit: Visit) -> Result<Reply, Failure> {
         (summary(connections))
         form.row action={ "/console/people/" (id) "/coverage" } {
             label { "From" input type="date" name="from" value=(from); }
-            label { "To, included" input type="date" name="to" value=(to); }
+            label { "To, included" input type="date" name="to" value=(to) max=(latest); }
             @if !types.is_empty() { input type="hidden" name="types" value=(types); }
             button.main { "Show" }
             @if !types.is_empty() { a href={ "/console/people/" (id) "/coverage?" (query_of([("from", from), ("to", to)])) } { "All types" } }
         }
-        (neighbours(&id, from, to, types))
+        (neighbours(&id, (from, to), types, latest))
         (legend())
         @if connections.is_empty() {
             div.card.finding { h3 { "○ No connection" } p { "Make a link: " code { "terrarium connect --reference-id …" } "." } }
@@ -233,8 +236,8 @@ fn plan_link(person: &str, provider: &str, data_type: &str, days: &Value) -> Str
     format!("/console/people/{person}/history?{query}#plan")
 }
 
-/// Links to the days before and after those that are shown.
-fn neighbours(person: &str, from: &str, to: &str, types: &str) -> Markup {
+/// Links to the days before and after those that are shown, up to the latest.
+fn neighbours(person: &str, (from, to): (&str, &str), types: &str, latest: Date) -> Markup {
     let (Ok(first), Ok(last)) = (from.parse::<Date>(), to.parse::<Date>()) else {
         return html! {};
     };
@@ -252,7 +255,9 @@ fn neighbours(person: &str, from: &str, to: &str, types: &str) -> Markup {
     html! {
         p.pager {
             a rel="prev" href=(link(first.saturating_sub(days.days()), before)) { "← before " (first) }
-            a rel="next" href=(link(after, last.saturating_add(days.days()))) { "after " (last) " →" }
+            @if after <= latest {
+                a rel="next" href=(link(after, last.saturating_add(days.days()).min(latest))) { "after " (last) " →" }
+            }
         }
     }
 }
@@ -278,5 +283,16 @@ mod tests {
         };
         assert!(told(0).contains("No day is missing"));
         assert!(told(2).contains("2 days are missing"));
+    }
+    #[test]
+    fn no_link_leads_into_the_future() {
+        let latest = jiff::civil::date(2026, 11, 30);
+        let links = |to: &str| neighbours("p", ("2026-11-01", to), "", latest).into_string();
+        assert!(!links("2026-11-30").contains("next"));
+        let clamped = links("2026-11-20");
+        assert!(
+            clamped.contains("from=2026-11-21&amp;to=2026-11-30"),
+            "{clamped}"
+        );
     }
 }

@@ -104,7 +104,7 @@ async fn hidden_day(visit: &Visit, person: &str, date: Date) -> Result<Reply, Fa
         date,
         html! {
             (tabs(person, "Day"))
-            (neighbours(&View::of(visit), date))
+            (neighbours(&View::of(visit), date, visit.latest_day()))
             section.card { dl { @for name in MAIN { dt { (label(name)) } dd { (hidden()) } } } }
             p { a href={ "/console/people/" (person) "/coverage" } { "Which days have data" } }
         },
@@ -117,6 +117,7 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
     if !visit.sees_values() {
         return hidden_day(&visit, &id, date).await;
     }
+    let latest = visit.latest_day();
     let view = View::of(&visit);
     let asked = Box::pin(Asked::of(&visit, &id, date)).await?;
     visit
@@ -153,12 +154,13 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
         .collect();
     let body = html! {
         (tabs(&id, "Day"))
-        (neighbours(&view, date))
+        (neighbours(&view, date, latest))
         (clock_note(&view, date, offset, drawn.by_wearers_clock))
         @if rows.is_empty() {
             div.card.finding {
                 h3 { "○ No record of this day" }
-                p { a href={ "/console/people/" (id) "/coverage?to=" (date) } { "The coverage says why" } "." }
+                @if date > latest { p { "It has not begun anywhere." } }
+                @else { p { a href={ "/console/people/" (id) "/coverage?to=" (date) } { "The coverage says why" } "." } }
             }
         } @else {
             div.tiles { @for row in rows.iter().filter(|row| MAIN.contains(&row.name.as_str())) { (tile(&id, date, row)) } }
@@ -203,15 +205,16 @@ fn page(date: Date, body: Markup) -> Reply {
     })
 }
 
-fn neighbours(view: &View, date: Date) -> Markup {
+/// Links to the days before and after, up to the latest, and a form for any other.
+fn neighbours(view: &View, date: Date, latest: Date) -> Markup {
     let (before, after) = (date.saturating_sub(1.day()), date.saturating_add(1.day()));
     html! {
         form.row.days action={ "/console/people/" (view.person) "/days" } {
             a href=(view.href(before)) rel="prev" { "← " (before) }
-            label { "Day" input type="date" name="day" value=(date); }
+            label { "Day" input type="date" name="day" value=(date) max=(latest); }
             @if !view.off.is_empty() { input type="hidden" name="off" value=(view.off.join(",")); }
             button { "Show" }
-            a href=(view.href(after)) rel="next" { (after) " →" }
+            @if after <= latest { a href=(view.href(after)) rel="next" { (after) " →" } }
         }
     }
 }
