@@ -2,6 +2,7 @@
 
 mod numbers;
 mod orders;
+mod privacy;
 
 use std::{
     collections::BTreeSet,
@@ -162,6 +163,9 @@ fn pages() -> Vec<String> {
         "/console/events/w-1".to_owned(),
         "/console/access".to_owned(),
         "/console/api".to_owned(),
+        "/console/destinations/new".to_owned(),
+        "/console/exports".to_owned(),
+        "/console/erasures".to_owned(),
         record(),
     ]
 }

@@ -147,11 +147,10 @@ pub(super) fn see(path: &str) -> Response<Body> {
 }
 
 /// Bytes to save: never shown as a page, whatever they hold.
-pub(super) fn file(name: &str, bytes: Bytes) -> Response<Body> {
+pub(super) fn file(name: &str, kind: &'static str, bytes: Bytes) -> Response<Body> {
     let mut response = answer(StatusCode::OK, bytes);
     let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("application/json");
-    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
         headers.insert(CONTENT_DISPOSITION, value);
     }

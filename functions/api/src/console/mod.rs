@@ -55,8 +55,8 @@ enum Reply {
     Page(layout::Page),
     /// Another page shows the result.
     See(String),
-    /// Bytes to save: their name and content.
-    File(String, bytes::Bytes),
+    /// Bytes to save: their name, kind and content.
+    File(String, &'static str, bytes::Bytes),
     /// Signed out.
     SignedOut,
     /// The theme was chosen; the page that it was chosen on comes again.
@@ -158,7 +158,7 @@ fn shown(reply: Reply, signed: &Signed, parts: &Parts, now_ms: i64) -> Response<
     match reply {
         Reply::Page(page) => guard::page(StatusCode::OK, &layout::whole(&frame, &page)),
         Reply::See(path) => guard::see(&path),
-        Reply::File(name, bytes) => guard::file(&name, bytes),
+        Reply::File(name, kind, bytes) => guard::file(&name, kind, bytes),
         Reply::SignedOut => guard::signed_out(&parts.headers),
         Reply::Theme(theme, back) => guard::theme(theme, &back, &parts.headers),
     }

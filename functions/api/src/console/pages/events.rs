@@ -181,7 +181,11 @@ async fn body(visit: Visit) -> Result<Reply, Failure> {
     let route = "/console/events/{webhook}/body";
     visit.looked_at(person, Some(webhook), route).await?;
     if visit.filled("as") == "file" {
-        return Ok(Reply::File("webhook.json".to_owned(), answer.body));
+        return Ok(Reply::File(
+            "webhook.json".to_owned(),
+            answer.content_type,
+            answer.body,
+        ));
     }
     let body = html! {
         section.card { h2 { "Body" } (pretty(&answer.body)) }

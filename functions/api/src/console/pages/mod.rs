@@ -10,6 +10,7 @@ mod history;
 mod manual;
 mod overview;
 mod people;
+mod privacy;
 mod records;
 mod search;
 mod series;
@@ -23,6 +24,7 @@ pub(super) fn places() -> Vec<Place> {
     [
         overview::PLACES,
         people::PLACES,
+        privacy::PLACES,
         events::PLACES,
         days::PLACES,
         why::PLACES,

@@ -8,7 +8,7 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::{events, records},
+        pages::{events, privacy, records},
         pictures::{Point, Sparkline, sparkline},
         visit::Visit,
         words::{hidden, label, list, query_of, state, text, value, when},
@@ -170,6 +170,7 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
             (events::table(list(&webhooks, "data"), now_ms))
             p.pager { a href={ "/console/events?" (query_of([("person", id.as_str())])) } { "All of them" } }
         }
+        (privacy::forms(&visit, &id))
     };
     Ok(Reply::Page(Page {
         title: text(&person, "reference_id").to_owned(),

@@ -160,7 +160,11 @@ async fn payload(visit: Visit) -> Result<Reply, Failure> {
         .await?;
     if visit.filled("as") == "file" {
         note_look(&visit, "/console/records/{connection}/{type}/{key}/payload").await?;
-        return Ok(Reply::File("record.json".to_owned(), answer.body));
+        return Ok(Reply::File(
+            "record.json".to_owned(),
+            answer.content_type,
+            answer.body,
+        ));
     }
     let body = html! { section.card { h2 { "Payload, as Terra sent it" } (pretty(&answer.body)) } };
     shown(&visit, body).await
