@@ -464,6 +464,11 @@ async fn pages_are_small_strict_and_say_what_the_api_says() {
     let seen = admin.post("/console/search", "q=ann").await;
     assert!(seen.status == 200 && seen.text.contains(PERSON));
 
+    let of_person = format!("/console/events?person={}", person());
+    assert_eq!(admin.get(&of_person).await.status, 200);
+    let verified = admin.post("/console/events/w-1/verify", "").await;
+    assert!(verified.text.contains("Terra signed these very bytes"));
+
     // Looks at the person, the key and the sign-in are in the audit, under the visitor's name.
     let audit = admin.get("/console/access").await.text;
     for noted in [
@@ -474,6 +479,10 @@ async fn pages_are_small_strict_and_say_what_the_api_says() {
         "GET /console/people/{person}/coverage",
         "GET /console/people/{person}/series",
         "GET /console/people/{person}/history",
+        "GET /console/people/{person}/sources<",
+        "GET /console/people/{person}/sources/{group}",
+        "GET /console/events<",
+        "GET /console/events/{webhook}/verify",
         "POST /v1/keys",
         "POST /console/login",
     ] {

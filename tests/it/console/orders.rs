@@ -272,6 +272,8 @@ async fn a_backfill_is_planned_and_then_ordered_and_its_windows_are_shown() {
             "{from}"
         );
     }
+    let audit = admin.get("/console/access").await.text;
+    assert!(audit.contains("GET /console/backfills/{id}"), "{audit}");
     let cancelled = admin
         .post(&format!("/console/backfills/{id}/cancel"), "")
         .await;

@@ -66,11 +66,16 @@ async fn events(visit: Visit) -> Result<Reply, Failure> {
     let mut query = filters().to_vec();
     query.push(("cursor", visit.asked("cursor")));
     let log = visit.ask("/v1/webhooks", &[], &query).await?;
+    let person = visit.asked("person");
+    if !person.is_empty() {
+        visit
+            .looked_at(Some(person), None, "/console/events")
+            .await?;
+    }
     let next = text(&log, "next_cursor");
     let until = text(&log, "searched_until");
     let older = query_of(filters().into_iter().chain([("cursor", next)]));
     let chosen = |name, value| visit.asked(name) == value;
-    let person = visit.asked("person");
     let body = html! {
         form.row action="/console/events" {
             label { "Outcome" select name="outcome" {
@@ -112,8 +117,8 @@ async fn events(visit: Visit) -> Result<Reply, Failure> {
     Ok(Reply::Page(Page {
         title: "Events".to_owned(),
         lead: "Every webhook of the last 90 days, newest first. Times are in UTC.".to_owned(),
-        // The first page of the log is live; on an older one nothing changes.
-        refresh: visit.asked("cursor").is_empty(),
+        // On an older page nothing changes, and each look at a person is a line of the audit.
+        refresh: visit.asked("cursor").is_empty() && person.is_empty(),
         body,
     }))
 }
@@ -206,6 +211,12 @@ async fn verify(visit: Visit) -> Result<Reply, Failure> {
         bytes::Bytes::new(),
     );
     let answer = answer.await?;
+    let detail = visit.ask("/v1/webhooks/{webhook}", &place, &[]).await?;
+    let person = detail.get("person").and_then(Value::as_str);
+    let route = "/console/events/{webhook}/verify";
+    visit
+        .looked_at(person, Some(webhook.clone()), route)
+        .await?;
     let told = answer.headers.get(SIGNATURE);
     let told = told.and_then(|told| told.to_str().ok()).unwrap_or_default();
     let (word, more) = told.split_once("; ").unwrap_or((told, ""));

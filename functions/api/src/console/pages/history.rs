@@ -213,6 +213,9 @@ async fn backfill(visit: Visit) -> Result<Reply, Failure> {
         .await?;
     let connection = connection.unwrap_or_default();
     let person = text(&connection, "person");
+    let of = (!person.is_empty()).then_some(person);
+    let route = "/console/backfills/{id}";
+    visit.looked_at(of, Some(id.clone()), route).await?;
     let windows = list(&windows, "data");
     let months = months(windows);
     // What needs a look comes first: failed, then under way, then waiting, then ended.
@@ -238,6 +241,7 @@ async fn backfill(visit: Visit) -> Result<Reply, Failure> {
                 dt { "Planned" } dd { (when(text(&backfill, "planned_at"), now_ms)) }
             }
             (buttons(&visit, &backfill))
+            @if is_at_work(&backfill) { p.pager { a href={ "/console/backfills/" (id) } { "Look again" } } }
         }
         section.card {
             h2 { "Months" }
@@ -269,7 +273,8 @@ async fn backfill(visit: Visit) -> Result<Reply, Failure> {
     Ok(Reply::Page(Page {
         title: "Backfill".to_owned(),
         lead: String::new(),
-        refresh: is_at_work(&backfill),
+        // Each look at a person is a line of the audit.
+        refresh: false,
         body,
     }))
 }

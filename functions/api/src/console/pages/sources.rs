@@ -155,8 +155,25 @@ fn page(visit: &Visit, title: String, body: Markup) -> Reply {
     })
 }
 
+/// Notes a look at the policy of a person. A look at the app's policy concerns nobody.
+async fn note_look(visit: &Visit, group: Option<Group>) -> Result<(), Failure> {
+    if !is_person(visit) {
+        return Ok(());
+    }
+    let person = visit.placed("person");
+    let (subject, route) = match group {
+        None => (None, "/console/people/{person}/sources"),
+        Some(group) => (
+            Some(group.to_string()),
+            "/console/people/{person}/sources/{group}",
+        ),
+    };
+    visit.looked_at(Some(person), subject, route).await
+}
+
 async fn all(visit: Visit) -> Result<Reply, Failure> {
     let known = known(&visit).await?;
+    note_look(&visit, None).await?;
     let may_change = known.is_some();
     let policy = known.map(|known| known.policy).unwrap_or_default();
     let body = html! {
@@ -364,6 +381,7 @@ fn without(group: Group, mut document: Document) -> Document {
 async fn one(visit: Visit) -> Result<Reply, Failure> {
     let group = group(&visit)?;
     let known = admins(known(&visit).await?)?;
+    note_look(&visit, Some(group)).await?;
     let rules = known.policy.rules_for_group(group);
     let drawn = Draft::of(&rules, known.version, visit.asked("prefer"));
     Ok(shown(&visit, group, &known, drawn.as_ref(), &html! {}))
