@@ -1,5 +1,6 @@
 //! The console over a running system: who gets in, what a viewer never sees, and that pages show the API's numbers.
 
+mod access;
 mod numbers;
 mod orders;
 mod privacy;
@@ -162,6 +163,7 @@ fn pages() -> Vec<String> {
         "/console/events?parked=true".to_owned(),
         "/console/events/w-1".to_owned(),
         "/console/access".to_owned(),
+        "/console/access/audit".to_owned(),
         "/console/api".to_owned(),
         "/console/destinations/new".to_owned(),
         "/console/exports".to_owned(),

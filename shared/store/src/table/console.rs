@@ -98,6 +98,25 @@ impl Table {
         item.map(|item| decode(&key, item)).transpose()
     }
 
+    /// Returns all sessions with the hashes of their tokens, also those that ended a while ago.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::sign_in`].
+    pub async fn console_sessions(&self) -> Result<Vec<(String, Session)>, TableError> {
+        let (pk, prefix) = Key::console_sessions();
+        let mut sessions = Vec::new();
+        for item in self.query(pk, prefix).await? {
+            let Some(key) = Key::of_item(&item) else {
+                continue;
+            };
+            if let Some(hash) = key.as_console_session() {
+                sessions.push((hash.to_owned(), decode(&key, item)?));
+            }
+        }
+        Ok(sessions)
+    }
+
     /// Ends a session.
     ///
     /// # Errors

@@ -37,7 +37,7 @@
 //! | result of a repeatable call | `IDEMPOTENCY#<key id>` | hash of the caller's text | both, or the caller |
 //! | line of the audit | `AUDIT#<day>#<shard>` | `<time>#<request>` | day |
 //! | sign-in link of the console | `LOGIN#<hash of its token>` | `LOGIN` | token |
-//! | session of the console | `SESSION#<hash of its token>` | `SESSION` | token |
+//! | session of the console | `SESSIONS` | `SESSION#<hash of its token>` | token; all at once |
 //! | deleted record | `GONE#<owner>` | `<data type>#<natural key>` | owner, until announced |
 //! | job | `JOB#<id>` | `JOB` | id |
 //! | tombstone of a person | `TOMBSTONE#<keyed hash>` | `TOMBSTONE` | hash of the reference id |
@@ -129,7 +129,7 @@ const PARKED: &str = "PARKED#";
 pub(crate) const ORDER: &str = "ORDER#";
 /// Beginning of the sort keys of erasures at a destination.
 pub(crate) const ERASURE: &str = "ERASURE#";
-/// Beginning of the sort keys of sightings.
+/// Beginning of the sort keys of sightings, and of sessions of the console.
 const SESSION: &str = "SESSION#";
 /// Beginning of the sort key of a month of asked days.
 const ASKED: &str = "ASKED#";
@@ -770,10 +770,21 @@ impl Key {
 
     /// A session of the console, by the hash of its token.
     pub(crate) fn console_session(hash: &str) -> Self {
+        let (pk, prefix) = Self::console_sessions();
         Self {
-            pk: format!("SESSION#{hash}"),
-            sk: "SESSION".to_owned(),
+            pk: pk.to_owned(),
+            sk: format!("{prefix}{hash}"),
         }
+    }
+
+    /// All sessions of the console: their partition, and the prefix of the sort keys.
+    pub(crate) fn console_sessions() -> (&'static str, &'static str) {
+        ("SESSIONS", SESSION)
+    }
+
+    /// Reads back the hash of the token of a session of the console.
+    pub(crate) fn as_console_session(&self) -> Option<&str> {
+        self.sk.strip_prefix(SESSION)
     }
 
     /// Partition of one shard of one day (`YYYY-MM-DD`) of the audit.

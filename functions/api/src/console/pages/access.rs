@@ -1,7 +1,12 @@
-//! Access: keys of the API, links for colleagues, and who looked at what.
+//! Access: keys of the API, links for colleagues and their sessions, and who looked at what.
+
+use std::cmp::Reverse;
 
 use bytes::Bytes;
-use domain::{access::Scope, console::Role};
+use domain::{
+    access::Scope,
+    console::{Role, Session},
+};
 use maud::{Markup, html};
 use runtime::problem::{Kind, Problem};
 use secrecy::ExposeSecret as _;
@@ -11,12 +16,14 @@ use crate::{
     console::{
         Place, Reply, SignInLink, guard,
         layout::Page,
+        pages::audit,
         sign_in_link,
         visit::Visit,
         words::{list, moment, state, text, when},
     },
     error::Failure,
     route::Verb,
+    text::rfc3339,
 };
 
 pub(super) const PLACES: &[Place] = &[
@@ -37,6 +44,16 @@ pub(super) const PLACES: &[Place] = &[
     },
     Place {
         verb: Verb::Post,
+        path: "/console/access/keys/{id}/rotate",
+        handler: |visit| Box::pin(rotate(visit)),
+    },
+    Place {
+        verb: Verb::Post,
+        path: "/console/access/sessions/{id}/end",
+        handler: |visit| Box::pin(end_session(visit)),
+    },
+    Place {
+        verb: Verb::Post,
         path: "/console/access/links",
         handler: |visit| Box::pin(make_link(visit)),
     },
@@ -44,6 +61,8 @@ pub(super) const PLACES: &[Place] = &[
 
 /// Life of a link that an admin makes for a colleague. Unit: milliseconds.
 const COLLEAGUE_LINK_MS: i64 = 24 * 3_600_000;
+/// Characters of the hash of a session's token that name the session on pages.
+const NAMED_BY: usize = 16;
 
 async fn shown(visit: &Visit, made: Markup) -> Result<Reply, Failure> {
     let title = "Access".to_owned();
@@ -57,9 +76,10 @@ async fn shown(visit: &Visit, made: Markup) -> Result<Reply, Failure> {
         }));
     }
     let now_ms = visit.now_ms();
-    let (keys, audit) = futures::try_join!(
+    let (keys, audit, sessions) = futures::try_join!(
         visit.ask("/v1/keys", &[], &[]),
         visit.ask("/v1/audit", &[], &[("limit", "50")]),
+        sessions(visit),
     )?;
     let body = html! {
         (made)
@@ -87,7 +107,13 @@ async fn shown(visit: &Visit, made: Markup) -> Result<Reply, Failure> {
                 }
             }
         }
-        section.card { h2 { "Audit" } (audit_table(list(&audit, "data"), now_ms)) }
+        section.card { h2 { "Sessions" } (sessions_table(visit, &sessions)) }
+        section.card {
+            h2 { "Audit" }
+            (audit::table(list(&audit, "data"), now_ms))
+            p.pager { a href="/console/access/audit" { "More, and of one person or actor" } }
+        }
+        p.pager { a href="/console/exports" { "Exports" } a href="/console/erasures" { "Erasures" } }
     };
     Ok(Reply::Page(Page {
         title,
@@ -126,8 +152,13 @@ fn keys_table(keys: &[Value], now_ms: i64) -> Markup {
                     td { (state(alive)) }
                     td.nowrap { (text(key, "last_used_on")) }
                     td { @if alive == "valid" {
-                        form method="post" action={ "/console/access/keys/" (id) "/revoke" } {
-                            button aria-label={ "Revoke " (text(key, "name")) } { "Revoke" }
+                        div.buttons {
+                            form method="post" action={ "/console/access/keys/" (id) "/rotate" } {
+                                button aria-label={ "Rotate " (text(key, "name")) } { "Rotate" }
+                            }
+                            form method="post" action={ "/console/access/keys/" (id) "/revoke" } {
+                                button aria-label={ "Revoke " (text(key, "name")) } { "Revoke" }
+                            }
                         }
                     } }
                 }
@@ -136,28 +167,63 @@ fn keys_table(keys: &[Value], now_ms: i64) -> Markup {
     }
 }
 
-fn audit_table(lines: &[Value], now_ms: i64) -> Markup {
-    if lines.is_empty() {
-        return html! { p.empty { "Nothing is noted yet." } };
-    }
+/// Sessions that have not ended, the newest first, with what names them on pages.
+async fn sessions(visit: &Visit) -> Result<Vec<(String, Session)>, Failure> {
+    let mut sessions = visit.app.table.console_sessions().await?;
+    sessions.retain(|(_, session)| session.is_alive(visit.now_ms()));
+    sessions.sort_by_key(|(_, session)| Reverse(session.began_at_ms));
+    Ok(sessions)
+}
+
+/// Name of a session on pages: too short a part of the hash to find the session by at the table.
+fn named(hash: &str) -> &str {
+    hash.get(..NAMED_BY).unwrap_or(hash)
+}
+
+fn sessions_table(visit: &Visit, sessions: &[(String, Session)]) -> Markup {
+    let now_ms = visit.now_ms();
     html! {
+        p.note { "A session ends after twelve hours without a request, and after seven days." }
         div.wide tabindex="0" { table {
             thead { tr {
-                th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" }
-                th scope="col" { "Person" } th scope="col" { "Subject" }
+                th scope="col" { "Name" } th scope="col" { "Role" } th scope="col" { "Since" } th scope="col" { "Link by" }
+                th scope="col" { "Ends, unless used" } th scope="col" { "Do" }
             } }
-            tbody { @for line in lines {
-                @let person = text(line, "person");
-                tr {
-                    td { (when(text(line, "at"), now_ms)) }
-                    td.any { (text(line, "actor")) }
-                    td.any { (text(line, "action")) }
-                    td.any { @if !person.is_empty() { a href={ "/console/people/" (person) } { (person) } } }
-                    td.any { (text(line, "subject")) }
-                }
-            } }
+            tbody { @for (hash, session) in sessions { tr {
+                td.any { (session.name) @if *hash == visit.signed.hash { " " span.soft { "this one" } } }
+                td { (session.role) }
+                td { (when(&rfc3339(session.began_at_ms), now_ms)) }
+                td.any { (session.made_by) }
+                td.nowrap { (rfc3339(session.expires_at_ms).get(..16).unwrap_or_default().replace('T', " ")) }
+                td { form method="post" action={ "/console/access/sessions/" (named(hash)) "/end" } {
+                    button aria-label={ "End the session of " (session.name) } { "End" }
+                } }
+            } } }
         } }
     }
+}
+
+/// Ends a session, perhaps of somebody else: the next request of it gets the sign-in page.
+async fn end_session(visit: Visit) -> Result<Reply, Failure> {
+    admins_only(&visit, "only an admin ends sessions")?;
+    let id = visit.placed("id");
+    let mut found = visit.app.table.console_sessions().await?.into_iter();
+    let (hash, session) = found
+        .find(|(hash, _)| named(hash) == id)
+        .ok_or_else(|| Failure::not_found("there is no such session, or not any more"))?;
+    visit.app.table.end_console_session(&hash).await?;
+    let of = format!("{}, {}", session.role, session.name);
+    visit
+        .noted("POST /console/access/sessions/{id}/end", of)
+        .await?;
+    Ok(Reply::See("/console/access".to_owned()))
+}
+
+fn admins_only(visit: &Visit, detail: &'static str) -> Result<(), Failure> {
+    if visit.may(Scope::KeysWrite) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::Forbidden).detail(detail).into())
 }
 
 async fn make_key(visit: Visit) -> Result<Reply, Failure> {
@@ -189,11 +255,21 @@ async fn revoke(visit: Visit) -> Result<Reply, Failure> {
     Ok(Reply::See("/console/access".to_owned()))
 }
 
+/// Gives a key a new secret, which is shown once.
+async fn rotate(visit: Visit) -> Result<Reply, Failure> {
+    let place = [("id", visit.placed("id"))];
+    let path = "/v1/keys/{id}/rotate";
+    let body = Bytes::from_static(b"{}");
+    let made = visit.call(Verb::Post, path, &place, &[], body).await?;
+    let made: Value = serde_json::from_slice(&made.body).unwrap_or_default();
+    let title =
+        "The key with its new secret, shown this once; the old one is valid for another day";
+    let made = once(title, text(&made, "secret"));
+    Box::pin(shown(&visit, made)).await
+}
+
 async fn make_link(visit: Visit) -> Result<Reply, Failure> {
-    if !visit.may(Scope::KeysWrite) {
-        let detail = "only an admin makes links for colleagues";
-        return Err(Problem::new(Kind::Forbidden).detail(detail).into());
-    }
+    admins_only(&visit, "only an admin makes links for colleagues")?;
     let role: Role = visit.filled("role").parse().map_err(|unknown| {
         let unknown: domain::access::UnknownWord = unknown;
         Problem::new(Kind::InvalidRequest).detail(unknown.to_string())

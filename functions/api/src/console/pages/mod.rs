@@ -1,6 +1,7 @@
 //! The pages, each in a file with its actions.
 
 mod access;
+mod audit;
 mod coverage;
 mod days;
 mod destinations;
@@ -35,6 +36,7 @@ pub(super) fn places() -> Vec<Place> {
         destinations::PLACES,
         sources::PLACES,
         access::PLACES,
+        audit::PLACES,
         manual::PLACES,
         search::PLACES,
         frame::PLACES,
