@@ -24,14 +24,18 @@ pub(super) const PLACES: &[Place] = &[Place {
     handler: |visit| Box::pin(why(visit)),
 }];
 
-/// Rungs below the chosen one: their names, and the reasons that put a source there.
-const RUNGS: [(&str, &[&str]); 3] = [
+/// A rung: its name, and the reasons that put a source there.
+type Reasons = (&'static str, &'static [&'static str]);
+
+/// The rung above the chosen one: sources that would come first, had they not far too little.
+const ABOVE: Reasons = ("Better tier, but far too little", &["stepped_in_over"]);
+/// Rungs below the chosen one, the best first.
+const BELOW: [Reasons; 2] = [
     (
         "In the same tier",
         &["less_complete", "partial", "stale_source", "newer", "tie"],
     ),
     ("In a lower tier", &["lower_tier"]),
-    ("Better tier, but far too little", &["stepped_in_over"]),
 ];
 
 async fn why(visit: Visit) -> Result<Reply, Failure> {
@@ -119,35 +123,32 @@ fn candidate(found: &Value, metric: &str, chosen: bool) -> Candidate {
 fn candidates(why: &Value, metric: &str) -> Markup {
     let chosen = why.get("chosen").filter(|it| it.is_object());
     let rejected = list(why, "rejected");
-    let mut rungs = Vec::new();
-    let mut rung = |name: &str, candidates: Vec<Candidate>| {
-        if !candidates.is_empty() {
-            let name = name.to_owned();
-            rungs.push(Rung { name, candidates });
-        }
+    let known = |reason: &str| {
+        let mut rungs = BELOW.iter().chain([&ABOVE]);
+        rungs.any(|(_, reasons)| reasons.contains(&reason))
     };
-    rung(
-        "Chosen",
-        chosen
-            .map(|it| candidate(it, metric, true))
-            .into_iter()
-            .collect(),
-    );
-    for (name, reasons) in RUNGS {
-        let of_rung = rejected
+    let rung = |name: &str, is_here: &dyn Fn(&str) -> bool| Rung {
+        name: name.to_owned(),
+        candidates: rejected
             .iter()
-            .filter(|it| reasons.contains(&text(it, "reason")));
-        rung(
-            name,
-            of_rung.map(|it| candidate(it, metric, false)).collect(),
-        );
-    }
-    let known = |reason: &str| RUNGS.iter().any(|(_, reasons)| reasons.contains(&reason));
-    let others = rejected.iter().filter(|it| !known(text(it, "reason")));
-    rung(
-        "Left out",
-        others.map(|it| candidate(it, metric, false)).collect(),
-    );
+            .filter(|it| is_here(text(it, "reason")))
+            .map(|it| candidate(it, metric, false))
+            .collect(),
+    };
+    let of = |(name, reasons): Reasons| rung(name, &|reason| reasons.contains(&reason));
+    let mut rungs = vec![
+        of(ABOVE),
+        Rung {
+            name: "Chosen".to_owned(),
+            candidates: chosen
+                .map(|it| candidate(it, metric, true))
+                .into_iter()
+                .collect(),
+        },
+    ];
+    rungs.extend(BELOW.map(of));
+    rungs.push(rung("Left out", &|reason| !known(reason)));
+    rungs.retain(|rung| !rung.candidates.is_empty());
     if rungs.is_empty() {
         return html! {};
     }
@@ -255,5 +256,48 @@ fn preferences(
                 }
             }
         } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_ladder_stands_as_the_tiers_do() {
+        let source = |provider: &str, value: u32, reason: &str| {
+            json!({
+                "source": {"provider": provider, "kind": "watch"}, "value": value, "reason": reason,
+                "record": {"connection": "c", "type": "daily", "key": "2026-11-20"},
+            })
+        };
+        let why = json!({
+            "chosen": source("APPLE", 14_079, ""),
+            "rejected": [
+                source("GOOGLE", 9, "retracted"), source("FITBIT", 900, "lower_tier"),
+                source("HUAWEI", 9_000, "less_complete"), source("GARMIN", 4_157, "stepped_in_over"),
+            ],
+        });
+        let drawn = candidates(&why, "steps").into_string();
+        let svg = drawn.split("</svg>").next().unwrap();
+        let order = [
+            "far too little",
+            "GARMIN",
+            ">Chosen<",
+            "✔ APPLE",
+            "same tier",
+            "HUAWEI",
+            "lower tier",
+            "FITBIT",
+            "Left out",
+            "GOOGLE",
+        ];
+        let places: Vec<_> = order
+            .iter()
+            .map(|text| svg.find(text).unwrap_or_else(|| panic!("{text}: {svg}")))
+            .collect();
+        assert!(places.is_sorted(), "{places:?}: {svg}");
     }
 }
