@@ -335,27 +335,28 @@ fn of_metric(answer: &Value, axis: Axis, step_s: f64, is_table: bool) -> Markup 
     }
 }
 
+/// A table of all lines. Each gets the same room, so that none is hidden by one before it.
 fn table(found: &[Line]) -> Markup {
+    let room = MOST_ROWS / found.len().max(1);
     let rows: usize = found.iter().map(|line| line.buckets.len()).sum();
+    let is_cut = found.iter().any(|line| line.buckets.len() > room);
     html! {
         div.wide tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Time, UTC" } th scope="col" { "Source" } th.num scope="col" { "Value" }
                 th.num scope="col" { "Least" } th.num scope="col" { "Greatest" }
             } }
-            tbody {
-                @for (line, bucket) in found.iter().flat_map(|line| line.buckets.iter().map(move |it| (line, it))).take(MOST_ROWS / found.len().max(1)) {
-                    tr {
-                        td.nowrap { (clock(bucket.at_s)) }
-                        td { (line.name) }
-                        td.num { (decimal(bucket.value)) }
-                        td.num { @if let Some((low, _)) = bucket.range { (decimal(low)) } }
-                        td.num { @if let Some((_, high)) = bucket.range { (decimal(high)) } }
-                    }
+            tbody { @for line in found { @for bucket in line.buckets.iter().take(room) {
+                tr {
+                    td.nowrap { (clock(bucket.at_s)) }
+                    td { (line.name) }
+                    td.num { (decimal(bucket.value)) }
+                    td.num { @if let Some((low, _)) = bucket.range { (decimal(low)) } }
+                    td.num { @if let Some((_, high)) = bucket.range { (decimal(high)) } }
                 }
-            }
+            } } }
         } }
-        @if rows > MOST_ROWS / found.len().max(1) { p.note { "These are the first of " (rows) " rows; the API below has all of them." } }
+        @if is_cut { p.note { "These are the first " (room) " rows of each source, of " (rows) " in all; the API below has all of them." } }
     }
 }
 
@@ -399,6 +400,28 @@ mod tests {
         assert_eq!(day[3], ("Wider", -DAY_S / 2, DAY_S * 3 / 2));
         assert_eq!(names(moves(0, 900, 900)), ["← Earlier", "Wider"]);
         assert_eq!(names(moves(0, LONGEST_S, 900)), ["← Earlier", "Closer"]);
+    }
+
+    #[test]
+    fn a_table_has_rows_of_every_source() {
+        let line = |name: &str, number: i32| Line {
+            name: name.to_owned(),
+            buckets: (0..number)
+                .map(|place| Samples {
+                    at_s: f64::from(place) * 60.0,
+                    value: 60.0,
+                    range: None,
+                })
+                .collect(),
+        };
+        let rows = |lines: &[Line], name: &str| table(lines).into_string().matches(name).count();
+        let two = [line("GARMIN", 1_000), line("OURA", 1_000)];
+        assert_eq!((rows(&two, "GARMIN"), rows(&two, "OURA")), (200, 200));
+        let cut = table(&two).into_string();
+        assert!(cut.contains("the first 200 rows of each source, of 2000"), "{cut}");
+        let whole = [line("GARMIN", 3), line("OURA", 200)];
+        assert_eq!((rows(&whole, "GARMIN"), rows(&whole, "OURA")), (3, 200));
+        assert!(!table(&whole).into_string().contains("the first"));
     }
 
     #[test]
