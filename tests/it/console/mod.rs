@@ -161,6 +161,9 @@ fn pages() -> Vec<String> {
         "/console/history".to_owned(),
         "/console/events".to_owned(),
         "/console/events?parked=true".to_owned(),
+        "/console/events?since=2026-01-01T00:00&live=0".to_owned(),
+        "/console/connections".to_owned(),
+        "/console/connections?quiet=false&provider=GARMIN&status=active".to_owned(),
         "/console/events/w-1".to_owned(),
         "/console/access".to_owned(),
         "/console/access/audit".to_owned(),
@@ -365,6 +368,31 @@ async fn every_link_of_every_page_leads_to_a_page() {
         }
     }
     assert!(followed.len() > 60, "{followed:?}");
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_is_live_until_it_is_told_to_stand_still() {
+    let world = with_ann().await;
+    let viewer = Visitor::of(&world, Role::Viewer).await;
+    let person = person();
+    for (query, is_live) in [
+        ("", true),
+        ("?since=2026-01-01T00:00", true),
+        ("?live=0", false),
+        ("?until=2999-01-01T00:00", false),
+        // Each look at a person is a line of the audit.
+        (format!("?person={person}").as_str(), false),
+    ] {
+        let seen = viewer.get(&format!("/console/events{query}")).await.text;
+        assert_eq!(seen.contains("data-refresh"), is_live, "{query}");
+        assert!(seen.contains("/console/events/w-1"), "{query}");
+    }
+    for query in ["?until=2026-01-01T00:00", "?since=2999-01-01T00:00"] {
+        let seen = viewer.get(&format!("/console/events{query}")).await;
+        assert_eq!(seen.status, 200, "{query}");
+        assert!(!seen.text.contains("/console/events/w-1"), "{query}");
+    }
     world.system.stop().await;
 }
 

@@ -246,6 +246,33 @@ async fn overview_person_and_destination_show_the_numbers_of_the_api() {
         }
     }
 
+    // The strip of the last days: as many days of each state as the coverage has.
+    let to = day::latest_on_earth(crate::world::now().as_millisecond());
+    let from = to.saturating_sub(jiff::Span::new().days(13));
+    let path = format!("/v1/people/{person}/coverage?from={from}&to={to}");
+    let covered = reader.ask(&path).await;
+    let strip = shown.split("The last fourteen days").nth(1).unwrap();
+    let strip = strip.split("</svg>").next().unwrap();
+    for (state, glyph) in GLYPHS {
+        let types = covered["connections"].as_array().unwrap().iter();
+        let types = types.flat_map(|it| it["types"].as_object().unwrap().values());
+        let days: u64 = types.filter_map(|it| it["counts"][state].as_u64()).sum();
+        let drawn = strip.matches(&format!(">{glyph}</text>")).count();
+        assert_eq!(drawn as u64, days, "{state}: {strip}");
+    }
+
+    // Connections by provider and status: the number of the overview leads to the list of them.
+    let shown = admin.get("/console").await.text;
+    let list = "/console/connections?provider=GARMIN&status=active";
+    let number = format!("<a href=\"{}\">1</a>", list.replace('&', "&amp;"));
+    assert!(shown.contains(&number), "{shown}");
+    let listed = admin.get(list).await.text;
+    assert!(listed.contains(PERSON) && listed.contains("<td>GARMIN</td>"));
+    assert!(!listed.contains("<td>OURA</td>"), "{listed}");
+    let led = admin.get("/console/connections/u-oura").await;
+    let expected = format!("/console/people/{person}");
+    assert_eq!(led.headers["location"], expected.as_str());
+
     // The destination: its state, and what is owed and refused.
     let path = "destinations/dst_1";
     let known = reader.ask(&format!("/v1/{path}")).await;

@@ -175,6 +175,8 @@ async fn a_source_policy_is_tried_before_it_is_saved_and_by_admins_only() {
     // Saved for this person alone, over the version that was seen.
     let seen = admin.post(&prefer, &format!("{form}&do=save")).await;
     assert_eq!(seen.status, 303, "{}", seen.text);
+    let page = admin.get(&format!("/console/people/{person}")).await.text;
+    assert!(page.contains("a policy of this person, version 1"), "{page}");
     let late = admin.post(&prefer, &format!("{form}&do=save")).await;
     assert_eq!(late.status, 409);
     let day = admin
@@ -257,6 +259,9 @@ async fn a_backfill_is_planned_and_then_ordered_and_its_windows_are_shown() {
     assert!(shown.contains("1 backfill is at work"), "{shown}");
     let link = shown.split("\"/console/backfills/").nth(1).unwrap();
     let id = link.split(['"', '/']).next().unwrap();
+    let of_person = admin.get(&format!("/console/people/{}", person())).await;
+    let card = of_person.text.split("Newest backfill").nth(1).unwrap();
+    assert!(card.contains(id) && card.contains("running"), "{card}");
     let all = admin.get("/console/history").await.text;
     assert!(all.contains(id) && all.contains("GARMIN"), "{all}");
     let one = admin.get(&format!("/console/backfills/{id}")).await;

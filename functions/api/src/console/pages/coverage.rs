@@ -42,7 +42,11 @@ async fn coverage(visit: Visit) -> Result<Reply, Failure> {
         (from, _) => from.to_owned(),
     };
     let types = visit.asked("types");
-    let query = [("from", from.as_str()), ("to", to.as_str()), ("types", types)];
+    let query = [
+        ("from", from.as_str()),
+        ("to", to.as_str()),
+        ("types", types),
+    ];
     let path = "/v1/people/{person}/coverage";
     let found = visit.ask(path, &place, &query).await?;
     visit
@@ -133,7 +137,8 @@ fn of_connection(
     }
 }
 
-fn runs(known: &Value) -> Vec<Run> {
+/// Runs of days of one type, each missing one with its reason.
+pub(super) fn runs(known: &Value) -> Vec<Run> {
     let gaps = list(known, "gaps");
     let part = |run: &Value, place: usize| -> String {
         let part = run.get(place).and_then(Value::as_str);

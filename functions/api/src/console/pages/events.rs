@@ -11,9 +11,10 @@ use crate::{
         pages::people::shown_id,
         pictures::OUTCOMES,
         visit::Visit,
-        words::{count, flag, list, query_of, size, state, text, thousands, when},
+        words::{count, flag, list, moment, query_of, size, state, text, thousands, when},
     },
     error::Failure,
+    id::to_path,
     route::Verb,
     v1::webhooks::SIGNATURE,
 };
@@ -51,7 +52,9 @@ pub(super) const PLACES: &[Place] = &[
     },
 ];
 
-const FILTERS: [&str; 7] = [
+const FILTERS: [&str; 9] = [
+    "since",
+    "until",
     "outcome",
     "type",
     "provider",
@@ -63,7 +66,15 @@ const FILTERS: [&str; 7] = [
 
 async fn events(visit: Visit) -> Result<Reply, Failure> {
     let filters = || FILTERS.map(|name| (name, visit.asked(name)));
+    let (since, until) = (instant(visit.asked("since")), instant(visit.asked("until")));
     let mut query = filters().to_vec();
+    for (name, value) in &mut query {
+        match *name {
+            "since" => *value = &since,
+            "until" => *value = &until,
+            _ => {}
+        }
+    }
     query.push(("cursor", visit.asked("cursor")));
     let log = visit.ask("/v1/webhooks", &[], &query).await?;
     let person = visit.asked("person");
@@ -73,7 +84,11 @@ async fn events(visit: Visit) -> Result<Reply, Failure> {
             .await?;
     }
     let next = text(&log, "next_cursor");
-    let until = text(&log, "searched_until");
+    let searched = text(&log, "searched_until");
+    // On an older page nothing changes, and each look at a person is a line of the audit.
+    let may_be_live = [visit.asked("cursor"), visit.asked("until"), person];
+    let may_be_live = may_be_live.iter().all(|text| text.is_empty());
+    let is_live = may_be_live && visit.asked("live") != "0";
     let older = query_of(filters().into_iter().chain([("cursor", next)]));
     let chosen = |name, value| visit.asked(name) == value;
     let body = html! {
@@ -84,6 +99,8 @@ async fn events(visit: Visit) -> Result<Reply, Failure> {
                     option value=(outcome) selected[chosen("outcome", outcome)] { (outcome) }
                 }
             } }
+            label { "Since, UTC" input type="datetime-local" name="since" value=(visit.asked("since")); }
+            label { "Until, UTC" input type="datetime-local" name="until" value=(visit.asked("until")); }
             label { "Type" input name="type" value=(visit.asked("type")) placeholder="daily"; }
             label { "Provider" input name="provider" value=(visit.asked("provider")) placeholder="GARMIN"; }
             @if person.is_empty() {
@@ -105,22 +122,66 @@ async fn events(visit: Visit) -> Result<Reply, Failure> {
             p { "Of " a href={ "/console/people/" (person) } { (shown_id(person)) } " only; "
                 a href="/console/events" { "of all people" } "." }
         }
+        @if may_be_live {
+            p.note {
+                @if is_live {
+                    "Live: the newest come by themselves. "
+                    a href={ "/console/events?" (query_of(filters().into_iter().chain([("live", "0")]))) } { "Stand still" }
+                } @else {
+                    "It stands still. "
+                    a href={ "/console/events?" (query_of(filters())) } { "Live" }
+                }
+            }
+        }
         div.card {
             (table(list(&log, "data"), visit.now_ms()))
             p.pager {
                 @if !visit.asked("cursor").is_empty() { a href={ "/console/events?" (query_of(filters())) } { "Newest" } }
                 @if !next.is_empty() { a href={ "/console/events?" (older) } { "Older" } }
-                @if !until.is_empty() { span.note { "searched back to " (until) } }
+                @if !searched.is_empty() { span.note { "searched back to " (searched) } }
             }
         }
     };
     Ok(Reply::Page(Page {
         title: "Events".to_owned(),
         lead: "Every webhook of the last 90 days, newest first. Times are in UTC.".to_owned(),
-        // On an older page nothing changes, and each look at a person is a line of the audit.
-        refresh: visit.asked("cursor").is_empty() && person.is_empty(),
+        refresh: is_live,
         body,
     }))
+}
+
+/// A moment of a form, which has no zone and is taken as UTC.
+fn instant(text: &str) -> String {
+    match text.len() {
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
+    }
+}
+
+/// Time from the arrival of a webhook to the end of its routing.
+fn took(webhook: &Value) -> String {
+    let at = |name| moment(text(webhook, name));
+    match at("routed_at").zip(at("received_at")) {
+        Some((routed, received)) if routed - received < 1_000 => {
+            format!("{} ms", (routed - received).max(0))
+        }
+        Some((routed, received)) => {
+            let tenths = (routed - received) / 100;
+            format!("{}.{} s", tenths / 10, tenths % 10)
+        }
+        None => "–".to_owned(),
+    }
+}
+
+/// A Terra user id, cut to its beginning, which leads to its person.
+fn user(id: &str) -> Markup {
+    let short: String = id.chars().take(8).collect();
+    html! {
+        @if !id.is_empty() {
+            a.id href={ "/console/connections/" (to_path(id)) } title=(id) { (short) @if short.len() < id.len() { "…" } }
+        }
+    }
 }
 
 /// A table of webhooks.
@@ -136,11 +197,13 @@ pub(super) fn table(webhooks: &[Value], now_ms: i64) -> Markup {
                 th scope="col" { "Received" }
                 th scope="col" { "Type" }
                 th scope="col" { "Provider" }
+                th scope="col" { "User" }
                 th scope="col" { "Outcome" }
                 th.num scope="col" title="records seen for the first time" { "New" }
                 th.num scope="col" title="records that were known, and changed" { "Changed" }
                 th.num scope="col" title="records that were known, and did not change" { "Same" }
                 th.num scope="col" { "Size" }
+                th.num scope="col" title="from its arrival until it was done" { "Took" }
             } }
             tbody {
                 @for webhook in webhooks {
@@ -149,14 +212,19 @@ pub(super) fn table(webhooks: &[Value], now_ms: i64) -> Markup {
                         td { a href={ "/console/events/" (text(webhook, "id")) } { (when(text(webhook, "received_at"), now_ms)) } }
                         td { (text(webhook, "type")) @if flag(webhook, "late") { " " span.soft { "late" } } }
                         td { (text(webhook, "provider")) }
-                        td {
+                        td { (user(text(webhook, "terra_user_id"))) }
+                        td.any {
                             (state(text(webhook, "outcome")))
-                            @if count(webhook, "parked_count") > 0 { " " span.soft { (count(webhook, "parked_count")) " parts" } }
+                            @if let Some(part) = list(webhook, "parked").first() {
+                                @let more = count(webhook, "parked_count").saturating_sub(1);
+                                div.soft { (text(part, "text")) @if more > 0 { ", and " (more) " more" } }
+                            }
                         }
                         td.num { (thousands(count(records, "created"))) }
                         td.num { (thousands(count(records, "updated"))) }
                         td.num { (thousands(count(records, "unchanged"))) }
                         td.num { (size(count(webhook, "size_bytes"))) }
+                        td.num { (took(webhook)) }
                     }
                 }
             }
@@ -419,5 +487,40 @@ fn came(detail: &Value, webhook: &Value, now_ms: i64) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_parked_webhook_says_why_and_whose_it_is_and_how_long_it_took() {
+        let webhook = json!({
+            "id": "w-1", "type": "daily", "outcome": "parked", "terra_user_id": "0123456789", "parked_count": 3,
+            "parked": [{"index": 0, "reason": "no_date", "text": "it has no date"}],
+            "received_at": "2026-11-20T10:00:00.000Z", "routed_at": "2026-11-20T10:00:00.120Z",
+        });
+        let drawn = table(&[webhook], 0).into_string();
+        for part in [
+            "it has no date, and 2 more",
+            "href=\"/console/connections/0123456789\"",
+            ">01234567…<",
+            ">120 ms<",
+        ] {
+            assert!(drawn.contains(part), "{part}: {drawn}");
+        }
+        let slow = json!({"received_at": "2026-11-20T10:00:00Z", "routed_at": "2026-11-20T10:00:02.340Z"});
+        assert_eq!(took(&slow), "2.3 s");
+    }
+
+    #[test]
+    fn a_moment_of_a_form_is_utc() {
+        assert_eq!(instant("2026-11-20T10:00"), "2026-11-20T10:00:00Z");
+        assert_eq!(instant("2026-11-20T10:00:30"), "2026-11-20T10:00:30Z");
+        assert_eq!(instant("2026-11-20T10:00:30Z"), "2026-11-20T10:00:30Z");
+        assert_eq!(instant(""), "");
     }
 }

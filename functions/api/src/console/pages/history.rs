@@ -93,11 +93,9 @@ fn working_now(working: usize, nothing: bool) -> Markup {
     }
 }
 
-fn state_of(backfill: &Value) -> Markup {
-    html! {
-        @if !text(backfill, "done_at").is_empty() { (state("done")) }
-        @else { @match text(backfill, "order") { "run" => (state("running")), order => (state(order)) } }
-    }
+/// State of a backfill in one word.
+pub(super) fn state_of(backfill: &Value) -> Markup {
+    state(text(backfill, "state"))
 }
 
 /// Pause, resume and cancel, as far as they make sense.

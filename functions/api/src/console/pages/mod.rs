@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod connections;
 mod coverage;
 mod days;
 mod destinations;
@@ -25,6 +26,7 @@ pub(super) fn places() -> Vec<Place> {
     [
         overview::PLACES,
         people::PLACES,
+        connections::PLACES,
         privacy::PLACES,
         events::PLACES,
         days::PLACES,

@@ -1,5 +1,6 @@
 //! The overview: is it alive, and what is there to do.
 
+use inspect::findings::MOST_PARKED;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -7,12 +8,17 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::events,
+        pages::{
+            connections::{STATUSES, address},
+            events,
+            people::shown_id,
+        },
         pictures::{Bucket, OUTCOMES, Strip, strip},
         visit::Visit,
-        words::{age, count, flag, list, moment, text, thousands, when},
+        words::{age, count, flag, list, moment, state, text, thousands, when},
     },
     error::Failure,
+    id::to_path,
     route::Verb,
 };
 
@@ -24,14 +30,12 @@ pub(super) const PLACES: &[Place] = &[Place {
 
 /// Webhooks that the numbers are taken from.
 const NEWEST: &str = "500";
-/// Parked webhooks that are counted.
-const MOST_PARKED: usize = 500;
 /// Webhooks that are listed.
 const LISTED: usize = 8;
 /// Stretches of time of the strip.
 const BUCKETS: usize = 40;
-/// Statuses of connections, in the order of their columns.
-const STATUSES: [&str; 3] = ["active", "failing", "ended"];
+/// People who connected last that are listed.
+const CONNECTED: usize = 5;
 /// Quiet connections that are named for one cause.
 const EXAMPLES: usize = 3;
 /// Silence that is worth a look. Unit: milliseconds.
@@ -40,16 +44,16 @@ const SILENCE_MS: i64 = 24 * 3_600_000;
 async fn overview(visit: Visit) -> Result<Reply, Failure> {
     let now_ms = visit.now_ms();
     let newest = [("limit", NEWEST)];
-    let (log, parked, people, seen) = futures::try_join!(
+    let (log, people, seen) = futures::try_join!(
         visit.ask("/v1/webhooks", &[], &newest),
-        visit.ask("/v1/parked", &[], &newest),
         visit.ask("/v1/people", &[], &[("limit", "1")]),
         visit.ask("/v1/overview", &[], &[]),
     )?;
     let webhooks = list(&log, "data");
     let times: Vec<i64> = webhooks.iter().filter_map(received).collect();
-    let parked = parked_tile(list(&parked, "data").len(), is_wrong(&seen, PARKED));
+    let parked = parked_tile(count(&seen, "parked"), is_wrong(&seen, PARKED));
     let is_anybody_there = !list(&people, "data").is_empty();
+    let connected = connected_last(&visit, webhooks).await?;
 
     let body = html! {
         (findings(times.first().copied(), !list(&seen, "wrong").is_empty(), is_anybody_there, now_ms))
@@ -66,6 +70,7 @@ async fn overview(visit: Visit) -> Result<Reply, Failure> {
             }
         }
         (connections(&seen, now_ms))
+        (connected)
         section.card {
             h2 { "Newest webhooks" }
             (events::table(webhooks.get(..LISTED).unwrap_or(webhooks), now_ms))
@@ -100,7 +105,7 @@ fn tile(name: &str, value: &Markup, note: &str) -> Markup {
 }
 
 /// Number of parked webhooks. `is_wrong`: some of them are more than the simulator's.
-fn parked_tile(parked: usize, is_wrong: bool) -> Markup {
+fn parked_tile(parked: u64, is_wrong: bool) -> Markup {
     let note = match (parked, is_wrong) {
         (0, _) => "nothing waits",
         (_, true) => "waiting for a person",
@@ -108,7 +113,7 @@ fn parked_tile(parked: usize, is_wrong: bool) -> Markup {
     };
     let number = html! {
         @if parked == 0 { "0" }
-        @else { a href=(PARKED_EVENTS) { (parked) @if parked == MOST_PARKED { "+" } } }
+        @else { a href=(PARKED_EVENTS) { (parked) @if parked >= u64::try_from(MOST_PARKED).unwrap_or(u64::MAX) { "+" } } }
     };
     tile("Parked", &number, note)
 }
@@ -173,6 +178,42 @@ fn others(seen: &Value) -> Markup {
     }
 }
 
+/// People who connected last, as far as the newest webhooks tell.
+async fn connected_last(visit: &Visit, webhooks: &[Value]) -> Result<Markup, Failure> {
+    let connected = webhooks.iter().filter(|it| text(it, "type") == "auth");
+    let asking = connected.take(CONNECTED).map(async |webhook| {
+        let id = to_path(text(webhook, "terra_user_id"));
+        let place = [("connection", id.as_str())];
+        let path = "/v1/connections/{connection}";
+        let found = visit.ask_if_there(path, &place).await?;
+        Ok::<_, Failure>((webhook, found.unwrap_or_default()))
+    });
+    let connected = futures::future::try_join_all(asking).await?;
+    Ok(html! {
+        @if !connected.is_empty() {
+            section.card {
+                h2 { "Connected last" }
+                div.wide tabindex="0" { table {
+                    thead { tr { th scope="col" { "When" } th scope="col" { "Person" } th scope="col" { "Provider" } th scope="col" { "Status" } } }
+                    tbody { @for (webhook, connection) in &connected {
+                        @let person = text(connection, "person");
+                        tr {
+                            td { a href={ "/console/events/" (text(webhook, "id")) } { (when(text(webhook, "received_at"), visit.now_ms())) } }
+                            td.any {
+                                @if person.is_empty() { span.soft { "not known any more" } }
+                                @else { a href={ "/console/people/" (person) } { (shown_id(person)) } }
+                            }
+                            td { (text(webhook, "provider")) }
+                            td { @if !text(connection, "status").is_empty() { (state(text(connection, "status"))) } }
+                        }
+                    } }
+                } }
+                p.pager { a href="/console/events?type=auth" { "All who connected" } }
+            }
+        }
+    })
+}
+
 /// Connections by provider and status, and those that are quiet by the cause.
 fn connections(seen: &Value, now_ms: i64) -> Markup {
     let members = |name: &str| {
@@ -191,7 +232,7 @@ fn connections(seen: &Value, now_ms: i64) -> Markup {
                     } }
                     tbody { @for (provider, by_status) in members("connections") { tr {
                         td { @if provider.is_empty() { span.soft { "not known yet" } } @else { (provider) } }
-                        @for status in STATUSES { td.num { (thousands(count(by_status, status))) } }
+                        @for status in STATUSES { td.num { (counted(count(by_status, status), &[("provider", provider.as_str()), ("status", status)])) } }
                     } } }
                 } }
                 p.note {
@@ -207,15 +248,22 @@ fn connections(seen: &Value, now_ms: i64) -> Markup {
                 div.wide tabindex="0" { table {
                     thead { tr { th.num scope="col" { "Number" } th scope="col" { "Cause, and what to do" } th scope="col" { "For example" } } }
                     tbody { @for (_, quiet) in members("quiet") { tr {
-                        td.num { (thousands(count(quiet, "connections"))) }
+                        td.num { (counted(count(quiet, "connections"), &[("quiet", "true")])) }
                         td.any { (text(quiet, "advice")) }
                         td.any { @for one in list(quiet, "examples").iter().take(EXAMPLES) {
-                            div { (text(one, "provider")) " " span.id { (text(one, "id")) } }
+                            div { (text(one, "provider")) " " a.id href={ "/console/connections/" (text(one, "id")) } { (text(one, "id")) } }
                         } }
                     } } }
                 } }
             }
         }
+    }
+}
+
+/// A number of connections, which leads to the list of them.
+fn counted(number: u64, filters: &[(&str, &str)]) -> Markup {
+    html! {
+        @if number == 0 { "0" } @else { a href=(address(filters)) { (thousands(number)) } }
     }
 }
 
@@ -305,7 +353,14 @@ mod tests {
             ],
         });
         let shown = connections(&seen, 1_795_000_000_000).into_string();
-        for text in ["1,200", "2026-11-20", "wear it", "3eff", "2 backfills"] {
+        for text in [
+            "1,200",
+            "2026-11-20",
+            "wear it",
+            "/console/connections/3eff",
+            "/console/connections?provider=GARMIN&amp;status=active",
+            "2 backfills",
+        ] {
             assert!(shown.contains(text), "{text}: {shown}");
         }
         let shown = others(&seen).into_string();
@@ -328,7 +383,7 @@ mod tests {
         let tile = |parked, is_wrong| parked_tile(parked, is_wrong).into_string();
         assert!(tile(9, false).contains("on purpose") && !tile(9, false).contains("waiting"));
         assert!(tile(9, true).contains("waiting for a person"));
-        assert!(tile(MOST_PARKED, true).contains("500+"));
+        assert!(tile(u64::try_from(MOST_PARKED).unwrap_or(u64::MAX), true).contains("100+"));
         assert!(!tile(0, false).contains("href"));
     }
 }

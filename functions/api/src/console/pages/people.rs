@@ -1,6 +1,7 @@
 //! People, and one of them: connections, the last days, webhooks.
 
 use domain::access::Scope;
+use jiff::{ToSpan as _, civil::Date};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
@@ -8,10 +9,10 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::{events, privacy, records},
-        pictures::{Point, Sparkline, sparkline},
+        pages::{coverage, events, history, privacy, records},
+        pictures::{Days, Point, Sparkline, TypeOfDays, days, legend, sparkline},
         visit::Visit,
-        words::{hidden, label, list, query_of, state, text, value, when},
+        words::{count, hidden, label, list, query_of, state, text, value, when},
     },
     error::Failure,
     id,
@@ -38,6 +39,10 @@ pub(super) const PLACES: &[Place] = &[
 
 /// Days that the lines of a person show.
 const DAYS: i64 = 7;
+/// Days of which the states are drawn.
+const COVERED_DAYS: i64 = 14;
+/// Types of which the states are drawn.
+const MOST_TYPES: usize = 20;
 /// Webhooks that the page of a person lists.
 const WEBHOOKS: &str = "10";
 /// Numbers that are shown as lines: data type and field.
@@ -57,6 +62,7 @@ async fn people(visit: Visit) -> Result<Reply, Failure> {
         lead: "In the order of their reference ids.".to_owned(),
         refresh: false,
         body: html! {
+            p { a href="/console/connections" { "By provider, status and silence" } }
             div.card {
                 (table(&found, visit.now_ms(), &html! {
                     "Nobody has connected yet. Make a link for a person: "
@@ -127,12 +133,19 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
     let id = visit.placed("person").to_owned();
     let place = [("person", id.as_str())];
     let newest = [("person", id.as_str()), ("limit", WEBHOOKS)];
-    let (person, connections, webhooks) = futures::try_join!(
+    let to = visit.latest_day();
+    let from = to.saturating_sub((COVERED_DAYS - 1).days());
+    let (first, last) = (from.to_string(), to.to_string());
+    let days = [("from", first.as_str()), ("to", last.as_str())];
+    let (person, connections, webhooks, covered) = futures::try_join!(
         visit.ask("/v1/people/{person}", &place, &[]),
         visit.ask("/v1/people/{person}/connections", &place, &[]),
         visit.ask("/v1/webhooks", &[], &newest),
+        visit.ask("/v1/people/{person}/coverage", &place, &days),
     )?;
     let connections = list(&connections, "data");
+    let backfills = backfills(&visit, connections).await?;
+    let policy = Box::pin(policy(&visit, &id)).await?;
     visit
         .looked_at(Some(&id), None, "/console/people/{person}")
         .await?;
@@ -148,7 +161,9 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
             div.card.finding { h3 { "○ No connection" }
                 p { "Make a link: " code { "terrarium connect --reference-id …" } "." } }
         }
-        div.grid { @for connection in connections { (connection_card(connection, now_ms)) } }
+        (covered_days(&id, list(&covered, "connections"), from, to))
+        div.grid { @for (connection, backfill) in connections.iter().zip(&backfills) { (connection_card(connection, backfill.as_ref(), now_ms)) } }
+        (policy)
         @if visit.may(Scope::PeopleConnect) { (connecting(&id, connections)) }
         section.card {
             h2 { "The last seven days" }
@@ -178,6 +193,65 @@ async fn person(visit: Visit) -> Result<Reply, Failure> {
         refresh: false,
         body,
     }))
+}
+
+/// The newest backfill of each connection.
+async fn backfills(visit: &Visit, connections: &[Value]) -> Result<Vec<Option<Value>>, Failure> {
+    let asking = connections.iter().map(async |connection| {
+        let place = [("connection", text(connection, "id"))];
+        let path = "/v1/connections/{connection}/backfills";
+        let found = visit.ask(path, &place, &[]).await?;
+        let found = list(&found, "data").iter();
+        let newest = found.max_by_key(|it| text(it, "planned_at").to_owned());
+        Ok(newest.cloned())
+    });
+    futures::future::try_join_all(asking).await
+}
+
+/// The level that sources are chosen by, for those who may read policies.
+async fn policy(visit: &Visit, person: &str) -> Result<Markup, Failure> {
+    if !visit.may(Scope::PolicyWrite) {
+        return Ok(html! {});
+    }
+    let place = [("person", person)];
+    let (own, app) = futures::try_join!(
+        visit.ask("/v1/people/{person}/source-policy", &place, &[]),
+        visit.ask("/v1/source-policy", &[], &[]),
+    )?;
+    let has = |policy: &Value| policy.get("document").is_some_and(Value::is_object);
+    Ok(html! {
+        p.note {
+            "Sources are chosen by "
+            @if has(&own) { "a policy of this person, version " (count(&own, "version")) ", then by " }
+            @if has(&app) { "the app's policy, version " (count(&app, "version")) ", then by " }
+            "the built-in rules. " a href={ "/console/people/" (person) "/sources" } { "See them" }
+        }
+    })
+}
+
+/// States of the last days of each type of each connection.
+fn covered_days(person: &str, connections: &[Value], from: Date, to: Date) -> Markup {
+    let types = connections.iter().flat_map(|connection| {
+        let types = connection.get("types").and_then(Value::as_object);
+        let provider = text(connection, "provider");
+        let types = types.into_iter().flatten();
+        types.map(move |(name, known)| TypeOfDays {
+            name: format!("{name} · {provider}"),
+            runs: coverage::runs(known),
+        })
+    });
+    let rows: Vec<_> = types.take(MOST_TYPES).collect();
+    let title = format!("Days from {from} to {to}");
+    html! {
+        @if !rows.is_empty() {
+            section.card {
+                h2 { "The last fourteen days" }
+                div.wide tabindex="0" { (days(&Days { title: &title, from, to, rows: &rows })) }
+                (legend())
+                p.pager { a href={ "/console/people/" (person) "/coverage" } { "Coverage, with reasons and what to do" } }
+            }
+        }
+    }
 }
 
 /// Buttons that make a link to connect: one for each provider that is there, and one to choose.
@@ -224,7 +298,7 @@ async fn connect(visit: Visit) -> Result<Reply, Failure> {
     }))
 }
 
-fn connection_card(connection: &Value, now_ms: i64) -> Markup {
+fn connection_card(connection: &Value, backfill: Option<&Value>, now_ms: i64) -> Markup {
     let ids = list(connection, "terra_user_ids");
     let scopes = connection.get("scopes").and_then(Value::as_array);
     html! {
@@ -239,6 +313,13 @@ fn connection_card(connection: &Value, now_ms: i64) -> Markup {
                 dt { "Newest data" } dd { (when(text(connection, "newest_data_at"), now_ms)) }
                 dt { "Connected" } dd { (when(text(connection, "connected_at"), now_ms)) }
                 @if !text(connection, "note").is_empty() { dt { "Note" } dd { (text(connection, "note")) } }
+                @if let Some(backfill) = backfill {
+                    dt { "Newest backfill" } dd {
+                        (history::state_of(backfill)) " "
+                        a href={ "/console/backfills/" (text(backfill, "id")) } { (text(backfill, "kind").replace('_', " ")) }
+                        ", planned " (when(text(backfill, "planned_at"), now_ms))
+                    }
+                }
                 dt { "Permissions" } dd { @match scopes {
                     Some(scopes) => { (scopes.len()) " granted" }
                     None => { span.soft { "not told by Terra" } }

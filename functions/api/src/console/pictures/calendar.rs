@@ -121,7 +121,7 @@ pub fn legend() -> Markup {
 }
 
 /// A state and its reason in words.
-fn words(run: &Run) -> String {
+pub(super) fn words(run: &Run) -> String {
     let meaning = glyph(&run.state).1;
     if run.why.is_empty() {
         meaning.to_owned()

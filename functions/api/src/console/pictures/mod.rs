@@ -4,6 +4,7 @@
 mod axis;
 mod calendar;
 mod day;
+mod days;
 mod hypnogram;
 mod ladder;
 mod lines;
@@ -15,6 +16,7 @@ pub use self::{
     axis::Axis,
     calendar::{Calendar, Run, STATES, calendar, glyph, legend},
     day::{Day, Lane, Moment, Span, Switch, day},
+    days::{Days, TypeOfDays, days},
     hypnogram::{Hypnogram, Stage, hypnogram},
     ladder::{Candidate, Ladder, Rung, ladder},
     lines::{Bucket as Samples, Line, Lines, lines},
