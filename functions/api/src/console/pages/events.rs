@@ -321,6 +321,7 @@ async fn replay(visit: Visit) -> Result<Reply, Failure> {
         section.card {
             h2 { "What a replay would change" }
             (changes(&found))
+            p.note { "A dry run counts the records, and does not name them." }
             form.row method="post" action=(action) {
                 button.main name="do" value="replay" { "Replay it" }
                 span.note { "Nothing was written yet." }
@@ -464,9 +465,13 @@ fn came(detail: &Value, webhook: &Value, now_ms: i64) -> Markup {
                     dt { "Provider" } dd { (text(webhook, "provider")) }
                     dt { "Person" } dd {
                         @if person.is_empty() { span.soft { "none that is known" } }
-                        @else { a href={ "/console/people/" (person) } { "open" } }
+                        @else { a href={ "/console/people/" (person) } { (shown_id(person)) } }
                     }
-                    dt { "Terra user id" } dd.id { (text(webhook, "terra_user_id")) }
+                    dt { "Terra user id" } dd.id {
+                        @let user = text(webhook, "terra_user_id");
+                        @if !user.is_empty() { a href={ "/console/events?" (query_of([("terra_user_id", user)])) } { (user) } }
+                    }
+                    @if !text(detail, "connection").is_empty() { dt { "Connection" } dd.id { (text(detail, "connection")) } }
                     dt { "Records" } dd {
                         (count(records, "created")) " new, " (count(records, "updated")) " changed, "
                         (count(records, "unchanged")) " the same"
@@ -512,7 +517,8 @@ mod tests {
         ] {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
-        let slow = json!({"received_at": "2026-11-20T10:00:00Z", "routed_at": "2026-11-20T10:00:02.340Z"});
+        let slow =
+            json!({"received_at": "2026-11-20T10:00:00Z", "routed_at": "2026-11-20T10:00:02.340Z"});
         assert_eq!(took(&slow), "2.3 s");
     }
 

@@ -8,12 +8,13 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::events::pretty,
+        pages::{days::time::at_s, events::pretty},
         visit::Visit,
         words::{count, flag, hidden, label, list, query_of, size, text, value, when},
     },
     error::Failure,
     route::Verb,
+    text::rfc3339,
 };
 
 pub(super) const PLACES: &[Place] = &[
@@ -185,6 +186,41 @@ async fn note_look(visit: &Visit, route: &str) -> Result<Option<String>, Failure
     Ok(person.map(str::to_owned))
 }
 
+/// Metrics whose samples records of a type have.
+fn metrics_of(data_type: &str) -> [(&'static str, &'static str); 2] {
+    match data_type {
+        "sleep" => [("m1", "hr_bpm"), ("m2", "sleep_level")],
+        "body" => [
+            ("m1", "blood_glucose_mg_per_dL"),
+            ("m2", "body_temperature_celsius"),
+        ],
+        _ => [("m1", "hr_bpm"), ("m2", "steps")],
+    }
+}
+
+/// Shortest time that samples are shown of. Unit: seconds.
+const SHORTEST_S: i64 = 3_600;
+
+/// Says whether a record has samples, and leads to those of its time.
+fn samples(person: Option<&str>, data_type: &str, record: &Value) -> Markup {
+    let begin = at_s(text(record, "start_time"));
+    let link = person.zip(begin).map(|(person, since)| {
+        let until = at_s(text(record, "end_time")).unwrap_or(since);
+        let until = until.max(since + SHORTEST_S);
+        let (since, until) = (rfc3339(since * 1_000), rfc3339(until * 1_000));
+        let ends = [("since", since.as_str()), ("until", until.as_str())];
+        let query = query_of(ends.into_iter().chain(metrics_of(data_type)));
+        format!("/console/people/{person}/series?{query}")
+    });
+    html! {
+        @match (flag(record, "has_samples"), link) {
+            (false, _) => { "none" }
+            (true, None) => { "yes" }
+            (true, Some(link)) => { "yes: " a href=(link) { "the series of its time" } }
+        }
+    }
+}
+
 async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
     let data_type = visit.placed("type");
     let path = "/v1/records/{connection}/{type}/{key}";
@@ -226,7 +262,14 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
                     dt { "Delivered by" } dd { a.id href={ "/console/events/" (webhook) } { (webhook) } }
                     dt { "Order" } dd { (when(text(delivered, "ordered_at"), visit.now_ms())) }
                     dt { "Size" } dd { (size(count(&record, "size_bytes"))) }
-                    dt { "Samples" } dd { (if flag(&record, "has_samples") { "yes" } else { "none" }) }
+                    dt { "Samples" } dd { (samples(person.as_deref(), data_type, &record)) }
+                    @for older in list(&record, "sampled_by") {
+                        dt { "Samples of an older delivery" }
+                        dd {
+                            @for stream in list(older, "streams").iter().filter_map(Value::as_str) { span.chip { (stream) } }
+                            div.id { (older.get("archive").unwrap_or(&Value::Null)) }
+                        }
+                    }
                     dt { "Taken back" } dd { (if flag(&record, "retracted") { "yes, by the provider" } else { "no" }) }
                     @if !archive.is_empty() { dt { "Archive" } dd.id { (archive) } }
                 }
@@ -260,4 +303,33 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
         refresh: false,
         body,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn samples_lead_to_the_series_of_the_records_own_time() {
+        let record = json!({
+            "has_samples": true, "start_time": "2026-11-20T22:00:00.000000+01:00",
+            "end_time": "2026-11-21T06:00:00.000000+01:00",
+        });
+        let told = |record| samples(Some("p"), "sleep", record).into_string();
+        let night = told(&record);
+        for part in [
+            "/console/people/p/series?",
+            "since=2026-11-20T21%3A00%3A00",
+            "until=2026-11-21T05%3A00%3A00",
+            "m2=sleep_level",
+        ] {
+            assert!(night.contains(part), "{part}: {night}");
+        }
+        let without = json!({"has_samples": false});
+        assert_eq!(told(&without), "none");
+        let point = json!({"has_samples": true, "start_time": "2026-11-20T22:00:00Z"});
+        assert!(told(&point).contains("until=2026-11-20T23%3A00%3A00"));
+    }
 }

@@ -4,7 +4,7 @@ mod asked;
 mod meals;
 mod numbers;
 mod picture;
-mod time;
+pub(super) mod time;
 mod view;
 
 use jiff::{ToSpan as _, civil::Date};

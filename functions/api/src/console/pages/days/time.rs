@@ -12,7 +12,7 @@ pub(super) fn offset_s(text: &str) -> Option<i64> {
 }
 
 /// Time of a text of Terra's; without an offset as if it were UTC. Unit: Unix seconds.
-pub(super) fn at_s(text: &str) -> Option<i64> {
+pub(in crate::console::pages) fn at_s(text: &str) -> Option<i64> {
     if let Some(at_ms) = moment(text) {
         return Some(at_ms.div_euclid(1_000));
     }
