@@ -110,7 +110,10 @@ impl<'a> Visitor<'a> {
 
 /// A system with one person who has walked today.
 async fn with_ann() -> World {
-    let world = World::start().await;
+    with_ann_in(World::start().await).await
+}
+
+async fn with_ann_in(world: World) -> World {
     let day = crate::world::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let body = json!({
         "type": "daily", "status": "success",
@@ -124,6 +127,12 @@ async fn with_ann() -> World {
     assert_eq!(world.send("w-1", body.to_string()).await, 200);
     world.idle().await;
     world
+}
+
+/// A form as a browser sends it.
+fn form(members: &[(&str, &str)]) -> String {
+    let url = reqwest::Url::parse_with_params("http://localhost/", members).unwrap();
+    url.query().unwrap().to_owned()
 }
 
 fn person() -> String {
@@ -405,8 +414,8 @@ async fn the_overview_finds_what_the_doctor_finds_of_parked_webhooks() {
         world.idle().await;
         let viewer = Visitor::of(&world, Role::Viewer).await;
         let shown = viewer.get("/console").await.text;
-        let found = inspect::findings::parked(&world.system.table, "simulator");
-        let found = found.await.unwrap();
+        let parked = world.system.table.parked_webhooks(10).await.unwrap();
+        let found = inspect::findings::parked(&parked, "simulator");
         assert_eq!(found.is_wrong(), is_wrong, "{found:?}");
         assert_eq!(shown.contains(&found.detail), is_wrong, "{shown}");
         assert_eq!(shown.contains("on purpose"), !is_wrong, "{shown}");

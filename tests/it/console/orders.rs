@@ -1,5 +1,7 @@
 //! Buttons: a destination's orders, a source policy tried and saved.
 
+use std::time::Duration;
+
 use domain::{
     console::Role,
     delivery::{
@@ -9,7 +11,8 @@ use domain::{
 };
 use models::data::DataType;
 
-use super::{PERSON, Visitor, person, today, with_ann};
+use super::{PERSON, Visitor, form, person, today, with_ann, with_ann_in};
+use crate::world::World;
 
 pub(super) fn folder(now_ms: i64) -> Destination {
     Destination {
@@ -176,7 +179,10 @@ async fn a_source_policy_is_tried_before_it_is_saved_and_by_admins_only() {
     let seen = admin.post(&prefer, &format!("{form}&do=save")).await;
     assert_eq!(seen.status, 303, "{}", seen.text);
     let page = admin.get(&format!("/console/people/{person}")).await.text;
-    assert!(page.contains("a policy of this person, version 1"), "{page}");
+    assert!(
+        page.contains("a policy of this person, version 1"),
+        "{page}"
+    );
     let late = admin.post(&prefer, &format!("{form}&do=save")).await;
     assert_eq!(late.status, 409);
     let day = admin
@@ -279,11 +285,118 @@ async fn a_backfill_is_planned_and_then_ordered_and_its_windows_are_shown() {
     }
     let audit = admin.get("/console/access").await.text;
     assert!(audit.contains("GET /console/backfills/{id}"), "{audit}");
+    for (button, said, other) in [
+        ("pause", "paused", "resume"),
+        ("resume", "running", "pause"),
+    ] {
+        let path = format!("/console/backfills/{id}/{button}");
+        assert_eq!(viewer.post(&path, "").await.status, 403, "{button}");
+        assert_eq!(admin.post(&path, "").await.status, 303, "{button}");
+        let seen = admin.get(&format!("/console/backfills/{id}")).await.text;
+        assert!(seen.contains(said), "{button}: {seen}");
+        assert!(seen.contains(&format!("/console/backfills/{id}/{other}")));
+    }
     let cancelled = admin
         .post(&format!("/console/backfills/{id}/cancel"), "")
         .await;
     assert_eq!(cancelled.status, 303);
     let after = admin.get(&page).await.text;
     assert!(after.contains("No backfill is at work"), "{after}");
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_to_connect_is_made_for_a_person() {
+    let world = with_ann_in(World::start_with_terra().await).await;
+    let page = format!("/console/people/{}", person());
+    let connect = format!("{page}/connect");
+    let support = Visitor::of(&world, Role::Support).await;
+    let shown = support.get(&page).await.text;
+    assert!(shown.contains("Link to reconnect GARMIN") && shown.contains(&connect));
+    for provider in ["", "GARMIN"] {
+        let seen = support
+            .post(&connect, &format!("provider={provider}"))
+            .await;
+        assert_eq!(seen.status, 200, "{provider}: {}", seen.text);
+        assert!(seen.text.contains("<pre>http"), "{provider}: {}", seen.text);
+    }
+    let viewer = Visitor::of(&world, Role::Viewer).await;
+    assert!(!viewer.get(&page).await.text.contains("Link to reconnect"));
+    assert_eq!(viewer.post(&connect, "provider=").await.status, 403);
+    world.system.stop().await;
+}
+
+/// The page of a destination once it says so. Deliver works beside the test, and nothing tells when it is done.
+async fn until(visitor: &Visitor<'_>, page: &str, said: &str) -> String {
+    for _ in 0..3_000 {
+        let seen = visitor.get(page).await;
+        assert_eq!(seen.status, 200, "{}", seen.text);
+        if seen.text.contains(said) {
+            return seen.text;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{page} does not say {said} after a minute");
+}
+
+/// An app that takes every webhook; its address.
+async fn far_app() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().fallback(async || axum::http::StatusCode::OK);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_is_made_probed_held_and_removed_by_its_buttons() {
+    let world = with_ann().await;
+    let admin = Visitor::of(&world, Role::Admin).await;
+    let support = Visitor::of(&world, Role::Support).await;
+    let app = far_app().await;
+    let description = serde_json::json!({
+        "kind": "webhook", "name": "Our own", "network": "local",
+        "subscription": {"data_types": ["daily"]}, "config": {"url": format!("http://{app}/")},
+    });
+    let description = form(&[("description", &description.to_string())]);
+    let all = "/console/destinations";
+    assert_eq!(support.post(all, &description).await.status, 403);
+    assert_eq!(support.get("/console/destinations/new").await.status, 403);
+    let wrong = admin.post(all, "description=no+JSON").await;
+    assert_eq!(wrong.status, 400, "{}", wrong.text);
+    // The secret that its webhooks are signed with is shown, once.
+    let made = admin.post(all, &description).await;
+    assert_eq!(made.status, 200, "{}", made.text);
+    assert!(made.text.contains("<pre>whsec_"), "{}", made.text);
+    let page = made
+        .text
+        .split('"')
+        .find(|part| part.starts_with("/console/destinations/"));
+    let page = page.unwrap().to_owned();
+    let shown = until(&admin, &page, "Records arrive").await;
+    assert!(!shown.contains("whsec_"));
+
+    // Operators hold it, let it go on and try it again; the state follows.
+    for (button, said) in [
+        ("pause", "It is paused"),
+        ("resume", "Records arrive"),
+        ("probe", "<h2>Probe</h2>"),
+        ("retry-failed", "Records arrive"),
+    ] {
+        let seen = support.post(&format!("{page}/{button}"), "").await;
+        assert_eq!(seen.status, 303, "{button}: {}", seen.text);
+        assert_eq!(seen.headers["location"], page.as_str(), "{button}");
+        until(&support, &page, said).await;
+    }
+    let id = page.rsplit('/').next().unwrap();
+    let remove = format!("{page}/remove");
+    let typed = format!("id={id}");
+    assert_eq!(admin.post(&remove, "id=other").await.status, 400);
+    let viewer = Visitor::of(&world, Role::Viewer).await;
+    assert_eq!(viewer.post(&remove, &typed).await.status, 403);
+    assert_eq!(admin.get(&page).await.status, 200);
+    let removed = admin.post(&remove, &typed).await;
+    assert!(removed.status == 200 && removed.text.contains("Our own is removed"));
+    assert_eq!(admin.get(&page).await.status, 404);
     world.system.stop().await;
 }
