@@ -15,7 +15,7 @@ const OPERATOR: &str = "operator";
 pub(super) async fn run(args: ConsoleArgs) -> anyhow::Result<()> {
     access::with(&args.place, async |access| {
         let root = match &args.url {
-            Some(url) => url.trim_end_matches("/console").to_owned(),
+            Some(url) => root_of(url).to_owned(),
             None => running(access)?,
         };
         let link = link(&access.table, &root, args.role, &args.name, now()).await?;
@@ -24,6 +24,11 @@ pub(super) async fn run(args: ConsoleArgs) -> anyhow::Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Root of an address that may lead to the console already, as the stack's output does.
+fn root_of(url: &str) -> &str {
+    url.trim_end_matches('/').trim_end_matches("/console")
 }
 
 /// Makes a link that works once.
@@ -58,4 +63,21 @@ fn running(access: &Access) -> anyhow::Result<String> {
         .split_once("/webhooks")
         .ok_or_else(|| failure::input("the address of the running system is not readable"))?;
     Ok(root.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_the_console_and_its_root_are_taken_alike() {
+        for url in [
+            "https://a.example.org",
+            "https://a.example.org/",
+            "https://a.example.org/console",
+            "https://a.example.org/console/",
+        ] {
+            assert_eq!(root_of(url), "https://a.example.org", "{url}");
+        }
+    }
 }
