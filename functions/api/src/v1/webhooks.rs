@@ -401,8 +401,8 @@ impl Budget {
     }
 }
 
-/// Users or person whose webhooks are asked for.
-enum Whose {
+/// Users, or the person, that a log is asked for of.
+enum LogOwner {
     Users(Vec<TerraUserId>),
     Person(ReferenceId),
 }
@@ -428,13 +428,13 @@ async fn list(call: Call) -> Result<Answer, Failure> {
         query.refuse("terra_user_id", "is not given together with `person`");
     }
     // An id that nobody can have has no webhooks.
-    let whose = user.map(|user| Whose::Users(TerraUserId::new(&user).into_iter().collect()));
+    let owner = user.map(|user| LogOwner::Users(TerraUserId::new(&user).into_iter().collect()));
     let of_person = |person: String| {
         let person = from_path(&person).as_deref().and_then(ReferenceId::new);
-        person.map(Whose::Person)
+        person.map(LogOwner::Person)
     };
-    let whose = match person.map(of_person) {
-        None => whose,
+    let owner = match person.map(of_person) {
+        None => owner,
         Some(Some(person)) => Some(person),
         Some(None) => {
             query.refuse(
@@ -444,8 +444,8 @@ async fn list(call: Call) -> Result<Answer, Failure> {
             None
         }
     };
-    match whose {
-        Some(whose) => of(&call, query, &filter, whose).await,
+    match owner {
+        Some(owner) => of(&call, query, &filter, owner).await,
         None => all(&call, query, &filter).await,
     }
 }
@@ -518,14 +518,14 @@ async fn of(
     call: &Call,
     mut query: Reader<'_>,
     filter: &Filter,
-    whose: Whose,
+    owner: LogOwner,
 ) -> Result<Answer, Failure> {
     let paging: Paging<LogPlace> = query.paging();
     query.done()?;
     let table = &call.app.table;
-    let (users, reports) = match whose {
-        Whose::Users(users) => (users, Vec::new()),
-        Whose::Person(person) => of_person(call, &person).await?,
+    let (users, reports) = match owner {
+        LogOwner::Users(users) => (users, Vec::new()),
+        LogOwner::Person(person) => of_person(call, &person).await?,
     };
     let oldest = Filter::oldest_day(call).to_zoned(TimeZone::UTC);
     let since_ms = oldest.map_or(0, |oldest| oldest.timestamp().as_millisecond());
