@@ -111,6 +111,7 @@ mod tests {
         );
         assert_eq!(drawn.matches("<circle").count(), 3);
         assert!(drawn.contains("3 of 4 days have a value"));
+        insta::assert_snapshot!(drawn);
     }
 
     #[test]
