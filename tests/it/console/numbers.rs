@@ -165,6 +165,28 @@ async fn the_picture_of_a_day_has_meals_and_glucose_and_sources_that_can_be_swit
     // Both clocks: an hour apart, the mark at local midnight is 23:00 by UTC.
     assert!(whole.contains(">23:00</text>") && whole.contains(">UTC</text>"));
 
+    // The samples of the picture stand in a table, too: those of this day by the wearer's clock.
+    let table = whole.split('"').find(|part| part.contains("view=table"));
+    let table = seen(&table.unwrap().replace("&amp;", "&")).await;
+    let samples = rows(&table);
+    let times: Vec<_> = samples
+        .iter()
+        .filter(|row| row.len() == 5 && row[0].starts_with('2'))
+        .map(|row| &row[0])
+        .collect();
+    assert!(
+        times.len() > 24 && table.contains("FREESTYLELIBRE"),
+        "{table}"
+    );
+    let (first, last) = (
+        format!("{} 23:00", day::previous(of)),
+        format!("{of} 23:00"),
+    );
+    assert!(
+        times.iter().all(|at| **at >= first && **at < last),
+        "{times:?}"
+    );
+
     // A source that is switched off is not drawn, stays listed, and stays off on the next day.
     let switch = whole.split("<ul class=\"legend switches\"").nth(1).unwrap();
     let link = switch.split("href=\"").nth(1).unwrap();

@@ -25,7 +25,7 @@ pub(super) const PLACES: &[Place] = &[Place {
 }];
 
 /// Names of the form's fields for metrics.
-const FIELDS: [&str; 4] = ["m1", "m2", "m3", "m4"];
+pub(super) const FIELDS: [&str; 4] = ["m1", "m2", "m3", "m4"];
 /// Lengths to choose from. Unit: days.
 const LENGTHS: [(&str, &str); 5] = [
     ("1", "1 day"),
@@ -418,7 +418,10 @@ mod tests {
         let two = [line("GARMIN", 1_000), line("OURA", 1_000)];
         assert_eq!((rows(&two, "GARMIN"), rows(&two, "OURA")), (200, 200));
         let cut = table(&two).into_string();
-        assert!(cut.contains("the first 200 rows of each source, of 2000"), "{cut}");
+        assert!(
+            cut.contains("the first 200 rows of each source, of 2000"),
+            "{cut}"
+        );
         let whole = [line("GARMIN", 3), line("OURA", 200)];
         assert_eq!((rows(&whole, "GARMIN"), rows(&whole, "OURA")), (3, 200));
         assert!(!table(&whole).into_string().contains("the first"));

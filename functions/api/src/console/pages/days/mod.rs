@@ -23,13 +23,14 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::people::tabs,
+        pages::{people::tabs, series::FIELDS},
         pictures::Axis,
         visit::Visit,
         words::{hidden, label, list, query_of, text},
     },
     error::Failure,
     route::Verb,
+    text::rfc3339,
 };
 
 pub(super) const PLACES: &[Place] = &[
@@ -166,13 +167,29 @@ async fn day(visit: Visit) -> Result<Reply, Failure> {
             div.tiles { @for row in rows.iter().filter(|row| MAIN.contains(&row.name.as_str())) { (tile(&id, date, row)) } }
         }
         (pictures(axis, &drawn, &meals_on, &stages, &asked, &view, date))
+        (samples_links(&id, axis))
         @if !rows.is_empty() { (table(&id, date, &rows)) }
         @if let Some(day) = day { (scores(day, sources)) }
         (sessions(&asked.activities))
         (meals_table(&meals))
-        p.note { a href={ "/console/people/" (id) "/series?" (query_of([("day", date.to_string().as_str())])) } { "Samples of this day" } }
     };
     Ok(page(date, body))
+}
+
+/// Links to the samples of the picture, as pictures of their own and as a table.
+fn samples_links(person: &str, axis: Axis) -> Markup {
+    let (since, until) = (rfc3339(axis.since_s * 1_000), rfc3339(axis.until_s * 1_000));
+    let fields = FIELDS.into_iter().zip(SAMPLED.split(','));
+    let ends = [("since", since.as_str()), ("until", until.as_str())];
+    let query: Vec<_> = fields.chain(ends).collect();
+    let table = query.iter().copied().chain([("view", "table")]);
+    let series = format!("/console/people/{person}/series?");
+    html! {
+        p.pager {
+            a href={ (series) (query_of(query.iter().copied())) } { "Samples of this day" }
+            a href={ (series) (query_of(table)) } { "Samples as a table" }
+        }
+    }
 }
 
 /// The clocks of the picture, and whose preference the day is shown by.
