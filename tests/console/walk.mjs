@@ -1,7 +1,7 @@
 // A person's way through the console, in a real browser against a running local system: with and without script, at
 // three widths and in both themes. Ends with 1 if anything is wrong.
 //
-//   node walk.mjs <terrarium> <chromium> [folder for pictures]
+//   node walk.mjs <terrarium> <chromium> [folder for pictures] [folder for the three of the front page]
 
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import puppeteer from "puppeteer-core";
 
-const [terrarium, chromium, pictures] = process.argv.slice(2);
+const [terrarium, chromium, pictures, frontPage] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const data = mkdtempSync(join(tmpdir(), "terrarium-console-"));
 const faults = [];
@@ -113,7 +113,8 @@ async function walk(page, link, root, day, shown) {
   note("people");
   await page.type(".search input", "person-00");
   await press(page, ".search button");
-  check((await page.$$("main tbody a")).length === 3, `the search for a beginning finds other people at ${page.url()}`);
+  const found = await page.$$eval("main tbody a", (links) => links.map((link) => link.textContent));
+  check(found.length > 1 && found.every((id) => id.startsWith("person-00")), `the search for a beginning finds ${found}`);
   await shown("search");
   await page.type(".search input", "person-0001");
   await press(page, ".search button");
@@ -271,6 +272,8 @@ async function standsAt(page, name, theme, widths) {
       return scrollWidth - clientWidth;
     });
     check(sideways <= 0, `${what} scrolls sideways by ${sideways} px`);
+    const top = await page.$$eval(".top", (headers) => headers.map((header) => header.clientHeight));
+    check(width < 1000 || top.every((height) => height < 64), `the header of ${what} is ${top} px high: it has two rows`);
     // Colours depend on the theme, and what is hidden on the width: each is seen once.
     if ((width === 390) === (theme === "light")) await accessible(page, what);
     if (pictures) {
@@ -301,6 +304,17 @@ async function look(page, seen) {
   }
 }
 
+/** Takes the pictures of the front page: the upper part of three pages, below the header. */
+async function takeFrontPage(page, seen) {
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
+  await page.setViewport({ width: 880, height: 900 });
+  for (const name of ["overview", "day", "coverage"]) {
+    await open(page, seen.get(name));
+    const top = await page.$eval("main", (main) => main.getBoundingClientRect().top);
+    await page.screenshot({ path: join(frontPage, `${name}.png`), clip: { x: 0, y: top, width: 880, height: 640 } });
+  }
+}
+
 // The walk is through a system at rest: what is seen twice is the same, and nothing competes with the browser.
 await stop((await start(ENOUGH, "--people", "3", "--rate", "25")).system);
 const { system, link } = await start(0, "--no-simulator");
@@ -321,6 +335,7 @@ try {
   const page = await visitor(browser, true);
   const seen = await walk(page, link, root, "2026-01-01", (name) => showResult(page, name));
   await look(page, seen);
+  if (frontPage) await takeFrontPage(page, seen);
   await zoom(page, seen.get("series"));
   await live(page, root);
   await press(page, "form[action='/console/theme'] button");

@@ -44,7 +44,14 @@ async fn a_key_is_rotated_and_revoked() {
     let id = key.get(.."tk_123456789012".len()).unwrap();
     let works = async |key: &str| {
         let request = world.http.get(url(&world, "/v1/people"));
-        request.header("x-api-key", key).send().await.unwrap().status().as_u16() == 200
+        request
+            .header("x-api-key", key)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+            == 200
     };
     assert!(works(&key).await && made.contains(&format!("/console/access/keys/{id}/rotate")));
     let rotate = format!("/console/access/keys/{id}/rotate");
@@ -75,9 +82,14 @@ async fn a_link_for_a_colleague_opens_a_session_of_its_role() {
         let seen = admin.post("/console/access/links", wrong).await;
         assert_eq!(seen.status, 400, "{wrong}");
     }
-    let made = admin.post("/console/access/links", "name=Ben&role=viewer").await;
+    let made = admin
+        .post("/console/access/links", "name=Ben&role=viewer")
+        .await;
     let link = between(&made.text, "<pre>", "</pre>");
-    assert!(link.starts_with(&url(&world, "/console/login?token=")), "{link}");
+    assert!(
+        link.starts_with(&url(&world, "/console/login?token=")),
+        "{link}"
+    );
     let seen = press(&world, link, "same-origin").await;
     assert_eq!(seen.status, 303, "{}", seen.text);
     let cookie = seen.headers["set-cookie"].to_str().unwrap();
@@ -86,7 +98,7 @@ async fn a_link_for_a_colleague_opens_a_session_of_its_role() {
         cookie: cookie.split(';').next().unwrap().to_owned(),
     };
     let overview = ben.get("/console").await;
-    assert!(overview.status == 200 && overview.text.contains("Ben · viewer"));
+    assert!(overview.status == 200 && overview.text.contains("title=\"Ben · viewer\""));
     let page = admin.get("/console/access").await.text;
     assert!(page.contains("Ben") && page.contains("console:Anna"));
     world.system.stop().await;
@@ -101,21 +113,32 @@ async fn the_audit_is_read_of_one_person_or_actor_page_by_page() {
         assert_eq!(support.get(&page).await.status, 200);
     }
     assert_eq!(support.get("/console/access/audit").await.status, 403);
-    assert_eq!(support.post("/console/access/audit", "actor=x").await.status, 403);
+    assert_eq!(
+        support
+            .post("/console/access/audit", "actor=x")
+            .await
+            .status,
+        403
+    );
     let admin = Visitor::of(&world, Role::Admin).await;
     // An e-mail address never stands in a URL.
     let form = "actor=&person=ann%40example.org";
     let asked = admin.post("/console/access/audit", form).await;
     let path = asked.headers["location"].to_str().unwrap().to_owned();
     assert_eq!(path, format!("/console/access/audit?person={}", person()));
-    let looks = |text: &str| text.matches("GET /console/people/{person}/coverage").count();
+    let looks = |text: &str| {
+        text.matches("GET /console/people/{person}/coverage")
+            .count()
+    };
     let first = admin.get(&path).await.text;
     assert!(looks(&first) == 100 && !first.contains("POST /console/login"));
     assert!(first.contains(PERSON));
     let more = between(&first, "<p class=\"pager\"><a href=\"", "\"").replace("&amp;", "&");
     let second = admin.get(&more).await.text;
     assert_eq!(looks(&second), 5, "{second}");
-    let asked = admin.post("/console/access/audit", "actor=console%3ABen&person=").await;
+    let asked = admin
+        .post("/console/access/audit", "actor=console%3ABen&person=")
+        .await;
     let path = asked.headers["location"].to_str().unwrap().to_owned();
     let nobody = admin.get(&path).await.text;
     assert!(nobody.contains("Nothing is noted yet") || nobody.contains("older ones"));

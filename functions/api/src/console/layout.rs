@@ -126,7 +126,7 @@ fn header(frame: &Frame) -> Markup {
                 button { "Find" }
             }
             div.me {
-                @if let Some((name, role)) = &frame.me { span { (name) " · " (role) } }
+                @if let Some((name, role)) = &frame.me { span title={ (name) " · " (role) } { span.name { (name) " · " } (role) } }
                 form action="/console/theme" method="post" {
                     input type="hidden" name="back" value=(frame.path);
                     button name="theme" value=(next) title=(label) aria-label=(label) { "◐" }
