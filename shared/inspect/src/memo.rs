@@ -80,28 +80,50 @@ impl Memo {
         Ok(records)
     }
 
-    /// The bytes of a delivery.
-    pub(crate) async fn payload(
+    /// The bytes of deliveries, in their order. Those that are not known are read together.
+    pub(crate) async fn payloads(
         &self,
         archive: &Archive,
-        payload: &Payload,
-    ) -> Result<Arc<Vec<u8>>, ArchiveError> {
-        if payload.inline.is_some() {
-            return archive.read_payload(payload).await.map(Arc::new);
-        }
-        let locator = &payload.locator;
-        let place = (locator.segment.clone(), locator.offset_bytes);
+        payloads: &[&Payload],
+    ) -> Vec<Result<Arc<Vec<u8>>, ArchiveError>> {
         let bytes = || self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = bytes().by_place.get(&place) {
-            return Ok(Arc::clone(known));
-        }
-        let read = Arc::new(archive.read_payload(payload).await?);
+        let place = |payload: &Payload| {
+            let locator = &payload.locator;
+            let is_elsewhere = payload.inline.is_none();
+            is_elsewhere.then(|| (locator.segment.clone(), locator.offset_bytes))
+        };
+        let known: Vec<_> = {
+            let kept = bytes();
+            let known = payloads
+                .iter()
+                .map(|payload| kept.by_place.get(&place(payload)?).cloned());
+            known.collect()
+        };
+        let missing = payloads.iter().zip(&known);
+        let missing: Vec<&Payload> = missing
+            .filter(|(_, known)| known.is_none())
+            .map(|(payload, _)| *payload)
+            .collect();
+        let mut read = archive.read_payloads(&missing).await.into_iter();
+        let mut all = Vec::with_capacity(payloads.len());
         let mut kept = bytes();
-        if kept.size + read.len() <= MOST_BYTES {
-            kept.size += read.len();
-            kept.by_place.insert(place, Arc::clone(&read));
+        for (payload, known) in payloads.iter().zip(known) {
+            let one = match known {
+                Some(known) => Ok(known),
+                // One for each that is missing, in their order.
+                None => read.next().unwrap_or_else(|| Ok(Vec::new())).map(Arc::new),
+            };
+            if let (Ok(one), Some(place)) = (&one, place(payload))
+                && kept.size + one.len() <= MOST_BYTES
+                && !kept.by_place.contains_key(&place)
+            {
+                kept.size += one.len();
+                kept.by_place.insert(place, Arc::clone(one));
+            }
+            all.push(one);
         }
-        Ok(read)
+        drop(kept);
+        all
     }
 }
 

@@ -1,7 +1,7 @@
 //! Series of samples.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
@@ -10,10 +10,12 @@ use domain::{
     days::{Loaded, shown::Letters},
     history::day::{self, HOUR_MS},
     record::Payload,
-    series::{Builder, Columns, MAX_POINTS, Rank, Resolution, StreamMetric, Window, read},
+    series::{
+        Builder, Columns, MAX_POINTS, Rank, Resolution, Samples, StreamMetric, StreamPlace, Window,
+        read,
+    },
     source::{Kind, Source},
 };
-use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use models::data::DataType;
 use serde::Serialize;
@@ -22,12 +24,12 @@ use store::{
     table::Table,
 };
 
-use crate::{
-    error::InspectError,
-    memo::Memo,
-    person::{CONCURRENT_READS, Person},
-};
+use crate::{error::InspectError, memo::Memo, person::Person};
 
+/// Payloads that are read together before their days' turn. Unit: bytes, not compressed.
+const AHEAD_BYTES: u64 = 8 * 1024 * 1024;
+/// Records whose payloads are read together.
+const AHEAD_RECORDS: usize = 64;
 /// Days around a window on which records may begin or lie that reach into it.
 const DAYS_AROUND: i64 = 2;
 
@@ -66,9 +68,11 @@ impl Budget {
     };
 
     fn is_used_up(&self, points: usize, read_bytes: u64) -> bool {
-        points > self.points
-            || read_bytes > self.read_bytes
-            || self.ends.is_some_and(|ends| Instant::now() >= ends)
+        points > self.points || read_bytes > self.read_bytes
+    }
+
+    fn is_over(&self) -> bool {
+        self.ends.is_some_and(|ends| Instant::now() >= ends)
     }
 }
 
@@ -115,9 +119,17 @@ pub struct Answer {
 
 /// Samples of one connection under way.
 struct OfConnection {
-    loaded: Vec<Loaded>,
     builder: Builder,
     source: Option<Source>,
+}
+
+/// A day whose payloads were read before its turn.
+struct Ready {
+    day: Date,
+    /// Records, each with its samples; those whose bytes were erased meanwhile have none.
+    records: Vec<(Loaded, Option<Samples>)>,
+    /// Unit: bytes, not compressed.
+    read_bytes: u64,
 }
 
 /// The series of a metric, one per connection, as many days as one answer holds.
@@ -159,28 +171,30 @@ pub async fn series(
     };
     let loaded = person.loaded(table, &types, first, last).await?;
     let mut of_connections = BTreeMap::<ConnectionId, OfConnection>::new();
+    let mut by_day = BTreeMap::<Date, Vec<Loaded>>::new();
     for record in loaded {
         if record.record.newest.retracted || !record.record.has_samples() {
             continue;
         }
-        let connection = record.connection.clone();
-        let of_connection = of_connections
-            .entry(connection)
-            .or_insert_with(|| OfConnection {
-                loaded: Vec::new(),
-                builder: Builder::new(query.metric, query.window),
-                source: None,
-            });
-        of_connection.loaded.push(record);
+        let start = record.record.newest.start_time.as_deref();
+        if let Some(day) = day::of_record(&record.key, start) {
+            by_day.entry(day).or_default().push(record);
+        }
     }
     let mut end_ms = until_ms;
     let mut read_bytes = 0;
+    let mut ahead = VecDeque::new();
     let days = Date::series(first, jiff::ToSpan::days(1)).take_while(|day| *day <= last);
     for day in days {
-        for of_connection in of_connections.values_mut() {
-            read_bytes += of_connection
-                .read_day(archive, &person.memo, query, day)
-                .await?;
+        by_day = by_day.split_off(&day);
+        if ahead.is_empty() {
+            ahead = read_ahead(archive, &person.memo, query, &mut by_day).await?;
+        }
+        if ahead.front().is_some_and(|ready: &Ready| ready.day == day)
+            && let Some(ready) = ahead.pop_front()
+        {
+            read_bytes += ready.read_bytes;
+            take(ready, query, &mut of_connections);
         }
         // Everything that reaches before the midnight two days ago has been read.
         let settled_ms = midnight_ms(day::plus(day, -DAYS_AROUND));
@@ -189,7 +203,9 @@ pub async fn series(
             of_connection.builder.settle_before(settled_ms);
             points += of_connection.builder.points();
         }
-        let is_used_up = query.budget.is_used_up(points, read_bytes);
+        // What was read ahead is used, however long that took.
+        let is_late = ahead.is_empty() && query.budget.is_over();
+        let is_used_up = is_late || query.budget.is_used_up(points, read_bytes);
         if is_used_up && settled_ms > since_ms && settled_ms < until_ms {
             end_ms = settled_ms;
             break;
@@ -224,55 +240,75 @@ pub async fn series(
     })
 }
 
-impl OfConnection {
-    /// Takes the samples of the records that begin on a day. Returns how much was read through. Unit: bytes.
-    async fn read_day(
-        &mut self,
-        archive: &Archive,
-        memo: &Memo,
-        query: &Query,
-        day: Date,
-    ) -> Result<u64, InspectError> {
-        let of_day = |loaded: &Loaded| {
-            let start = loaded.record.newest.start_time.as_deref();
-            day::of_record(&loaded.key, start) == Some(day)
-        };
-        let of_day: Vec<Loaded> = self
-            .loaded
-            .extract_if(.., |loaded| of_day(loaded))
-            .collect();
-        let reads = of_day.iter().filter_map(|loaded| {
-            let place = query.metric.place_in(loaded.data_type)?;
-            let payload = payload_with(loaded, place.stream()?)?;
-            Some((loaded, place, payload))
+/// Puts the samples of a day to those of their connections.
+fn take(ready: Ready, query: &Query, of_connections: &mut BTreeMap<ConnectionId, OfConnection>) {
+    for (loaded, samples) in ready.records {
+        let Some(samples) = samples else { continue };
+        let of_connection = of_connections.entry(loaded.connection.clone());
+        let of_connection = of_connection.or_insert_with(|| OfConnection {
+            builder: Builder::new(query.metric, query.window),
+            source: None,
         });
-        // Boxed: the compiler does not see that the futures of closures may cross threads.
-        let mut reading: Vec<BoxFuture<'_, Result<_, InspectError>>> = Vec::new();
-        let mut read_bytes = 0;
-        for (loaded, place, payload) in reads {
-            read_bytes += payload.size_bytes;
-            reading.push(Box::pin(async move {
-                let samples = match memo.payload(archive, payload).await {
-                    Ok(bytes) => Some(read(query.metric, place, &bytes)),
-                    Err(ArchiveError::Erased { .. } | ArchiveError::NotFound { .. }) => None,
-                    Err(error) => return Err(InspectError::Archive(error)),
-                };
-                Ok((loaded, samples))
-            }));
-        }
-        let samples: Vec<_> = stream::iter(reading)
-            .buffered(CONCURRENT_READS)
-            .try_collect()
-            .await?;
-        for (loaded, samples) in samples {
-            let Some(samples) = samples else { continue };
-            let rank = Rank::of(loaded.data_type);
-            self.builder.take(rank, &samples);
-            self.note_source(loaded);
-        }
-        Ok(read_bytes)
+        let rank = Rank::of(loaded.data_type);
+        of_connection.builder.take(rank, &samples);
+        of_connection.note_source(&loaded);
     }
+}
 
+/// Reads the next days together, of all connections, as far as [`AHEAD_BYTES`] and [`AHEAD_RECORDS`] go; at least one.
+async fn read_ahead(
+    archive: &Archive,
+    memo: &Memo,
+    query: &Query,
+    by_day: &mut BTreeMap<Date, Vec<Loaded>>,
+) -> Result<VecDeque<Ready>, InspectError> {
+    let mut days = Vec::new();
+    let (mut bytes, mut records) = (0, 0);
+    while let Some(next) = by_day.first_entry() {
+        let reads = next.get().iter().filter_map(|loaded| wanted(query, loaded));
+        let (of_day, number) = reads.fold((0, 0), |(bytes, number), (_, payload)| {
+            (bytes + payload.size_bytes, number + 1)
+        });
+        let fits = bytes + of_day <= AHEAD_BYTES && records + number <= AHEAD_RECORDS;
+        if !days.is_empty() && !fits {
+            break;
+        }
+        (bytes, records) = (bytes + of_day, records + number);
+        days.push((next.remove_entry(), of_day));
+    }
+    let loaded = days.iter().flat_map(|((_, loaded), _)| loaded);
+    let reads: Vec<_> = loaded.filter_map(|loaded| wanted(query, loaded)).collect();
+    let payloads: Vec<&Payload> = reads.iter().map(|(_, payload)| *payload).collect();
+    let read_of = memo.payloads(archive, &payloads).await;
+    let mut samples = VecDeque::with_capacity(reads.len());
+    for ((place, _), bytes) in reads.into_iter().zip(read_of) {
+        samples.push_back(match bytes {
+            Ok(bytes) => Some(read(query.metric, place, &bytes)),
+            Err(ArchiveError::Erased { .. } | ArchiveError::NotFound { .. }) => None,
+            Err(error) => return Err(InspectError::Archive(error)),
+        });
+    }
+    let read_days = days.into_iter().map(|((day, mut records), read_bytes)| {
+        records.retain(|loaded| wanted(query, loaded).is_some());
+        let records = records.into_iter();
+        Ready {
+            day,
+            records: records
+                .map(|loaded| (loaded, samples.pop_front().flatten()))
+                .collect(),
+            read_bytes,
+        }
+    });
+    Ok(read_days.collect())
+}
+
+/// Place of the metric in a record, and the bytes that have its samples.
+fn wanted<'a>(query: &Query, loaded: &'a Loaded) -> Option<(&'static StreamPlace, &'a Payload)> {
+    let place = query.metric.place_in(loaded.data_type)?;
+    Some((place, payload_with(loaded, place.stream()?)?))
+}
+
+impl OfConnection {
     /// Notes the source: with the device as long as all records name the same one.
     fn note_source(&mut self, loaded: &Loaded) {
         let device = loaded.record.newest.summary.get("device_name");
