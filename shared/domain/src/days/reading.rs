@@ -238,16 +238,6 @@ impl Reading {
         counted.unwrap_or(u32::from(self.has_samples))
     }
 
-    fn sample_hours(&self) -> Option<u8> {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "hours of a day"
-        )]
-        self.number("sample_hours")
-            .map(|hours| hours.clamp(0.0, 25.0) as u8)
-    }
-
     /// The candidate that the record is for a metric, if it has it.
     pub fn candidate(&self, metric: &Metric) -> Option<Candidate> {
         let place = metric.place_in(self.record.data_type)?;
@@ -279,7 +269,6 @@ impl Reading {
             retracted: self.retracted,
             settled: self.settled,
             ended: self.ended,
-            sample_hours: self.sample_hours(),
             samples: Some(self.samples(group)),
             interval: self.interval,
             length_seconds: self.length_seconds(),

@@ -133,8 +133,6 @@ pub struct Candidate {
     pub settled: bool,
     /// The connection has ended before the day was over, so nothing more will come.
     pub ended: bool,
-    /// Hours of the day with a sample, where known.
-    pub sample_hours: Option<u8>,
     /// Number of samples, readings or meals behind the value, where known; one if there are some.
     pub samples: Option<u32>,
     /// Time of the session, for records that are sessions.

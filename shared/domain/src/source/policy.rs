@@ -60,7 +60,7 @@ pub enum Within {
     Longest,
     /// The newest delivery.
     Newest,
-    /// The most hours with samples, else the most samples.
+    /// The most samples, as far as they are counted; one that has some over one that has none.
     MostSamples,
 }
 

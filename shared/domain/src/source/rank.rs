@@ -87,9 +87,8 @@ pub(super) fn reason(loser: &Candidate, winner: usize, criterion: Criterion) -> 
     }
 }
 
-fn samples(candidate: &Candidate) -> (u8, u32) {
-    let hours = candidate.sample_hours.unwrap_or_default();
-    (hours, candidate.samples.unwrap_or_default())
+fn samples(candidate: &Candidate) -> u32 {
+    candidate.samples.unwrap_or_default()
 }
 
 fn length(candidate: &Candidate) -> f64 {

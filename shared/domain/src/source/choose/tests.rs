@@ -39,7 +39,6 @@ fn candidate(provider: &str, number: f64) -> Candidate {
         retracted: false,
         settled: true,
         ended: false,
-        sample_hours: None,
         samples: None,
         interval: None,
         length_seconds: None,
@@ -272,9 +271,9 @@ fn a_partial_count_that_is_larger_is_not_behind_a_complete_one_but_a_partial_rat
     let mut partial = candidate("GARMIN", 70.0);
     partial.settled = false;
     partial.ended = true;
-    partial.sample_hours = Some(20);
+    partial.samples = Some(20);
     let mut whole = candidate("OURA", 64.0);
-    whole.sample_hours = Some(8);
+    whole.samples = Some(8);
     let candidates = [partial, whole];
     let (taken, choice) = chosen(metric("avg_hr_bpm"), &candidates);
     assert_eq!(taken.number(), Some(64.0));
@@ -400,19 +399,14 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
         (30_u32..90).prop_map(f64::from),
     ];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..6);
-    let rest = (
-        0_i64..4,
-        0_u8..3,
-        prop::option::of(0_u8..24),
-        prop::option::of(0_u32..3),
-    );
+    let rest = (0_i64..4, 0_u8..3, prop::option::of(0_u32..3));
     let kinds = (0_usize..PROVIDERS.len(), 0_usize..3, 0_i32..20);
     (kinds, numbers, flags, rest).prop_map(
         |(
             (provider, kind, hour),
             number,
             (settled, main_sleep, derived, rare),
-            (ts, key, hours, samples),
+            (ts, key, samples),
         )| {
             let mut made = candidate(PROVIDERS[provider], number);
             made.record.data_type = [DataType::Daily, DataType::Body, DataType::Sleep][kind];
@@ -421,7 +415,6 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             made.main_sleep = main_sleep;
             made.derived = derived;
             made.retracted = rare == 0;
-            made.sample_hours = hours;
             made.samples = samples;
             made.delivered.ordering_ts_ms = ts;
             if kind == 2 {
