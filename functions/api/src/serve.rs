@@ -308,17 +308,16 @@ async fn caller_of(
     })?;
     let now_ms = now.as_millisecond();
     if given.starts_with(token::PREFIX) {
+        let over = || unauthorized("the token is not valid, or not any more");
         let claims = app.signing_keys.read(given, now.as_second()).await?;
-        if let Some(claims) = claims
-            && app
-                .keys
-                .key(&app.table, &claims.key, now_ms)
-                .await?
-                .is_some()
-        {
-            return Ok(Caller::Person(Box::new(claims)));
+        let claims = claims.ok_or_else(over)?;
+        let key = app.keys.key(&app.table, &claims.key, now_ms).await?;
+        key.ok_or_else(over)?;
+        let ended_at_ms = app.table.tokens_ended(&claims.person).await?;
+        if ended_at_ms.is_some_and(|ended_at_ms| claims.made_at_ms <= ended_at_ms) {
+            return Err(over());
         }
-        return Err(unauthorized("the token is not valid, or not any more"));
+        return Ok(Caller::Person(Box::new(claims)));
     }
     let is_terras = endpoint.path.starts_with(terra::ROOT) && app.upstream.key_opens();
     if is_terras

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use aws_types::SdkConfig;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::access::{KeyId, TokenScope};
+use domain::access::{KeyId, MAX_TOKEN_S, TokenScope};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use models::ids::ReferenceId;
 use runtime::secrets::{NamedSecret, SecretSource, SecretsError};
@@ -17,9 +17,6 @@ use tokio::sync::OnceCell;
 
 /// Beginning of every token.
 pub const PREFIX: &str = "tp1.";
-/// Longest life of a token. Unit: seconds.
-pub const MAX_TTL_S: i64 = 3600;
-
 /// Content of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
@@ -32,6 +29,9 @@ pub struct Claims {
     /// Key that made the token; the token ends with it.
     #[serde(rename = "k")]
     pub key: KeyId,
+    /// Begin of the token. Unit: Unix milliseconds.
+    #[serde(rename = "i")]
+    pub made_at_ms: i64,
     /// End of the token. Unit: Unix seconds.
     #[serde(rename = "e")]
     pub expires_at_s: i64,
@@ -117,7 +117,7 @@ fn read(keys: &[NamedSecret], token: &str, now_s: i64) -> Option<Claims> {
     let json = URL_SAFE_NO_PAD.decode(signed.strip_prefix(PREFIX)?).ok()?;
     let claims: Claims = serde_json::from_slice(&json).ok()?;
     let left = claims.expires_at_s.saturating_sub(now_s);
-    (1..=MAX_TTL_S).contains(&left).then_some(claims)
+    (1..=MAX_TOKEN_S).contains(&left).then_some(claims)
 }
 
 fn hmac(key: &NamedSecret, signed: &str) -> Option<Hmac<Sha256>> {
@@ -143,6 +143,7 @@ mod tests {
             person: ReferenceId::new("ann@example.org").unwrap(),
             scopes: BTreeSet::from([TokenScope::Read]),
             key: KeyId::of_random([7; 12]),
+            made_at_ms: 0,
             expires_at_s,
         }
     }
@@ -154,7 +155,10 @@ mod tests {
         assert_eq!(keys.read(&token, 999).await.unwrap(), Some(claims(1000)));
         assert_eq!(keys.read(&token, 1000).await.unwrap(), None);
         // Signed for longer than a token may live.
-        assert_eq!(keys.read(&token, 1000 - MAX_TTL_S - 1).await.unwrap(), None);
+        assert_eq!(
+            keys.read(&token, 1000 - MAX_TOKEN_S - 1).await.unwrap(),
+            None
+        );
         assert_eq!(read(&[named("another")], &token, 999), None);
         assert_eq!(
             read(&[named("new"), named("first key of all")], &token, 999),

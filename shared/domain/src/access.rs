@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 const KEY_PREFIX: &str = "tk_";
 /// Characters of a key's id behind the prefix.
 const ID_CHARS: usize = 12;
+/// Longest life of a token for one person. Unit: seconds.
+pub const MAX_TOKEN_S: i64 = 3600;
 /// Longest time for which a rotated key's old secret stays valid. Unit: seconds.
 pub const MAX_GRACE_S: i64 = 7 * 86_400;
 

@@ -1,6 +1,6 @@
 //! Keys, tokens for one person, and the audit.
 
-use domain::access::{ApiKey, KeyId, MAX_GRACE_S, Scope, TokenScope};
+use domain::access::{ApiKey, KeyId, MAX_GRACE_S, MAX_TOKEN_S, Scope, TokenScope};
 use http::StatusCode;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use runtime::problem::{Fault, Kind, Problem};
@@ -12,13 +12,13 @@ use crate::{
     answer::Answer,
     call::{Call, Caller},
     error::Failure,
-    id::to_path,
+    id::{from_path, to_path},
     keys::{NewKey, new_secret},
     query::{Form, PAGED, Paging, Param, refused},
     route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
     schema::{Page, Schema as _, answer, body},
     text::rfc3339,
-    token::{Claims, MAX_TTL_S},
+    token::Claims,
 };
 
 /// Longest name of a key. Unit: characters.
@@ -110,6 +110,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             text: "One call looks back 31 days at most; `next_cursor` goes on before them.",
             query: &[
                 Param {
+                    name: "since",
+                    doc: "Lines from this moment on; all that are kept by default.",
+                    form: Form::Instant,
+                },
+                Param {
                     name: "until",
                     doc: "Lines before this moment; now by default.",
                     form: Form::Instant,
@@ -121,7 +126,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 },
                 Param {
                     name: "person",
-                    doc: "Lines about the person with this reference id.",
+                    doc: "Lines about this person: their `id`, as lines name it, or their reference id.",
                     form: Form::Text,
                 },
                 PAGED[0],
@@ -370,8 +375,8 @@ async fn token(call: Call) -> Result<Answer, Failure> {
     let ttl = body.ttl_seconds.unwrap_or(900);
     let scopes = body.scopes.unwrap_or_else(|| vec![TokenScope::Read]);
     let mut faults = Vec::new();
-    if !(1..=MAX_TTL_S).contains(&ttl) {
-        let detail = format!("`{ttl}` is not between 1 and {MAX_TTL_S}");
+    if !(1..=MAX_TOKEN_S).contains(&ttl) {
+        let detail = format!("`{ttl}` is not between 1 and {MAX_TOKEN_S}");
         faults.push(wrong("ttl_seconds", detail));
     }
     if scopes.is_empty() {
@@ -398,6 +403,7 @@ async fn token(call: Call) -> Result<Answer, Failure> {
         person: call.reference_id()?,
         scopes: scopes.into_iter().collect(),
         key: key.id.clone(),
+        made_at_ms: call.now_ms(),
         expires_at_s,
     };
     let made = MadeToken {
@@ -426,9 +432,14 @@ struct Before {
 
 async fn audit(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
+    let since = query.instant("since");
     let until = query.instant("until");
+    if since.zip(until).is_some_and(|(since, until)| until < since) {
+        query.refuse("until", "is before `since`");
+    }
     let actor = query.text("actor");
     let person = query.text("person");
+    let person = person.map(|text| from_path(&text).unwrap_or(text));
     let paging: Paging<Before> = query.paging();
     query.done()?;
     let start = until.unwrap_or(call.now);
@@ -437,8 +448,11 @@ async fn audit(call: Call) -> Result<Answer, Failure> {
         // A moment sorts before every line of it.
         line: until.map(|until| rfc3339(until.as_millisecond())),
     });
+    let since_ms = since.map_or(i64::MIN, Timestamp::as_millisecond);
+    let first_day = since.map(|since| since.to_zoned(TimeZone::UTC).date());
     let wanted = |line: &AuditLine| {
-        actor.as_ref().is_none_or(|actor| line.actor == *actor)
+        line.at_ms >= since_ms
+            && actor.as_ref().is_none_or(|actor| line.actor == *actor)
             && person
                 .as_ref()
                 .is_none_or(|person| line.person.as_ref() == Some(person))
@@ -473,6 +487,9 @@ async fn audit(call: Call) -> Result<Answer, Failure> {
                 day: before,
                 line: None,
             };
+            if first_day.is_some_and(|first| before < first) {
+                break None;
+            }
             // Nothing is older than what is kept.
             let kept = start.to_zoned(TimeZone::UTC).date().since(before);
             if kept.is_ok_and(|kept| kept.get_days() > 400) {

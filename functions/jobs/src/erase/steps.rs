@@ -48,6 +48,8 @@ const VERSION_DAYS: i64 = 7;
 const ATTEMPT_DAYS: i64 = ATTEMPTS_KEPT_S / 86_400;
 /// Days for which queues keep messages.
 const QUEUE_DAYS: i64 = 14;
+/// Days within which DynamoDB has removed the note that ended tokens.
+const TOKEN_NOTE_DAYS: i64 = 3;
 
 /// Goes on with an erasure.
 pub(crate) async fn go_on(app: &App, job: Job, budget: Budget) -> Result<Next, JobError> {
@@ -116,12 +118,21 @@ async fn requested(
         return Ok(Some(Next::Again(wait)));
     }
     note(app, job, subject, erasure).await?;
+    end_tokens(app, subject).await?;
     erasure.stage = Stage::Table;
     if save(app, job, erasure).await? {
         return Ok(None);
     }
     // Taken back before it began.
     Ok(Some(Next::Done))
+}
+
+/// Ends the tokens that clients of the person hold.
+async fn end_tokens(app: &App, subject: &Subject) -> Result<(), JobError> {
+    match reference(Some(subject)) {
+        Some(person) => Ok(app.table.end_tokens(person, app.now_ms()).await?),
+        None => Ok(()),
+    }
 }
 
 /// Notes in the journal what a restore of the table must not bring back.
@@ -452,6 +463,8 @@ async fn destinations(
         };
         app.table.put_tombstone(tag, &tombstone).await?;
     }
+    // Also those that were made meanwhile.
+    end_tokens(app, subject).await?;
     erasure.stage = Stage::Done;
     let close = |job: &mut Job| {
         job.state = JobState::Done;
@@ -566,6 +579,11 @@ fn stays(now: Timestamp) -> Vec<Stays> {
             "tombstones: Terra user ids and a keyed hash of the reference id",
             "without them a late retry would be stored; the audit names the person by the hash",
             None,
+        ),
+        stay(
+            "a hash of the reference id",
+            "tokens that clients hold end with it; it is needed for an hour",
+            until(TOKEN_NOTE_DAYS),
         ),
         stay(
             "bodies that are no JSON",

@@ -85,7 +85,7 @@ pub struct TokenArgs {
     #[arg(long = "scope", value_name = "SCOPE", default_value = "read", value_parser = token_scope)]
     pub scopes: Vec<TokenScope>,
     /// Life of the token
-    #[arg(long, value_name = "N", default_value_t = 900, value_parser = clap::value_parser!(i64).range(1..=api::token::MAX_TTL_S))]
+    #[arg(long, value_name = "N", default_value_t = 900, value_parser = clap::value_parser!(i64).range(1..=domain::access::MAX_TOKEN_S))]
     pub ttl_seconds: i64,
     /// Key that the token is made by [default: one with people:token]
     #[arg(long, value_name = "ID", value_parser = key_id)]

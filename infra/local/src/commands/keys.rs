@@ -169,6 +169,7 @@ pub(super) async fn token(args: TokenArgs) -> anyhow::Result<()> {
             person,
             scopes: args.scopes.iter().copied().collect(),
             key,
+            made_at_ms: now.as_millisecond(),
             expires_at_s: now.as_second().saturating_add(args.ttl_seconds),
         };
         output::line(signing_keys(access)?.sign(&claims).await?)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::access::{ApiKey, KeyId};
+use domain::access::{ApiKey, KeyId, MAX_TOKEN_S};
 use futures::future::BoxFuture;
 use models::ids::{ReferenceId, hex};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,13 @@ pub struct KeptAnswer {
     pub status: u16,
     /// Its body; absent where it holds a secret.
     pub body: Option<String>,
+}
+
+/// Note that the tokens of a person are over.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct EndedTokens {
+    /// Unit: Unix milliseconds.
+    ended_at_ms: i64,
 }
 
 /// Hashes an id, so that what is about it is found by it and does not show it.
@@ -126,6 +133,32 @@ impl Table {
         change: impl Fn(&mut ApiKey) + Send + Sync + 'a,
     ) -> BoxFuture<'a, Result<Option<ApiKey>, TableError>> {
         self.change_known(Key::api_key(id), change)
+    }
+
+    /// Ends all tokens of a person that were made until now. The note is kept for as long as such a token could live.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn end_tokens(&self, person: &ReferenceId, now_ms: i64) -> Result<(), TableError> {
+        let mut item = encode(&EndedTokens {
+            ended_at_ms: now_ms,
+        });
+        expire(&mut item, now_ms, MAX_TOKEN_S);
+        let key = Key::tokens_of(&hashed(person.as_str()));
+        self.put(&key, item, "write").await
+    }
+
+    /// Time until which tokens of a person were ended, where that was lately. Unit: Unix milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::api_key`].
+    pub async fn tokens_ended(&self, person: &ReferenceId) -> Result<Option<i64>, TableError> {
+        let key = Key::tokens_of(&hashed(person.as_str()));
+        let item = self.get_as(&key, Freshness::Lately).await?;
+        let ended = item.map(|item| decode::<EndedTokens>(&key, item));
+        Ok(ended.transpose()?.map(|ended| ended.ended_at_ms))
     }
 
     /// Claims a call under the caller's own text. Returns what is kept under it already.

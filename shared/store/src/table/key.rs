@@ -35,6 +35,7 @@
 //! | attempt | `ATTEMPTS#<destination>#<day>` | `<time>#<delivery>` | destination, day |
 //! | key of the API | `KEYS` | `KEY#<id>` | id; all at once |
 //! | result of a repeatable call | `IDEMPOTENCY#<key id>` | hash of the caller's text | both, or the caller |
+//! | end of a person's tokens | `TOKENS#<hash of the reference id>` | `ENDED` | hash, for an hour |
 //! | line of the audit | `AUDIT#<day>#<shard>` | `<time>#<request>` | day |
 //! | sign-in link of the console | `LOGIN#<hash of its token>` | `LOGIN` | token |
 //! | session of the console | `SESSIONS` | `SESSION#<hash of its token>` | token; all at once |
@@ -752,6 +753,14 @@ impl Key {
         Self {
             pk: Self::calls_of(caller),
             sk: hash.to_owned(),
+        }
+    }
+
+    /// End of the tokens of a person, by the hash of their reference id.
+    pub(crate) fn tokens_of(hash: &str) -> Self {
+        Self {
+            pk: format!("TOKENS#{hash}"),
+            sk: "ENDED".to_owned(),
         }
     }
 
