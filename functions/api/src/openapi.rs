@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     query::{Form, Param},
-    route::{Endpoint, Needs, PersonToken, Reply, Verb},
+    route::{
+        Endpoint, HeaderParam, IDEMPOTENCY_KEY, IF_NONE_MATCH, Needs, PersonToken, Reply, Verb,
+    },
     schema::{Definitions, words},
     terra,
 };
@@ -63,6 +65,11 @@ fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
     let doc = &endpoint.doc;
     let mut parameters: Vec<Value> = endpoint.places().map(place).collect();
     parameters.extend(doc.query.iter().map(parameter));
+    let mut headers = endpoint.headers.to_vec();
+    if endpoint.verb == Verb::Post && endpoint.route.scope != Needs::Nothing {
+        headers.push(IDEMPOTENCY_KEY);
+    }
+    parameters.extend(headers.iter().map(header));
     let mut responses = Map::new();
     let json = "application/json";
     let (statuses, answer) = match &doc.answer {
@@ -81,6 +88,14 @@ fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
     }
     for status in statuses {
         responses.insert(status.to_string(), answer.clone());
+    }
+    if headers
+        .iter()
+        .any(|header| header.name == IF_NONE_MATCH.name)
+    {
+        let unchanged =
+            json!({"description": "Nothing changed since the answer that the caller has."});
+        responses.insert("304".to_owned(), unchanged);
     }
     let is_open = endpoint.route.scope == Needs::Nothing;
     let mut problems = vec![
@@ -192,6 +207,16 @@ fn place(name: &str) -> Value {
         "in": "path",
         "required": true,
         "description": doc,
+        "schema": {"type": "string"},
+    })
+}
+
+fn header(header: &HeaderParam) -> Value {
+    json!({
+        "name": header.name,
+        "in": "header",
+        "required": header.required,
+        "description": header.doc,
         "schema": {"type": "string"},
     })
 }

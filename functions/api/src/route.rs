@@ -138,9 +138,43 @@ pub struct Endpoint {
     pub route: Route,
     /// Description.
     pub doc: Doc,
+    /// Headers that its calls are read by, besides those of every call.
+    pub headers: &'static [HeaderParam],
     /// Handler.
     pub handler: Handler,
 }
+
+/// A header that an endpoint reads.
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderParam {
+    /// Name of the header.
+    pub name: &'static str,
+    /// Its meaning, for the document.
+    pub doc: &'static str,
+    /// False if a call may lack it.
+    pub required: bool,
+}
+
+/// The version that a change follows.
+pub(crate) const IF_MATCH: HeaderParam = HeaderParam {
+    name: "If-Match",
+    doc: "Version that is there, as the tag of GET has it; `\"0\"` where there is none.",
+    required: true,
+};
+
+/// The answer that the caller has.
+pub(crate) const IF_NONE_MATCH: HeaderParam = HeaderParam {
+    name: "If-None-Match",
+    doc: "Tag of the answer that the caller has; it is a 304 while nothing changed.",
+    required: false,
+};
+
+/// The caller's own text for a call that may come twice.
+pub(crate) const IDEMPOTENCY_KEY: HeaderParam = HeaderParam {
+    name: "Idempotency-Key",
+    doc: "Any text of 1 to 255 bytes: the same call under it runs once within a day.",
+    required: false,
+};
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,8 +214,19 @@ impl Endpoint {
             path,
             route,
             doc,
+            headers: &[],
             handler,
         }
+    }
+
+    /// With headers that its handler reads.
+    pub(crate) const fn reading(self, headers: &'static [HeaderParam]) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// With answers that have a tag.
+    pub(crate) const fn tagged(self) -> Self {
+        self.reading(&[IF_NONE_MATCH])
     }
 
     /// The names of the places of the path.

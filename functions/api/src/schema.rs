@@ -1,7 +1,7 @@
 //! Schemas of answers and bodies, made of the very types: the document cannot say anything else than the
 //! code.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use domain::access::{Scope, TokenScope};
 use serde_json::{Map, Value, json};
@@ -117,7 +117,7 @@ macro_rules! described {
                 $crate::schema::object(definitions, stringify!($name), $doc, |definitions| {
                     vec![$($crate::schema::Member {
                         name: stringify!($field),
-                        doc: $field_doc,
+                        doc: $field_doc.into(),
                         required: $required,
                         schema: <$type as $crate::schema::Schema>::schema(definitions),
                     },)*]
@@ -177,7 +177,7 @@ pub struct Member {
     /// Name in Rust.
     pub name: &'static str,
     /// Its doc comment.
-    pub doc: &'static str,
+    pub doc: Cow<'static, str>,
     /// False if it may be left out.
     pub required: bool,
     /// Its schema.
@@ -207,7 +207,7 @@ pub fn object(
         }
         let mut schema = member.schema;
         if let Value::Object(schema) = &mut schema {
-            schema.insert("description".to_owned(), said(member.doc).into());
+            schema.insert("description".to_owned(), said(&member.doc).into());
         }
         properties.insert(name.to_owned(), schema);
     }

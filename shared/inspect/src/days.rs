@@ -7,15 +7,20 @@ use domain::{
         Day, Wanted, decide_all, sessions as sessions_of,
         shown::{self, Letters, ShownDay, ShownPolicy, ShownSession},
     },
-    history::day,
+    history::day::{self, Span},
     source::Source,
 };
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::civil::Date;
 use models::data::DataType;
 use serde::Serialize;
-use store::table::Table;
+use store::table::{Table, TableError, history::KnownDays};
 
-use crate::{error::InspectError, person::Person};
+use crate::{
+    coverage,
+    error::InspectError,
+    person::{CONCURRENT_READS, Person},
+};
 
 /// Order of days.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub struct DaysQuery {
     pub wanted: Wanted,
     /// With the values that were not chosen.
     pub others: bool,
+    /// With the state of each day of each type, as of this moment. Unit: Unix milliseconds.
+    pub coverage_at_ms: Option<i64>,
     /// Most calendar days of one page.
     pub limit: u32,
 }
@@ -95,16 +102,66 @@ pub async fn days(
         days.reverse();
     }
     let mut letters = Letters::default();
-    let data = days
+    let mut data: Vec<ShownDay> = days
         .iter()
         .map(|day| shown::day(day, &mut letters, query.others))
         .collect();
+    let span = Span::new(first, day::next(last));
+    if let (Some(now_ms), Ok(span)) = (query.coverage_at_ms, span) {
+        let of = (&types, span, now_ms);
+        cover(table, person, of, &mut letters, &mut data).await?;
+    }
     Ok(DaysAnswer {
         data,
         sources: letters.sources(),
         policy: ShownPolicy::from(&person.policy),
         next,
     })
+}
+
+/// Adds to each day the states of its types, for every connection.
+async fn cover(
+    table: &Table,
+    person: &Person,
+    (types, span, now_ms): (&BTreeSet<DataType>, Span, i64),
+    letters: &mut Letters,
+    data: &mut [ShownDay],
+) -> Result<(), InspectError> {
+    let outages = table.outages().await?;
+    let reading: Vec<BoxFuture<'_, Result<_, TableError>>> = person
+        .connections
+        .iter()
+        .map(|connection| {
+            let known = table.known_days_of(connection, types, span, now_ms);
+            Box::pin(known) as BoxFuture<'_, _>
+        })
+        .collect();
+    let known: Vec<BTreeMap<DataType, KnownDays>> = stream::iter(reading)
+        .buffered(CONCURRENT_READS)
+        .try_collect()
+        .await?;
+    for day in data.iter_mut() {
+        day.coverage = Some(BTreeMap::new());
+    }
+    for (connection, known) in person.connections.iter().zip(known) {
+        let Some(provider) = connection.state.provider() else {
+            continue;
+        };
+        let letter = letters.of_connection(&connection.id, provider);
+        let known = known
+            .iter()
+            .filter(|(data_type, days)| types.contains(data_type) && !days.refused);
+        for (data_type, days) in known {
+            let days = days.known(&outages);
+            for day in data.iter_mut() {
+                let states = day.coverage.get_or_insert_default();
+                let states = states.entry(*data_type).or_default();
+                let state = coverage::word(days.state(day.day, now_ms));
+                states.insert(letter.clone(), state);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The days `from` to `to`, both included, of which there are records, with every metric and the choice that made
@@ -157,6 +214,7 @@ pub async fn sessions(
         order: Order::Newest,
         wanted: Wanted::default(),
         others: false,
+        coverage_at_ms: None,
         limit,
     };
     let (first, last, next) = query.page();
@@ -191,6 +249,7 @@ mod tests {
                     order,
                     wanted: Wanted::default(),
                     others: false,
+                    coverage_at_ms: None,
                     limit,
                 };
                 let mut covered = Vec::new();

@@ -178,7 +178,7 @@ async fn bulk(call: Call) -> Result<Answer, Failure> {
     let users: Vec<_> = ids.iter().filter_map(|id| TerraUserId::new(id)).collect();
     let aliases = call.app.table.aliases(&users).await?;
     let wanted = users.iter().filter_map(|user| match aliases.get(user) {
-        Some(Alias::Connection(id)) => Some(id.clone()),
+        Some(Alias::Connection(id) | Alias::Held(id)) => Some(id.clone()),
         _ => None,
     });
     let wanted: Vec<_> = wanted.collect();

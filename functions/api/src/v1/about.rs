@@ -38,7 +38,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             answer: Reply::Json(serde_json::Value::schema),
         },
         |call| Box::pin(ready(document(&call))),
-    ),
+    )
+    .tagged(),
 ];
 
 answer! {

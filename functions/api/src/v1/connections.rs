@@ -78,7 +78,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             answer: Reply::Json(Connection::schema),
         },
         |call| Box::pin(one(call)),
-    ),
+    )
+    .tagged(),
 ];
 
 answer! {

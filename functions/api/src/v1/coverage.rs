@@ -57,7 +57,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get(
         answer: Reply::Json(Coverage::schema),
     },
     |call| Box::pin(coverage(call)),
-)];
+)
+.tagged()];
 
 answer! {
     /// Silence of a connection.

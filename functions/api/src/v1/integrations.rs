@@ -39,7 +39,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get(
         answer: Reply::Json(Page::<IntegrationShown>::schema),
     },
     |call| Box::pin(list(call)),
-)];
+)
+.tagged()];
 
 answer! {
     /// A provider.

@@ -21,6 +21,7 @@ mod policies;
 pub(crate) mod records;
 mod replays;
 mod series;
+mod shapes;
 pub(crate) mod webhooks;
 mod windows;
 

@@ -1,16 +1,18 @@
 //! A person's numbers: days, sessions, and why a number is what it is.
 
+use std::collections::BTreeSet;
+
 use domain::{
     days::Wanted,
     history::day,
-    source::{Group, Metric},
+    source::{Group, Metric, SCORES_ARE_NOT_CHOSEN},
 };
 use inspect::{DaysQuery, Order, Person};
 use jiff::civil::Date;
 use models::{data::DataType, ids::Provider};
 use runtime::problem::Fault;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     answer::Answer,
@@ -18,8 +20,7 @@ use crate::{
     error::Failure,
     query::{Form, PAGED, Paging, Param, Reader, refused},
     route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
-    schema::Definitions,
-    v1::READS_A_PERSON,
+    v1::{READS_A_PERSON, shapes},
 };
 
 /// Most days of one call.
@@ -51,10 +52,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             text: "",
             query: &[],
             body: None,
-            answer: Reply::Json(catalogue_schema),
+            answer: Reply::Json(shapes::catalogue),
         },
         |call| Box::pin(std::future::ready(catalogue(&call))),
-    ),
+    )
+    .tagged(),
     Endpoint::get(
         "/v1/people/{person}/days",
         READS_A_PERSON,
@@ -81,8 +83,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 },
                 Param {
                     name: "include",
-                    doc: "`others`: the values that were not chosen, with their reasons.",
-                    form: Form::Words(&["others"]),
+                    doc: "`others`: the values that were not chosen, with their reasons. `coverage`: what is known of the \
+                          day for each type and source.",
+                    form: Form::Words(&["others", "coverage"]),
                 },
                 Param {
                     name: "order",
@@ -93,10 +96,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 PAGED[1],
             ],
             body: None,
-            answer: Reply::Json(list_schema),
+            answer: Reply::Json(shapes::days),
         },
         |call| Box::pin(days(call)),
-    ),
+    )
+    .tagged(),
     Endpoint::get(
         "/v1/people/{person}/sessions",
         READS_A_PERSON,
@@ -115,10 +119,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 PAGED[1],
             ],
             body: None,
-            answer: Reply::Json(list_schema),
+            answer: Reply::Json(shapes::sessions),
         },
         |call| Box::pin(sessions(call)),
-    ),
+    )
+    .tagged(),
     Endpoint::get(
         "/v1/people/{person}/days/{day}/why",
         READS_A_PERSON,
@@ -131,61 +136,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 form: Form::Text,
             }],
             body: None,
-            answer: Reply::Json(why_schema),
+            answer: Reply::Json(shapes::why),
         },
         |call| Box::pin(why(call)),
-    ),
+    )
+    .tagged(),
 ];
-
-/// Schema of a page with its sources and the policy that was followed.
-fn list_schema(_: &mut Definitions) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "data": {"type": "array", "items": {"type": "object"}},
-            "sources": {
-                "type": "object",
-                "description": "Sources by the letters under which `data` names them.",
-                "additionalProperties": {"type": "object"},
-            },
-            "policy": {"type": "object", "description": "Nearest level of the policy, and its version."},
-            "next_cursor": {
-                "type": ["string", "null"],
-                "description": "Cursor of the next page; null at the end.",
-            },
-        },
-        "required": ["data", "sources", "policy", "next_cursor"],
-    })
-}
-
-fn why_schema(_: &mut Definitions) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "metric": {"type": "object"},
-            "day": {"type": "object"},
-            "value": {"description": "The value; null where there is none."},
-            "sentence": {"type": "string", "description": "The choice in words."},
-            "decided_by": {"type": ["string", "null"]},
-            "rule": {"type": "object"},
-            "chosen": {"type": ["object", "null"]},
-            "rejected": {"type": "array", "items": {"type": "object"}},
-            "absent": {"type": "array", "items": {"type": "object"}},
-            "warnings": {"type": "array", "items": {"type": "object"}},
-            "if_preferred": {"type": "object"},
-        },
-        "required": ["metric", "day", "value", "sentence", "rejected", "absent"],
-    })
-}
-
-fn catalogue_schema(_: &mut Definitions) -> Value {
-    let metrics = json!({"type": "array", "items": {"type": "object"}});
-    json!({
-        "type": "object",
-        "properties": {"metrics": metrics, "series": metrics},
-        "required": ["metrics", "series"],
-    })
-}
 
 fn catalogue(call: &Call) -> Result<Answer, Failure> {
     call.no_query()?;
@@ -279,12 +235,10 @@ async fn days(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
     let (mut from, mut to) = run_of_days(&mut query, call.now_ms());
     let wanted = wanted(&mut query);
-    let prefer: Vec<Provider> = query
-        .list("prefer")
-        .iter()
-        .filter_map(|name| Provider::new(name))
-        .collect();
-    let others = query.words("include").contains(&"others");
+    let prefer = query.list("prefer");
+    let include = query.words("include");
+    let others = include.contains(&"others");
+    let covers = include.contains(&"coverage");
     let order = match query.word("order") {
         Some("asc") => Order::Oldest,
         _ => Order::Newest,
@@ -298,6 +252,7 @@ async fn days(call: Call) -> Result<Answer, Failure> {
     }
     let mut person = person(&call).await?;
     if !prefer.is_empty() {
+        let prefer = preferred(&prefer, &person)?;
         person.policy = person.policy.preferring(&prefer);
     }
     let query = DaysQuery {
@@ -306,6 +261,7 @@ async fn days(call: Call) -> Result<Answer, Failure> {
         order,
         wanted,
         others,
+        coverage_at_ms: covers.then(|| call.now_ms()),
         limit: u32::try_from(paging.limit).unwrap_or(u32::MAX),
     };
     let answer = inspect::days(&call.app.table, &person, &query).await?;
@@ -315,6 +271,36 @@ async fn days(call: Call) -> Result<Answer, Failure> {
         next_cursor,
     })
     .tagged())
+}
+
+/// The providers that a call prefers. One that the person is not connected to would have no effect.
+fn preferred(names: &[String], person: &Person) -> Result<Vec<Provider>, Failure> {
+    let of_person = person.connections.iter();
+    let of_person: BTreeSet<&Provider> = of_person
+        .filter_map(|connection| connection.state.provider())
+        .collect();
+    let mut faults = Vec::new();
+    let mut found = Vec::new();
+    for name in names {
+        if let Some(provider) = of_person.iter().find(|known| known.as_str() == name) {
+            found.push((*provider).clone());
+            continue;
+        }
+        let shown: String = name.chars().take(60).collect();
+        let known: Vec<_> = of_person.iter().map(|known| known.as_str()).collect();
+        faults.push(Fault {
+            place: "query",
+            name: "prefer".to_owned(),
+            detail: format!(
+                "`{shown}` is none of the person's providers: {}",
+                known.join(", ")
+            ),
+        });
+    }
+    if faults.is_empty() {
+        return Ok(found);
+    }
+    Err(refused(faults).into())
 }
 
 async fn sessions(call: Call) -> Result<Answer, Failure> {
@@ -344,6 +330,10 @@ async fn sessions(call: Call) -> Result<Answer, Failure> {
 async fn why(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
     let metric = match query.text("metric").as_deref().map(metric) {
+        Some(Ok(metric)) if metric.group == Group::Scores => {
+            query.refuse("metric", SCORES_ARE_NOT_CHOSEN);
+            None
+        }
         Some(Ok(metric)) => Some(metric),
         Some(Err(detail)) => {
             query.refuse("metric", detail);

@@ -76,7 +76,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             answer: Reply::Json(Person::schema),
         },
         |call| Box::pin(one(call)),
-    ),
+    )
+    .tagged(),
     Endpoint::get(
         "/v1/people/{person}/connections",
         READS_ABOUT_A_PERSON,
@@ -88,7 +89,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             answer: Reply::Json(Page::<Connection>::schema),
         },
         |call| Box::pin(connections(call)),
-    ),
+    )
+    .tagged(),
 ];
 
 answer! {
@@ -116,6 +118,8 @@ answer! {
         days: Option<FirstAndLast>,
         /// Time since which the first of their connections is known.
         created_at: Option<String>,
+        /// Nearest level of the source policy that their days follow: `person`, `app` or `built_in`.
+        policy_level: &'static str,
     }
 }
 
@@ -190,7 +194,7 @@ async fn person_of(call: &Call, user: &str) -> Result<Option<ReferenceId>, Failu
         return Ok(None);
     };
     let table = &call.app.table;
-    let Some(Alias::Connection(id)) = table.alias(&user).await? else {
+    let Some(Alias::Connection(id) | Alias::Held(id)) = table.alias(&user).await? else {
         return Ok(None);
     };
     let connection = table.connection(&id).await?;
@@ -203,6 +207,9 @@ async fn one(call: Call) -> Result<Answer, Failure> {
     let owner = RecordOwner::Person(Some(reference_id.clone()));
     let table = &call.app.table;
     let reports = table.records(&owner, Some(DataType::LabReport)).await?;
+    let (policy_level, _) = inspect::policy_of(table, Some(&reference_id))
+        .await?
+        .level();
     let PersonShort {
         id,
         reference_id,
@@ -220,6 +227,7 @@ async fn one(call: Call) -> Result<Answer, Failure> {
         lab_reports: reports.len(),
         days: days.map(FirstAndLast::from),
         created_at: since.min().map(crate::text::rfc3339),
+        policy_level: policy_level.as_str(),
     })
     .tagged())
 }

@@ -4,7 +4,7 @@ use domain::{
     access::{Scope, TokenScope},
     source::policy::{Document, built_in},
 };
-use http::{HeaderMap, StatusCode, header::IF_MATCH};
+use http::{HeaderMap, StatusCode, header};
 use inspect::{Preview, PreviewQuery};
 use jiff::civil::Date;
 use models::ids::ReferenceId;
@@ -19,10 +19,10 @@ use crate::{
     error::Failure,
     id::to_path,
     query::refused,
-    route::{Audit, Doc, Endpoint, Needs, PersonToken, Reply, Route},
+    route::{Audit, Doc, Endpoint, IF_MATCH, Needs, PersonToken, Reply, Route},
     schema::Definitions,
     text::rfc3339,
-    v1::numbers::MAX_DAYS,
+    v1::{numbers::MAX_DAYS, shapes},
 };
 
 /// Most people of one preview.
@@ -77,10 +77,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     }),
     Endpoint::put("/v1/source-policy", OF_APP, SET, |call| {
         Box::pin(set(call, PolicyOwner::App))
-    }),
+    })
+    .reading(&[IF_MATCH]),
     Endpoint::delete("/v1/source-policy", OF_APP, REMOVED, |call| {
         Box::pin(remove(call, PolicyOwner::App))
-    }),
+    })
+    .reading(&[IF_MATCH]),
     Endpoint::get(
         "/v1/people/{person}/source-policy",
         reading(OF_PERSON),
@@ -102,7 +104,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 set(call, owner).await
             })
         },
-    ),
+    )
+    .reading(&[IF_MATCH]),
     Endpoint::delete(
         "/v1/people/{person}/source-policy",
         OF_PERSON,
@@ -113,7 +116,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 remove(call, owner).await
             })
         },
-    ),
+    )
+    .reading(&[IF_MATCH]),
     Endpoint::post(
         "/v1/source-policy/preview",
         Route {
@@ -126,11 +130,27 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             text: "At most 20 people and 92 days.",
             query: &[],
             body: Some(preview_schema),
-            answer: Reply::Json(changes_schema),
+            answer: Reply::Json(shapes::changes),
         },
         |call| Box::pin(preview(call)),
     ),
 ];
+
+fn matchers() -> Value {
+    let matcher = json!({
+        "type": "object",
+        "description": "Sources of which everything that is named holds.",
+        "properties": {
+            "connection": {"type": "string", "description": "Our id of a connection."},
+            "provider": {"type": "string", "description": "Provider, as Terra spells it."},
+            "device": {"type": "string", "description": "Name of a device, exactly."},
+            "kind": {"type": "string", "description": "Kind of a source; `any` is every one."},
+            "main_sleep": {"type": "boolean", "description": "True: the source of the main sleep."},
+        },
+        "additionalProperties": false,
+    });
+    json!({"type": "array", "items": matcher})
+}
 
 fn document_schema(_: &mut Definitions) -> Value {
     json!({
@@ -146,12 +166,12 @@ fn document_schema(_: &mut Definitions) -> Value {
                         "metrics": {"type": "array", "items": {"type": "string"}},
                         "tiers": {
                             "type": "array",
-                            "items": {"type": "array", "items": {"type": "object"}},
+                            "items": matchers(),
                             "description": "Sources, best first; each by `connection`, `provider`, `device`, `kind` or `main_sleep`.",
                         },
                         "within": {"type": "string", "enum": ["largest", "longest", "newest", "most_samples"]},
                         "step_in_below": {"type": "number", "minimum": 0, "maximum": 1},
-                        "never": {"type": "array", "items": {"type": "object"}},
+                        "never": matchers(),
                     },
                     "additionalProperties": false,
                 },
@@ -163,6 +183,11 @@ fn document_schema(_: &mut Definitions) -> Value {
 }
 
 fn policy_schema(definitions: &mut Definitions) -> Value {
+    let mut built_in = document_schema(definitions);
+    if let Value::Object(built_in) = &mut built_in {
+        let doc = "The policy that counts where no other says anything.";
+        built_in.insert("description".to_owned(), doc.into());
+    }
     let mut document = document_schema(definitions);
     if let Value::Object(document) = &mut document {
         document.insert("type".to_owned(), json!(["object", "null"]));
@@ -173,7 +198,7 @@ fn policy_schema(definitions: &mut Definitions) -> Value {
             "version": {"type": "integer", "minimum": 0},
             "set_at": {"type": ["string", "null"]},
             "document": document,
-            "built_in": {"type": "object", "description": "The policy that counts where no other says anything."},
+            "built_in": built_in,
         },
         "required": ["version", "set_at", "document", "built_in"],
     })
@@ -191,17 +216,6 @@ fn preview_schema(definitions: &mut Definitions) -> Value {
         },
         "required": ["policy", "people", "from", "to"],
         "additionalProperties": false,
-    })
-}
-
-fn changes_schema(_: &mut Definitions) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "changed": {"type": "array", "items": {"type": "object"}},
-            "unchanged": {"type": "integer", "minimum": 0},
-        },
-        "required": ["changed", "unchanged"],
     })
 }
 
@@ -265,7 +279,9 @@ async fn write(
 
 /// The version that `If-Match` names.
 fn seen(headers: &HeaderMap) -> Result<u64, Failure> {
-    let given = headers.get(IF_MATCH).and_then(|value| value.to_str().ok());
+    let given = headers
+        .get(header::IF_MATCH)
+        .and_then(|value| value.to_str().ok());
     let version = given.map(|value| value.trim().trim_start_matches("W/").trim_matches('"'));
     version.and_then(|version| version.parse().ok()).ok_or_else(|| {
         refused(vec![Fault {

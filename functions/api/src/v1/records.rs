@@ -7,16 +7,21 @@ use std::{
 
 use domain::{
     compose::{Sampled, compose},
+    history::day,
     key::NaturalKey,
     owner::RecordOwner,
     summary::Value as Planned,
 };
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use inspect::may_have;
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use models::{data::DataType, ids::Provider};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
-use store::table::{Table, TableError, connections::StoredConnection, records::FoundRecord};
+use store::{
+    archive::ArchiveError,
+    table::{Table, TableError, connections::StoredConnection, records::FoundRecord},
+};
 
 use crate::{
     answer::Answer,
@@ -27,7 +32,7 @@ use crate::{
     route::{Doc, Endpoint, Reply},
     schema::{Definitions, Page, Schema, answer},
     text::rfc3339,
-    v1::{READS_A_PERSON, connections::archived},
+    v1::{READS_A_PERSON, connections::archived, shapes},
 };
 
 const INCLUDE: Param = Param {
@@ -36,6 +41,10 @@ const INCLUDE: Param = Param {
     form: Form::Words(&["payload", "samples"]),
 };
 
+/// Days that are read first for a page.
+const FIRST_RUN_DAYS: i64 = 16;
+/// Connections whose records are read at once.
+const CONCURRENT_READS: usize = 8;
 /// Payloads after which a page ends: what goes out without compression has 4.3 MB at most. Unit: bytes.
 const MOST_PAYLOAD_BYTES: usize = 2 * 1024 * 1024;
 /// Time after which a page with payloads ends.
@@ -100,7 +109,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             answer: Reply::Json(Record::schema),
         },
         |call| Box::pin(one(call)),
-    ),
+    )
+    .tagged(),
     Endpoint::get(
         "/v1/records/{connection}/{type}/{key}/payload",
         READS_A_PERSON,
@@ -164,7 +174,7 @@ answer! {
         day: Option<String>,
         /// Numbers of the record under Terra's own names, with their units in the names. A value that is not
         /// known is left out.
-        summary: Map<String, Value>,
+        summary: SummaryShown,
         /// Fields of the summary that Terra did not give and that were computed of samples.
         derived: Vec<String>,
         /// Scores of Terra's, by name.
@@ -183,6 +193,17 @@ answer! {
         archive: Value,
         /// The record in Terra's form, where `include` asks for it; else null.
         payload: Payload,
+    }
+}
+
+/// A summary, whose fields its type has.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct SummaryShown(Map<String, Value>);
+
+impl Schema for SummaryShown {
+    fn schema(definitions: &mut Definitions) -> Value {
+        shapes::summary(definitions)
     }
 }
 
@@ -233,10 +254,12 @@ impl Record {
                 _ => None,
             }),
             derived: derived.map(|(name, _)| (*name).to_owned()).collect(),
-            summary: fields
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), serde_json::json!(value)))
-                .collect(),
+            summary: SummaryShown(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), serde_json::json!(value)))
+                    .collect(),
+            ),
             scores: scores.collect(),
             has_samples: record.has_samples(),
             retracted: newest.retracted,
@@ -285,27 +308,57 @@ pub(crate) async fn composed(
     found: &FoundRecord,
     with_samples: bool,
 ) -> Result<Vec<u8>, Failure> {
-    let archive = &call.app.archive;
-    let record = &found.record;
-    let newest = archive.read_payload(&record.newest.payload).await?;
-    let mut older = Vec::new();
-    if with_samples {
-        for (payload, streams) in record.sampled_arrivals() {
-            older.push((archive.read_payload(payload).await?, streams));
-        }
+    let mut composed = composed_together(call, &[found], with_samples).await?;
+    composed
+        .pop()
+        .ok_or_else(|| Failure::not_found("there is no such record"))
+}
+
+/// Reads records in Terra's form, in their order; what lies together in the archive is read together.
+///
+/// # Errors
+///
+/// Those of [`composed`].
+pub(crate) async fn composed_together(
+    call: &Call,
+    found: &[&FoundRecord],
+    with_samples: bool,
+) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut payloads = Vec::new();
+    let mut sampled = Vec::new();
+    for found in found {
+        payloads.push(&found.record.newest.payload);
+        let older = if with_samples {
+            found.record.sampled_arrivals()
+        } else {
+            Vec::new()
+        };
+        payloads.extend(older.iter().map(|(payload, _)| *payload));
+        sampled.push(older);
     }
-    let sampled: Vec<_> = older
-        .iter()
-        .map(|(record, streams)| Sampled { record, streams })
-        .collect();
-    let scores = &record.enrichment;
-    Ok(compose(
-        found.data_type,
-        &newest,
-        &sampled,
-        scores,
-        with_samples,
-    ))
+    let mut read = call.app.archive.read_payloads(&payloads).await.into_iter();
+    // One for each payload, in their order.
+    let mut next = || read.next().unwrap_or_else(|| Ok(Vec::new()));
+    let mut composed = Vec::with_capacity(found.len());
+    for (found, older) in found.iter().zip(sampled) {
+        let newest = next()?;
+        let older = older
+            .into_iter()
+            .map(|(_, streams)| Ok((next()?, streams)))
+            .collect::<Result<Vec<_>, ArchiveError>>()?;
+        let sampled: Vec<_> = older
+            .iter()
+            .map(|(record, streams)| Sampled { record, streams })
+            .collect();
+        composed.push(compose(
+            found.data_type,
+            &newest,
+            &sampled,
+            &found.record.enrichment,
+            with_samples,
+        ));
+    }
+    Ok(composed)
 }
 
 /// Text of a record as a JSON value, without reading it.
@@ -397,23 +450,28 @@ async fn list(call: Call) -> Result<Answer, Failure> {
                 .as_deref()
                 .is_none_or(|provider| named == Some(provider))
     });
+    let wanted: Vec<&StoredConnection> = wanted.collect();
+    // What begins on an earlier day was on an earlier page. Times are text, in which a day stands first.
+    let day_of_cursor = paging
+        .after
+        .as_ref()
+        .and_then(|Place(begin, _, _)| day_of(begin));
+    let day_of_cursor = day_of_cursor.and_then(|day| day.parse::<Date>().ok());
+    let mut runs = Runs::of(data_type, (from, to), day_of_cursor);
     let mut found = Vec::new();
-    for connection in wanted {
-        let owner = RecordOwner::Connection(connection.id.clone());
-        let table = &call.app.table;
-        let records = match data_type {
-            // A profile has no day.
-            DataType::Athlete => table.records(&owner, Some(data_type)).await?,
-            DataType::PlannedWorkout => planned_between(table, &owner, from, to).await?,
-            _ if !may_have(connection, data_type, from, to) => Vec::new(),
-            _ => table.records_between(&owner, data_type, from, to).await?,
-        };
+    while found.len() <= paging.limit
+        && let Some(run) = runs.next()
+    {
+        let records = records_of(&call.app.table, &wanted, data_type, run).await?;
         let records = records
             .into_iter()
-            .filter(|one| retracted || !one.record.newest.retracted);
-        found.extend(records.map(|one| (Place::of(connection, &one), connection, one)));
+            .filter(|(_, one)| retracted || !one.record.newest.retracted)
+            .map(|(connection, one)| (Place::of(connection, &one), connection, one));
+        found.extend(records.filter(|(place, _, _)| {
+            let after = paging.after.as_ref();
+            after.is_none_or(|after| place > after)
+        }));
     }
-    found.retain(|(place, _, _)| paging.after.as_ref().is_none_or(|after| place > after));
     found.sort_by(|one, other| one.0.cmp(&other.0));
     let mut more = found.len() > paging.limit;
     found.truncate(paging.limit);
@@ -435,6 +493,73 @@ async fn list(call: Call) -> Result<Answer, Failure> {
         data,
         next_cursor: paging.cursor(last),
     }))
+}
+
+/// Runs of days that are read one after the other, until a page is full; each is longer than the one before.
+struct Runs {
+    next: Option<Date>,
+    last: Date,
+    days: i64,
+}
+
+impl Runs {
+    /// The runs from the day of a cursor on.
+    fn of(data_type: DataType, (first, last): (Date, Date), cursor: Option<Date>) -> Self {
+        // These are not listed by the day on which they begin, and are read at once.
+        let is_whole = matches!(data_type, DataType::Athlete | DataType::PlannedWorkout);
+        let (first, days) = if is_whole {
+            (first, i64::MAX)
+        } else {
+            (cursor.unwrap_or(first).max(first), FIRST_RUN_DAYS)
+        };
+        Self {
+            next: Some(first),
+            last,
+            days,
+        }
+    }
+}
+
+impl Iterator for Runs {
+    type Item = (Date, Date);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = self.next.filter(|first| *first <= self.last)?;
+        let last = day::plus(first, self.days - 1).min(self.last);
+        self.days = self.days.saturating_mul(2);
+        self.next = (last < self.last).then(|| day::next(last));
+        Some((first, last))
+    }
+}
+
+/// The records of some connections that begin on a run of days.
+async fn records_of<'a>(
+    table: &Table,
+    connections: &[&'a StoredConnection],
+    data_type: DataType,
+    (from, to): (Date, Date),
+) -> Result<Vec<(&'a StoredConnection, FoundRecord)>, TableError> {
+    // Boxed: the compiler does not see that the futures of closures may cross threads.
+    let mut reading: Vec<BoxFuture<'_, _>> = Vec::new();
+    for connection in connections.iter().copied() {
+        reading.push(Box::pin(async move {
+            let owner = RecordOwner::Connection(connection.id.clone());
+            let records = match data_type {
+                // A profile has no day.
+                DataType::Athlete => table.records(&owner, Some(data_type)).await?,
+                DataType::PlannedWorkout => planned_between(table, &owner, from, to).await?,
+                _ if !may_have(connection, data_type, from, to) => Vec::new(),
+                _ => table.records_between(&owner, data_type, from, to).await?,
+            };
+            let records = records.into_iter();
+            Ok(records.map(|one| (connection, one)).collect())
+        }));
+    }
+    let read: Vec<Vec<_>> = stream::iter(reading)
+        .buffered(CONCURRENT_READS)
+        .try_collect()
+        .await?;
+    Ok(read.into_iter().flatten().collect())
 }
 
 /// Planned workouts of an owner by the day they are planned for, both days included. One without a day is always
@@ -472,4 +597,31 @@ async fn payload(call: Call) -> Result<Answer, Failure> {
     let exact = call.app.archive.read_payload(&newest.payload).await?;
     let answer = Answer::of(exact, "application/json").unkept();
     Ok(answer.header("x-terrarium-webhook", &to_path(&newest.version.webhook_id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn runs_cover_every_day_once_and_grow() {
+        let (first, last) = (date(2026, 1, 1), date(2026, 3, 31));
+        let runs: Vec<_> = Runs::of(DataType::Daily, (first, last), None).collect();
+        assert_eq!(
+            runs,
+            [
+                (first, date(2026, 1, 16)),
+                (date(2026, 1, 17), date(2026, 2, 17)),
+                (date(2026, 2, 18), last),
+            ]
+        );
+        let near = date(2026, 3, 20);
+        let rest: Vec<_> = Runs::of(DataType::Daily, (first, last), Some(near)).collect();
+        assert_eq!(rest, [(near, last)]);
+        let whole: Vec<_> = Runs::of(DataType::Athlete, (first, last), Some(near)).collect();
+        assert_eq!(whole, [(first, last)]);
+        assert_eq!(Runs::of(DataType::Daily, (last, first), None).count(), 0);
+    }
 }

@@ -12,7 +12,6 @@ use domain::{
 use inspect::{Budget, SeriesAnswer, SeriesQuery};
 use models::data::DataType;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::{
     answer::Answer,
@@ -20,8 +19,7 @@ use crate::{
     error::Failure,
     query::{Form, PAGED, Paging, Param},
     route::{Doc, Endpoint, Reply},
-    schema::Definitions,
-    v1::{READS_A_PERSON, numbers::person},
+    v1::{READS_A_PERSON, numbers::person, shapes},
 };
 
 /// Most metrics of one call.
@@ -73,28 +71,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get(
             PAGED[0],
         ],
         body: None,
-        answer: Reply::Json(schema),
+        answer: Reply::Json(shapes::series),
     },
     |call| Box::pin(series(call)),
 )];
-
-fn schema(_: &mut Definitions) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "data": {
-                "type": "array",
-                "description": "One entry per metric, each with its series and sources.",
-                "items": {"type": "object"},
-            },
-            "next_cursor": {
-                "type": ["string", "null"],
-                "description": "Cursor of the next page; null at the end.",
-            },
-        },
-        "required": ["data", "next_cursor"],
-    })
-}
 
 /// Start of a page. Unit: Unix milliseconds.
 #[derive(Debug, Serialize, Deserialize)]

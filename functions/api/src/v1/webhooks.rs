@@ -125,7 +125,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             answer: Reply::Json(WebhookDetail::schema),
         },
         |call| Box::pin(one(call)),
-    ),
+    )
+    .tagged(),
     Endpoint::get(
         "/v1/webhooks/{webhook}/body",
         Route {
@@ -171,7 +172,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             answer: Reply::Json(ParkedShown::schema),
         },
         |call| Box::pin(one_parked(call)),
-    ),
+    )
+    .tagged(),
 ];
 
 answer! {

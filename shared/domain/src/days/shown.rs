@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use models::{data::DataType, ids::Provider};
 use serde::Serialize;
 
 use super::{
@@ -10,6 +11,7 @@ use super::{
     sessions::Session,
 };
 use crate::{
+    connection::ConnectionId,
     source::{Group, Policy, RecordRef, Source, words},
     summary::Value,
 };
@@ -24,6 +26,18 @@ impl Letters {
         let next = self.0.len();
         let letter = self.0.entry(source.clone());
         letter.or_insert_with(|| letter_at(next)).clone()
+    }
+
+    /// The letter of a connection: that of its one source so far, else that of the connection without a device.
+    pub fn of_connection(&mut self, connection: &ConnectionId, provider: &Provider) -> String {
+        let mut known = self.0.iter();
+        let mut known = known
+            .by_ref()
+            .filter(|(source, _)| source.connection == *connection);
+        if let (Some((_, letter)), None) = (known.next(), known.next()) {
+            return letter.clone();
+        }
+        self.of(&Source::new(connection.clone(), provider.clone(), None))
     }
 
     /// The sources by their letters.
@@ -112,6 +126,9 @@ pub struct ShownDay {
     pub meals: Option<Value>,
     /// Scores of every source.
     pub scores: Vec<ShownScore>,
+    /// State of the day by type and source, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<BTreeMap<DataType, BTreeMap<String, &'static str>>>,
 }
 
 /// The policy that an answer followed.
@@ -169,6 +186,7 @@ pub fn day(day: &Day, letters: &mut Letters, others: bool) -> ShownDay {
                 value: score.value.clone(),
             })
             .collect(),
+        coverage: None,
     }
 }
 

@@ -124,6 +124,9 @@ pub struct Place {
     pub path: &'static str,
 }
 
+/// The reason why no choice of a score can be explained.
+pub const SCORES_ARE_NOT_CHOSEN: &str = "is a score: scores are never chosen between, and days list them for each source under `scores`";
+
 /// A number with one meaning. May stand in records of several types.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {

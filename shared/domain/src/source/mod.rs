@@ -20,6 +20,6 @@ pub use self::{
     choice::{Choice, Decision, Placeholder, Reason, Warning},
     choose::{Lead, choose, choose_led},
     kind::{SourceKind, UnknownKind},
-    metric::{Group, Kind, Metric, Place, UnknownGroup},
+    metric::{Group, Kind, Metric, Place, SCORES_ARE_NOT_CHOSEN, UnknownGroup},
     policy::{Level, Policy, RuleRef, Within},
 };

@@ -134,7 +134,7 @@ macro_rules! summaries {
                 }
             }
 
-            fn docs(data_type: DataType) -> &'static [(&'static str, &'static str)] {
+            fn docs(data_type: DataType) -> &'static [(&'static str, &'static str, &'static str)] {
                 match data_type {
                     $(DataType::$variant => $name::DOCS,)*
                 }
@@ -185,9 +185,50 @@ impl Summary {
     /// ```
     pub fn unit(data_type: DataType, name: &str) -> Option<&'static str> {
         let mut docs = Self::docs(data_type).iter();
-        let (_, doc) = docs.find(|(field, _)| *field == name)?;
+        let (_, doc, _) = docs.find(|(field, _, _)| *field == name)?;
         let (_, unit) = doc.split_once("Unit: ")?;
         unit.split(['.', ';']).next()
+    }
+
+    /// Fields that a data type can have, each with its documentation and the JSON types of its values.
+    ///
+    /// ```
+    /// use domain::summary::Summary;
+    /// use models::data::DataType;
+    ///
+    /// let fields = Summary::documented(DataType::Daily);
+    /// let (_, doc, types) = fields.iter().find(|(name, _, _)| *name == "steps").unwrap();
+    /// assert_eq!(doc, "Steps. Unit: count. From `distance_data.steps`.");
+    /// assert_eq!(*types, ["number"]);
+    /// ```
+    pub fn documented(data_type: DataType) -> Vec<(&'static str, String, &'static [&'static str])> {
+        let own = Self::docs(data_type).iter().map(|(name, doc, kind)| {
+            // Each line of the documentation is written as `doc = r" text"`.
+            let lines = doc.split("doc = ").filter_map(|line| {
+                let (_, rest) = line.split_once('"')?;
+                Some(rest.rsplit_once('"').map_or(rest, |(text, _)| text).trim())
+            });
+            let doc = lines.collect::<Vec<_>>().join(" ");
+            let types: &[&str] = match *kind {
+                "f64" => &["number"],
+                "bool" => &["boolean"],
+                "String" => &["string"],
+                _ => &["number", "string"],
+            };
+            (*name, doc, types)
+        });
+        let ours = [
+            (
+                "stand_ins",
+                "Names of the fields whose number stood for none, as `min_hr_bpm,steps`.",
+            ),
+            (
+                "unknown_codes",
+                "Words in the place of coded values that Terra's schema does not know, as `type=JUGGLING`.",
+            ),
+        ];
+        let ours = ours.map(|(name, doc)| (name, doc.to_owned(), &["string"][..]));
+        own.chain(ours).collect()
     }
 
     /// Returns whether the record says why there is none: a laboratory report that could not be read.

@@ -372,10 +372,11 @@ macro_rules! summary {
             /// The names of all fields, as they are written.
             pub const FIELDS: &[&str] = &[$(crate::summary::table::key!($field $(as $key)?),)* "stand_ins", "unknown_codes"];
 
-            /// Documentation of each field, which names its unit.
-            pub(super) const DOCS: &[(&str, &str)] = &[$((
+            /// Each field with its documentation, which names its unit, and its type.
+            pub(super) const DOCS: &[(&str, &str, &str)] = &[$((
                 crate::summary::table::key!($field $(as $key)?),
                 concat!($(stringify!($field_meta)),*),
+                stringify!($kind),
             ),)*];
 
             /// The fields that are there, under their names.

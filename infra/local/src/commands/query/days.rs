@@ -40,6 +40,7 @@ pub(super) async fn days(access: &Access, args: &DaysArgs) -> anyhow::Result<()>
         order: Order::Oldest,
         wanted: Wanted::of(&metrics, &groups),
         others: args.others,
+        coverage_at_ms: None,
         limit: u32::MAX,
     };
     let answer = inspect::days(&access.table, &person, &query).await?;

@@ -1,16 +1,20 @@
 //! The reason for a number in the terminal.
 
-use domain::source::words;
+use domain::source::{Group, SCORES_ARE_NOT_CHOSEN, words};
 
 use super::{instant, metric, person};
 use crate::{
     cli::WhyArgs,
     commands::access::{Access, now},
-    output,
+    failure, output,
 };
 
 pub(super) async fn why(access: &Access, args: &WhyArgs) -> anyhow::Result<()> {
     let metric = metric(&args.metric)?;
+    if metric.group == Group::Scores {
+        let name = metric.id;
+        return Err(failure::input(format!("{name} {SCORES_ARE_NOT_CHOSEN}")));
+    }
     let person = person(access, &args.reference_id).await?;
     let now_ms = now().as_millisecond();
     let why = inspect::why(&access.table, &person, metric, args.day, now_ms).await?;
