@@ -128,8 +128,18 @@ impl Answer {
         self
     }
 
-    /// The response to a request with these headers.
+    /// The response to a request with these headers; a problem for a body that Lambda would not carry.
     pub(crate) fn response(self, request: &HeaderMap) -> Response<Body> {
+        self.fitting(request)
+            .unwrap_or_else(|problem| problem.response())
+    }
+
+    /// The response to a request with these headers.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::AnswerTooLarge`] for a body that Lambda would not carry.
+    pub(crate) fn fitting(self, request: &HeaderMap) -> Result<Response<Body>, Problem> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -151,11 +161,11 @@ impl Answer {
             }
             if same {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
-                return response;
+                return Ok(response);
             }
         }
         if self.body.is_empty() {
-            return response;
+            return Ok(response);
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -171,12 +181,11 @@ impl Answer {
             None => (self.body, MAX_PLAIN_BYTES),
         };
         if !self.is_whole && body.len() > most {
-            return Problem::new(Kind::AnswerTooLarge)
-                .detail("ask for less at once, and with `Accept-Encoding: gzip`")
-                .response();
+            return Err(Problem::new(Kind::AnswerTooLarge)
+                .detail("ask for less at once, and with `Accept-Encoding: gzip`"));
         }
         *response.body_mut() = Body::from(body);
-        response
+        Ok(response)
     }
 }
 
@@ -231,8 +240,10 @@ mod tests {
         let tag = first.headers()[ETAG].clone();
         let mut again = HeaderMap::new();
         again.insert(IF_NONE_MATCH, tag);
-        assert_eq!(answer().response(&again).status(), StatusCode::NOT_MODIFIED);
-        let other = Answer::json(&"another").tagged().response(&again);
+        let unchanged = answer().response(&again);
+        assert_eq!(unchanged.status(), StatusCode::NOT_MODIFIED);
+        let other = Answer::json(&"another").tagged();
+        let other = other.response(&again);
         assert_eq!(other.status(), StatusCode::OK);
     }
 
@@ -240,7 +251,8 @@ mod tests {
     fn only_large_bodies_are_compressed_and_only_for_those_who_read_it() {
         let large = "x".repeat(COMPRESS_FROM_BYTES + 1);
         let coded = |body: &str, accept: &'static str| {
-            let response = Answer::json(&body).response(&request(&[("accept-encoding", accept)]));
+            let request = request(&[("accept-encoding", accept)]);
+            let response = Answer::json(&body).response(&request);
             response.headers().contains_key(CONTENT_ENCODING)
         };
         assert!(coded(&large, "br, gzip;q=0.5") && coded(&large, "*"));
@@ -251,8 +263,8 @@ mod tests {
     fn an_answer_that_lambda_would_not_carry_is_refused() {
         let large = vec![b'x'; MAX_PLAIN_BYTES + 1];
         let answer = || Answer::of(large.clone(), "application/json");
-        let refused = answer().response(&HeaderMap::new());
-        assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let refused = answer().fitting(&HeaderMap::new()).unwrap_err();
+        assert_eq!(refused.kind(), Kind::AnswerTooLarge);
         let small = answer().response(&request(&[("accept-encoding", "gzip")]));
         assert_eq!(small.status(), StatusCode::OK);
     }

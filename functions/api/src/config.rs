@@ -1,6 +1,6 @@
 //! Settings and clients of the API.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use aws_types::SdkConfig;
@@ -23,6 +23,9 @@ use terra_client::api::BaseUrl;
 use crate::{
     keys::KeyCache, token::SigningKeys, upstream::Upstream, webhook_secrets::WebhookSecrets,
 };
+
+/// Time for one call, unless it is told otherwise: the gateway gives up after 30 s and says nothing of use then.
+pub const ANSWERS_WITHIN: Duration = Duration::from_secs(25);
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -121,6 +124,8 @@ pub struct App {
     pub return_hosts: Vec<String>,
     /// The time.
     pub clock: Clock,
+    /// Time after which a call is given up.
+    pub answers_within: Duration,
     /// Sink of metrics.
     pub metrics: Sink,
 }
@@ -181,6 +186,7 @@ impl App {
             allowed_origins: config.allowed_origins,
             return_hosts: config.return_hosts,
             clock,
+            answers_within: ANSWERS_WITHIN,
             metrics: config.metrics,
         })
     }

@@ -22,7 +22,7 @@ mod v1;
 mod webhook_secrets;
 
 pub use self::{
-    config::{App, Clock, Config},
+    config::{ANSWERS_WITHIN, App, Clock, Config},
     keys::{KeyCache, NewKey, new_secret},
     serve::{RequestId, endpoints, nothing_here},
     site::router,

@@ -26,6 +26,7 @@ use store::{
     archive::Named,
     table::access::{AuditLine, KeptAnswer, KeptCall, caller_of_token, hashed},
 };
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
@@ -41,8 +42,8 @@ use crate::{
 
 /// Largest body taken. Unit: bytes.
 const MAX_BODY_BYTES: usize = 256 * 1024;
-/// The gateway gives up after 30 s and says nothing of use then.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(25);
+/// Time for a line of the audit, after that for the call. Together they end before the function does.
+const LINE_WITHIN: Duration = Duration::from_secs(2);
 /// Longest `Idempotency-Key`. Unit: bytes.
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// Largest answer that is kept for repetitions: an item takes 400 KB. Unit: bytes.
@@ -181,16 +182,13 @@ async fn serve(
                     .iter()
                     .map(|(name, value)| (name.to_owned(), value.to_owned()))
                     .collect();
-                let answered = answer(&app, endpoint, placed, request, &id, now);
-                match tokio::time::timeout(ANSWERED_WITHIN, answered).await {
-                    Ok((caller, outcome)) => (caller, outcome),
-                    Err(_) => (Caller::Anybody, Err(Failure::TooSlow)),
-                }
+                answer(&app, endpoint, placed, request, &id, now).await
             }
             None => (Caller::Anybody, Err(not_utf8().into())),
         };
-        let response = match outcome {
-            Ok(answer) => answer.response(&headers),
+        let response = outcome.and_then(|answer| Ok(answer.fitting(&headers)?));
+        let response = match response {
+            Ok(response) => response,
             Err(failure) => {
                 let problem = failure.problem();
                 if problem.kind().status().is_server_error() {
@@ -233,7 +231,7 @@ fn not_utf8() -> Problem {
     }])
 }
 
-/// Answers a call; also says whose it is.
+/// Answers a call in the time that there is; also says whose it is.
 async fn answer(
     app: &Arc<App>,
     endpoint: Endpoint,
@@ -242,17 +240,23 @@ async fn answer(
     id: &str,
     now: jiff::Timestamp,
 ) -> (Caller, Result<Answer, Failure>) {
+    let ends = Instant::now() + app.answers_within;
     let (parts, body) = request.into_parts();
-    let caller = match caller_of(app, endpoint, &parts.headers, now).await {
-        Ok(caller) => caller,
-        Err(failure) => return (Caller::Anybody, Err(failure)),
+    let taken = async {
+        let caller = match caller_of(app, endpoint, &parts.headers, now).await {
+            Ok(caller) => caller,
+            Err(failure) => return (Caller::Anybody, Err(failure)),
+        };
+        if let Err(problem) = may(&caller, endpoint, &placed) {
+            return (caller, Err(problem.into()));
+        }
+        let body = body_of(endpoint, &parts.headers, body).await;
+        (caller, body.map_err(Failure::from))
     };
-    if let Err(problem) = may(&caller, endpoint, &placed) {
-        return (caller, Err(problem.into()));
-    }
-    let body = match body_of(endpoint, &parts.headers, body).await {
-        Ok(body) => body,
-        Err(problem) => return (caller, Err(problem.into())),
+    let (caller, body) = match timeout_at(ends, taken).await {
+        Ok((caller, Ok(body))) => (caller, body),
+        Ok((caller, Err(failure))) => return (caller, Err(failure)),
+        Err(_) => return (Caller::Anybody, Err(Failure::TooSlow)),
     };
     let call = Call {
         app: Arc::clone(app),
@@ -267,27 +271,33 @@ async fn answer(
         body,
         known: Arc::default(),
     };
-    (caller, audited(call, endpoint).await)
+    (caller, audited(call, endpoint, ends).await)
 }
 
 /// Answers a call that a page of the console makes, as its visitor's role may.
 pub(crate) async fn call_of_page(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
     may(&call.caller, endpoint, &call.placed)?;
-    audited(call, endpoint).await
+    // A page gives up later than its calls, which leaves time for their lines.
+    let ends = Instant::now() + call.app.answers_within.saturating_sub(LINE_WITHIN);
+    audited(call, endpoint, ends).await
 }
 
-/// Answers a call, and notes it where its route says so.
-async fn audited(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
+/// Answers a call until a moment, and notes it where its route says so: also one that took too long, which may have
+/// done its work.
+async fn audited(call: Call, endpoint: Endpoint, ends: Instant) -> Result<Answer, Failure> {
     let app = Arc::clone(&call.app);
     let line = audit_line(&call, endpoint);
-    let outcome = once(call, endpoint).await;
+    let outcome = timeout_at(ends, once(call, endpoint)).await;
+    let outcome = outcome.unwrap_or(Err(Failure::TooSlow));
     if let Some(mut line) = line {
         line.status = match &outcome {
             Ok(answer) => answer.status.as_u16(),
             Err(failure) => failure.problem().kind().status().as_u16(),
         };
-        if let Err(error) = app.table.audit(&line).await {
-            error!(error = %Chain(&error), "a line of the audit is missing");
+        match timeout(LINE_WITHIN, app.table.audit(&line)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(error = %Chain(&error), "a line of the audit is missing"),
+            Err(_) => error!("a line of the audit is missing: the table took too long"),
         }
     }
     outcome

@@ -6,6 +6,7 @@ use std::{
     io::{ErrorKind, Write as _},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -27,15 +28,28 @@ use crate::folder::only_for_its_owner;
 /// File of the key that signs tokens for one person.
 const SIGNING_KEY_FILE: &str = "api-signing-key";
 
+/// Settings of the API on one machine.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings<'a> {
+    /// Folder of all data.
+    pub(crate) data_dir: &'a Path,
+    /// The time.
+    pub(crate) clock: &'a Clock,
+    /// Origins whose pages may call.
+    pub(crate) allowed_origins: &'a [String],
+    /// Time after which a call is given up.
+    pub(crate) answers_within: Duration,
+}
+
 /// Everything that calls of the API need.
 pub(crate) fn app(
-    data_dir: &Path,
+    settings: Settings<'_>,
     table: &Table,
     archive: &Archive,
     (jobs, deliveries): (Queue<JobMessage>, Queue<DeliveryMessage>),
     (upstream, webhook_secrets): (Upstream, WebhookSecrets),
-    clock: &Clock,
 ) -> anyhow::Result<App> {
+    let data_dir = settings.data_dir;
     Ok(App {
         table: table.clone(),
         archive: archive.clone(),
@@ -49,10 +63,11 @@ pub(crate) fn app(
         signing_keys: SigningKeys::known(signing_key(data_dir)?),
         upstream,
         keys: KeyCache::default(),
-        allowed_origins: Vec::new(),
+        allowed_origins: settings.allowed_origins.to_vec(),
         // An app in development.
         return_hosts: ["127.0.0.1", "localhost"].map(str::to_owned).to_vec(),
-        clock: Arc::clone(clock),
+        clock: Arc::clone(settings.clock),
+        answers_within: settings.answers_within,
         metrics: Sink::Nowhere,
     })
 }

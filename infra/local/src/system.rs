@@ -100,6 +100,10 @@ pub struct Options {
     pub terra: Option<terra_client::api::Settings>,
     /// True if Terra's own key pair opens `/terra/v2`.
     pub terra_key_opens_api: bool,
+    /// Origins whose pages may call the API.
+    pub api_allowed_origins: Vec<String>,
+    /// Time after which a call of the API is given up.
+    pub api_answers_within: Duration,
     /// True if deliver looks for work by itself; else somebody queues its jobs.
     pub looks_for_deliveries: bool,
     /// True if jobs that are due are looked for; else somebody queues them.
@@ -147,6 +151,8 @@ impl Options {
             history: None,
             terra: None,
             terra_key_opens_api: true,
+            api_allowed_origins: Vec::new(),
+            api_answers_within: api::ANSWERS_WITHIN,
             looks_for_deliveries: true,
             looks_for_jobs: true,
             erasure_grace: ROUTER_TIMEOUT,
@@ -154,6 +160,15 @@ impl Options {
             clock,
             removes_expired: true,
             durability: Durability::PowerLoss,
+        }
+    }
+
+    fn of_api(&self) -> reads::Settings<'_> {
+        reads::Settings {
+            data_dir: &self.data_dir,
+            clock: &self.clock,
+            allowed_origins: &self.api_allowed_origins,
+            answers_within: self.api_answers_within,
         }
     }
 }
@@ -274,12 +289,11 @@ impl System {
         let upstream = api::Upstream::given(options.terra.clone(), options.terra_key_opens_api);
         let verifying = api::WebhookSecrets::known(signing_secrets(&options)?);
         let reads = reads::app(
-            data_dir,
+            options.of_api(),
             &table,
             &archive,
             (queue, queue_of_deliver),
             (upstream, verifying),
-            clock,
         )?;
         let reads = Arc::new(reads);
         let served = (api::router(&reads), outbox::router(outbox));

@@ -1,9 +1,11 @@
 //! Reads of data.
 
+use std::ops::Range;
+
 use domain::owner::RecordOwner;
-use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use models::data::DataType;
+use runtime::problem::{Kind, Problem};
 use serde_json::json;
 use store::table::records::FoundRecord;
 
@@ -14,11 +16,14 @@ use crate::{
     error::Failure,
     query::Param,
     route::Endpoint,
-    v1::records::{composed, planned_between},
+    v1::records::{composed, composed_together, planned_between},
 };
 
-/// Payloads that are read at once.
-const CONCURRENT_READS: usize = 8;
+/// Payloads of one answer at most. It is put together in memory, and goes out with 6 MB at most: compressed, samples are
+/// about a tenth of this. Unit: bytes, not compressed.
+const MOST_READ_BYTES: u64 = 64 * 1024 * 1024;
+/// Payloads that are held beside the answer. Unit: bytes, not compressed.
+const READ_AT_ONCE_BYTES: u64 = 8 * 1024 * 1024;
 /// Days of planned workouts where no range is given (FACTS section 12).
 const PLANNED_DAYS: i64 = 30;
 
@@ -149,20 +154,54 @@ async fn answer(
         .iter()
         .filter(|found| !found.record.newest.retracted && touches(found, from))
         .collect();
-    let reading: Vec<BoxFuture<'_, _>> = wanted
+    let sizes: Vec<u64> = wanted
         .iter()
-        .map(|found| Box::pin(composed(call, found, with_samples)) as BoxFuture<'_, _>)
+        .map(|found| read_through(found, with_samples))
         .collect();
-    let records: Vec<Vec<u8>> = stream::iter(reading)
-        .buffered(CONCURRENT_READS)
-        .try_collect()
-        .await?;
+    if sizes.iter().sum::<u64>() > MOST_READ_BYTES {
+        return Err(Problem::new(Kind::AnswerTooLarge).into());
+    }
     let user = user(&connection).to_string();
     let mut body =
         format!(r#"{{"status":"success","type":"{data_type}","user":{user},"data":["#).into_bytes();
-    body.extend(records.join(&b','));
+    let mut is_first = true;
+    for stretch in stretches(&sizes) {
+        let wanted = wanted.get(stretch).unwrap_or_default();
+        for record in composed_together(call, wanted, with_samples).await? {
+            if !std::mem::take(&mut is_first) {
+                body.push(b',');
+            }
+            body.extend(record);
+        }
+    }
     body.extend(b"]}");
     Ok(Answer::of(body, "application/json").unkept())
+}
+
+/// Size of the payloads that a record is made of. Unit: bytes, not compressed.
+fn read_through(found: &FoundRecord, with_samples: bool) -> u64 {
+    let record = &found.record;
+    let older = record.sampled_arrivals();
+    let older = older.iter().filter(|_| with_samples);
+    let older: u64 = older.map(|(payload, _)| payload.size_bytes).sum();
+    record.newest.payload.size_bytes + older
+}
+
+/// Runs of records that are read together: as many as fit in [`READ_AT_ONCE_BYTES`], and at least one.
+fn stretches(sizes: &[u64]) -> Vec<Range<usize>> {
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (place, size) in sizes.iter().enumerate() {
+        bytes += size;
+        match stretches.last_mut() {
+            Some(last) if bytes <= READ_AT_ONCE_BYTES => last.end = place + 1,
+            _ => {
+                stretches.push(place..place + 1);
+                bytes = *size;
+            }
+        }
+    }
+    stretches
 }
 
 /// Returns whether a record that begins on the day before `from`, or later, touches `from` or what follows.
@@ -211,4 +250,20 @@ async fn athlete(call: Call) -> Result<Answer, Failure> {
     body.extend(athlete);
     body.extend(format!(r#","type":"athlete","user":{}}}"#, user(&connection)).into_bytes());
     Ok(Answer::of(body, "application/json").unkept())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_in_runs_of_bounded_size() {
+        const MB: u64 = 1024 * 1024;
+        assert!(stretches(&[]).is_empty());
+        assert_eq!(stretches(&[3 * MB, 5 * MB, 1]), [0..2, 2..3]);
+        assert_eq!(
+            stretches(&[20 * MB, 1, 2 * MB, 20 * MB]),
+            [0..1, 1..3, 3..4]
+        );
+    }
 }

@@ -64,7 +64,10 @@ pub(crate) fn problem(problem: &Problem) -> Answer {
         Kind::Gone => StatusCode::NOT_FOUND,
         _ => kind.status(),
     };
-    let detail = problem.detail_text().unwrap_or_else(|| kind.title());
+    let detail = match kind {
+        Kind::AnswerTooLarge => FEWER_DAYS,
+        _ => problem.detail_text().unwrap_or_else(|| kind.title()),
+    };
     let title = match detail {
         UNSUPPORTED => "invalid data type".to_owned(),
         _ => status.canonical_reason().unwrap_or_default().to_lowercase(),
@@ -78,6 +81,9 @@ pub(crate) fn problem(problem: &Problem) -> Answer {
 
 /// Detail of the answer for a type that a provider does not have.
 const UNSUPPORTED: &str = "this connection does not support the requested data type";
+
+/// Detail of the refusal of an answer that is too large.
+const FEWER_DAYS: &str = "ask for fewer days";
 
 /// A parameter, also one that the document does not name. Terra ignores what it does not know.
 fn parameter(call: &Call, name: &str) -> Option<String> {
