@@ -851,6 +851,17 @@ def test_a_function_may_do_what_its_code_calls_and_no_more(template: dict, role:
     assert {resource: sorted(actions) for resource, actions in allowed.items()} == ALLOWED[role]
 
 
+def test_the_api_may_write_the_items_that_a_walk_over_it_writes_and_no_other(template: dict) -> None:
+    [condition] = [
+        statement["Condition"]["ForAllValues:StringLike"]
+        for name, statement in cfn.statements(template)
+        if name == "ApiRole" and "Condition" in statement
+    ]
+    # tests/it/api_writes.rs holds the same list to the items that calls of every route write.
+    written = json.loads((Path(__file__).parent / "partitions_of_api.json").read_text())
+    assert condition == {"dynamodb:LeadingKeys": written}
+
+
 def test_the_roles_of_the_table_above_are_all(functions: dict[str, dict]) -> None:
     assert {name_of(function["Role"]) for function in functions.values()} == set(ALLOWED)
 

@@ -10,8 +10,14 @@ use crate::{
 
 fn ids(page: &Value) -> Vec<String> {
     let data = page["data"].as_array().unwrap().iter();
-    data.map(|it| it["id"].as_str().unwrap().to_owned())
-        .collect()
+    // Records and sessions have names of several parts, days their date.
+    let name = |it: &Value| {
+        let names = [&it["id"], &it["record"], &it["day"]];
+        let name = names.into_iter().find(|name| !name.is_null()).unwrap();
+        name.as_str()
+            .map_or_else(|| name.to_string(), str::to_owned)
+    };
+    data.map(name).collect()
 }
 
 /// The ids of all pages of a list. `meanwhile` runs between two of them.
@@ -251,5 +257,114 @@ async fn a_page_of_payloads_ends_before_it_is_too_large() {
         .map(|it| it["id"].clone())
         .collect();
     assert_eq!(keys, whole);
+    world.system.stop().await;
+}
+
+/// A day and a night of Ann's in July 2026.
+async fn live(world: &World, day: usize) {
+    let user =
+        json!({"user_id": "user-1", "provider": "GARMIN", "reference_id": ANN, "active": true});
+    let begin = format!("2026-07-{day:02}T00:00:00.000000+02:00");
+    let bodies = [
+        (
+            "daily",
+            json!({"metadata": {"start_time": begin}, "distance_data": {"steps": day}}),
+        ),
+        (
+            "sleep",
+            json!({"metadata": {"summary_id": format!("night-{day}"), "start_time": begin,
+                   "end_time": format!("2026-07-{day:02}T07:00:00.000000+02:00")}}),
+        ),
+    ];
+    for (data_type, record) in bodies {
+        let body = json!({"type": data_type, "status": "success", "user": user, "data": [record]});
+        let id = format!("{data_type}-{day}");
+        assert_eq!(world.send(&id, body.to_string()).await, 200);
+    }
+    world.idle().await;
+}
+
+/// Lists that are read while webhooks come in.
+fn lists() -> Vec<String> {
+    let ann = format!("/v1/people/{}", api::id::to_path(ANN));
+    let days = "from=2026-07-01&to=2026-07-31";
+    // Without a first moment a page ends after a month of nothing.
+    let yesterday = crate::world::now() - jiff::SignedDuration::from_hours(24);
+    vec![
+        "/v1/people".to_owned(),
+        "/v1/connections".to_owned(),
+        format!("/v1/webhooks?since={yesterday}"),
+        format!("{ann}/records?type=daily&{days}"),
+        format!("{ann}/records?type=sleep&{days}"),
+        format!("{ann}/sessions?type=sleep&{days}"),
+        format!("{ann}/days?{days}"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_joined_are_one_page_while_webhooks_come_in() {
+    let world = with_ann().await;
+    for day in 3..=9 {
+        live(&world, day).await;
+    }
+    let reader = Reader::of(&world, Scope::ALL).await;
+    let mut number = 0;
+    let mut day = 9;
+    for path in lists() {
+        let all = whole(&reader, &path).await;
+        assert!(all.len() >= 3, "{path}");
+        for limit in [2, 5] {
+            let joined = joined(&reader, &path, limit, async || {
+                number += 1;
+                // A new person, before those that are listed.
+                let user = json!({"user_id": format!("new-{number}"), "provider": "OURA",
+                                  "reference_id": format!("a_{number:04}"), "active": true});
+                let body = json!({"type": "auth", "status": "success", "user": user});
+                assert_eq!(
+                    world.send(&format!("new-{number}"), body.to_string()).await,
+                    200
+                );
+                world.idle().await;
+                if number % 5 == 0 && day < 30 {
+                    day += 1;
+                    live(&world, day).await;
+                }
+            });
+            let joined = joined.await;
+            let known: Vec<_> = joined.into_iter().filter(|id| all.contains(id)).collect();
+            assert_eq!(known, all, "{path} by {limit}");
+        }
+    }
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_another_list_is_refused() {
+    let world = with_ann().await;
+    for day in 3..=5 {
+        live(&world, day).await;
+    }
+    let reader = Reader::of(&world, Scope::ALL).await;
+    let mut cursors = Vec::new();
+    for path in lists() {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let page = reader.ask(&format!("{path}{sign}limit=1")).await;
+        let cursor = page["next_cursor"].as_str().unwrap().to_owned();
+        cursors.push((path, cursor));
+    }
+    for (path, _) in &cursors {
+        for (from, cursor) in &cursors {
+            let sign = if path.contains('?') { '&' } else { '?' };
+            let (status, told) = reader.get(&format!("{path}{sign}cursor={cursor}")).await;
+            let wanted = if path == from { 200 } else { 400 };
+            assert_eq!(status, wanted, "{path} with a cursor of {from}: {told}");
+        }
+    }
+    let ann = api::id::to_path(ANN);
+    let series = format!(
+        "/v1/people/{ann}/series?metrics=hr_bpm&cursor={}",
+        cursors[0].1
+    );
+    assert_eq!(reader.get(&series).await.0, 400);
     world.system.stop().await;
 }

@@ -386,6 +386,7 @@ async fn the_chosen_values_of_an_export_are_those_of_the_api() {
         order: inspect::Order::Newest,
         wanted: Wanted::default(),
         others: false,
+        coverage_at_ms: None,
         limit: 1000,
     };
     let answer = inspect::days(table, &person, &query).await.unwrap();

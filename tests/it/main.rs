@@ -13,12 +13,18 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod api;
+mod api_audit;
+mod api_bounds;
 mod api_connect;
 mod api_destinations;
+mod api_erased;
 mod api_lists;
 mod api_orders;
+mod api_parameters;
+mod api_writes;
 mod architecture;
 mod bad_input;
+mod calls;
 mod child;
 mod console;
 mod convergence;
@@ -40,6 +46,7 @@ mod samples;
 mod sessions;
 mod settled;
 mod signatures;
+mod signed_in;
 mod stories;
 mod terra_api;
 mod terra_reads;

@@ -202,10 +202,8 @@ async fn pages_joined_equal_one_page_and_a_series_has_every_sample() {
             .await;
         assert_eq!(sent, 200);
         if index % 3 == 0 {
-            let sent = world
-                .send(&format!("o-{index}"), daily("u-2", "OURA", of, 900))
-                .await;
-            assert_eq!(sent, 200);
+            let ring = daily("u-2", "OURA", of, 900);
+            assert_eq!(world.send(&format!("o-{index}"), ring).await, 200);
         }
     }
     world.idle().await;
@@ -222,6 +220,7 @@ async fn pages_joined_equal_one_page_and_a_series_has_every_sample() {
             order,
             wanted: Wanted::of(&[steps], &[Group::Heart]),
             others: true,
+            coverage_at_ms: None,
             limit,
         };
         // Letters differ between pages, so a source is told by its name.

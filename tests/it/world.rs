@@ -83,7 +83,8 @@ impl World {
         Self::open(folder, options).await
     }
 
-    async fn open(folder: Arc<TempDir>, options: Options) -> Self {
+    /// A system with these options.
+    pub(crate) async fn open(folder: Arc<TempDir>, options: Options) -> Self {
         Self {
             system: System::start(options, None).await.unwrap(),
             http: client(),

@@ -123,6 +123,22 @@ fn a_number_is_chosen_and_explained() {
     );
     assert_eq!(absent["value"], Value::Null);
     assert_eq!(absent["absent"].as_array().unwrap().len(), 3);
+    refused(
+        &[
+            "query",
+            "why",
+            "--data",
+            &data,
+            "--reference-id",
+            "ann",
+            "--day",
+            "2026-07-02",
+            "--metric",
+            "score_sleep",
+        ],
+        2,
+        "never chosen between",
+    );
 
     let sessions = json(&data, "sessions", &DAYS);
     let session = &sessions["data"][0];
