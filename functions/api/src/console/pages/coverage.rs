@@ -25,6 +25,8 @@ pub(super) const PLACES: &[Place] = &[Place {
 
 /// Days that are shown where nobody asks for others.
 const DAYS: i64 = 92;
+/// Days that one page has room for: its size and its first byte have bounds.
+const MOST_DAYS: i64 = 184;
 /// Runs of days that one page has room for; the calendars of further types are links.
 const MOST_RUNS: usize = 160;
 /// Gaps that one page has room for.
@@ -39,7 +41,15 @@ async fn coverage(visit: Visit) -> Result<Reply, Failure> {
     let to = last.map_or_else(|| visit.asked("to").to_owned(), |to| to.to_string());
     let from = match (visit.asked("from"), last) {
         ("", Some(to)) => to.saturating_sub((DAYS - 1).days()).to_string(),
-        (from, _) => from.to_owned(),
+        (from, last) => from.parse().map_or_else(
+            |_| from.to_owned(),
+            |from: Date| {
+                let earliest = last
+                    .unwrap_or(latest)
+                    .saturating_sub((MOST_DAYS - 1).days());
+                from.max(earliest).to_string()
+            },
+        ),
     };
     let types = visit.asked("types");
     let query = [
@@ -76,7 +86,7 @@ async fn coverage(visit: Visit) -> Result<Reply, Failure> {
     };
     Ok(Reply::Page(Page {
         title: "Coverage".to_owned(),
-        lead: format!("What is known of each day from {from} to {to}."),
+        lead: format!("What is known of each day from {from} to {to}; half a year at most."),
         refresh: false,
         body,
     }))
