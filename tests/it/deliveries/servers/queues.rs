@@ -152,9 +152,10 @@ impl FarEnd for Kafka {
                         continue;
                     }
                     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-                    let revision = text(&record.headers["terrarium-revision"]);
-                    let key = text(&record.key.unwrap());
-                    log.take_state(key, revision.parse().unwrap(), None);
+                    // That of an erasure is the last word about a record, and has none.
+                    let revision = record.headers.get("terrarium-revision");
+                    let revision = revision.map_or(u64::MAX, |it| text(it).parse().unwrap());
+                    log.take_state(text(&record.key.unwrap()), revision, None);
                 }
                 if *offset >= end {
                     break;
