@@ -521,7 +521,7 @@ impl Reader {
                 format!("{person}/coverage?to={years_ago}"),
             ),
             (
-                "coverage, half a year",
+                "coverage, four months",
                 format!(
                     "{person}/coverage?from={}&to={day}",
                     day.saturating_sub(SignedDuration::from_hours(24 * 399)),

@@ -26,7 +26,7 @@ pub(super) const PLACES: &[Place] = &[Place {
 /// Days that are shown where nobody asks for others.
 const DAYS: i64 = 92;
 /// Days that one page has room for: its size and its first byte have bounds.
-const MOST_DAYS: i64 = 184;
+const MOST_DAYS: i64 = 122;
 /// Runs of days that one page has room for; the calendars of further types are links.
 const MOST_RUNS: usize = 160;
 /// Gaps that one page has room for.
@@ -86,7 +86,7 @@ async fn coverage(visit: Visit) -> Result<Reply, Failure> {
     };
     Ok(Reply::Page(Page {
         title: "Coverage".to_owned(),
-        lead: format!("What is known of each day from {from} to {to}; half a year at most."),
+        lead: format!("What is known of each day from {from} to {to}; four months at most."),
         refresh: false,
         body,
     }))

@@ -53,11 +53,7 @@ pub fn days(data: &Days<'_>) -> Markup {
                 @for (row, of_type) in (0..).zip(data.rows) {
                     @let y = TOP + ROW * row;
                     text.name x="0" y=(y + 15) { (of_type.name) }
-                    @for (place, day) in (0..).zip(&all) {
-                        @if let Some(run) = of_type.runs.iter().find(|run| run.from <= *day && *day <= run.to) {
-                            (cell(run, *day, LEFT + CELL * place, y))
-                        }
-                    }
+                    @for run in &of_type.runs { (bar(run, (data.from, data.to), y)) }
                 }
             }
             details {
@@ -74,12 +70,22 @@ pub fn days(data: &Days<'_>) -> Markup {
     }
 }
 
-fn cell(run: &Run, day: Date, x: i32, y: i32) -> Markup {
+/// The days of a run that are in the picture, with a glyph for each.
+fn bar(run: &Run, (from, to): (Date, Date), y: i32) -> Markup {
+    let (first, last) = (run.from.max(from), run.to.min(to));
+    let days = |until: Date, since: Date| until.since(since).map_or(0, |span| span.get_days());
+    let x = LEFT + CELL * days(first, from);
+    let many = days(last, first) + 1;
+    let places: Vec<_> = (0..many)
+        .map(|place| (x + CELL * place + CELL / 2).to_string())
+        .collect();
     html! {
-        g {
-            title { (day) ": " (words(run)) }
-            rect class={ "day s-" (run.state) } x=(x + 1) y=(y + 1) width=(CELL - 2) height=(ROW - 3) rx="2" {}
-            text.glyph x=(x + CELL / 2) y=(y + 15) text-anchor="middle" { (glyph(&run.state).0) }
+        @if first <= last {
+            g {
+                title { (first) @if first < last { " to " (last) } ": " (words(run)) }
+                rect class={ "day s-" (run.state) } x=(x + 1) y=(y + 1) width=(CELL * many - 2) height=(ROW - 3) rx="2" {}
+                text.glyph x=(places.join(" ")) y=(y + 15) text-anchor="middle" { (glyph(&run.state).0.repeat(places.len())) }
+            }
         }
     }
 }
