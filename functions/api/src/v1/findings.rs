@@ -28,7 +28,7 @@ use crate::{
 /// Name of the signing secret of the simulator, which makes some webhooks wrong on purpose.
 const SIMULATOR: &str = "simulator";
 /// Webhooks of today of which the outcomes are counted, the newest.
-const SEEN: usize = 500;
+const SEEN: usize = 250;
 /// Days back in which the newest webhook is looked for.
 const WEBHOOK_DAYS: i64 = 14;
 /// Open jobs that are counted.
@@ -77,7 +77,7 @@ answer! {
         advice: Option<String>,
     }
 
-    /// Webhooks of today, counted up to the newest 500.
+    /// Webhooks of today, counted up to the newest 250.
     pub(crate) struct WebhooksToday {
         /// Number of them.
         webhooks: usize,

@@ -29,7 +29,7 @@ pub(super) const PLACES: &[Place] = &[Place {
 }];
 
 /// Webhooks that the numbers are taken from.
-const NEWEST: &str = "500";
+const NEWEST: &str = "250";
 /// Webhooks that are listed.
 const LISTED: usize = 8;
 /// Stretches of time of the strip.
