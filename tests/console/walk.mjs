@@ -263,7 +263,11 @@ async function accessible(page, what) {
 
 /** Looks at the open page at some widths: it does not scroll sideways, and is accessible. */
 async function standsAt(page, name, theme, widths) {
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+  // Without motion: a colour that is on its way to that of the theme has neither's contrast.
+  await page.emulateMediaFeatures([
+    { name: "prefers-color-scheme", value: theme },
+    { name: "prefers-reduced-motion", value: "reduce" },
+  ]);
   for (const width of widths) {
     await page.setViewport({ width, height: 820 });
     const what = `${name} at ${width} px, ${theme}`;
