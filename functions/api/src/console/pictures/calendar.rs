@@ -151,20 +151,26 @@ fn told(runs: &[Run]) -> String {
 
 /// The part of a run that lies in one month.
 fn part(run: &Run, from: Date, to: Date, y: i32) -> Markup {
-    let x = |day: Date| LEFT + CELL * (i32::from(day.day()) - 1);
-    let (glyph, _) = glyph(&run.state);
-    let days = || (from.day()..=to.day()).map(|day| LEFT + CELL * (i32::from(day) - 1) + CELL / 2);
-    let places: Vec<_> = days().map(|x| x.to_string()).collect();
-    let when = if run.from == run.to {
-        run.from.to_string()
-    } else {
-        format!("{} to {}", run.from, run.to)
-    };
+    let x = LEFT + CELL * (i32::from(from.day()) - 1);
+    let days = i32::from(to.day()) - i32::from(from.day()) + 1;
+    bar(run, (run.from, run.to), days, (x, y), (CELL, ROW))
+}
+
+/// Draws some days of a run side by side, with a glyph for each of them. `first` and `last` are the days of its title.
+pub(super) fn bar(
+    run: &Run,
+    (first, last): (Date, Date),
+    days: i32,
+    (x, y): (i32, i32),
+    (cell, row): (i32, i32),
+) -> Markup {
+    let places = (0..days).map(|place| (x + cell * place + cell / 2).to_string());
+    let places: Vec<_> = places.collect();
     html! {
         g {
-            title { (when) ": " (words(run)) }
-            rect class={ "day s-" (run.state) } x=(x(from) + 1) y=(y + 1) width=(x(to) + CELL - x(from) - 2) height=(ROW - 3) rx="2" {}
-            text.glyph x=(places.join(" ")) y=(y + 14) text-anchor="middle" { (glyph.repeat(places.len())) }
+            title { (first) @if first < last { " to " (last) } ": " (words(run)) }
+            rect class={ "day s-" (run.state) } x=(x + 1) y=(y + 1) width=(cell * days - 2) height=(row - 3) rx="2" {}
+            text.glyph x=(places.join(" ")) y=(y + row / 2 + 4) text-anchor="middle" { (glyph(&run.state).0.repeat(places.len())) }
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::{ToSpan as _, civil::Date};
 use maud::{Markup, html};
 
-use super::calendar::{Run, glyph, words};
+use super::calendar::{Run, bar, glyph, words};
 
 /// Days of one type of one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub fn days(data: &Days<'_>) -> Markup {
                 @for (row, of_type) in (0..).zip(data.rows) {
                     @let y = TOP + ROW * row;
                     text.name x="0" y=(y + 15) { (of_type.name) }
-                    @for run in &of_type.runs { (bar(run, (data.from, data.to), y)) }
+                    @for run in &of_type.runs { (part(run, (data.from, data.to), y)) }
                 }
             }
             details {
@@ -70,22 +70,14 @@ pub fn days(data: &Days<'_>) -> Markup {
     }
 }
 
-/// The days of a run that are in the picture, with a glyph for each.
-fn bar(run: &Run, (from, to): (Date, Date), y: i32) -> Markup {
+/// The days of a run that are in the picture.
+fn part(run: &Run, (from, to): (Date, Date), y: i32) -> Markup {
     let (first, last) = (run.from.max(from), run.to.min(to));
     let days = |until: Date, since: Date| until.since(since).map_or(0, |span| span.get_days());
     let x = LEFT + CELL * days(first, from);
-    let many = days(last, first) + 1;
-    let places: Vec<_> = (0..many)
-        .map(|place| (x + CELL * place + CELL / 2).to_string())
-        .collect();
     html! {
         @if first <= last {
-            g {
-                title { (first) @if first < last { " to " (last) } ": " (words(run)) }
-                rect class={ "day s-" (run.state) } x=(x + 1) y=(y + 1) width=(CELL * many - 2) height=(ROW - 3) rx="2" {}
-                text.glyph x=(places.join(" ")) y=(y + 15) text-anchor="middle" { (glyph(&run.state).0.repeat(places.len())) }
-            }
+            (bar(run, (first, last), days(last, first) + 1, (x, y), (CELL, ROW)))
         }
     }
 }
