@@ -167,7 +167,12 @@ pub fn parked(parked: &[ParkedWebhook], on_purpose: &str) -> Finding {
         number => format!(", and {number} that the simulator made wrong on purpose"),
     };
     if others == 0 {
-        return Finding::good(PARKED, format!("none{simulated}"));
+        let seen = if parked.len() == MOST_PARKED {
+            format!(" of the newest {MOST_PARKED}")
+        } else {
+            String::new()
+        };
+        return Finding::good(PARKED, format!("none{seen}{simulated}"));
     }
     let most = if parked.len() == MOST_PARKED {
         "at least "
