@@ -183,7 +183,7 @@ async fn the_api_writes_what_its_role_allows_and_no_other_item() {
     let (_, made) = call("POST", "/v1/keys", Some(&server), "k").await;
     let made = made["id"].as_str().unwrap().to_owned();
     let mut endpoints = api::endpoints();
-    // What ends something comes last.
+    // Calls that end something come last.
     endpoints.sort_by_key(|it| it.verb == Verb::Delete);
     for endpoint in &endpoints {
         let id = match endpoint.path.split('/').nth(2) {

@@ -160,9 +160,13 @@ impl Home {
         let vault = system.deliver.clients.vault();
         vault.write(&destination.id, secrets).await.unwrap();
         assert!(system.table.add_destination(&destination).await.unwrap());
-        // The router reads the list of destinations once a second.
-        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        Self::until_listed().await;
         destination
+    }
+
+    /// Waits until the router has read the list of destinations anew: it does once a second.
+    pub(crate) async fn until_listed() {
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
     }
 
     pub(crate) async fn look(&self) {

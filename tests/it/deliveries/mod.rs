@@ -119,7 +119,7 @@ async fn what_comes_before_routers_know_a_new_destination_is_in_its_first_walk()
     let table = &home.world.system.table;
     let hide = |it: &mut Destination| it.status = Status::Disabled;
     table.change_destination(&folder.id, hide).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    Home::until_listed().await;
     let (made, _) = webhooks(4);
     let mut dice = StdRng::seed_from_u64(5);
     let (early, unknown) = made.split_at(made.len() / 2);
@@ -436,7 +436,7 @@ async fn what_is_deleted_while_a_destination_is_disabled_is_deleted_there_afterw
             it.status_since_ms = now_ms;
         };
         table.change_destination(&folder.id, change).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        Home::until_listed().await;
     };
     let before_ms = home.now_ms();
     set(Status::Disabled).await;
