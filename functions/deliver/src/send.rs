@@ -658,7 +658,7 @@ async fn once_more(
     let left: Vec<Change> = left.map(|(_, change)| change.clone()).collect();
     let again = match call(&*client.kind, &left).await {
         Ok(again) if again.len() == left.len() => again,
-        // Which of them is refused, a later call finds.
+        // A later call finds the one that is refused.
         Err(Fault::Rejected { .. }) if left.len() > 1 => return Ok(outcomes),
         Ok(_) => return Ok(outcomes),
         Err(fault) => vec![fault.into_outcome(); left.len()],
