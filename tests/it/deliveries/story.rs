@@ -61,10 +61,12 @@ pub(crate) async fn story(far: &dyn FarEnd) {
         }
         for _ in 0..2 {
             owners.extend(home.owners().await);
-            let until = far.progress() + dice.random_range(0..12);
+            let until = far.progress() + dice.random_range(0..6);
             home.until(|| far.progress() >= until).await;
             kills_at_work += usize::from(home.world.system.is_at_work());
             home = home.crash().await;
+            // What was in hand is hidden for a while: the next kill hits those who took it up.
+            home.advance(SignedDuration::from_secs(11));
         }
         home.look().await;
         owners.extend(home.owners().await);

@@ -89,7 +89,7 @@ impl Proxy {
     /// before it can write, some cuts hit that and some what it writes.
     pub(crate) fn cut_more_and_more_seldom(&self, times: u64) {
         *self.cuts() = Cuts {
-            gaps: (1..=times).rev().map(|time| time * time).collect(),
+            gaps: (1..=times).rev().collect(),
             ..Cuts::default()
         };
     }
