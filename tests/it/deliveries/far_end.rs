@@ -52,6 +52,9 @@ pub(crate) trait FarEnd: Send + Sync {
 
     /// Every record that is there. Of a log: its newest state.
     async fn held(&self) -> BTreeMap<RecordId, Held>;
+
+    /// Asserts that a log which keeps the newest message of each key will forget these records.
+    async fn assert_forgotten(&self, _records: &BTreeSet<RecordId>) {}
 }
 
 /// A record at a destination.

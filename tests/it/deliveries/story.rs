@@ -14,9 +14,11 @@ use domain::delivery::{
 };
 use futures::StreamExt as _;
 use jiff::SignedDuration;
+use jobs::Budget;
 use models::ids::ReferenceId;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use runtime::metrics::Sink;
+use store::table::jobs::Subject;
 use terrarium::system::DELIVERIES_DEAD_LETTERS;
 
 use super::{
@@ -90,25 +92,24 @@ pub(crate) async fn story(far: &dyn FarEnd) {
     let dead = home.world.system.queues.stats(DELIVERIES_DEAD_LETTERS);
     assert_eq!(dead.await.unwrap().total(), 0);
 
-    // One person is erased: here first, then there.
-    let gone = &links[1];
-    let person = ReferenceId::new(&gone.reference_id).unwrap();
-    let table = &home.world.system.table;
-    let connections = table.connections_of(&person).await.unwrap();
-    for connection in &connections {
-        table
-            .erase_connection(connection, "2026-11-29T00:00:00Z")
-            .await
-            .unwrap();
-    }
-    let ids = connections.iter().map(|it| it.id.clone()).collect();
-    let users = connections.iter().flat_map(|it| it.state.members.keys());
-    let users = users.cloned().collect();
-    let told = table.order_erasure("e1", Some(&person), &users, &ids, home.now_ms());
-    assert_eq!(told.await.unwrap().len(), 1);
+    // One person is erased by the job that a call orders: here first, then there.
+    let person = ReferenceId::new(&links[1].reference_id).unwrap();
+    let jobs = &home.world.system.jobs;
+    let subject = Subject::Person(person.clone());
+    let job = jobs::erase::order(jobs, subject, "the story", 0);
+    let job = job.await.unwrap();
+    let go_on = async || {
+        let budget = Budget::until(tokio::time::Instant::now() + INVOCATION);
+        Box::pin(jobs::go_on(jobs, &job.id, budget)).await.unwrap()
+    };
+    assert!(go_on().await.is_some(), "the destination is waited for");
     home.settle(&destination).await;
-    assert!(home.store().await.len() < store.len());
+    let left = home.store().await;
+    assert!(left.len() < store.len());
+    let gone = store.keys().filter(|id| !left.contains_key(id));
+    far.assert_forgotten(&gone.cloned().collect()).await;
     assert_equal(&home, far, &destination, &owners).await;
+    let table = &home.world.system.table;
     let receipts = table.erasures(&destination.id).await.unwrap();
     let receipt = serde_json::to_string(&receipts).unwrap();
     assert!(!receipt.contains(person.as_str()), "a receipt names nobody");

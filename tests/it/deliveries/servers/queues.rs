@@ -1,6 +1,6 @@
 //! SQS at ministack, and librdkafka's mock cluster: what passes is read to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use destinations::{config::KindName, id::RecordId};
@@ -86,24 +86,33 @@ impl FarEnd for Sqs {
 /// A topic with its reader.
 pub(super) struct Kafka {
     client: Client,
-    /// Next offset of each partition, and what was read.
-    read: Mutex<(BTreeMap<i32, i64>, Log)>,
+    read: Mutex<Read>,
     line: Proxy,
+}
+
+/// What was read of a topic.
+#[derive(Default)]
+struct Read {
+    /// Next offset of each partition.
+    offsets: BTreeMap<i32, i64>,
+    log: Log,
+    /// Keys whose newest message is a tombstone.
+    tombstones: BTreeSet<String>,
 }
 
 impl Kafka {
     pub(super) async fn start() -> Self {
         let broker = format!("127.0.0.1:{}", server("TERRARIUM_TEST_KAFKA"));
         let client = ClientBuilder::new(vec![broker]).build().await.unwrap();
-        let mut offsets = BTreeMap::new();
+        let mut read = Read::default();
         for number in partitions(&client).await {
             let partition = partition(&client, number).await;
             let newest = partition.get_offset(OffsetAt::Latest).await.unwrap();
-            offsets.insert(number, newest);
+            read.offsets.insert(number, newest);
         }
         Self {
             client,
-            read: Mutex::new((offsets, Log::default())),
+            read: Mutex::new(read),
             line: Proxy::to(super::port("TERRARIUM_TEST_KAFKA")).await,
         }
     }
@@ -138,7 +147,11 @@ impl FarEnd for Kafka {
     /// The mock keeps 5 MB of each partition.
     async fn read_on(&self) {
         let mut read = self.read.lock().await;
-        let (offsets, log) = &mut *read;
+        let Read {
+            offsets,
+            log,
+            tombstones,
+        } = &mut *read;
         for (number, offset) in offsets {
             let partition = partition(&self.client, *number).await;
             loop {
@@ -147,15 +160,18 @@ impl FarEnd for Kafka {
                 for record in records {
                     *offset = record.offset + 1;
                     let record = record.record;
+                    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                    let key = text(&record.key.unwrap());
                     if let Some(value) = record.value {
                         log.take(serde_json::from_slice(&value).unwrap());
+                        tombstones.remove(&key);
                         continue;
                     }
-                    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                    tombstones.insert(key.clone());
                     // That of an erasure is the last word about a record, and has none.
                     let revision = record.headers.get("terrarium-revision");
                     let revision = revision.map_or(u64::MAX, |it| text(it).parse().unwrap());
-                    log.take_state(text(&record.key.unwrap()), revision, None);
+                    log.take_state(key, revision, None);
                 }
                 if *offset >= end {
                     break;
@@ -166,6 +182,15 @@ impl FarEnd for Kafka {
 
     async fn held(&self) -> BTreeMap<RecordId, Held> {
         self.read_on().await;
-        self.read.lock().await.1.held()
+        self.read.lock().await.log.held()
+    }
+
+    async fn assert_forgotten(&self, records: &BTreeSet<RecordId>) {
+        self.read_on().await;
+        let tombstones = &self.read.lock().await.tombstones;
+        let keys: BTreeSet<_> = records.iter().map(|id| id.as_str().to_owned()).collect();
+        assert!(!keys.is_empty());
+        let kept: Vec<_> = keys.difference(tombstones).collect();
+        assert!(kept.is_empty(), "no tombstone: {kept:?}");
     }
 }
