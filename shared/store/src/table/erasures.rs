@@ -11,6 +11,7 @@ use domain::{
     connection::ConnectionId, delivery::Status, key::NaturalKey, owner::RecordOwner,
     plan::request_name,
 };
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use models::{
     data::DataType,
     ids::{ReferenceId, TerraUserId, WebhookId, hex},
@@ -26,6 +27,7 @@ use super::{
     destinations::{ErasureOrder, ErasureResult, decode, encode},
     key::Key,
     ledger::entry_of,
+    records::CONCURRENT_WRITES,
 };
 
 /// Note that the person behind a reference id is being erased, or was.
@@ -246,7 +248,7 @@ impl Table {
         erasure: &str,
         owner: &RecordOwner,
     ) -> Result<(), TableError> {
-        let mut records = self
+        let mut pages = self
             .client
             .query()
             .table_name(&self.name)
@@ -255,15 +257,17 @@ impl Table {
             .expression_attribute_values(":pk", AttributeValue::S(Key::partition_of(owner)))
             .projection_expression("pk, sk")
             .into_paginator()
-            .items()
             .send();
-        while let Some(item) = records.next().await {
-            let item = item.map_err(TableError::unavailable("query", "records"))?;
-            let key = Key::of_item(&item).filter(|key| key.as_record().is_some());
-            if let Some(key) = key {
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(TableError::unavailable("query", "records"))?;
+            let keys = page.items().iter().filter_map(Key::of_item);
+            let records = keys.filter(|key| key.as_record().is_some());
+            let puts = records.map(|key| async move {
                 let note = Key::erased(erasure, owner, &key);
-                self.put(&note, Item::new(), "note").await?;
-            }
+                self.put(&note, Item::new(), "note").await
+            });
+            let puts = stream::iter(puts).buffer_unordered(CONCURRENT_WRITES);
+            puts.try_collect::<()>().await?;
         }
         Ok(())
     }
@@ -294,10 +298,10 @@ impl Table {
         owner: &RecordOwner,
     ) -> Result<(), TableError> {
         let items = self.query(&Key::erased_pk(erasure, owner), "").await?;
-        for key in items.iter().filter_map(Key::of_item) {
-            self.delete(&key).await?;
-        }
-        Ok(())
+        let keys = items.iter().filter_map(Key::of_item);
+        let deletes = keys.map(|key| async move { self.delete(&key).await });
+        let deletes = stream::iter(deletes).buffer_unordered(CONCURRENT_WRITES);
+        deletes.try_collect::<()>().await
     }
 
     /// Removes all that the table keeps of one webhook: its line in the ledger, its place among the parked ones, and the
