@@ -488,6 +488,14 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     })
 }
 
+/// Returns whether a candidate may stand for others of its source: doubles, or parts of a night. Here they may be of
+/// other tiers than the one that stands for them.
+fn stands_for_others(one: &Candidate, candidates: &[Candidate]) -> bool {
+    candidates
+        .iter()
+        .any(|other| other.record != one.record && other.source.connection == one.source.connection)
+}
+
 proptest! {
     #[test]
     fn the_order_of_candidates_changes_nothing(
@@ -539,6 +547,7 @@ proptest! {
     ) {
         let metric = metric(METRICS[metric_index]);
         prop_assume!(candidates.iter().all(|candidate| candidate.record != added.record));
+        let alone = !stands_for_others(&added, &candidates);
         let before = choose(metric, &candidates, &policy);
         let mut more = candidates.clone();
         more.push(added);
@@ -549,7 +558,7 @@ proptest! {
             matches!(reason, Reason::Placeholder(Placeholder::ZeroWhileOthersMoved))
                 && before.reason(*index) != Some(reason)
         });
-        if is_lower && !zero {
+        if is_lower && alone && !zero {
             prop_assert_eq!(before.chosen, after.chosen);
         }
     }
@@ -562,15 +571,14 @@ proptest! {
     ) {
         let metric = metric(METRICS[metric_index]);
         let choice = choose(metric, &candidates, &policy);
-        // One that lost by what counts within its tier changes nothing by going away, unless it is a night
-        // that stood for others of its source.
+        // One that lost by what counts within its tier changes nothing by going away, unless it stood for others.
         for (index, reason) in &choice.rejected {
             let lost = matches!(
                 reason,
                 Reason::LessComplete { .. } | Reason::Newer(_) | Reason::Partial | Reason::Tie | Reason::Retracted | Reason::Nap
             );
-            let is_night = candidates[*index].interval.is_some();
-            if lost && !is_night && !matches!(choice.decided_by, Some(Decision::SteppedIn { .. })) {
+            let alone = !stands_for_others(&candidates[*index], &candidates);
+            if lost && alone && !matches!(choice.decided_by, Some(Decision::SteppedIn { .. })) {
                 let mut fewer = candidates.clone();
                 fewer.remove(*index);
                 let again = choose(metric, &fewer, &policy);
