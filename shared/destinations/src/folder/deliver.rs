@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{Files, faults::fault};
 use crate::{
@@ -17,6 +18,9 @@ use crate::{
 
 /// Folder of what is ours and no content.
 const OURS: &str = ".terrarium";
+/// Locks that the files are divided among: as a disk syncs several files in the time of one, writers of different
+/// files do not wait for each other.
+const LOCKS: u8 = 64;
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Metadata {
@@ -27,49 +31,82 @@ struct Metadata {
 }
 
 impl Files {
-    /// Does work on the file system aside, alone among all who write to the folder.
-    async fn alone<T: Send + 'static>(
+    /// Does work on the file system aside.
+    async fn aside<T: Send + 'static>(
         &self,
         doing: Doing,
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Fault> {
         let root = self.root.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            fs::create_dir_all(root.join(OURS))?;
-            let lock = File::create(root.join(OURS).join("lock"))?;
-            lock.lock()?;
-            work(&root)
-        });
-        let done = done
+        let done = tokio::task::spawn_blocking(move || work(&root))
             .await
             .map_err(|_| Fault::unreachable(Unreachable::Server))?;
         done.map_err(|error| fault(&error, self.right(doing)))
     }
-}
 
-fn metadata_path(root: &Path, key: &str) -> PathBuf {
-    root.join(OURS).join("metadata").join(format!("{key}.json"))
-}
-
-fn metadata(root: &Path, key: &str) -> io::Result<Option<Metadata>> {
-    match fs::read(metadata_path(root, key)) {
-        // Half a file cannot be: it is written aside. One that somebody altered counts as none.
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+    /// Does work on one file, alone among all who write it.
+    async fn alone<T: Send + 'static>(
+        &self,
+        doing: Doing,
+        key: &str,
+        work: impl FnOnce(Place<'_>) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let key = key.to_owned();
+        self.aside(doing, move |root| {
+            let place = Place { root, key: &key };
+            fs::create_dir_all(root.join(OURS))?;
+            let lock = File::create(place.ours("lock"))?;
+            lock.lock()?;
+            work(place)
+        })
+        .await
     }
 }
 
-/// Writes a whole file or none.
-fn write(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+/// Place of one file.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    root: &'a Path,
+    key: &'a str,
+}
+
+impl Place<'_> {
+    fn content(self) -> PathBuf {
+        self.root.join(self.key)
     }
-    let aside = root.join(OURS).join("aside");
-    let mut file = File::create(&aside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(aside, path)
+
+    fn metadata(self) -> PathBuf {
+        let name = format!("{}.json", self.key);
+        self.root.join(OURS).join("metadata").join(name)
+    }
+
+    /// Path of a file that only the holder of the lock uses, and of the lock itself.
+    fn ours(self, name: &str) -> PathBuf {
+        let hash = Sha256::digest(self.key);
+        let number = hash.first().map_or(0, |byte| byte % LOCKS);
+        self.root.join(OURS).join(format!("{name}-{number}"))
+    }
+
+    fn read_metadata(self) -> io::Result<Option<Metadata>> {
+        match fs::read(self.metadata()) {
+            // Half a file cannot be: it is written aside. One that somebody altered counts as none.
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a whole file or none.
+    fn write(self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let aside = self.ours("aside");
+        let mut file = File::create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(aside, path)
+    }
 }
 
 #[async_trait]
@@ -87,12 +124,11 @@ impl Objects for Files {
     }
 
     async fn head(&self, key: &str) -> Result<Option<Head>, Fault> {
-        let key = key.to_owned();
-        self.alone(Doing::Head, move |root| {
-            if !root.join(&key).try_exists()? {
+        self.alone(Doing::Head, key, |place| {
+            if !place.content().try_exists()? {
                 return Ok(None);
             }
-            let metadata = metadata(root, &key)?;
+            let metadata = place.read_metadata()?;
             Ok(Some(Head {
                 stamp: metadata
                     .as_ref()
@@ -111,17 +147,15 @@ impl Objects for Files {
         object: Object<'_>,
         condition: Condition<'_>,
     ) -> Result<Put, Fault> {
-        let key = key.to_owned();
         let (bytes, revision, record) = (object.bytes, object.revision, object.record.to_owned());
         let expected = match condition {
             Condition::Any => None,
             Condition::Missing => Some(None),
             Condition::Unchanged(stamp) => Some(Some(stamp.to_owned())),
         };
-        self.alone(Doing::Put, move |root| {
-            let path = root.join(&key);
-            let there = path.try_exists()?;
-            let stamp = metadata(root, &key)?.map_or(0, |metadata| metadata.stamp);
+        self.alone(Doing::Put, key, move |place| {
+            let there = place.content().try_exists()?;
+            let stamp = place.read_metadata()?.map_or(0, |metadata| metadata.stamp);
             let holds = match expected {
                 None => true,
                 Some(None) => !there,
@@ -130,30 +164,26 @@ impl Objects for Files {
             if !holds {
                 return Ok(Put::Lost);
             }
-            write(root, &path, &bytes)?;
+            place.write(&place.content(), &bytes)?;
             let metadata = Metadata {
                 revision,
                 record,
                 stamp: stamp.wrapping_add(1),
             };
-            write(
-                root,
-                &metadata_path(root, &key),
-                &serde_json::to_vec(&metadata)?,
-            )?;
+            place.write(&place.metadata(), &serde_json::to_vec(&metadata)?)?;
             Ok(Put::Done)
         })
         .await
     }
 
     async fn delete(&self, key: &str, stamp: Option<&str>) -> Result<bool, Fault> {
-        let (key, expected) = (key.to_owned(), stamp.map(str::to_owned));
-        self.alone(Doing::Delete, move |root| {
-            let stamp = metadata(root, &key)?.map_or(0, |metadata| metadata.stamp);
+        let expected = stamp.map(str::to_owned);
+        self.alone(Doing::Delete, key, move |place| {
+            let stamp = place.read_metadata()?.map_or(0, |metadata| metadata.stamp);
             if expected.is_some_and(|expected| expected != stamp.to_string()) {
                 return Ok(false);
             }
-            for path in [root.join(&key), metadata_path(root, &key)] {
+            for path in [place.content(), place.metadata()] {
                 match fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
@@ -166,7 +196,7 @@ impl Objects for Files {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
         let prefix = prefix.to_owned();
-        self.alone(Doing::List, move |root| {
+        self.aside(Doing::List, move |root| {
             let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
             let mut keys = Vec::new();
             let mut folders = vec![root.join(folder)];
