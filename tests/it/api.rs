@@ -2,11 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::{
-    NewKey,
-    route::{Endpoint, Needs, PersonToken},
-    token::Claims,
-};
+use api::{NewKey, token::Claims};
 use domain::access::{Scope, TokenScope};
 use jiff::ToSpan as _;
 use models::ids::ReferenceId;
@@ -181,99 +177,6 @@ async fn what_was_ingested_is_read_back_by_any_id() {
     let sent = daily("user-1", ANN, 9120)["data"][0].to_string();
     assert_eq!(response.text().await.unwrap(), sent);
     world.system.stop().await;
-}
-
-#[tokio::test]
-async fn every_route_asks_who_calls() {
-    let world = with_ann_in(World::start_with_terra().await).await;
-    let all = key_with(&world, Scope::ALL).await;
-    let of_ann = token_for(&world, ANN, TokenScope::ALL).await;
-    let of_nobody = token_for(&world, "nobody", TokenScope::ALL).await;
-    let endpoints = api::endpoints();
-    assert!(endpoints.len() >= 12);
-    for endpoint in &endpoints {
-        let path = path_of(endpoint);
-        let call = async |credential: Option<&str>| {
-            let method = endpoint.verb.as_str().parse().unwrap();
-            let request = world.http.request(method, url(&world, &path));
-            let request = match credential {
-                Some(credential) => request.bearer_auth(credential),
-                None => request,
-            };
-            answered(request).await
-        };
-        if endpoint.route.scope == Needs::Nothing {
-            assert_eq!(call(None).await.0, 200, "{endpoint:?}");
-            continue;
-        }
-        assert_eq!(call(None).await.0, 401, "{endpoint:?}");
-        for wrong in [
-            "tk_q3v7m2x4c5ka_secret",
-            "tp1.e30.e30",
-            "secret",
-            &format!("{all}x"),
-        ] {
-            assert_eq!(call(Some(wrong)).await.0, 401, "{endpoint:?}");
-        }
-        let wanted: &[Scope] = match &endpoint.route.scope {
-            Needs::One(scope) => std::slice::from_ref(scope),
-            Needs::AnyOf(scopes) => scopes,
-            Needs::Nothing | Needs::AnyKey => &[],
-        };
-        if !wanted.is_empty() {
-            let others: Vec<_> = Scope::ALL
-                .iter()
-                .filter(|scope| !wanted.contains(scope))
-                .copied()
-                .collect();
-            let others = key_with(&world, &others).await;
-            assert_eq!(call(Some(&others)).await.0, 403, "{endpoint:?}");
-        }
-        for scope in wanted {
-            let right = key_with(&world, &[*scope]).await;
-            let (status, answer) = call(Some(&right)).await;
-            assert!(status != 401 && status != 403, "{endpoint:?}: {answer}");
-            assert!(status < 500, "{endpoint:?}: {answer}");
-        }
-        match endpoint.route.person_token {
-            PersonToken::Never => {
-                assert_eq!(call(Some(&of_ann)).await.0, 403, "{endpoint:?}");
-            }
-            PersonToken::Any => assert!(call(Some(&of_nobody)).await.0 < 400, "{endpoint:?}"),
-            PersonToken::With(scope) => {
-                let places: Vec<_> = endpoint.places().collect();
-                assert!(
-                    places.contains(&"person") || places.contains(&"connection"),
-                    "{endpoint:?}"
-                );
-                assert_eq!(call(Some(&of_nobody)).await.0, 403, "{endpoint:?}");
-                let (status, answer) = call(Some(&of_ann)).await;
-                assert!(status < 500 && status != 403, "{endpoint:?}: {answer}");
-                let without: Vec<_> = TokenScope::ALL
-                    .iter()
-                    .filter(|one| **one != scope)
-                    .copied()
-                    .collect();
-                let without = token_for(&world, ANN, &without).await;
-                assert_eq!(call(Some(&without)).await.0, 403, "{endpoint:?}");
-            }
-        }
-    }
-    world.system.stop().await;
-}
-
-/// The path of an endpoint about Ann; of what is not there where she has none.
-fn path_of(endpoint: &Endpoint) -> String {
-    let ann = api::id::to_path(ANN);
-    endpoint
-        .path
-        .replace("{person}", &ann)
-        .replace("{connection}", "user-1")
-        .replace("{type}", "daily")
-        .replace("{key}", "2026-07-02")
-        .replace("{day}", "2026-07-02")
-        .replace("{webhook}", "none")
-        .replace("{id}", "none")
 }
 
 #[tokio::test]

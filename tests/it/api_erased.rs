@@ -13,6 +13,15 @@ use crate::{
     world::World,
 };
 
+/// Subjects of the calls: Ann, who is erased.
+const NAMES: Names<'_> = Names {
+    person: ANN,
+    connection: "user-1",
+    webhook: "w-1",
+    id: "none",
+    day: "2026-07-02",
+};
+
 /// Erases a person to the end.
 async fn erase(world: &World, person: &str) {
     let app = &world.system.jobs;
@@ -24,21 +33,26 @@ async fn erase(world: &World, person: &str) {
     }
 }
 
+/// Status of a call with the body that the endpoint wants.
 async fn status_of(world: &World, endpoint: &Endpoint, credential: &str) -> u16 {
-    let names = Names {
-        person: ANN,
-        connection: "user-1",
-        webhook: "w-1",
-        id: "none",
-    };
-    let (path, body) = call_of(endpoint, names);
+    let body = call_of(endpoint, NAMES).1.map(|body| body.to_string());
+    status_with(world, endpoint, credential, body).await
+}
+
+async fn status_with(
+    world: &World,
+    endpoint: &Endpoint,
+    credential: &str,
+    body: Option<String>,
+) -> u16 {
+    let (path, _) = call_of(endpoint, NAMES);
     let method = endpoint.verb.as_str().parse().unwrap();
     let request = world.http.request(method, url(world, &path));
     let request = request.bearer_auth(credential).header("if-match", "\"0\"");
     let request = match body {
         Some(body) => request
             .header("content-type", "application/json")
-            .body(body.to_string()),
+            .body(body),
         None => request,
     };
     answered(request).await.0
@@ -76,6 +90,15 @@ async fn nobody_reads_orders_or_connects_for_an_erased_person() {
         ];
         assert!(gone || begins.contains(&name.as_str()), "{name}: {status}");
         assert_eq!(status_of(&world, endpoint, &token).await, 401, "{name}");
+        if endpoint.doc.body.is_none() {
+            continue;
+        }
+        for body in [None, Some("{\"no\": ".to_owned())] {
+            let status = status_with(&world, endpoint, &all.key, body.clone()).await;
+            assert!([400, 404, 410].contains(&status), "{name}: {status}");
+            let status = status_with(&world, endpoint, &token, body).await;
+            assert_eq!(status, 401, "{name}");
+        }
     }
     // Somebody of the same name who begins anew gets tokens that work.
     let anew = token_for(&world, ANN, &[TokenScope::Connect]).await;

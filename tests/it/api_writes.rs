@@ -169,6 +169,7 @@ async fn the_api_writes_what_its_role_allows_and_no_other_item() {
         connection: "user-1",
         webhook: "w-1",
         id: "none",
+        day: "2026-07-02",
     };
     // Things that are made first, so that the calls about them find something.
     let backfills = format!("/v1/people/{}/backfills", api::id::to_path(ANN));

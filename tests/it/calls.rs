@@ -14,6 +14,8 @@ pub(crate) struct Names<'a> {
     pub(crate) webhook: &'a str,
     /// Anything else.
     pub(crate) id: &'a str,
+    /// A day of which there are records, which is also the key of the daily one.
+    pub(crate) day: &'a str,
 }
 
 /// A call of an endpoint: path with query, and body.
@@ -24,8 +26,8 @@ pub(crate) fn call_of(endpoint: &Endpoint, names: Names<'_>) -> (String, Option<
         .replace("{connection}", names.connection)
         .replace("{webhook}", names.webhook)
         .replace("{type}", "daily")
-        .replace("{key}", "2026-07-02")
-        .replace("{day}", "2026-07-02")
+        .replace("{key}", names.day)
+        .replace("{day}", names.day)
         .replace("{id}", names.id);
     let last = endpoint.path.rsplit('/').next().unwrap_or_default();
     let query = match (endpoint.verb, last) {
@@ -34,7 +36,7 @@ pub(crate) fn call_of(endpoint: &Endpoint, names: Names<'_>) -> (String, Option<
         (Verb::Get, "records") => "?type=daily".to_owned(),
         (_, "authenticateUser") => "?resource=OURA".to_owned(),
         _ if endpoint.path.starts_with("/terra/") => {
-            format!("?user_id={}&start_date=2026-07-01", names.connection)
+            format!("?user_id={}&start_date={}", names.connection, names.day)
         }
         _ => String::new(),
     };
@@ -48,7 +50,7 @@ fn body_of(endpoint: &Endpoint, last: &str, names: Names<'_>) -> Option<Value> {
         (Verb::Delete, "{person}") => json!({"reference_id": names.person}),
         (Verb::Put, "source-policy") => policy,
         (Verb::Post, "preview") => json!({
-            "policy": policy, "people": [names.person], "from": "2026-07-01", "to": "2026-07-03",
+            "policy": policy, "people": [names.person], "from": names.day, "to": names.day,
         }),
         (Verb::Post, "connect") => json!({"kind": "link", "providers": ["OURA"]}),
         (Verb::Post, "tokens") => json!({"scopes": ["read"]}),

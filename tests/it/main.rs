@@ -18,6 +18,7 @@ mod api_bounds;
 mod api_connect;
 mod api_destinations;
 mod api_erased;
+mod api_guard;
 mod api_lists;
 mod api_orders;
 mod api_parameters;
