@@ -15,7 +15,7 @@ use models::{
 use runtime::queue::local::Durability;
 use serde_json::Value;
 use simulator::{
-    Webhook,
+    Truth, TruthSettings, Webhook,
     api::{Describe, Description},
 };
 use store::table::{
@@ -103,9 +103,19 @@ impl World {
 
     /// Signs and posts a body now.
     pub(crate) async fn send(&self, trace_id: &str, body: impl Into<Vec<u8>>) -> u16 {
+        self.send_signed_at(trace_id, body, now()).await
+    }
+
+    /// Posts a body, signed at some other time.
+    pub(crate) async fn send_signed_at(
+        &self,
+        trace_id: &str,
+        body: impl Into<Vec<u8>>,
+        at: Timestamp,
+    ) -> u16 {
         let body = body.into();
         let secret = SigningSecret::new("main", SECRET).unwrap();
-        let signature = secret.sign(now().as_second(), &body);
+        let signature = secret.sign(at.as_second(), &body);
         let headers = [
             ("X-Terra-Signature".to_owned(), signature),
             ("X-Terra-Trace-Id".to_owned(), trace_id.to_owned()),
@@ -259,6 +269,17 @@ pub(crate) fn options(folder: &Path) -> Options {
 
 /// Serves Terra's HTTP API, of one person; its address, and credentials for it.
 pub(crate) async fn stand_in_terra() -> terra_client::api::Settings {
+    let month_ago = now() - SignedDuration::from_hours(24 * 30);
+    let people = TruthSettings::new(5, 1, &[simulator::Provider::Garmin], month_ago);
+    stand_in_terra_of(people, Arc::new(now)).await.1
+}
+
+/// Serves Terra's HTTP API, of these people at the time that the clock tells. Returns the truth about them, and the
+/// address with credentials for it.
+pub(crate) async fn stand_in_terra_of(
+    people: TruthSettings,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+) -> (Truth, terra_client::api::Settings) {
     use simulator::api::{ApiSettings, TerraApi};
 
     let (dev_id, api_key) = ("testing-dev", "key-of-the-tests");
@@ -266,18 +287,16 @@ pub(crate) async fn stand_in_terra() -> terra_client::api::Settings {
         .await
         .unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let month_ago = now() - SignedDuration::from_hours(24 * 30);
-    let people = simulator::TruthSettings::new(5, 1, &[simulator::Provider::Garmin], month_ago);
-    let truth = simulator::Truth::new(people, Arc::new(now));
+    let truth = Truth::new(people, clock);
     let settings = ApiSettings {
         former_calls: true,
         ..ApiSettings::new(&url, dev_id, api_key)
     };
-    let api = TerraApi::new(truth, settings);
+    let api = TerraApi::new(truth.clone(), settings);
     tokio::spawn(axum::serve(listener, api.router()).into_future());
     let mut settings = terra_client::api::Settings::new(dev_id, api_key.into());
     settings.base_url = format!("{url}/api/v2").parse().unwrap();
-    settings
+    (truth, settings)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one clock of the tests")]

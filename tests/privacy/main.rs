@@ -12,10 +12,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use simulator::{
     DataType, Payloads, Provider, Shape, Webhook,
@@ -23,8 +23,17 @@ use simulator::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::world::{SECRET, World, now, terra};
+use crate::{
+    api_walk::{PLANTED, PLANTED_NUMBERS, walk_the_api},
+    world::{SECRET, World, now, options, stand_in_terra_of, terra},
+};
 
+mod api_walk;
+#[path = "../it/calls.rs"]
+mod calls;
+#[path = "../it/walk.rs"]
+#[expect(dead_code, reason = "another one reads the answers")]
+mod walk;
 #[path = "../it/world.rs"]
 #[expect(dead_code, reason = "the harness of all tests; this one needs a part")]
 mod world;
@@ -210,47 +219,20 @@ async fn add_destinations(world: &World) -> Arc<std::sync::atomic::AtomicU32> {
     answers
 }
 
-/// Calls every route of the API about everybody, and some that are not there. Returns the whole key.
-async fn walk_the_api(world: &World) -> String {
-    let scopes = domain::access::Scope::ALL.iter().copied().collect();
-    let made = api::NewKey::make("walk", scopes, "test", None, 0);
-    assert!(world.system.table.add_api_key(&made.key).await.unwrap());
-    let key = made.whole.expose_secret().to_owned();
-    let get = async |path: &str| {
-        let url = format!("{}{path}", world.system.api_url);
-        let request = world.http.get(url).header("x-api-key", &key);
-        let response = request.send().await.unwrap();
-        let status = response.status();
-        assert!(!status.is_server_error(), "{status}");
-        response.text().await.unwrap()
-    };
-    let people: Value = serde_json::from_str(&get("/v1/people?limit=500").await).unwrap();
-    let people = people["data"].as_array().unwrap();
-    assert!(people.len() > 1);
-    for person in people {
-        let connection = person["connections"][0]["id"].as_str().unwrap_or("none");
-        for endpoint in api::endpoints() {
-            let path = endpoint
-                .path
-                .replace("{person}", person["id"].as_str().unwrap())
-                .replace("{connection}", connection)
-                .replace("{type}", "body")
-                .replace("{key}", "canary-of-a-path");
-            get(&path).await;
-            get(&format!(
-                "{path}?type=body&user_id={connection}&canary=canary-of-a-query"
-            ))
-            .await;
-        }
-        for data_type in ["body", "daily", "sleep", "nutrition", "activity"] {
-            let id = person["id"].as_str().unwrap();
-            get(&format!(
-                "/v1/people/{id}/records?type={data_type}&from=2020-01-01&include=samples"
-            ))
-            .await;
-        }
-    }
-    key
+/// A system with a stand-in Terra behind it, and the Terra user ids of somebody whom that knows.
+async fn start() -> (World, Vec<String>) {
+    let providers = [Provider::Garmin, Provider::Oura];
+    let month_ago = now() - SignedDuration::from_hours(24 * 30);
+    let known = simulator::TruthSettings::new(5, 1, &providers, month_ago);
+    let (truth, credentials) = stand_in_terra_of(known, Arc::new(now)).await;
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let mut options = options(folder.path());
+    // A message that fails comes back at once.
+    options.visibility_timeout = Duration::from_millis(300);
+    options.terra = Some(credentials);
+    let users = truth.connections().into_iter();
+    let users = users.map(|connection| connection.terra_user_id).collect();
+    (World::open(folder, options).await, users)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,7 +245,7 @@ async fn nothing_private_is_logged_whatever_happens() {
         .with_writer(move || writer.clone())
         .init();
 
-    let world = World::start_impatient().await;
+    let (world, users) = start().await;
     let answering = add_destinations(&world).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -321,7 +303,7 @@ async fn nothing_private_is_logged_whatever_happens() {
     }
     world.idle().await;
     assert!(answering.load(std::sync::atomic::Ordering::SeqCst) > 0);
-    let key = walk_the_api(&world).await;
+    let secrets = walk_the_api(&world, [&users[0], &users[1]]).await;
     let dead = world.dead_letters().await;
     assert_eq!(
         dead.len(),
@@ -339,11 +321,17 @@ async fn nothing_private_is_logged_whatever_happens() {
         "private-2",
         "but private",
         "canary-bearer-token",
-        "canary-of-a-path",
-        "canary-of-a-query",
-        &key,
-    ] {
+    ]
+    .into_iter()
+    .chain(PLANTED)
+    .chain(secrets.iter().map(String::as_str))
+    {
         private.texts.insert(text.to_owned(), "planted".to_owned());
+    }
+    for number in PLANTED_NUMBERS {
+        private
+            .numbers
+            .insert(number.to_owned(), "planted".to_owned());
     }
     assert!(private.texts.len() > 1_000 && private.numbers.len() > 1_000);
 
