@@ -6,12 +6,9 @@ use api::route::{Endpoint, Verb};
 use axum::{Router, http::StatusCode, routing::any};
 use jiff::civil::Date;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{
-    calls::{Names, call_of},
-    world::World,
-};
+use crate::calls::{Names, call_of};
 
 /// Reader of a system's API, with a key that may do everything.
 #[derive(Clone, Copy)]
@@ -107,42 +104,6 @@ impl Client<'_> {
     }
 }
 
-/// Sends a day of two connections of a person and one of a leaver, and something that is parked: `walk-1` to `walk-3`, and
-/// `walk-parked`.
-pub(crate) async fn send_records_of<'a>(
-    world: &World,
-    person: &'a str,
-    leaver: &'a str,
-    users: [&'a str; 2],
-) -> Subjects<'a> {
-    for (trace_id, user, person) in [
-        ("walk-1", users[0], person),
-        ("walk-2", users[1], person),
-        ("walk-3", "user-of-the-leaver", leaver),
-    ] {
-        let body = json!({
-            "type": "daily", "status": "success",
-            "user": {"user_id": user, "provider": "GARMIN", "reference_id": person, "active": true},
-            "data": [{
-                "metadata": {"start_time": "2026-07-02T00:00:00.000000+02:00",
-                             "end_time": "2026-07-03T00:00:00.000000+02:00", "upload_type": 0},
-                "distance_data": {"steps": 71_934, "distance_meters": 71_934.25},
-            }],
-        });
-        assert_eq!(world.send(trace_id, body.to_string()).await, 200);
-    }
-    assert_eq!(world.send("walk-parked", "{").await, 200);
-    world.idle().await;
-    Subjects {
-        person,
-        leaver,
-        users,
-        day: jiff::civil::date(2026, 7, 2),
-        webhook: "walk-1",
-        parked: "walk-parked",
-    }
-}
-
 /// Address of an app that takes whatever it is sent.
 pub(crate) async fn app_that_takes_all() -> String {
     let router = Router::new().fallback(any(async || StatusCode::OK));
@@ -173,7 +134,7 @@ fn turn(endpoint: &Endpoint) -> (u8, bool) {
 }
 
 /// Ids of things by the last word of the path before them.
-pub(crate) type Ids = BTreeMap<&'static str, String>;
+type Ids = BTreeMap<&'static str, String>;
 
 /// Calls every endpoint as it wants to be called. `destination_is_there` is told the id of the destination that was
 /// made, once it is delivered to and before anything is asked about it.
@@ -200,7 +161,7 @@ pub(crate) async fn every_call(
 }
 
 /// Calls the endpoints that make something. Returns also the ids of what was made.
-pub(crate) async fn make_everything(
+async fn make_everything(
     client: Client<'_>,
     subjects: &Subjects<'_>,
     destination_is_there: impl AsyncFn(&str),
@@ -313,7 +274,7 @@ fn wanted(
 }
 
 /// The word before the id in a path.
-pub(crate) fn noun_of(path: &str) -> Option<&str> {
+fn noun_of(path: &str) -> Option<&str> {
     path.split_once("/{id}")?.0.rsplit('/').next()
 }
 

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::{
-    walk::{Client, Done, every_call, send_records_of},
+    walk::{Client, Done, Subjects, every_call},
     world::World,
 };
 
@@ -52,6 +52,42 @@ pub(crate) async fn walk_the_api(world: &World, terra_user_ids: [&str; 2]) -> Ve
     assert!(secrets.len() >= 5, "{} secrets were told", secrets.len());
     secrets.push(key);
     secrets
+}
+
+/// Sends a day of two connections of a person and one of a leaver, and something that is parked: `walk-1` to `walk-3`, and
+/// `walk-parked`.
+async fn send_records_of<'a>(
+    world: &World,
+    person: &'a str,
+    leaver: &'a str,
+    users: [&'a str; 2],
+) -> Subjects<'a> {
+    for (trace_id, user, person) in [
+        ("walk-1", users[0], person),
+        ("walk-2", users[1], person),
+        ("walk-3", "user-of-the-leaver", leaver),
+    ] {
+        let body = json!({
+            "type": "daily", "status": "success",
+            "user": {"user_id": user, "provider": "GARMIN", "reference_id": person, "active": true},
+            "data": [{
+                "metadata": {"start_time": "2026-07-02T00:00:00.000000+02:00",
+                             "end_time": "2026-07-03T00:00:00.000000+02:00", "upload_type": 0},
+                "distance_data": {"steps": 71_934, "distance_meters": 71_934.25},
+            }],
+        });
+        assert_eq!(world.send(trace_id, body.to_string()).await, 200);
+    }
+    assert_eq!(world.send("walk-parked", "{").await, 200);
+    world.idle().await;
+    Subjects {
+        person,
+        leaver,
+        users,
+        day: jiff::civil::date(2026, 7, 2),
+        webhook: "walk-1",
+        parked: "walk-parked",
+    }
 }
 
 /// The secrets in the answer to a call that makes something.
