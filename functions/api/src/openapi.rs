@@ -8,24 +8,36 @@ use crate::{
     route::{
         Endpoint, HeaderParam, IDEMPOTENCY_KEY, IF_NONE_MATCH, Needs, PersonToken, Reply, Verb,
     },
-    schema::{Definitions, words},
+    schema::{Definitions, SchemaOf, words},
     terra,
 };
 
+/// Examples by the ids of operations, and of problems by the names of their schemas. A test takes them from a running
+/// system.
+const EXAMPLES: &str = include_str!("../examples.json");
+/// Schemas of problems.
+const PROBLEMS: [&str; 2] = ["Problem", "TerraProblem"];
+
 /// Makes the document of these endpoints.
 pub fn document(endpoints: &[Endpoint]) -> Value {
+    let examples: Map<String, Value> = serde_json::from_str(EXAMPLES).unwrap_or_default();
     let mut definitions = Definitions::default();
     definitions.0.insert("Problem".to_owned(), problem_schema());
     let terras = terra_problem_schema();
     definitions.0.insert("TerraProblem".to_owned(), terras);
     let mut paths = Map::new();
     for endpoint in endpoints {
-        let operation = operation(endpoint, &mut definitions);
+        let example = examples.get(&operation_id(endpoint));
+        let operation = operation(endpoint, example.unwrap_or(&Value::Null), &mut definitions);
         let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
         if let Value::Object(path) = path {
             path.insert(endpoint.verb.as_str().to_lowercase(), operation);
         }
     }
+    let problems = PROBLEMS.iter().filter_map(|name| {
+        let answer = examples.get(*name)?.get("answer")?;
+        Some(((*name).to_owned(), json!({"value": answer})))
+    });
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -38,6 +50,7 @@ pub fn document(endpoints: &[Endpoint]) -> Value {
         "paths": paths,
         "components": {
             "schemas": definitions.0,
+            "examples": problems.collect::<Map<_, _>>(),
             "securitySchemes": {
                 "bearer": {
                     "type": "http",
@@ -61,7 +74,7 @@ const DESCRIPTION: &str = "Everything that came in can be read, and every number
     - Any POST takes an `Idempotency-Key`: the same call under it runs once within a day.\n\
     - Lists of words are open: new ones may come.";
 
-fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
+fn operation(endpoint: &Endpoint, example: &Value, definitions: &mut Definitions) -> Value {
     let doc = &endpoint.doc;
     let mut parameters: Vec<Value> = endpoint.places().map(place).collect();
     parameters.extend(doc.query.iter().map(parameter));
@@ -71,18 +84,20 @@ fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
     }
     parameters.extend(headers.iter().map(header));
     let mut responses = Map::new();
-    let json = "application/json";
-    let (statuses, answer) = match &doc.answer {
-        Reply::Json(schema) => (&[200][..], content(json, schema(definitions))),
-        Reply::With(status, schema) => (
-            std::slice::from_ref(status),
-            content(json, schema(definitions)),
-        ),
-        Reply::AnyOf(statuses, schema) => (*statuses, content(json, schema(definitions))),
-        Reply::Nothing => (&[204][..], json!({})),
-        Reply::Bytes(kind) => (&[200][..], content(kind, json!({}))),
+    let mut shown = |schema: SchemaOf| {
+        shown(
+            "application/json",
+            schema(definitions),
+            example.get("answer"),
+        )
     };
-    let mut answer = answer;
+    let (statuses, mut answer) = match &doc.answer {
+        Reply::Json(schema) => (&[200][..], shown(*schema)),
+        Reply::With(status, schema) => (std::slice::from_ref(status), shown(*schema)),
+        Reply::AnyOf(statuses, schema) => (*statuses, shown(*schema)),
+        Reply::Nothing => (&[204][..], json!({})),
+        Reply::Bytes(kind) => (&[200][..], json!({"content": {*kind: {"schema": {}}}})),
+    };
     if let Value::Object(answer) = &mut answer {
         answer.insert("description".to_owned(), doc.summary.into());
     }
@@ -118,16 +133,14 @@ fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
         problems.push((429, "There are too many such calls."));
     }
     problems.push((413, "The body, or the answer, is too large."));
-    let schema = if is_terras {
-        "#/components/schemas/TerraProblem"
-    } else {
-        "#/components/schemas/Problem"
-    };
+    let name = if is_terras { "TerraProblem" } else { "Problem" };
     for (status, description) in problems {
-        let mut problem = content("application/problem+json", json!({"$ref": schema}));
-        if let Value::Object(problem) = &mut problem {
-            problem.insert("description".to_owned(), description.into());
-        }
+        let problem = json!({
+            "schema": {"$ref": format!("#/components/schemas/{name}")},
+            "examples": {"one": {"$ref": format!("#/components/examples/{name}")}},
+        });
+        let content = json!({"application/problem+json": problem});
+        let problem = json!({"description": description, "content": content});
         responses.insert(status.to_string(), problem);
     }
     let mut operation = json!({
@@ -140,7 +153,8 @@ fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
         "security": if is_open { json!([]) } else { json!([{"bearer": []}, {"key": []}]) },
     });
     if let (Some(body), Value::Object(operation)) = (doc.body, &mut operation) {
-        let mut body = content("application/json", body(definitions));
+        let (schema, example) = (body(definitions), example.get("request"));
+        let mut body = self::shown("application/json", schema, example);
         if let Value::Object(body) = &mut body {
             body.insert("required".to_owned(), true.into());
         }
@@ -149,12 +163,17 @@ fn operation(endpoint: &Endpoint, definitions: &mut Definitions) -> Value {
     operation
 }
 
-fn content(kind: &str, schema: impl Into<Value>) -> Value {
-    json!({"content": {kind: {"schema": schema.into()}}})
+/// Content of this kind, with an example where there is one.
+fn shown(kind: &str, schema: impl Into<Value>, example: Option<&Value>) -> Value {
+    let mut shown = json!({"schema": schema.into()});
+    if let (Value::Object(shown), Some(example)) = (&mut shown, example) {
+        shown.insert("example".to_owned(), example.clone());
+    }
+    json!({"content": {kind: shown}})
 }
 
-/// `get_people_person_connections` of `GET /v1/people/{person}/connections`.
-fn operation_id(endpoint: &Endpoint) -> String {
+/// Name of an operation in the document: `get_people_person_connections` of `GET /v1/people/{person}/connections`.
+pub fn operation_id(endpoint: &Endpoint) -> String {
     let parts = endpoint.path.split('/').filter(|part| !part.is_empty());
     let words = parts.map(|part| part.trim_matches(['{', '}']).replace(['-', '.'], "_"));
     let mut words: Vec<_> = words.collect();
