@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     Sync = 31,
     /// Terra user id after a reauthentication.
     Renewal = 32,
+    /// Webhook that takes a record back.
+    Retraction = 33,
     /// Webhooks that calls of the API cause.
     ApiEvent = 40,
     /// Reference and webhooks of a request for data.

@@ -346,6 +346,122 @@ async fn a_connection_that_is_over_says_no_more_and_a_renewed_one_goes_on_under_
     assert!(!before.is_empty());
 }
 
+#[tokio::test]
+async fn a_record_that_was_taken_back_is_said_so_once_and_listed_no_more() {
+    let terra = StandIn::start(|_| {}).await;
+    let (from, to) = (day("2026-06-20"), day("2026-07-14"));
+    for (provider, data_type) in [
+        (Provider::Garmin, DataType::Activity),
+        (Provider::Oura, DataType::Daily),
+        (Provider::Apple, DataType::HealthObservation),
+    ] {
+        let connection = terra.at(provider);
+        let user = &connection.terra_user_id;
+        let before = terra.truth.records(&connection, data_type, from, to);
+        let taken = &before[before.len() / 2];
+        let now = terra.hands.now();
+        assert!(terra.truth.retract(user, taken));
+        assert!(!terra.truth.retract("nobody", taken));
+        let mut left = before.clone();
+        left.retain(|record| record.key != taken.key);
+        assert_eq!(left.len(), before.len() - 1);
+        assert_eq!(
+            terra.truth.records(&connection, data_type, from, to),
+            left,
+            "{provider:?}"
+        );
+        let earlier = now - SignedDuration::from_secs(1);
+        let earlier = terra
+            .truth
+            .records_at(&connection, data_type, from, to, earlier);
+        assert_eq!(earlier, before);
+
+        let told = terra
+            .truth
+            .webhooks_between(now, now + SignedDuration::from_secs(1));
+        let told: Vec<Value> = told
+            .iter()
+            .filter(|emission| emission.webhook.terra_user_id.as_ref() == Some(user))
+            .filter(|emission| emission.day == Some(taken.day))
+            .map(|emission| serde_json::from_slice(&emission.webhook.body).unwrap())
+            .collect();
+        assert_eq!(told.len(), 1);
+        let mut marked = taken.body.clone();
+        if data_type == DataType::HealthObservation {
+            marked["observation_data"]["status"] = 3.into();
+        } else {
+            marked["metadata"]["upload_type"] = 4.into();
+        }
+        assert_eq!(told[0]["data"], Value::from(vec![marked]));
+    }
+    let oura = terra.at(Provider::Oura);
+    let nights = terra.truth.records(&oura, DataType::Sleep, from, to);
+    let night = &nights[0];
+    assert!(
+        !terra.truth.retract(&oura.terra_user_id, night),
+        "no mark for nights"
+    );
+    assert_eq!(
+        terra.truth.records(&oura, DataType::Sleep, from, to),
+        nights
+    );
+}
+
+/// State of Terra's scores in a record.
+fn scores(record: &Value) -> &'static str {
+    match record.get("data_enrichment").and_then(Value::as_object) {
+        None => "absent",
+        Some(scores) if scores.values().all(Value::is_null) => "null",
+        Some(_) => "given",
+    }
+}
+
+#[test]
+fn late_scores_come_after_the_data_and_are_missing_again_in_the_last_delivery() {
+    let begin = start();
+    let hands = Hands::at(begin + SignedDuration::from_hours(24 * 8));
+    let settings = TruthSettings {
+        late_scores: true,
+        updates_per_day: 1,
+        ..TruthSettings::new(5, 1, &[Provider::Oura], begin)
+    };
+    let truth = Truth::new(settings, hands.clock());
+    let oura = at(&truth, Provider::Oura);
+    let emissions = truth.webhooks_between(begin, hands.now());
+    for data_type in [DataType::Activity, DataType::Daily, DataType::Sleep] {
+        let mut states: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for emission in &emissions {
+            if emission.data_type != Some(data_type) {
+                continue;
+            }
+            let body: Value = serde_json::from_slice(&emission.webhook.body).unwrap();
+            for record in body["data"].as_array().unwrap() {
+                let key = key(data_type, record);
+                states.entry(key).or_default().push(scores(record));
+            }
+        }
+        // Days that began after the connection, and are over.
+        let (from, to) = (day("2026-07-17"), day("2026-07-21"));
+        let records = truth.records(&oura, data_type, from, to);
+        assert!(!records.is_empty(), "{data_type:?}");
+        for record in records {
+            assert_eq!(scores(&record.body), "given");
+            let states = &states[&record.key];
+            let (before, after) = states.split_at(states.len() - 2);
+            assert!(!before.is_empty() && before.iter().all(|state| *state == "null"));
+            // A night is made with the day on which it ends.
+            let last = after[1];
+            assert_eq!(after[0], "given", "{data_type:?} {}", record.key);
+            if data_type == DataType::Sleep {
+                assert!(["null", "absent"].contains(&last), "{}", record.key);
+            } else {
+                let is_even = record.day.day() % 2 == 0;
+                assert_eq!(last, if is_even { "null" } else { "absent" });
+            }
+        }
+    }
+}
+
 /// Prints what it costs; run it by name to see.
 #[test]
 #[ignore = "a measurement, not a test"]

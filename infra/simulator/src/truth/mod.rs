@@ -1,12 +1,13 @@
 //! The truth of the simulated world: for every connection, data type and day either nothing or exactly
 //! these records, for every reader, in any order, by webhook or by history read.
 //!
-//! Nothing is stored but the connections: a day is made when it is asked for, from the seed, the
-//! account and the date. *Real* is what has reached Terra: a day grows with each of its syncs, and
+//! Nothing is stored but the connections and what was taken back: a day is made when it is asked for,
+//! from the seed, the account and the date. *Real* is what has reached Terra: a day grows with each of its syncs, and
 //! a sync of a connected user is a webhook. So a receiver that has got every webhook since a
 //! connection began, and has read the days before it, holds exactly [`Truth::records`].
 
 mod key;
+mod retraction;
 mod rhythm;
 
 use std::{
@@ -18,6 +19,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use models::streams::arrays;
 use serde_json::Value;
 
+use self::{retraction::Retraction, rhythm::Sync};
 use crate::{
     Clock, Connection, DataType, Provider, Shape, Size, Webhook, World,
     calendar::{Day, Place},
@@ -54,6 +56,9 @@ pub struct TruthSettings {
     pub places: Vec<Place>,
     /// True if records are thin, with one sample in two hours: years stay cheap.
     pub sparse: bool,
+    /// True if Terra's own scores come hours after the data, and the last delivery of a day lacks them
+    /// again, as null or left out (FACTS section 9, "Enrichment").
+    pub late_scores: bool,
 }
 
 impl TruthSettings {
@@ -73,6 +78,7 @@ impl TruthSettings {
             webhooks_with_samples: true,
             places: Vec::new(),
             sparse: true,
+            late_scores: false,
         }
     }
 }
@@ -114,6 +120,8 @@ pub(crate) struct Member {
     pub(crate) began: Timestamp,
     pub(crate) ended: Option<Timestamp>,
     history_from: Date,
+    /// What its provider took back, in the order in which that happened.
+    retractions: Vec<Retraction>,
     /// True if its `auth` is among [`Truth::webhooks_between`]; else its maker has sent one.
     planned: bool,
 }
@@ -307,11 +315,12 @@ impl Truth {
         let mut date = from.max(member.history_from);
         while date < to && date <= last {
             let syncs = self.syncs(&member, data_type, date);
-            if let Some(sync) = syncs.iter().rev().find(|sync| sync.at <= now) {
-                records.extend(self.day(&member, data_type, date, sync.until_minute));
+            if let Some(sync) = Sync::known_at(&syncs, now) {
+                records.extend(self.day(&member, data_type, date, sync));
             }
             date = next_day(date);
         }
+        records.retain(|record| !member.has_taken_back(record, now));
         records.sort_by(|one, other| one.span.cmp(&other.span));
         records
     }
@@ -322,14 +331,17 @@ impl Truth {
         member: &Member,
         data_type: DataType,
         date: Date,
-        until_minute: i32,
+        sync: Sync,
     ) -> Vec<TruthRecord> {
         let size = if self.shared.settings.sparse {
             Size::Sparse
         } else {
             Size::Ordinary
         };
-        let shape = Shape::on(Some(date)).until(until_minute).size(size);
+        let shape = Shape::on(Some(date))
+            .until(sync.until_minute)
+            .scores(sync.scores)
+            .size(size);
         let world = self.moment(&[], member.began);
         let bodies = world.records_on(&member.connection, data_type, date, &shape);
         bodies
@@ -352,7 +364,7 @@ impl Truth {
     }
 
     /// Returns the times at which a day reaches Terra; none, if nothing happened on it.
-    fn syncs(&self, member: &Member, data_type: DataType, date: Date) -> Vec<rhythm::Sync> {
+    fn syncs(&self, member: &Member, data_type: DataType, date: Date) -> Vec<Sync> {
         let settings = &self.shared.settings;
         let connection = &member.connection;
         let day = Day {
@@ -365,7 +377,11 @@ impl Truth {
             return Vec::new();
         }
         let (updates, delay) = (settings.updates_per_day, settings.sync_delay);
-        rhythm::syncs(settings.seed, connection, data_type, day, updates, delay)
+        let syncs = rhythm::syncs(settings.seed, connection, data_type, day, updates, delay);
+        if settings.late_scores && rhythm::has_scores(data_type) {
+            return rhythm::with_late_scores(syncs, date);
+        }
+        syncs
     }
 
     /// Every webhook that Terra emits by itself in `from..to`, in order: `auth` and the profile
@@ -378,6 +394,7 @@ impl Truth {
             for &data_type in member.connection.provider.data_types() {
                 self.syncs_between(member, data_type, from, to, &mut emissions);
             }
+            self.retractions_between(member, from, to, &mut emissions);
         }
         emissions.sort_by(|one, other| {
             let name = |emission: &Emission| emission.webhook.trace_id.clone();
@@ -448,7 +465,8 @@ impl Truth {
                 if !(from..to).contains(&sync.at) {
                     continue;
                 }
-                let mut records = self.day(member, data_type, date, sync.until_minute);
+                let mut records = self.day(member, data_type, date, sync);
+                records.retain(|record| !member.has_taken_back(record, sync.at));
                 if records.is_empty() {
                     continue;
                 }
@@ -462,7 +480,7 @@ impl Truth {
                     .iter()
                     .map(|record| record.body.to_string())
                     .collect();
-                let minute = u64::from(sync.until_minute.unsigned_abs());
+                let minute = u64::from(sync.number());
                 let number = Day {
                     date,
                     zone: connection.zone,
@@ -702,6 +720,7 @@ fn member(settings: &TruthSettings, connection: Connection, began: Timestamp) ->
         began,
         ended: None,
         history_from,
+        retractions: Vec::new(),
         planned: true,
     }
 }
