@@ -46,6 +46,7 @@ mod objects;
 mod past;
 mod records;
 mod samples;
+mod series_pages;
 mod sessions;
 mod settled;
 mod signatures;
