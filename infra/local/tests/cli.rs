@@ -6,6 +6,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod access;
 mod destinations;
 mod export;
 mod history;
