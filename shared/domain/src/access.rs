@@ -1,11 +1,13 @@
 //! Keys of the API: who may do what.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt};
 
 use jiff::civil::Date;
 use models::ids::hex;
 use serde::{Deserialize, Serialize, de};
 use sha2::{Digest as _, Sha256};
+
+use crate::word::words;
 
 /// Beginning of every key.
 const KEY_PREFIX: &str = "tk_";
@@ -15,67 +17,6 @@ const ID_CHARS: usize = 12;
 pub const MAX_TOKEN_S: i64 = 3600;
 /// Longest time for which a rotated key's old secret stays valid. Unit: seconds.
 pub const MAX_GRACE_S: i64 = 7 * 86_400;
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$each:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$each])* $variant,)*
-        }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The word for it.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)*
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                let found = Self::ALL.iter().find(|known| known.as_str() == text);
-                found.copied().ok_or_else(|| UnknownWord {
-                    known: Self::ALL.iter().map(|known| known.as_str()).collect(),
-                })
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?
-                    .parse()
-                    .map_err(de::Error::custom)
-            }
-        }
-    };
-}
-
-/// A word that is none of those there are.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there are: {}", known.join(", "))]
-pub struct UnknownWord {
-    /// Words there are.
-    pub known: Vec<&'static str>,
-}
 
 words! {
     /// Permission of a key.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Scope, UnknownWord};
+use crate::{access::Scope, word::UnknownWord};
 
 /// Time without a request after which a session ends. Unit: milliseconds.
 pub const IDLE_MS: i64 = 12 * 3_600_000;

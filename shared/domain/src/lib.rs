@@ -27,6 +27,7 @@ pub mod summary;
 #[cfg(test)]
 mod terra_schemas;
 pub mod version;
+pub mod word;
 
 /// A state that can take in another one, in any order and any number of times.
 ///

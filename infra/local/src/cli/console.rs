@@ -31,5 +31,5 @@ pub struct ConsoleArgs {
 
 fn role(text: &str) -> Result<Role, String> {
     text.parse()
-        .map_err(|error: domain::access::UnknownWord| error.to_string())
+        .map_err(|error: domain::word::UnknownWord| error.to_string())
 }

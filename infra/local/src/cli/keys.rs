@@ -97,12 +97,12 @@ pub struct TokenArgs {
 
 fn scope(text: &str) -> Result<Scope, String> {
     text.parse()
-        .map_err(|error: domain::access::UnknownWord| error.to_string())
+        .map_err(|error: domain::word::UnknownWord| error.to_string())
 }
 
 fn token_scope(text: &str) -> Result<TokenScope, String> {
     text.parse()
-        .map_err(|error: domain::access::UnknownWord| error.to_string())
+        .map_err(|error: domain::word::UnknownWord| error.to_string())
 }
 
 fn key_id(text: &str) -> Result<KeyId, String> {

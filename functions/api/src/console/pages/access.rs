@@ -271,7 +271,7 @@ async fn rotate(visit: Visit) -> Result<Reply, Failure> {
 async fn make_link(visit: Visit) -> Result<Reply, Failure> {
     admins_only(&visit, "only an admin makes links for colleagues")?;
     let role: Role = visit.filled("role").parse().map_err(|unknown| {
-        let unknown: domain::access::UnknownWord = unknown;
+        let unknown: domain::word::UnknownWord = unknown;
         Problem::new(Kind::InvalidRequest).detail(unknown.to_string())
     })?;
     let name = visit.filled("name");
