@@ -3,10 +3,12 @@
 use std::process::Stdio;
 
 use jiff::{SignedDuration, civil::Date, tz::TimeZone};
+use models::data::DataType;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use simulator::{Connection, Truth, TruthSettings};
+use simulator::{Connection, Truth, TruthRecord, TruthSettings};
+use store::table::{key::RecordOwner, records::FoundRecord};
 use tokio::process::Command;
 
 use crate::past::{API_KEY, DAY, DEV_ID, PROVIDERS, Past, TYPES, Wish};
@@ -14,12 +16,15 @@ use crate::past::{API_KEY, DAY, DEV_ID, PROVIDERS, Past, TYPES, Wish};
 /// Days that are compared.
 const DAYS: i64 = 20;
 
-/// Two people with five connections, of which one was made anew, long after everything is stored.
+/// Two people with their connections, of which one was made anew, long after everything is stored. Some records were
+/// taken back.
 struct Both {
     past: Past,
     http: reqwest::Client,
     /// Former id of the connection that was made anew, and its id now.
     renewed: (String, String),
+    /// Records that were taken back after they were stored, each with the present Terra user id.
+    retracted: Vec<(String, TruthRecord)>,
     /// First day that is compared, and the day after the last.
     days: (Date, Date),
 }
@@ -42,7 +47,11 @@ impl Both {
         past.live(DAY * 4, DAY * 2).await;
         let old = past.truth.connections().remove(0).terra_user_id;
         let new = past.api.reauthenticate(&old).unwrap();
-        past.live(DAY * 12, DAY * 2).await;
+        past.live(DAY * 8, DAY * 2).await;
+        let today = past.now().to_zoned(TimeZone::UTC).date();
+        let back = |days: i64| today.saturating_sub(SignedDuration::from_hours(24 * days));
+        let retracted = retract(&past, back(10), back(4)).await;
+        past.live(DAY * 4, DAY * 2).await;
         past.assert_complete();
         let today = past.now().to_zoned(TimeZone::UTC).date();
         let back = |days: i64| today.saturating_sub(SignedDuration::from_hours(24 * days));
@@ -50,6 +59,7 @@ impl Both {
             past,
             http: crate::world::client(),
             renewed: (old, new),
+            retracted,
             days: (back(3 + DAYS), back(3)),
         }
     }
@@ -82,6 +92,47 @@ impl Both {
         let terra = self.get(&self.terra_url(), path, query).await;
         [terra, self.get(&self.own_url(), path, query).await]
     }
+}
+
+/// Lets every provider take one workout and one day back that the system has stored.
+async fn retract(past: &Past, from: Date, to: Date) -> Vec<(String, TruthRecord)> {
+    let mut retracted = Vec::new();
+    for connection in past.truth.connections() {
+        for (data_type, kind) in TYPES {
+            if !matches!(data_type, DataType::Activity | DataType::Daily) {
+                continue;
+            }
+            let records = past.truth.records(&connection, kind, from, to);
+            let Some(record) = records.first() else {
+                continue;
+            };
+            let stored = stored(past, &connection, data_type).await;
+            let start = start_of(&record.body);
+            let stored = stored.iter().find(|stored| start_time(stored) == start);
+            assert!(stored.is_some_and(|stored| !stored.record.newest.retracted));
+            let user = connection.terra_user_id.clone();
+            assert!(past.truth.retract(&user, record));
+            retracted.push((user, record.clone()));
+        }
+    }
+    assert!(retracted.len() >= 8, "{} records", retracted.len());
+    retracted
+}
+
+/// The records of a connection that the system has, also those that were taken back.
+async fn stored(past: &Past, connection: &Connection, data_type: DataType) -> Vec<FoundRecord> {
+    let known = past.connection(&connection.terra_user_id).await.unwrap();
+    let owner = RecordOwner::Connection(known.id);
+    let records = past.system().table.records(&owner, Some(data_type));
+    records.await.unwrap()
+}
+
+fn start_time(stored: &FoundRecord) -> Option<&str> {
+    stored.record.newest.start_time.as_deref()
+}
+
+fn start_of(record: &Value) -> Option<&str> {
+    record["metadata"]["start_time"].as_str()
 }
 
 async fn answered(request: reqwest::RequestBuilder) -> (u16, Value) {
@@ -163,6 +214,31 @@ async fn has_the_same_records(both: &Both, connection: &Connection) -> usize {
     compared
 }
 
+/// A record that was taken back is stored as such, and in no answer.
+async fn leaves_out_what_was_taken_back(both: &Both) {
+    let (first, last) = (both.days.0.to_string(), both.days.1.to_string());
+    for (user, record) in &both.retracted {
+        let connection = both.past.truth.connection(user).unwrap();
+        let data_type: DataType = record.data_type.as_str().parse().unwrap();
+        let start = start_of(&record.body);
+        let stored = stored(&both.past, &connection, data_type).await;
+        let stored = stored.iter().find(|stored| start_time(stored) == start);
+        assert!(stored.is_some_and(|stored| stored.record.newest.retracted));
+        let query = [
+            ("user_id", user.as_str()),
+            ("start_date", &first),
+            ("end_date", &last),
+            ("to_webhook", "false"),
+        ];
+        for (status, answer) in both.ask(&format!("/{data_type}"), &query).await {
+            let records = answer["data"].as_array().unwrap();
+            assert_eq!(status, 200);
+            assert!(!records.is_empty());
+            assert!(records.iter().all(|record| start_of(record) != start));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_are_answered_as_by_terra() {
     let both = Both::start().await;
@@ -172,6 +248,7 @@ async fn reads_are_answered_as_by_terra() {
         compared += has_the_same_records(&both, connection).await;
     }
     assert!(compared > 400, "{compared} records were compared");
+    leaves_out_what_was_taken_back(&both).await;
 
     // A former id answers as the one of today does.
     let (old, new) = (both.renewed.0.as_str(), both.renewed.1.as_str());
@@ -361,6 +438,11 @@ async fn terras_clients_read_here_what_they_read_at_terra() {
         }
         users.push(json!({"user_id": user, "types": types}));
     }
+    let retracted = both.retracted.iter().map(|(user, record)| {
+        let start = &record.body["metadata"]["start_time"];
+        json!({"user_id": user, "type": record.data_type.as_str(), "start_time": start})
+    });
+    let retracted: Vec<_> = retracted.collect();
     let place = json!({
         "terra": both.terra_url(),
         "own": both.own_url(),
@@ -370,6 +452,7 @@ async fn terras_clients_read_here_what_they_read_at_terra() {
         "reference_id": both.past.truth.connections()[0].reference_id,
         "former_id": both.renewed.0,
         "present_id": both.renewed.1,
+        "retracted": retracted,
         "start": both.days.0.to_string(),
         "end": both.days.1.to_string(),
     });

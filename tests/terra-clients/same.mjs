@@ -22,6 +22,9 @@ async function answers(client) {
                 const answer = await client[kind].fetch({ user_id, to_webhook: false, with_samples, ...span });
                 assert.equal(answer.type, kind);
                 found[`${kind} of ${user_id}, samples ${with_samples}`] = [ofUser(answer.user), answer.data];
+                const takenBack = place.retracted.filter((taken) => taken.user_id === user_id && taken.type === kind);
+                const starts = new Set(answer.data.map((record) => record.metadata.start_time));
+                assert.ok(takenBack.every((taken) => !starts.has(taken.start_time)));
                 records += answer.data.length;
             }
         }

@@ -28,6 +28,12 @@ def refused(error, call, **arguments):
     raise AssertionError("a call was not refused")
 
 
+def start_of(record):
+    """Begin of a record: the client leaves some records as they came, and makes objects of others."""
+    metadata = record["metadata"] if isinstance(record, dict) else record.metadata
+    return metadata["start_time"] if isinstance(metadata, dict) else metadata.start_time
+
+
 def answers(client, place):
     """What the calls answer, by name."""
     found = {}
@@ -41,6 +47,13 @@ def answers(client, place):
                 assert answer.type == kind
                 name = f"{kind} of {user['user_id']}, samples {samples}"
                 found[name] = (of_user(answer.user), answer.data)
+                taken_back = [
+                    taken["start_time"]
+                    for taken in place["retracted"]
+                    if (taken["user_id"], taken["type"]) == (user["user_id"], kind)
+                ]
+                starts = set(map(start_of, answer.data))
+                assert starts.isdisjoint(taken_back), name
     present = place["present_id"]
     info = client.user.getinfoforuserid(user_id=present)
     found["user"] = (of_user(info.user), info.is_authenticated)

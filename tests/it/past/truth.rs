@@ -122,7 +122,7 @@ impl Past {
         windows
     }
 
-    /// The record as it would be shown, with the samples of older deliveries.
+    /// The record as it would be shown, with the samples and scores of older deliveries.
     async fn composed(&self, found: &FoundRecord) -> Vec<u8> {
         let archive = &self.system().archive;
         let newest = &found.record.newest.payload.locator;
@@ -136,12 +136,12 @@ impl Past {
             .iter()
             .map(|(record, streams)| Sampled { record, streams })
             .collect();
-        let none = BTreeMap::new();
-        compose(found.data_type, &newest, &sampled, &none, true)
+        let scores = &found.record.enrichment;
+        compose(found.data_type, &newest, &sampled, scores, true)
     }
 
-    /// Every record of a connection in the table is one of the truth's, byte for byte of meaning,
-    /// and the other way round, up to days that are settled.
+    /// Every record of a connection in the table that was not taken back is one of the truth's, byte for
+    /// byte of meaning, and the other way round, up to days that are settled.
     async fn assert_true(&self, connection: &Connection) -> usize {
         let mut count = 0;
         let stored = self.connection(&connection.terra_user_id).await;
@@ -165,7 +165,7 @@ impl Past {
             for record in table.records(&owner, Some(data_type)).await.unwrap() {
                 let newest = &record.record.newest;
                 let day = day::of_record(&record.key, newest.start_time.as_deref());
-                if day.is_none_or(|day| day >= settled) {
+                if newest.retracted || day.is_none_or(|day| day >= settled) {
                     continue;
                 }
                 let bytes = self.composed(&record).await;
