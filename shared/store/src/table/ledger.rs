@@ -247,7 +247,7 @@ impl Table {
         forward: bool,
     ) -> Result<Option<i64>, TableError> {
         let text = AttributeValue::S;
-        let mut items = self
+        let query = self
             .client
             .query()
             .table_name(&self.name)
@@ -259,14 +259,22 @@ impl Table {
             .expression_attribute_values(":after", text(format!("{after}#~")))
             .expression_attribute_values(":fetched", text(Key::fetched_prefix()))
             .expression_attribute_values(":probe", text(Key::probe_prefix()))
-            .scan_index_forward(forward)
-            .into_paginator()
-            .items()
-            .send();
-        let Some(item) = items.next().await else {
-            return Ok(None);
+            .scan_index_forward(forward);
+        // The first few have one, unless much was fetched at that time: a page of a megabyte is read for that alone.
+        let (mut page_size, mut from) = (4, None);
+        let item = loop {
+            let query = query.clone().limit(page_size).set_exclusive_start_key(from);
+            let page = query.send().await;
+            let page = page.map_err(TableError::unavailable("query", "the webhooks of a day"))?;
+            from = page.last_evaluated_key;
+            if let Some(item) = page.items.unwrap_or_default().into_iter().next() {
+                break item;
+            }
+            if from.is_none() {
+                return Ok(None);
+            }
+            page_size = (page_size * 4).min(1_000);
         };
-        let item = item.map_err(TableError::unavailable("query", "the webhooks of a day"))?;
         let time = item.get(TIME_SK).and_then(|time| time.as_s().ok());
         let time = time.and_then(|time| time.split('#').next());
         Ok(time

@@ -10,11 +10,11 @@
 //! `PARKED_DAYS#<shard>`, then the webhook. A writer that dies in between leaves a day without
 //! webhooks, which costs a reader one empty query.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{locator::Locator, plan::Parked};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::Timestamp;
 use models::ids::{Provider, TerraUserId, WebhookId};
 use serde::{Deserialize, Serialize};
@@ -25,10 +25,15 @@ use super::{
     first_items,
     key::{BY_TIME, DAY_SHARDS, Key, TIME_PK, TIME_SK},
     ledger::{MAX_PARKED_LISTED, WebhookEntry, moment, shard},
+    shards,
 };
 
 /// Attribute that holds the webhook. The index does not project it: its entries are keys only.
 const WEBHOOK: &str = "webhook";
+/// Length of a day, `YYYY-MM-DD`.
+const DAY_LENGTH: usize = 10;
+/// Shards of days that are read at once: more than those of one day.
+const DAYS_AT_ONCE: usize = 4 * DAY_SHARDS as usize;
 
 /// A webhook of which something could not be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -190,24 +195,31 @@ impl Table {
     ) -> Result<(Vec<ParkedWebhook>, Option<String>), TableError> {
         let mut webhooks = Vec::new();
         let mut place = after.map(str::to_owned);
-        for day in self.parked_days().await?.into_iter().rev() {
-            // A place begins with its day.
-            if after.is_some_and(|after| day.as_str() > after.get(..day.len()).unwrap_or_default())
-            {
-                continue;
-            }
-            loop {
-                let left = limit.saturating_sub(webhooks.len());
-                if left == 0 {
-                    return Ok((webhooks, place));
+        // A place begins with its day, which may have more.
+        let mut before = match after {
+            Some(after) => format!("{}~", after.get(..DAY_LENGTH).unwrap_or_default()),
+            None => "~".to_owned(),
+        };
+        loop {
+            let days = self.parked_days_before(&before).await?;
+            let Some(oldest) = days.keys().next().cloned() else {
+                return Ok((webhooks, None));
+            };
+            for (day, shards) in days.iter().rev() {
+                loop {
+                    let left = limit.saturating_sub(webhooks.len());
+                    if left == 0 {
+                        return Ok((webhooks, place));
+                    }
+                    let place_before = place.as_deref();
+                    let found = self.parked_of_day(day, shards, place_before, left).await?;
+                    webhooks.extend(found.0);
+                    let Some(last) = found.1 else { break };
+                    place = Some(last);
                 }
-                let (found, last) = self.parked_of_day(&day, place.as_deref(), left).await?;
-                webhooks.extend(found);
-                let Some(last) = last else { break };
-                place = Some(last);
             }
+            before = oldest;
         }
-        Ok((webhooks, None))
     }
 
     /// The parked webhooks that were received on a day (`YYYY-MM-DD`, UTC), newest first, at most
@@ -221,18 +233,20 @@ impl Table {
         day: &str,
         limit: usize,
     ) -> Result<Vec<ParkedWebhook>, TableError> {
-        Ok(self.parked_of_day(day, None, limit).await?.0)
+        let shards = Vec::from_iter(0..DAY_SHARDS);
+        Ok(self.parked_of_day(day, &shards, None, limit).await?.0)
     }
 
-    /// Those of one day behind a place, and the place of the last one that was looked at; `None` where the day has
-    /// no more.
+    /// Those in some shards of one day behind a place, and the place of the last one that was looked at; `None` where
+    /// the day has no more.
     async fn parked_of_day(
         &self,
         day: &str,
+        shards: &[u8],
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<ParkedWebhook>, Option<String>), TableError> {
-        let shards = stream::iter(0..DAY_SHARDS)
+        let shards = stream::iter(shards.to_vec())
             .map(|shard| self.parked_of_shard(day, shard, after, limit))
             .buffer_unordered(usize::from(DAY_SHARDS));
         let mut listed: Vec<(String, Key)> = shards.try_concat().await?;
@@ -251,15 +265,50 @@ impl Table {
         Ok((webhooks, last))
     }
 
-    /// Days on which parked webhooks were received, oldest first.
-    async fn parked_days(&self) -> Result<BTreeSet<String>, TableError> {
-        let mut days = BTreeSet::new();
-        for shard in 0..DAY_SHARDS {
-            let items = self.query(&Key::parked_days(shard), "").await?;
-            let keys = items.iter().filter_map(Key::of_item);
-            days.extend(keys.map(|key| key.as_parked_day().to_owned()));
+    /// Some days before a place on which parked webhooks were received, the newest, each with its shards; none at the
+    /// end.
+    async fn parked_days_before(
+        &self,
+        before: &str,
+    ) -> Result<BTreeMap<String, Vec<u8>>, TableError> {
+        let read = |shard, before: String, most| -> BoxFuture<'_, _> {
+            Box::pin(self.parked_days_of_shard(shard, before, most))
+        };
+        let place = |(day, shard): &(String, u8)| format!("{day}#{shard}");
+        let found = shards::newest(before, DAYS_AT_ONCE, place, read).await?;
+        let is_full = found.len() == DAYS_AT_ONCE;
+        let mut days = BTreeMap::<String, Vec<u8>>::new();
+        for (day, shard) in found {
+            days.entry(day).or_default().push(shard);
+        }
+        if is_full {
+            // Its other shards may not have been read.
+            days.pop_first();
         }
         Ok(days)
+    }
+
+    async fn parked_days_of_shard(
+        &self,
+        shard: u8,
+        before: String,
+        limit: usize,
+    ) -> Result<Vec<(String, u8)>, TableError> {
+        let day = before.split('#').next().unwrap_or_default();
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :days AND sk < :day")
+            .expression_attribute_values(":days", AttributeValue::S(Key::parked_days(shard)))
+            .expression_attribute_values(":day", AttributeValue::S(day.to_owned()))
+            .scan_index_forward(false);
+        let items = first_items(query, limit, "days with parked webhooks").await?;
+        let keys = items.iter().filter_map(Key::of_item);
+        Ok(keys
+            .map(|key| (key.as_parked_day().to_owned(), shard))
+            .collect())
     }
 
     async fn parked_of_shard(
