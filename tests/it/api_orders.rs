@@ -172,11 +172,38 @@ async fn a_person_gets_their_export_and_nobody_elses() {
     assert_eq!(ann.get(&format!("/v1/exports/{id}")).await.0, 403);
     let backwards = json!({"from": "2026-07-02", "to": "2026-07-01"});
     assert_eq!(ann.post(&of_ann, &backwards).await.0, 400);
+    assert_eq!(done["include"], json!(["records", "csv", "fhir", "fit"]));
+    for wrong in [json!([]), json!(["pdf"]), json!("csv")] {
+        let (status, refused) = ann.post(&of_ann, &json!({"include": wrong})).await;
+        assert_eq!(status, 400, "{refused}");
+    }
+
+    // Of one part: without the files of the others.
+    let tables = json!({"include": ["csv", "csv"], "from": "2026-07-02"});
+    let (status, ordered) = ann.post(&of_ann, &tables).await;
+    assert_eq!((status, &ordered["include"]), (202, &json!(["csv"])));
+    let id = ordered["id"].as_str().unwrap();
+    let done = closed(&ann, &format!("{of_ann}/{id}")).await;
+    assert_eq!(
+        (&done["state"], &done["include"]),
+        (&json!("done"), &json!(["csv"]))
+    );
+    let link = done["url"].as_str().unwrap();
+    let file = world.http.get(url(&world, link)).bearer_auth(&ann.key);
+    let tables = file.send().await.unwrap().bytes().await.unwrap();
+    let has = |zip: &[u8], name: &str| zip.windows(name.len()).any(|it| it == name.as_bytes());
+    for (name, is_asked_for) in [
+        ("days.csv", true),
+        ("all-values.csv", true),
+        ("records/daily-2026.ndjson", false),
+        ("fhir/bundle-2026.json", false),
+    ] {
+        assert!(has(&bytes, name), "{name}");
+        assert_eq!(has(&tables, name), is_asked_for, "{name}");
+    }
 
     // Three a day, and what was refused for its form is none of them.
-    for _ in 0..2 {
-        assert_eq!(ann.post(&of_ann, &json!({})).await.0, 202);
-    }
+    assert_eq!(ann.post(&of_ann, &json!({})).await.0, 202);
     let request = world
         .http
         .post(url(&world, &of_ann))

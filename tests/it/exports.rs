@@ -12,6 +12,7 @@ use std::{
 
 use domain::{
     days::Wanted,
+    export::ExportPart,
     message::{JobKind, JobMessage},
     owner::RecordOwner,
     source::Metric,
@@ -122,6 +123,7 @@ impl Filled {
         Order {
             person: self.person.clone(),
             period: Period::default(),
+            parts: ExportPart::all(),
         }
     }
 
@@ -506,6 +508,55 @@ async fn an_export_that_was_stopped_behind_every_file_is_the_same_to_the_byte() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_parts_has_these_and_what_explains_them() {
+    let filled = filled(67).await;
+    let explaining = [
+        "README.txt",
+        "connections.json",
+        "manifest.json",
+        "webhooks.ndjson",
+    ];
+    let (whole, _) = filled.whole(&filled.order()).await;
+    let whole = unzip(&whole);
+    let mut joined = BTreeSet::new();
+    for &part in ExportPart::ALL {
+        let order = Order {
+            parts: BTreeSet::from([part]),
+            ..filled.order()
+        };
+        let (zip, report) = filled.whole(&order).await;
+        let files = unzip(&zip);
+        let manifest = manifest(&files);
+        assert_eq!(manifest["include"], json!([part]));
+        let readme = String::from_utf8(files["README.txt"].clone()).unwrap();
+        assert!(readme.contains("only these were asked for"), "{readme}");
+        let records = if part == ExportPart::Records {
+            deliveries(&whole)
+                .iter()
+                .filter(|(_, _, kept, _)| !kept)
+                .count()
+        } else {
+            0
+        };
+        assert_eq!(report.records, records, "{part}");
+        for name in explaining {
+            assert!(files.contains_key(name), "{part}: {name}");
+        }
+        let own = files.into_iter();
+        for (name, content) in own.filter(|(name, _)| !explaining.contains(&name.as_str())) {
+            assert!(whole[&name] == content, "{name} differs");
+            assert!(joined.insert(name), "a file is of two parts");
+        }
+    }
+    let all: BTreeSet<_> = whole
+        .into_keys()
+        .filter(|name| !explaining.contains(&name.as_str()))
+        .collect();
+    assert_eq!(joined, all);
+    filled.world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_was_ordered_is_made_and_says_where_it_is() {
     let filled = filled(66).await;
     let system = &filled.world.system;
@@ -779,6 +830,7 @@ async fn five_years_are_exported_in_a_process_of_its_own() {
     let order = Order {
         person: ReferenceId::new(&person).unwrap(),
         period: Period::default(),
+        parts: ExportPart::all(),
     };
     let system = System::start(options(&folder), None).await.unwrap();
     let reader = Reader {

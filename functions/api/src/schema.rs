@@ -3,7 +3,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use domain::access::{Scope, TokenScope};
+use domain::{
+    access::{Scope, TokenScope},
+    export::ExportPart,
+};
 use serde_json::{Map, Value, json};
 
 /// Schemas that others refer to, by name.
@@ -48,6 +51,7 @@ plain! {
     jiff::civil::Date = json!({"type": "string", "format": "date"});
     Scope = words(Scope::ALL.iter().map(|scope| scope.as_str()));
     TokenScope = words(TokenScope::ALL.iter().map(|scope| scope.as_str()));
+    ExportPart = words(ExportPart::ALL.iter().map(|part| part.as_str()));
 }
 
 /// Schema of a word of a closed list.

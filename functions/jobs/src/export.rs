@@ -116,7 +116,11 @@ async fn write(app: &App, job: Job, budget: Budget) -> Result<Next, JobError> {
         from: detail.from,
         to: detail.to,
     };
-    let order = Order { person, period };
+    let order = Order {
+        person,
+        period,
+        parts: detail.parts(),
+    };
     let reader = Reader {
         table: &app.table,
         archive: &app.archive,

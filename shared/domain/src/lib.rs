@@ -6,6 +6,7 @@ pub mod connection;
 pub mod console;
 pub mod days;
 pub mod delivery;
+pub mod export;
 pub mod extent;
 pub mod history;
 mod json;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::export::ExportPart;
 use models::{data::DataType, ids::hex};
 use sha2::{Digest as _, Sha256};
 
@@ -29,8 +30,15 @@ pub(crate) enum Step {
     Fit(Year),
 }
 
-/// The files of an export in the order in which they are written. The manifest comes behind them.
-pub(crate) fn steps(index: &Index) -> Vec<Step> {
+/// The files of an export that has these parts, in the order in which they are written. The manifest comes behind
+/// them.
+pub(crate) fn steps(index: &Index, parts: &BTreeSet<ExportPart>) -> Vec<Step> {
+    let mut steps = all_steps(index);
+    steps.retain(|step| step.part().is_none_or(|part| parts.contains(&part)));
+    steps
+}
+
+fn all_steps(index: &Index) -> Vec<Step> {
     let of_records = index.records.keys();
     let of_records = of_records.filter(|(data_type, _)| *data_type != DataType::LabReport);
     let mut steps = vec![Step::Readme, Step::Connections];
@@ -54,6 +62,17 @@ pub(crate) fn is_observed(data_type: DataType) -> bool {
 }
 
 impl Step {
+    /// Part that the file belongs to. `None` for a file that explains the others.
+    fn part(&self) -> Option<ExportPart> {
+        match self {
+            Self::Readme | Self::Connections | Self::Webhooks => None,
+            Self::Records(..) | Self::LabReports => Some(ExportPart::Records),
+            Self::Days | Self::Values => Some(ExportPart::Csv),
+            Self::Fhir(_) => Some(ExportPart::Fhir),
+            Self::Fit(_) => Some(ExportPart::Fit),
+        }
+    }
+
     /// Name of the file. `None` for a step of many files.
     pub(crate) fn name(&self) -> Option<String> {
         Some(match self {
@@ -181,7 +200,8 @@ mod tests {
 
     #[test]
     fn steps_name_each_file_once() {
-        let steps = steps(&index(&[(0, "1")]));
+        let index = index(&[(0, "1")]);
+        let steps = super::steps(&index, &ExportPart::all());
         let names: Vec<_> = steps.iter().filter_map(Step::name).collect();
         assert_eq!(
             names,
@@ -197,5 +217,19 @@ mod tests {
             ]
         );
         assert_eq!(steps.last(), Some(&Step::Fit(Some(2026))));
+
+        let of = |part| super::steps(&index, &BTreeSet::from([part]));
+        let of_all = ExportPart::ALL.iter().map(|part| of(*part).len() - 3);
+        assert_eq!(of_all.sum::<usize>(), steps.len() - 3);
+        assert_eq!(
+            of(ExportPart::Csv),
+            [
+                Step::Readme,
+                Step::Connections,
+                Step::Webhooks,
+                Step::Days,
+                Step::Values
+            ]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use domain::{
     days::Day,
+    export::ExportPart,
     record::Record,
     source::words,
     summary::{Value as Field, is_mark},
@@ -44,6 +45,7 @@ pub(crate) fn readme(order: &Order, begun_at: Timestamp) -> String {
     };
     let from = day(order.period.from, "the first day there is");
     let to = day(order.period.to, "the last day there is");
+    let asked_for = asked_for(order);
     format!(
         "\
 YOUR DATA
@@ -54,7 +56,7 @@ the services that you connected, through Terra (https://tryterra.co). It was beg
 
 You can keep it, read it, and hand it on to whom you like. Nothing in it needs a program of ours. The
 numbers are what your devices and their makers say; they are no medical findings.
-
+{asked_for}
 
 THE FILES
 
@@ -111,6 +113,24 @@ NOT IN HERE
 
 Older deliveries of a record that a newer one replaced.
 "
+    )
+}
+
+/// Names the parts of an export that does not have all.
+fn asked_for(order: &Order) -> String {
+    if order.parts.len() == ExportPart::ALL.len() {
+        return String::new();
+    }
+    let names = order.parts.iter().map(|part| match part {
+        ExportPart::Records => "records/ and lab-reports.ndjson",
+        ExportPart::Csv => "days.csv and all-values.csv",
+        ExportPart::Fhir => "fhir/",
+        ExportPart::Fit => "fit/",
+    });
+    let names: Vec<_> = names.collect();
+    format!(
+        "\nOf the files below only these were asked for, with those that explain them: {}.\n",
+        names.join(", ")
     )
 }
 
@@ -235,6 +255,7 @@ pub(crate) fn manifest(
         "person": order.person,
         "from": order.period.from,
         "to": order.period.to,
+        "include": order.parts,
         "begun_at": format!("{begun_at:.0}"),
         "finished_at": format!("{finished_at:.0}"),
         "made_by": {"terrarium": env!("CARGO_PKG_VERSION"), "fhir": "4.0.1"},

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use domain::{connection::ConnectionId, owner::RecordOwner, record::Record, summary::Summary};
+use domain::{
+    connection::ConnectionId, export::ExportPart, owner::RecordOwner, record::Record,
+    summary::Summary,
+};
 use formats::{
     fhir::{self, BundleKind, BundleText, Input, NO_SERVER, Options, Person},
     fit::{self, FitError},
@@ -40,13 +43,15 @@ const DAYS: i64 = 92;
 /// Form of a [`State`]: one of another form is not gone on with.
 const FORM: u32 = 2;
 
-/// Person and days of an export.
+/// Person, days and parts of an export.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The person.
     pub person: ReferenceId,
     /// Days.
     pub period: Period,
+    /// Parts to write.
+    pub parts: BTreeSet<ExportPart>,
 }
 
 /// Progress of an export.
@@ -63,7 +68,7 @@ pub struct Progress {
 /// Result of a finished export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Records.
+    /// Records as they were sent; none where they were not asked for.
     pub records: usize,
     /// Files of the archive.
     pub files: usize,
@@ -169,13 +174,13 @@ pub async fn write(
         unsaved_parts: 0,
         progress: Progress {
             done: 0,
-            all: index.len() * 3 + index.activities(),
+            all: to_write(&index, &order.parts),
             written_bytes: 0,
         },
         goes_on: true,
         watch,
     };
-    for step in files::steps(&index) {
+    for step in files::steps(&index, &order.parts) {
         writer.step(&step).await?;
         if !writer.goes_on {
             writer.save().await?;
@@ -183,6 +188,15 @@ pub async fn write(
         }
     }
     writer.finish(now).await.map(End::Done)
+}
+
+/// Records to write; each counts once for every part that it is in.
+fn to_write(index: &Index, parts: &BTreeSet<ExportPart>) -> usize {
+    let of_part = |part: &ExportPart| match part {
+        ExportPart::Records | ExportPart::Csv | ExportPart::Fhir => index.len(),
+        ExportPart::Fit => index.activities(),
+    };
+    parts.iter().map(of_part).sum()
 }
 
 struct Writer<'a> {

@@ -34,12 +34,16 @@ async fn a_person_is_exported_and_the_file_is_saved_by_those_who_may() {
     assert!(admin.get(&page).await.text.contains(&order));
     let wrong = admin.post(&order, "from=2026-02-01&to=2026-01-01").await;
     assert_eq!(wrong.status, 400, "{}", wrong.text);
-    let ordered = admin.post(&order, "from=&to=").await;
+    let nothing = admin.post(&order, "from=&to=").await;
+    assert_eq!(nothing.status, 400, "{}", nothing.text);
+    let form = "from=&to=&part-records=on&part-csv=on";
+    let ordered = admin.post(&order, form).await;
     assert_eq!(ordered.status, 303, "{}", ordered.text);
     let export = ordered.headers["location"].to_str().unwrap().to_owned();
     assert!(export.starts_with("/console/exports/"), "{export}");
     let done = until(&admin, &export, "The file is there").await;
     assert!(done.text.contains("console:Anna") && done.text.contains(PERSON));
+    assert!(done.text.contains("records, csv"), "{}", done.text);
 
     let file = format!("{export}/file");
     assert!(done.text.contains(&file), "{}", done.text);

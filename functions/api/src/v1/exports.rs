@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     access::{Scope, TokenScope},
+    export::ExportPart,
     message::JobKind,
 };
 use http::StatusCode;
@@ -138,13 +139,15 @@ answer! {
         from: Option<String>,
         /// Last day, included.
         to: Option<String>,
+        /// Parts of the file.
+        include: Vec<ExportPart>,
         /// Time of the order.
         requested_at: String,
         /// Maker of the order.
         requested_by: String,
         /// Records that are done.
         progress: JobProgress,
-        /// Records in the file; null while it is made.
+        /// Records in the file as they were sent; null while it is made.
         records: Option<usize>,
         /// Records and files that are not in it; its manifest says why.
         left_out: Option<usize>,
@@ -162,8 +165,11 @@ answer! {
 }
 
 body! {
-    /// Days to export; all there is where none are named.
+    /// Days and parts to export; all there is where none are named.
     pub(crate) struct ExportBody {
+        /// Parts of the file: `records` as they were sent, `csv` with chosen and all values, `fhir` with bundles of R4,
+        /// `fit` with workouts. What explains them is always there.
+        include: Option<Vec<ExportPart>>,
         /// First day, a civil date.
         from: Option<String>,
         /// Last day, which is included.
@@ -186,6 +192,7 @@ impl Export {
             person,
             from: detail.from.map(|day| day.to_string()),
             to: detail.to.map(|day| day.to_string()),
+            include: detail.parts().into_iter().collect(),
             requested_at: rfc3339(job.ordered_at_ms),
             requested_by: job.ordered_by.clone(),
             progress: JobProgress::of(job),
@@ -211,6 +218,13 @@ async fn create(call: Call) -> Result<Answer, Failure> {
     {
         faults.push(jobs::fault("to", "is before `from`"));
     }
+    let include = body.include.map(BTreeSet::from_iter);
+    if include.as_ref().is_some_and(BTreeSet::is_empty) {
+        faults.push(jobs::fault(
+            "include",
+            "names no part; leave it out for all",
+        ));
+    }
     if !faults.is_empty() {
         return Err(refused(faults).into());
     }
@@ -219,6 +233,7 @@ async fn create(call: Call) -> Result<Answer, Failure> {
     let detail = serde_json::to_value(ExportDetail {
         from,
         to,
+        include: include.unwrap_or_default(),
         ..ExportDetail::default()
     });
     let detail = detail.unwrap_or_default();

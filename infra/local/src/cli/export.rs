@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use domain::export::ExportPart;
 use jiff::civil::Date;
 
 use super::{Place, day};
@@ -57,6 +58,7 @@ pub enum ExportCommand {
 Examples:
   terrarium export person --reference-id person-0001 > person.zip
   terrarium export person --reference-id person-0001 -o person.zip
+  terrarium export person --reference-id person-0001 --include csv --include fit -o tables.zip
   terrarium export person --reference-id person-0001 --job
 
 With -o, Ctrl-C stops behind the file that is being written and keeps all files until then: the same
@@ -71,6 +73,9 @@ pub struct PersonArgs {
     /// Last day, included [default: all]
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<Date>,
+    /// Part to write: records, csv, fhir or fit; may be given several times [default: all]
+    #[arg(long, value_name = "PART", value_parser = part)]
+    pub include: Vec<ExportPart>,
     /// File to write [default: standard output]
     #[arg(short, long, value_name = "FILE", conflicts_with = "job")]
     pub output: Option<PathBuf>,
@@ -100,4 +105,9 @@ pub struct FhirArgs {
     /// Add codes of SNOMED CT, which need a licence in some countries
     #[arg(long)]
     pub snomed: bool,
+}
+
+fn part(text: &str) -> Result<ExportPart, String> {
+    text.parse()
+        .map_err(|error: domain::word::UnknownWord| error.to_string())
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use domain::message::JobKind;
+use domain::{export::ExportPart, message::JobKind};
 use export::{End, ExportError, Order, Period, Progress, Reader, Report};
 use formats::{
     fhir::{self, BundleKind, Input, NO_SERVER, Options, Person},
@@ -112,6 +112,7 @@ async fn order(access: &Access, args: &PersonArgs) -> anyhow::Result<()> {
     job.detail = serde_json::to_value(ExportDetail {
         from: args.from,
         to: args.to,
+        include: args.include.iter().copied().collect(),
         ..ExportDetail::default()
     })?;
     access.table.add_job(&job).await?;
@@ -121,6 +122,14 @@ async fn order(access: &Access, args: &PersonArgs) -> anyhow::Result<()> {
         job.id
     ));
     Ok(())
+}
+
+/// Parts of an export; all where none are named.
+fn parts(args: &PersonArgs) -> BTreeSet<ExportPart> {
+    if args.include.is_empty() {
+        return ExportPart::all();
+    }
+    args.include.iter().copied().collect()
 }
 
 /// Shows the state of a job, and where its export is.
@@ -190,6 +199,7 @@ async fn person(access: &Access, args: &PersonArgs) -> anyhow::Result<()> {
             from: args.from,
             to: args.to,
         },
+        parts: parts(args),
     };
     let stopped = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stopped);

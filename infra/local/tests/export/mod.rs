@@ -196,5 +196,11 @@ fn everything_of_a_person_is_exported_as_one_zip() {
     let piped = run(&[&of("ann")[..6], &july].concat());
     assert!(piped.status.success());
     assert!(piped.stdout.starts_with(b"PK") && !names(&piped.stdout, "fit/ride-1.fit"));
+    let workouts = run(&[&of("ann")[..6], &["--include", "fit"]].concat());
+    assert!(workouts.status.success());
+    assert!(names(&workouts.stdout, "fit/ride-1.fit"));
+    assert!(!names(&workouts.stdout, "fhir/bundle-2026.json"));
+    let unknown = [&of("ann")[..6], &["--include", "pdf"]].concat();
+    refused(&unknown, 2, "records, csv, fhir, fit");
     refused(&of("nobody"), 3, "nothing of a user nobody");
 }

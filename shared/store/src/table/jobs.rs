@@ -3,8 +3,10 @@
 //! A job is written before its work begins. Its item says how far it is, so that whoever takes it up goes
 //! on from there.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{connection::ConnectionId, message::JobKind};
+use domain::{connection::ConnectionId, export::ExportPart, message::JobKind};
 use futures::future::BoxFuture;
 use jiff::{Timestamp, civil::Date};
 use models::ids::{ReferenceId, hex};
@@ -159,6 +161,8 @@ pub struct ExportDetail {
     pub from: Option<Date>,
     /// Last day, included.
     pub to: Option<Date>,
+    /// Parts that were asked for; all where none are named.
+    pub include: BTreeSet<ExportPart>,
     /// Records in the finished export.
     pub records: Option<usize>,
     /// Length of the finished export. Unit: bytes.
@@ -189,6 +193,14 @@ impl ExportRun {
 }
 
 impl ExportDetail {
+    /// Parts to write.
+    pub fn parts(&self) -> BTreeSet<ExportPart> {
+        if self.include.is_empty() {
+            return ExportPart::all();
+        }
+        self.include.clone()
+    }
+
     /// The key of a job's export.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Export and erasure of a person: the order, the way of the job, the file and the receipt.
 
 use bytes::Bytes;
-use domain::access::Scope;
+use domain::{access::Scope, export::ExportPart};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -72,6 +72,9 @@ pub(super) fn forms(visit: &Visit, person: &str) -> Markup {
                     form.row method="post" action={ "/console/people/" (person) "/export" } {
                         label { "From" input type="date" name="from"; }
                         label { "To, included" input type="date" name="to"; }
+                        @for part in ExportPart::ALL {
+                            label.check { input type="checkbox" name={ "part-" (part) } value="on" checked; " " code { (part) } }
+                        }
                         button { "Export" }
                         span.note { "Everything as one ZIP; without days, of all time. Three a day. " a href="/console/exports" { "Exports so far" } }
                     }
@@ -93,14 +96,21 @@ pub(super) fn forms(visit: &Visit, person: &str) -> Markup {
     }
 }
 
-/// Members of a form that were filled, as a body.
-fn filled(visit: &Visit, names: &[&str]) -> Bytes {
+/// Members of a form that were filled, for a body.
+fn filled(visit: &Visit, names: &[&str]) -> Map<String, Value> {
     let given = names.iter().map(|name| (*name, visit.filled(name)));
     let given = given.filter(|(_, text)| !text.is_empty());
-    let body: Map<_, _> = given
+    given
         .map(|(name, text)| (name.to_owned(), json!(text)))
-        .collect();
-    Value::Object(body).to_string().into()
+        .collect()
+}
+
+/// Parts of an export that are ticked in its form.
+fn ticked(visit: &Visit) -> Vec<ExportPart> {
+    let parts = ExportPart::ALL.iter().copied();
+    parts
+        .filter(|part| visit.filled(&format!("part-{part}")) == "on")
+        .collect()
 }
 
 /// Orders a job of a person, and leads to its page below `pages`.
@@ -117,7 +127,9 @@ async fn order(
 }
 
 async fn order_export(visit: Visit) -> Result<Reply, Failure> {
-    let body = filled(&visit, &["from", "to"]);
+    let mut body = filled(&visit, &["from", "to"]);
+    body.insert("include".to_owned(), json!(ticked(&visit)));
+    let body = Value::Object(body).to_string().into();
     let call = (Verb::Post, "/v1/people/{person}/exports");
     order(&visit, call, body, "exports").await
 }
@@ -174,6 +186,8 @@ async fn export(visit: Visit) -> Result<Reply, Failure> {
         "" => "any".to_owned(),
         day => day.to_owned(),
     };
+    let parts = list(&export, "include").iter().filter_map(Value::as_str);
+    let parts: Vec<_> = parts.collect();
     let body = html! {
         p.crumbs { a href="/console/exports" { "Exports" } " / " span.id { (id) } }
         @if !url.is_empty() {
@@ -199,6 +213,7 @@ async fn export(visit: Visit) -> Result<Reply, Failure> {
                 (facts(&export, now_ms))
                 dt { "Person" } dd { @if person.is_empty() { span.soft { "erased" } } @else { a href={ "/console/people/" (person) } { (shown_id(person)) } } }
                 dt { "Days" } dd { (days("from")) " to " (days("to")) }
+                dt { "Parts" } dd { (parts.join(", ")) }
                 @if let Some(records) = export.get("records").and_then(Value::as_u64) { dt { "Records" } dd { (thousands(records)) } }
                 @if let Some(left) = export.get("left_out").and_then(Value::as_u64) { dt { "Left out" } dd { (thousands(left)) " · the manifest inside says why" } }
                 @if !text(&export, "expires_at").is_empty() { dt { "The file goes" } dd { (text(&export, "expires_at").get(..10).unwrap_or_default()) } }
