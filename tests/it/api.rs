@@ -572,7 +572,7 @@ async fn the_log_pages_without_loss() {
     assert_eq!(listed["data"][0]["id"], "w-bad");
     let (status, one) = reader.get("/v1/webhooks/w-1").await;
     assert_eq!(status, 200, "{one}");
-    assert_eq!(one["person"], api::id::to_path(ANN));
+    assert_eq!(one["webhook"]["person"], api::id::to_path(ANN));
     let steps: Vec<_> = one["timeline"]
         .as_array()
         .unwrap()

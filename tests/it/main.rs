@@ -24,6 +24,7 @@ mod api_lists;
 mod api_orders;
 mod api_parameters;
 mod api_retracted;
+mod api_webhooks;
 mod api_writes;
 mod architecture;
 mod bad_input;

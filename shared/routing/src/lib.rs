@@ -16,7 +16,7 @@ pub use self::{
     applied::{Applied, Told},
     apply::{MAX_INLINE_BYTES, apply},
     error::RouteError,
-    replay::{Listed, Replayed, replay},
+    replay::{Listed, Replayed, plan_of, replay},
     walk::{
         Choice, Counts, Difference, Progress, ReplayDetail, Totals, Which, replay_range, users_of,
     },

@@ -2,11 +2,12 @@
 
 use std::future;
 
-use domain::record::Payload;
+use domain::{plan::Plan, record::Payload};
 use futures::{TryFutureExt as _, try_join};
+use jiff::Timestamp;
 use models::{headers::TerraHeaders, ids::WebhookId};
 use store::{
-    archive::ArchivedWebhook,
+    archive::{ArchivedWebhook, WebhookHeader},
     table::{
         connections::SeenAliases,
         ledger::Outcome,
@@ -71,29 +72,8 @@ pub async fn replay(
     mode: Mode,
 ) -> Result<Replayed, RouteError> {
     let header = &webhook.header;
-    // The text of a compressed body was archived as the webhook itself.
-    if WebhookId::is_sent(&header.webhook_id) {
+    let Some(work) = work_of(webhook)? else {
         return Ok(Replayed::elsewhere());
-    }
-    let received_at = header
-        .received_at
-        .parse::<jiff::Timestamp>()
-        .unwrap_or_default();
-    let headers = header
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let id = WebhookId::new(&header.webhook_id).ok_or(RouteError::Unidentified)?;
-    let work = Work {
-        id,
-        headers: TerraHeaders::from_pairs(headers),
-        received_at_ms: received_at.as_millisecond(),
-        signed_at_s: header.signed_at_s,
-        secret_name: header.secret_name.clone(),
-        late: false,
-        body_hash: xxh3_64(&webhook.body),
-        body: webhook.body.clone(),
-        sent: None,
     };
     let read = Read::new(&work);
     // The payload of a ping was archived as a webhook of its own.
@@ -126,10 +106,55 @@ pub async fn replay(
     });
     let listing = ways.table.listing(&work.id).map_err(RouteError::from);
     let (applied, listing) = try_join!(applying, listing)?;
-    let entry = read.entry(applied.clone(), Some(webhook.locator.clone()), received_at);
+    let locator = Some(webhook.locator.clone());
+    let entry = read.entry(applied.clone(), locator, received_at(header));
     let parked = ParkedWebhook::of_entry(&entry, header.secret_name.as_deref());
     let listed = relist(ways, parked, listing, applied.outcome, mode).await?;
     Ok(Replayed { applied, listed })
+}
+
+/// An archived webhook as it was routed. `None` for the sent form of a compressed body, whose text was archived as the
+/// webhook itself.
+fn work_of(webhook: &ArchivedWebhook) -> Result<Option<Work>, RouteError> {
+    let header = &webhook.header;
+    if WebhookId::is_sent(&header.webhook_id) {
+        return Ok(None);
+    }
+    let headers = header
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    Ok(Some(Work {
+        id: WebhookId::new(&header.webhook_id).ok_or(RouteError::Unidentified)?,
+        headers: TerraHeaders::from_pairs(headers),
+        received_at_ms: received_at(header).as_millisecond(),
+        signed_at_s: header.signed_at_s,
+        secret_name: header.secret_name.clone(),
+        late: false,
+        body_hash: xxh3_64(&webhook.body),
+        body: webhook.body.clone(),
+        sent: None,
+    }))
+}
+
+fn received_at(header: &WebhookHeader) -> Timestamp {
+    header.received_at.parse().unwrap_or_default()
+}
+
+/// Plans an archived webhook with today's code. The plan is empty where another webhook in the archive has the content.
+///
+/// # Errors
+///
+/// [`RouteError::Unidentified`] when the webhook cannot be identified.
+pub fn plan_of(webhook: &ArchivedWebhook) -> Result<Plan, RouteError> {
+    let Some(work) = work_of(webhook)? else {
+        return Ok(Plan::default());
+    };
+    let read = Read::new(&work);
+    if read.ping().is_some() {
+        return Ok(Plan::default());
+    }
+    Ok(read.plan())
 }
 
 /// Brings the list of parked webhooks up to date with the outcome of a replay.

@@ -1,6 +1,9 @@
 //! Connections, their aliases and their places under a person, in the table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
@@ -696,6 +699,43 @@ impl Table {
             }
         }
         Ok(connections)
+    }
+
+    /// Reads the connections that Terra user ids lead to, as they were a moment ago. An id that leads
+    /// nowhere, or to a connection whose erasure has begun, is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer, [`TableError::Corrupt`] when an item
+    /// cannot be read.
+    pub async fn connections_of_users(
+        &self,
+        users: impl IntoIterator<Item = &TerraUserId>,
+    ) -> Result<BTreeMap<TerraUserId, Arc<StoredConnection>>, TableError> {
+        let aliases = self.aliases_as(users, Freshness::Lately).await?;
+        let leads = aliases.into_iter().filter_map(|(user, alias)| match alias {
+            Alias::Connection(id) | Alias::Held(id) => Some((user, id)),
+            Alias::Erased(_) => None,
+        });
+        let leads: Vec<(TerraUserId, ConnectionId)> = leads.collect();
+        let ids: BTreeSet<_> = leads.iter().map(|(_, id)| id).collect();
+        let keys = ids.iter().map(|id| Key::connection(id));
+        let items = self.batch_get_as(keys, Freshness::Lately).await?;
+        let mut connections = BTreeMap::new();
+        for id in ids {
+            let key = Key::connection(id);
+            let Some(item) = items.get(&key) else {
+                continue;
+            };
+            let stored = decode(id.clone(), &key, item)?;
+            if stored.erased_at.is_none() {
+                connections.insert(id.clone(), Arc::new(stored));
+            }
+        }
+        let found = leads
+            .into_iter()
+            .filter_map(|(user, id)| Some((user, Arc::clone(connections.get(&id)?))));
+        Ok(found.collect())
     }
 
     /// Reads the ids of the connections of one of [`CONNECTION_SHARDS`] shards, in their order, after

@@ -6,6 +6,7 @@ mod connections;
 mod coverage;
 mod days;
 mod destinations;
+mod event;
 mod events;
 mod frame;
 mod history;
@@ -29,6 +30,7 @@ pub(super) fn places() -> Vec<Place> {
         connections::PLACES,
         privacy::PLACES,
         events::PLACES,
+        event::PLACES,
         days::PLACES,
         why::PLACES,
         coverage::PLACES,

@@ -8,7 +8,7 @@ use crate::{
     console::{
         Place, Reply,
         layout::Page,
-        pages::{days::time::at_s, events::pretty},
+        pages::{days::time::at_s, event::pretty},
         visit::Visit,
         words::{count, flag, hidden, label, list, query_of, size, text, value, when},
     },
