@@ -1,4 +1,4 @@
-//! What the log says of a webhook: whose it is, its headers, and the records that it brought.
+//! Webhooks in the log: whose they are, their headers, and the records that they brought.
 
 use domain::access::Scope;
 use models::signature::SigningSecret;

@@ -120,7 +120,7 @@ pub(crate) struct Member {
     pub(crate) began: Timestamp,
     pub(crate) ended: Option<Timestamp>,
     history_from: Date,
-    /// What its provider took back, in the order in which that happened.
+    /// Records that its provider took back, in the order in which that happened.
     retractions: Vec<Retraction>,
     /// True if its `auth` is among [`Truth::webhooks_between`]; else its maker has sent one.
     planned: bool,
