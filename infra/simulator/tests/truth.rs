@@ -419,7 +419,7 @@ fn scores(record: &Value) -> &'static str {
 #[test]
 fn late_scores_come_after_the_data_and_are_missing_again_in_the_last_delivery() {
     let begin = start();
-    let hands = Hands::at(begin + SignedDuration::from_hours(24 * 8));
+    let hands = Hands::at(begin + SignedDuration::from_hours(24 * 10));
     let settings = TruthSettings {
         late_scores: true,
         updates_per_day: 1,

@@ -90,7 +90,7 @@ pub(super) struct Kafka {
     line: Proxy,
 }
 
-/// What was read of a topic.
+/// Messages of a topic, as far as they were read.
 #[derive(Default)]
 struct Read {
     /// Next offset of each partition.
