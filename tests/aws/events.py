@@ -16,6 +16,8 @@ def request(
     *,
     encoded: bool = False,
     method: str = "POST",
+    path: str = "/webhooks/terra",
+    query: str = "",
 ) -> dict:
     """API Gateway's payload format 2.0. Names of headers are in lower case there, and values of
     one name are joined by commas.
@@ -23,12 +25,11 @@ def request(
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
     now = time.gmtime()
-    path = "/webhooks/terra"
     event = {
         "version": "2.0",
-        "routeKey": f"POST {path}",
+        "routeKey": f"{method} {path}",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": {
             "accept": "*/*",
             "host": "abc123.execute-api.eu-west-1.amazonaws.com",
@@ -48,7 +49,7 @@ def request(
                 "userAgent": "test",
             },
             "requestId": uuid.uuid4().hex,
-            "routeKey": f"POST {path}",
+            "routeKey": f"{method} {path}",
             "stage": "$default",
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", now),
             "timeEpoch": int(time.time() * 1000),

@@ -165,17 +165,35 @@ class Table:
         ]
 
 
+def request(stack: Stack, address: str, **more) -> urllib.request.Request:
+    """A request to a gateway. Names below `localhost` are this machine, which not every resolver knows: the
+    connection goes to the address, the name into the header."""
+    url = urllib.parse.urlsplit(address)
+    there = f"{stack.emulator.endpoint}{url.path}" + (f"?{url.query}" if url.query else "")
+    made = urllib.request.Request(there, **more)
+    made.add_header("host", url.netloc)
+    return made
+
+
 def post(stack: Stack, body: bytes, headers: dict[str, str]) -> int:
-    """Posts to the gateway. Names below `localhost` are this machine, which not every resolver
-    knows: the connection goes to the address, the name into the header."""
-    url = urllib.parse.urlsplit(stack.outputs["WebhookUrl"])
-    there = f"{stack.emulator.endpoint}{url.path}"
-    request = urllib.request.Request(there, body, {**headers, "host": url.netloc}, method="POST")
+    """Posts to the webhooks' gateway."""
+    made = request(stack, stack.outputs["WebhookUrl"], data=body, headers=headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(made, timeout=30) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def ask(stack: Stack, path: str, credential: str | None) -> tuple[int, dict]:
+    """Asks the API through its gateway: the status, and the JSON."""
+    headers = {"authorization": f"Bearer {credential}"} if credential else {}
+    made = request(stack, stack.outputs["ApiUrl"] + path, headers=headers)
+    try:
+        with urllib.request.urlopen(made, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
 
 
 def archived(stack: Stack, entry: dict) -> bytes:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 import archive
 import terra
 from conftest import tool
-from emulator import credentials
 from processes import eventually
-from stack import SECRET, STACK, Jobs, Stack, Table, archived, deploy, post, queue_is_empty
+from stack import SECRET, STACK, Jobs, Stack, Table, archived, ask, deploy, post, queue_is_empty
+from terrarium import Terrarium
 
 WEBHOOKS = 200
 SEED = 7
@@ -247,41 +249,20 @@ def test_terras_own_sqs_destination_takes_the_same_road(
     is_followed(stack, table, webhook_id, expected)
 
 
-class Operator:
+def operator_of(stack: Stack, folder: Path) -> Terrarium:
     """`terrarium`, told of the stack as the README says."""
-
-    def __init__(self, stack: Stack, folder) -> None:
-        self.env = {
-            "PATH": os.environ["PATH"],
-            **credentials(stack.emulator.endpoint),
-            "TABLE_NAME": stack.outputs["TableName"],
-            "ARCHIVE_BUCKET": stack.outputs["ArchiveBucketName"],
-            "SIGNING_SECRETS_ARN": stack.outputs["SigningSecretsArn"],
-            "DESTINATION_SECRETS_PREFIX": stack.outputs["DestinationSecretsPrefix"],
-        }
-        self.folder = folder
-
-    def ask(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [tool("TERRARIUM"), *arguments],
-            env=self.env,
-            cwd=self.folder,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-
-    def run(self, *arguments: str) -> bytes:
-        done = self.ask(*arguments)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    def json(self, *arguments: str):
-        return json.loads(self.run(*arguments, "--json"))
+    settings = {
+        "TABLE_NAME": stack.outputs["TableName"],
+        "ARCHIVE_BUCKET": stack.outputs["ArchiveBucketName"],
+        "SIGNING_SECRETS_ARN": stack.outputs["SigningSecretsArn"],
+        "API_SIGNING_KEYS_ARN": stack.outputs["ApiSigningKeysArn"],
+        "DESTINATION_SECRETS_PREFIX": stack.outputs["DestinationSecretsPrefix"],
+    }
+    return Terrarium(stack.emulator, settings, folder)
 
 
 def test_an_operator_looks_verifies_replays_and_erases(stack, table, tmp_path) -> None:
-    operator = Operator(stack, tmp_path)
+    operator = operator_of(stack, tmp_path)
     body = terra.event("nutrition", "CRONOMETER", [terra.day("2026-07-04")])
     person = json.loads(body)["user"]["reference_id"]
     headers = terra.headers(SECRET, body)
@@ -306,6 +287,45 @@ def test_an_operator_looks_verifies_replays_and_erases(stack, table, tmp_path) -
         assert operator.ask(*gone).returncode == 3, gone
 
 
+def path_of(person: str) -> str:
+    """A person in the form of ids in paths."""
+    return "~" + base64.urlsafe_b64encode(person.encode()).decode().rstrip("=")
+
+
+def test_what_was_stored_is_read_through_the_gateway(stack, table, tmp_path) -> None:
+    # An id with everything that a gateway could take for something else.
+    person = "ann/b 100%25 é?x=1"
+    day = terra.day("2026-07-08")
+    event = json.loads(terra.event("nutrition", "CRONOMETER", [day]))
+    event["user"]["reference_id"] = person
+    body = json.dumps(event).encode()
+    headers = terra.headers(SECRET, body)
+    assert post(stack, body, headers) == 200
+    table.routed(headers["x-terra-trace-id"])
+
+    operator = operator_of(stack, tmp_path)
+    scopes = ("people:read", "records:read", "people:token", "webhooks:read")
+    given = [word for scope in scopes for word in ("--scope", scope)]
+    key = operator.json("keys", "create", "--name", "tests", *given)
+    token = operator.run("token", "--reference-id", person).decode().strip()
+    records = f"/v1/people/{path_of(person)}/records?type=nutrition&include=payload"
+    for credential in (key["key"], token):
+        status, answer = ask(stack, records, credential)
+        assert status == 200, answer
+        [record] = answer["data"]
+        assert record["payload"] == day
+    status, answer = ask(stack, f"/v1/people/{path_of('another')}/records?type=nutrition", token)
+    assert status == 403, answer
+    for odd in ("/v1/people/100%25", "/v1/people/%C3%A9%2F..", "/v1/people?no=%C3%A9", "/v1//people"):
+        status, answer = ask(stack, odd, key["key"])
+        assert status in (400, 404) and answer["detail"], odd
+    for credential, wanted in ((None, 401), ("tk_nobody", 401)):
+        status, answer = ask(stack, "/v1/people", credential)
+        assert (status, answer["status"]) == (wanted, wanted)
+    status, answer = ask(stack, "/v1/openapi.json", None)
+    assert (status, answer["openapi"]) == (200, "3.1.0")
+
+
 def test_what_a_destination_does_not_take_is_owed_to_it(stack, table, tmp_path) -> None:
     """A deployed deliver reaches nothing on this machine, because loopback is refused to it."""
 
@@ -316,7 +336,7 @@ def test_what_a_destination_does_not_take_is_owed_to_it(stack, table, tmp_path) 
         table.routed(headers["x-terra-trace-id"])
 
     stored("2026-07-05")
-    operator = Operator(stack, tmp_path)
+    operator = operator_of(stack, tmp_path)
     # A name that never resolves.
     settings = ["--name", "nobody", "--set", "url=https://nobody.invalid/hook", "--unproven"]
     added = operator.json("destinations", "add", "webhook", *settings)["destination"]["id"]

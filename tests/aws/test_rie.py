@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 
@@ -13,8 +14,10 @@ import cfn
 import events
 import terra
 from rie import Function
+from terrarium import Terrarium
 
 SECRET = "signing-secret-of-the-tests"
+SIGNING_KEY = "key-that-signs-the-tokens-of-the-tests-and-nothing-else"
 QUEUE_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-events"
 TERRA_QUEUE_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-terra-destination"
 DELIVERIES_ARN = "arn:aws:sqs:eu-west-1:000000000000:rie-deliveries.fifo"
@@ -101,6 +104,29 @@ def deliver(packages, emulator, processes, tmp_path_factory, table, bucket) -> F
     }
     folder = tmp_path_factory.mktemp("deliver")
     return Function(packages / "deliver.zip", settings, emulator, processes, folder)
+
+
+@pytest.fixture(scope="module")
+def api(packages, emulator, processes, tmp_path_factory, table, bucket, terra_api) -> Function:
+    settings = {
+        "TABLE_NAME": TABLE,
+        "ARCHIVE_BUCKET": bucket,
+        "API_SIGNING_KEYS": json.dumps({"first": SIGNING_KEY}),
+        "SIGNING_SECRETS": json.dumps({"terra": SECRET}),
+        "TERRA_CREDENTIALS": json.dumps({key: terra_api[key] for key in ("dev_id", "api_key")}),
+        "TERRA_API_URL": terra_api["base_url"],
+    }
+    folder = tmp_path_factory.mktemp("api")
+    return Function(packages / "api.zip", settings, emulator, processes, folder)
+
+
+@pytest.fixture(scope="module")
+def key(emulator, table, bucket, tmp_path_factory) -> str:
+    """A key of the API, made by the command that an operator uses."""
+    settings = {"TABLE_NAME": TABLE, "ARCHIVE_BUCKET": bucket}
+    operator = Terrarium(emulator, settings, tmp_path_factory.mktemp("operator"))
+    scopes = ("--scope", "people:read", "--scope", "records:read")
+    return operator.json("keys", "create", "--name", "rie", *scopes)["key"]
 
 
 @pytest.fixture
@@ -339,9 +365,53 @@ def test_a_group_comes_back_from_its_first_message_that_failed(deliver) -> None:
     assert answer["batchItemFailures"] == []
 
 
-def test_logs_hold_neither_bodies_nor_secrets(intake, router, history, deliver, terra_api) -> None:
-    logs = "".join(function.log.read_text() for function in (intake, router, history, deliver))
-    assert terra_api["api_key"] not in logs
+def ask(api: Function, path: str, query: str = "", **headers: str) -> tuple[dict, bytes]:
+    """Asks the API as its gateway does: the answer, and its body as the caller gets it."""
+    answer = api.invoke(events.request(None, headers, method="GET", path=path, query=query))
+    body = answer["body"].encode()
+    return answer, base64.b64decode(body) if answer["isBase64Encoded"] else body
+
+
+def test_what_was_routed_is_read(api, key, intake, router, queued) -> None:
+    body = cronometer()
+    person = json.loads(body)["user"]["reference_id"]
+    intake.invoke(events.request(body, terra.headers(SECRET, body)))
+    [message] = queued()
+    assert router.invoke(events.batch(QUEUE_ARN, {"new": message})) == {"batchItemFailures": []}
+
+    query = "type=nutrition&include=payload"
+    records = f"/v1/people/{person}/records"
+    answer, plain = ask(api, records, query, authorization=f"Bearer {key}")
+    assert answer["statusCode"] == 200
+    [record] = json.loads(plain)["data"]
+    assert record["payload"] == json.loads(body)["data"][0]
+    headers = {"x-api-key": key, "accept-encoding": "gzip"}
+    answer, packed = ask(api, records, query, **headers)
+    if answer["headers"].get("content-encoding") == "gzip":
+        packed = gzip.decompress(packed)
+    assert json.loads(packed)["data"] == json.loads(plain)["data"]
+
+
+def test_the_api_lets_in_who_has_a_key(api, key) -> None:
+    for headers, status in (({}, 401), ({"x-api-key": "guess"}, 401), ({"x-api-key": f"{key}0"}, 401)):
+        answer, body = ask(api, "/v1/people", **headers)
+        assert answer["statusCode"] == status
+        assert answer["headers"]["content-type"] == "application/problem+json"
+        assert json.loads(body)["status"] == status
+    # A key that may not.
+    answer, _ = ask(api, "/v1/keys", **{"x-api-key": key})
+    assert answer["statusCode"] == 403
+    # The page that signs in, and the document, are anybody's.
+    answer, document = ask(api, "/v1/openapi.json")
+    assert json.loads(document)["openapi"] == "3.1.0"
+    answer, page = ask(api, "/console", accept="text/html")
+    assert answer["statusCode"] in (200, 303, 401), answer
+
+
+def test_logs_hold_neither_bodies_nor_secrets(intake, router, history, deliver, api, key, terra_api) -> None:
+    functions = (intake, router, history, deliver, api)
+    logs = "".join(function.log.read_text() for function in functions)
+    assert terra_api["api_key"] not in logs and key not in logs and SIGNING_KEY not in logs
     assert "webhook accepted" in logs
     assert "webhook routed" in logs
     for private in (SECRET, "Müsli", "person-", "start_time"):
