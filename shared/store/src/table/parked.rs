@@ -233,7 +233,7 @@ impl Table {
         day: &str,
         limit: usize,
     ) -> Result<Vec<ParkedWebhook>, TableError> {
-        let shards = Vec::from_iter(0..DAY_SHARDS);
+        let shards: Vec<u8> = (0..DAY_SHARDS).collect();
         Ok(self.parked_of_day(day, &shards, None, limit).await?.0)
     }
 
