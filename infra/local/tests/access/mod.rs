@@ -73,7 +73,7 @@ impl Printed {
 /// Root of the API, from a call that the start printed.
 fn api(dev: &Dev) -> String {
     let printed = Printed::all(dev);
-    let (root, _) = printed[0].url.split_once("/v1/").unwrap();
+    let (root, _) = printed.first().unwrap().url.split_once("/v1/").unwrap();
     root.to_owned()
 }
 
@@ -89,7 +89,7 @@ fn create(data: &str, name: &str, scopes: &[&str]) -> (String, String) {
         arguments.extend(["--scope", scope]);
     }
     let made: Value = serde_json::from_str(&keys(data, &arguments)).unwrap();
-    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap().to_owned();
     (text("id"), text("key"))
 }
 
