@@ -304,7 +304,7 @@ def test_what_was_stored_is_read_through_the_gateway(stack, table, tmp_path) -> 
     table.routed(headers["x-terra-trace-id"])
 
     operator = operator_of(stack, tmp_path)
-    scopes = ("people:read", "records:read", "people:token", "webhooks:read")
+    scopes = ("people:read", "people:token")
     given = [word for scope in scopes for word in ("--scope", scope)]
     key = operator.json("keys", "create", "--name", "tests", *given)
     token = operator.run("token", "--reference-id", person).decode().strip()

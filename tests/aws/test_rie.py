@@ -125,7 +125,7 @@ def key(emulator, table, bucket, tmp_path_factory) -> str:
     """A key of the API, made by the command that an operator uses."""
     settings = {"TABLE_NAME": TABLE, "ARCHIVE_BUCKET": bucket}
     operator = Terrarium(emulator, settings, tmp_path_factory.mktemp("operator"))
-    scopes = ("--scope", "people:read", "--scope", "records:read")
+    scopes = ("--scope", "people:read")
     return operator.json("keys", "create", "--name", "rie", *scopes)["key"]
 
 
