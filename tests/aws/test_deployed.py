@@ -308,7 +308,7 @@ def test_what_was_stored_is_read_through_the_gateway(stack, table, tmp_path) -> 
     given = [word for scope in scopes for word in ("--scope", scope)]
     key = operator.json("keys", "create", "--name", "tests", *given)
     token = operator.run("token", "--reference-id", person).decode().strip()
-    records = f"/v1/people/{path_of(person)}/records?type=nutrition&include=payload"
+    records = f"/v1/people/{path_of(person)}/records?type=nutrition&from=2026-07-08&to=2026-07-08&include=payload"
     for credential in (key["key"], token):
         status, answer = ask(stack, records, credential)
         assert status == 200, answer

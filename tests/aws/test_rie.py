@@ -379,7 +379,7 @@ def test_what_was_routed_is_read(api, key, intake, router, queued) -> None:
     [message] = queued()
     assert router.invoke(events.batch(QUEUE_ARN, {"new": message})) == {"batchItemFailures": []}
 
-    query = "type=nutrition&include=payload"
+    query = "type=nutrition&from=2026-07-01&to=2026-07-31&include=payload"
     records = f"/v1/people/{person}/records"
     answer, plain = ask(api, records, query, authorization=f"Bearer {key}")
     assert answer["statusCode"] == 200
