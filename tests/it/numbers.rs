@@ -88,6 +88,7 @@ fn loaded(connection: &Connection, data_type: DataType, webhook: &Webhook) -> Ve
 }
 
 #[test]
+#[ignore = "takes longer than 20 s on two cores: .ci/run has it, with the year"]
 fn why_equals_the_day_for_every_value_of_a_month_of_fifty_people() {
     let start: Timestamp = "2026-11-05T12:00:00Z".parse().unwrap();
     let mut world = Simulated::new(11, 50, start);
