@@ -46,7 +46,7 @@ pub(super) const PLACES: &[Place] = &[
 ];
 
 async fn event(visit: Visit) -> Result<Reply, Failure> {
-    shown(&visit, html! {}).await
+    shown(&visit, &html! {}).await
 }
 
 /// Shows the event with its body, which is looked at on request only.
@@ -76,7 +76,7 @@ async fn body(visit: Visit) -> Result<Reply, Failure> {
     let body = html! {
         section.card { h2 { "Body" } (pretty(&answer.body)) }
     };
-    shown(&visit, body).await
+    Ok(drawn(&visit, &detail, &body))
 }
 
 /// Verifies the signature of the event once more. Its body is not shown.
@@ -113,7 +113,7 @@ async fn verify(visit: Visit) -> Result<Reply, Failure> {
             }
         }
     };
-    shown(&visit, body).await
+    Ok(drawn(&visit, &detail, &body))
 }
 
 /// Replays the event: first dry, with what that would change, then with a button in earnest.
@@ -141,7 +141,7 @@ async fn replay(visit: Visit) -> Result<Reply, Failure> {
             }
         }
     };
-    shown(&visit, card).await
+    shown(&visit, &card).await
 }
 
 /// Records that a replay changes or would change.
@@ -202,10 +202,15 @@ pub(super) fn pretty(json: &[u8]) -> Markup {
     }
 }
 
-async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
-    let id = visit.placed("webhook");
-    let place = [("webhook", id)];
+/// Asks for the event, and shows it with what a button brought.
+async fn shown(visit: &Visit, more: &Markup) -> Result<Reply, Failure> {
+    let place = [("webhook", visit.placed("webhook"))];
     let detail = visit.ask("/v1/webhooks/{webhook}", &place, &[]).await?;
+    Ok(drawn(visit, &detail, more))
+}
+
+fn drawn(visit: &Visit, detail: &Value, more: &Markup) -> Reply {
+    let id = visit.placed("webhook");
     let webhook = detail.get("webhook").unwrap_or(&Value::Null);
     let parked = list(webhook, "parked");
     let has_body = !text(webhook, "archive").is_empty();
@@ -214,7 +219,7 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
         section.card {
             h2 { "Its way" }
             ol.steps {
-                @for step in list(&detail, "timeline") {
+                @for step in list(detail, "timeline") {
                     li {
                         b { (text(step, "what")) }
                         @if let Some(after) = step.get("after_ms").and_then(Value::as_i64) { " +" (after) " ms" }
@@ -223,9 +228,9 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
                 }
             }
         }
-        (came(&detail, webhook, visit.now_ms()))
-        (brought(&detail, visit.may(Scope::PeopleRead)))
-        (headers(&detail))
+        (came(detail, webhook, visit.now_ms()))
+        (brought(detail, visit.may(Scope::PeopleRead)))
+        (headers(detail))
         @if !parked.is_empty() {
             section.card {
                 h2 { "Parked" }
@@ -257,12 +262,12 @@ async fn shown(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
         }
         (more)
     };
-    Ok(Reply::Page(Page {
+    Reply::Page(Page {
         title: format!("{} event", text(webhook, "type")),
         lead: String::new(),
         refresh: false,
         body,
-    }))
+    })
 }
 
 /// Facts about an event, and the place where it is kept.
