@@ -1,7 +1,10 @@
 //! Lists of the API: pages joined are one page, whatever comes in meanwhile.
 
 use domain::access::Scope;
+use jiff::{SignedDuration, Timestamp};
+use models::ids::WebhookId;
 use serde_json::{Value, json};
+use store::table::parked::ParkedWebhook;
 
 use crate::{
     api::{ANN, Reader, add_destination, url, with_ann},
@@ -88,6 +91,50 @@ async fn pages_of_parked_webhooks_joined_are_one_page_under_ingestion() {
     }
     let (status, refused) = reader.get("/v1/parked?cursor=abc").await;
     assert_eq!(status, 400, "{refused}");
+    world.system.stop().await;
+}
+
+#[tokio::test]
+async fn parked_webhooks_of_many_days_are_listed_once_whatever_the_pages() {
+    let world = World::start().await;
+    let table = &world.system.table;
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let mut expected = Vec::new();
+    // Some days have none, and some have several in each of their partitions.
+    for day in (0..60_i64).filter(|day| day % 5 != 3) {
+        for number in 0..=(day * 7 % 11) {
+            let at = start + SignedDuration::from_mins(24 * 60 * day + number);
+            let id = WebhookId::new(&format!("odd-{day}-{number}")).unwrap();
+            expected.push((at.as_millisecond(), id.clone()));
+            let webhook = ParkedWebhook {
+                webhook_id: id,
+                event_type: "unreadable".to_owned(),
+                parked: Vec::new(),
+                parked_count: 1,
+                locator: None,
+                received_at_ms: at.as_millisecond(),
+                size_bytes: 1,
+                terra_user_id: None,
+                provider: None,
+                secret_name: None,
+            };
+            table.park(&webhook).await.unwrap();
+        }
+    }
+    expected.sort_by_key(|(at_ms, _)| std::cmp::Reverse(*at_ms));
+    let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
+    for limit in [1, 7, 100, usize::MAX] {
+        let (mut listed, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = table.parked_page(after.as_deref(), limit).await.unwrap();
+            listed.extend(page.0.into_iter().map(|it| it.webhook_id));
+            after = page.1;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, expected, "by {limit}");
+    }
     world.system.stop().await;
 }
 
