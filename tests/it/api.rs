@@ -9,10 +9,22 @@ use models::ids::ReferenceId;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::world::{World, terra};
+use crate::{
+    calls::Names,
+    world::{World, terra},
+};
 
 /// A person whose id cannot stand in a path as it is.
 pub(crate) const ANN: &str = "ann/50%@example.org";
+
+/// Names of what Ann has, for calls about it.
+pub(crate) const OF_ANN: Names<'_> = Names {
+    person: ANN,
+    connection: "user-1",
+    webhook: "w-1",
+    id: "none",
+    day: "2026-07-02",
+};
 
 pub(crate) struct Reader<'a> {
     pub(crate) world: &'a World,

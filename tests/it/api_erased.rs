@@ -8,18 +8,9 @@ use store::table::jobs::Subject;
 use tokio::time::{Duration, Instant};
 
 use crate::{
-    api::{ANN, Reader, answered, token_for, url, with_ann_in},
-    calls::{Names, call_of},
+    api::{ANN, OF_ANN, Reader, answered, token_for, url, with_ann_in},
+    calls::call_of,
     world::World,
-};
-
-/// Subjects of the calls: Ann, who is erased.
-const NAMES: Names<'_> = Names {
-    person: ANN,
-    connection: "user-1",
-    webhook: "w-1",
-    id: "none",
-    day: "2026-07-02",
 };
 
 /// Erases a person to the end.
@@ -35,7 +26,7 @@ async fn erase(world: &World, person: &str) {
 
 /// Status of a call with the body that the endpoint wants.
 async fn status_of(world: &World, endpoint: &Endpoint, credential: &str) -> u16 {
-    let body = call_of(endpoint, NAMES).1.map(|body| body.to_string());
+    let body = call_of(endpoint, OF_ANN).1.map(|body| body.to_string());
     status_with(world, endpoint, credential, body).await
 }
 
@@ -45,7 +36,7 @@ async fn status_with(
     credential: &str,
     body: Option<String>,
 ) -> u16 {
-    let (path, _) = call_of(endpoint, NAMES);
+    let (path, _) = call_of(endpoint, OF_ANN);
     let method = endpoint.verb.as_str().parse().unwrap();
     let request = world.http.request(method, url(world, &path));
     let request = request.bearer_auth(credential).header("if-match", "\"0\"");

@@ -4,8 +4,8 @@ use api::route::{Needs, PersonToken, Verb};
 use domain::access::{Scope, TokenScope};
 
 use crate::{
-    api::{ANN, answered, key_with, token_for, url, with_ann_in},
-    calls::{Names, call_of},
+    api::{ANN, OF_ANN, answered, key_with, token_for, url, with_ann_in},
+    calls::call_of,
     world::World,
 };
 
@@ -20,14 +20,7 @@ async fn every_route_asks_who_calls() {
     // Calls that end something come last, and that which ends everything at the very end.
     endpoints.sort_by_key(|it| (it.verb == Verb::Delete, it.path == "/v1/people/{person}"));
     for endpoint in &endpoints {
-        let names = Names {
-            person: ANN,
-            connection: "user-1",
-            webhook: "w-1",
-            id: "none",
-            day: "2026-07-02",
-        };
-        let (path, usable) = call_of(endpoint, names);
+        let (path, usable) = call_of(endpoint, OF_ANN);
         let usable = usable.map(|body| body.to_string());
         let call = async |credential: Option<&str>, body: Option<&str>| {
             let method = endpoint.verb.as_str().parse().unwrap();

@@ -27,7 +27,7 @@ use store::{exports::Exports, table::Table};
 use terrarium::system::{DELIVERIES_QUEUE, JOBS_QUEUE, TABLE_NAME, dynamodb_client};
 
 use crate::{
-    api::{ANN, add_destination, key_with, with_ann_in},
+    api::{ANN, OF_ANN, add_destination, key_with, with_ann_in},
     calls::{Names, call_of},
     signed_in::SignedIn,
     world::{World, now, stand_in_terra},
@@ -164,13 +164,6 @@ async fn the_api_writes_what_its_role_allows_and_no_other_item() {
             serde_json::from_str::<Value>(&text).unwrap_or_default(),
         )
     };
-    let names = Names {
-        person: ANN,
-        connection: "user-1",
-        webhook: "w-1",
-        id: "none",
-        day: "2026-07-02",
-    };
     // Things that are made first, so that the calls about them find something.
     let backfills = format!("/v1/people/{}/backfills", api::id::to_path(ANN));
     let wish = json!({"from": "2026-06-05", "to": "2026-06-10", "types": ["daily"]});
@@ -191,9 +184,9 @@ async fn the_api_writes_what_its_role_allows_and_no_other_item() {
             Some("backfills") => backfill.as_str(),
             Some("keys") => made.as_str(),
             Some("destinations") => "dst_one",
-            _ => names.id,
+            _ => OF_ANN.id,
         };
-        let (path, body) = call_of(endpoint, Names { id, ..names });
+        let (path, body) = call_of(endpoint, Names { id, ..OF_ANN });
         let once = format!("{endpoint:?}");
         call(endpoint.verb.as_str(), &path, body.as_ref(), &once).await;
     }
