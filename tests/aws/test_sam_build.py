@@ -27,8 +27,9 @@ def built(packages: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sam") / "build"
     command = ["sam", "build", "--build-dir", str(folder)]
     command += ["--parameter-overrides", f"Architecture={packages.name}"]
-    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
     # SAM calls cargo-lambda, which finds everything built.
+    rustflags = os.environ["PACKAGES_RUSTFLAGS"]
+    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0", "RUSTFLAGS": rustflags}
     ran = subprocess.run(
         command, cwd=ROOT / "infra/aws", env=environment, capture_output=True, text=True, timeout=1800
     )
