@@ -118,6 +118,7 @@ async fn stuck() -> Vec<(&'static str, u16, Arc<AtomicUsize>, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes longer than 20 s on two cores: .ci/run has it, with the year"]
 async fn stuck_destinations_hold_up_no_other_and_get_everything_once_they_are_mended() {
     let home = Home::start().await;
     let mut added = Vec::new();
