@@ -1,6 +1,6 @@
 //! Terra's calls, answered by the API: the same as Terra's own answers, of the same people.
 
-use std::process::Stdio;
+use std::{collections::BTreeMap, process::Stdio};
 
 use jiff::{SignedDuration, civil::Date, tz::TimeZone};
 use models::data::DataType;
@@ -11,7 +11,7 @@ use simulator::{Connection, Truth, TruthRecord, TruthSettings};
 use store::table::{key::RecordOwner, records::FoundRecord};
 use tokio::process::Command;
 
-use crate::past::{API_KEY, DAY, DEV_ID, PROVIDERS, Past, TYPES, Wish};
+use crate::past::{API_KEY, DAY, DEV_ID, PROVIDERS, Past, TYPES, Wish, truth::with_plain_scores};
 
 /// Days that are compared.
 const DAYS: i64 = 20;
@@ -36,6 +36,8 @@ impl Both {
             providers_per_person: 4,
             history_days: 20,
             updates_per_day: 0,
+            // The newest delivery of a record lacks the scores that an older one had.
+            late_scores: true,
             ..TruthSettings::new(3, 2, &PROVIDERS, start)
         };
         let mut past = Past::start(Wish {
@@ -173,10 +175,36 @@ fn starts(records: &[&RawValue]) -> Vec<Value> {
     starts.collect()
 }
 
-async fn has_the_same_records(both: &Both, connection: &Connection) -> usize {
+/// Two records are the same byte for byte; scores that the newest delivery lacks are the same values, at the place that is
+/// left for them. Returns whether there are any.
+fn assert_same(terra: &RawValue, own: &RawValue, what: &str) -> bool {
+    let fields = |record: &RawValue| -> BTreeMap<String, Box<RawValue>> {
+        serde_json::from_str(record.get()).unwrap()
+    };
+    let (mut of_terra, mut of_own) = (fields(terra), fields(own));
+    let names: [Vec<_>; 2] = [&of_terra, &of_own].map(|fields| fields.keys().cloned().collect());
+    assert_eq!(names[0], names[1], "{what}");
+    let scores = [&mut of_terra, &mut of_own].map(|fields| fields.remove("data_enrichment"));
+    for (name, terra) in &of_terra {
+        assert!(terra.get() == of_own[name].get(), "{what}: {name} differs");
+    }
+    let scores = scores.map(|scores| {
+        let scores = scores.map(|scores| serde_json::from_str::<Value>(scores.get()).unwrap());
+        with_plain_scores(&json!({"data_enrichment": scores}))
+    });
+    assert!(scores[0] == scores[1], "{what}: the scores differ");
+    let has_scores = scores[0]["data_enrichment"].is_object();
+    assert!(
+        has_scores || terra.get() == own.get(),
+        "{what}: a record differs"
+    );
+    has_scores
+}
+
+async fn has_the_same_records(both: &Both, connection: &Connection) -> (usize, usize) {
     let (first, last) = (both.days.0.to_string(), both.days.1.to_string());
     let user = connection.terra_user_id.as_str();
-    let mut compared = 0;
+    let (mut compared, mut scored) = (0, 0);
     for (data_type, kind) in TYPES {
         if !Truth::is_fetchable(connection, kind) {
             continue;
@@ -206,12 +234,12 @@ async fn has_the_same_records(both: &Both, connection: &Connection) -> usize {
             let (terra, own) = (records(&terra_text), records(&own_text));
             assert_eq!(starts(&terra), starts(&own), "{what}");
             for (terra, own) in terra.iter().zip(&own) {
-                assert!(terra.get() == own.get(), "{what}: a record differs");
+                scored += usize::from(assert_same(terra, own, &what));
             }
             compared += own.len();
         }
     }
-    compared
+    (compared, scored)
 }
 
 /// A record that was taken back is stored as such, and in no answer.
@@ -243,11 +271,14 @@ async fn leaves_out_what_was_taken_back(both: &Both) {
 async fn reads_are_answered_as_by_terra() {
     let both = Both::start().await;
     let connections = both.past.truth.connections();
-    let mut compared = 0;
+    let (mut compared, mut scored) = (0, 0);
     for connection in &connections {
-        compared += has_the_same_records(&both, connection).await;
+        let counts = has_the_same_records(&both, connection).await;
+        compared += counts.0;
+        scored += counts.1;
     }
     assert!(compared > 400, "{compared} records were compared");
+    assert!(scored > 100, "{scored} of them have scores");
     leaves_out_what_was_taken_back(&both).await;
 
     // A former id answers as the one of today does.

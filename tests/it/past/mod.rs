@@ -3,7 +3,7 @@
 
 mod pings;
 mod stories;
-mod truth;
+pub(crate) mod truth;
 mod year;
 
 use std::{
