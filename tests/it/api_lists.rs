@@ -8,7 +8,7 @@ use store::table::parked::ParkedWebhook;
 
 use crate::{
     api::{ANN, Reader, add_destination, url, with_ann},
-    world::World,
+    world::{World, now},
 };
 
 fn ids(page: &Value) -> Vec<String> {
@@ -233,20 +233,31 @@ async fn backfills_of_everybody_are_listed_by_their_state() {
 #[tokio::test]
 async fn an_archived_webhook_is_verified_once_more() {
     let world = with_ann().await;
+    let status = world.send_signed_at("w-page", "<html>", now()).await;
+    assert_eq!(status, 200);
+    world.idle().await;
     let reader = Reader::of(&world, &[Scope::PeopleRead]).await;
-    let read = async |query: &str| {
-        let path = format!("/v1/webhooks/w-1/body{query}");
+    let read = async |place: &str| {
+        let path = format!("/v1/webhooks/{place}");
         let request = world.http.get(url(&world, &path)).bearer_auth(&reader.key);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
-        let told = answer.headers().get("x-terrarium-signature").cloned();
-        (told, answer.bytes().await.unwrap())
+        let header = |name: &str| answer.headers().get(name).cloned();
+        let told = header("x-terrarium-signature");
+        let kind = header("content-type").unwrap();
+        (told, kind, answer.bytes().await.unwrap())
     };
-    let (told, plain) = read("").await;
-    assert_eq!(told, None);
-    let (told, body) = read("?verify=true").await;
+    let (told, kind, plain) = read("w-1/body").await;
+    assert_eq!((told, kind.as_bytes()), (None, &b"application/json"[..]));
+    let (told, _, body) = read("w-1/body?verify=true").await;
     assert_eq!(told.unwrap(), "valid; secret=main");
     assert_eq!(body, plain);
+    // What is no JSON is not said to be, and nothing that a browser would show.
+    let (_, kind, page) = read("w-page/body").await;
+    assert_eq!(
+        (kind.as_bytes(), &page[..]),
+        (&b"application/octet-stream"[..], &b"<html>"[..])
+    );
     world.system.stop().await;
 }
 

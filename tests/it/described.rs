@@ -48,7 +48,7 @@ async fn run(world: &World, folder: &str, name: &str, settings: &str) {
         .args([
             "--checks",
             "not_a_server_error,status_code_conformance,content_type_conformance,\
-             response_schema_conformance,ignored_auth",
+             response_schema_conformance,negative_data_rejection,ignored_auth",
         ])
         // It keeps what it found in the folder in which it runs.
         .current_dir(world.folder.path())

@@ -77,7 +77,10 @@ const DESCRIPTION: &str = "Everything that came in can be read, and every number
 fn operation(endpoint: &Endpoint, example: &Value, definitions: &mut Definitions) -> Value {
     let doc = &endpoint.doc;
     let mut parameters: Vec<Value> = endpoint.places().map(place).collect();
-    parameters.extend(doc.query.iter().map(parameter));
+    // The calls of Terra's take an empty parameter for none.
+    let min_length = u8::from(!endpoint.path.starts_with(terra::ROOT));
+    let query = doc.query.iter();
+    parameters.extend(query.map(|param| parameter(param, min_length)));
     let mut headers = endpoint.headers.to_vec();
     if endpoint.verb == Verb::Post && endpoint.route.scope != Needs::Nothing {
         headers.push(IDEMPOTENCY_KEY);
@@ -96,7 +99,13 @@ fn operation(endpoint: &Endpoint, example: &Value, definitions: &mut Definitions
         Reply::With(status, schema) => (std::slice::from_ref(status), shown(*schema)),
         Reply::AnyOf(statuses, schema) => (*statuses, shown(*schema)),
         Reply::Nothing => (&[204][..], json!({})),
-        Reply::Bytes(kind) => (&[200][..], json!({"content": {*kind: {"schema": {}}}})),
+        Reply::Bytes(kinds) => {
+            let content: Map<String, Value> = kinds
+                .iter()
+                .map(|kind| ((*kind).to_owned(), json!({"schema": {}})))
+                .collect();
+            (&[200][..], json!({"content": content}))
+        }
     };
     if let Value::Object(answer) = &mut answer {
         answer.insert("description".to_owned(), doc.summary.into());
@@ -240,8 +249,8 @@ fn header(header: &HeaderParam) -> Value {
     })
 }
 
-fn parameter(param: &Param) -> Value {
-    let text = json!({"type": "string"});
+fn parameter(param: &Param, min_length: u8) -> Value {
+    let text = json!({"type": "string", "minLength": min_length});
     let schema = match param.form {
         Form::Text => text,
         Form::Number(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
@@ -249,8 +258,10 @@ fn parameter(param: &Param) -> Value {
         Form::Date => json!({"type": "string", "format": "date"}),
         Form::Instant => json!({"type": "string", "format": "date-time"}),
         Form::Word(known) => words(known.iter().copied()),
-        Form::Words(known) => json!({"type": "array", "items": words(known.iter().copied())}),
-        Form::List => json!({"type": "array", "items": text}),
+        Form::Words(known) => {
+            json!({"type": "array", "items": words(known.iter().copied()), "minItems": 1})
+        }
+        Form::List => json!({"type": "array", "items": text, "minItems": 1}),
     };
     let mut parameter = json!({
         "name": param.name,

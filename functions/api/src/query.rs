@@ -118,6 +118,9 @@ impl<'a> Reader<'a> {
                     format!("there are: {}", all.join(", "))
                 };
                 reader.refuse(&name, format!("there is no such parameter; {there_are}"));
+            } else if value.is_empty() {
+                // Most often a variable that was not set: without it, more would be answered than was meant.
+                reader.refuse(&name, "is empty: give a value, or leave the parameter out");
             } else if reader.given.insert(name.clone(), value).is_some() {
                 reader.refuse(&name, "is given twice");
             }
@@ -139,13 +142,10 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// Takes any text. An empty one counts as not given.
+    /// Takes any text.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         debug_assert!(self.known.iter().any(|param| param.name == name), "{name}");
-        self.given
-            .get(name)
-            .filter(|text| !text.is_empty())
-            .cloned()
+        self.given.get(name).cloned()
     }
 
     /// Takes a value; `right` says what it must be.
@@ -352,6 +352,18 @@ mod tests {
         assert_eq!(other.kind(), Kind::CursorMismatch);
         let none = page("cursor=abc").unwrap_err();
         assert_eq!(none.kind(), Kind::InvalidRequest);
+    }
+
+    #[test]
+    fn an_empty_parameter_is_refused_and_not_taken_for_none() {
+        for query in ["from=", "status=active&from", "cursor="] {
+            let mut reader = Reader::new(query, KNOWN, "/v1/x");
+            let _: Paging<String> = reader.paging();
+            assert!(
+                reader.date("from").is_none() && reader.done().is_err(),
+                "{query}"
+            );
+        }
     }
 
     #[test]

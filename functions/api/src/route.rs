@@ -84,8 +84,8 @@ pub enum Reply {
     AnyOf(&'static [u16], SchemaOf),
     /// 204.
     Nothing,
-    /// 200 with bytes of this kind.
-    Bytes(&'static str),
+    /// 200 with bytes of one of these kinds.
+    Bytes(&'static [&'static str]),
 }
 
 /// Method of an endpoint.

@@ -64,7 +64,7 @@ const fn file_doc(summary: &'static str) -> Doc {
         text: "Where exports lie in a bucket, which is so on AWS, follow `url` of the export instead: this is a 409 there.",
         query: &[],
         body: None,
-        answer: Reply::Bytes("application/zip"),
+        answer: Reply::Bytes(&["application/zip"]),
     }
 }
 

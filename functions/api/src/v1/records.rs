@@ -119,7 +119,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             text: "The header X-Terrarium-Webhook names the webhook that brought it.",
             query: &[],
             body: None,
-            answer: Reply::Bytes("application/json"),
+            answer: Reply::Bytes(&["application/json"]),
         },
         |call| Box::pin(payload(call)),
     ),

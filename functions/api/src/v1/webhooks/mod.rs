@@ -125,7 +125,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 form: Form::Flag,
             }],
             body: None,
-            answer: Reply::Bytes("application/json"),
+            answer: Reply::Bytes(&one::BODY_KINDS),
         },
         |call| Box::pin(one::body(call)),
     ),

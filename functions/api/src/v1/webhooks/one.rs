@@ -11,6 +11,7 @@ use domain::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use inspect::Verdict;
 use models::{data::DataType, headers::SIGNATURE_NAMES, ids::WebhookId};
+use serde::de::IgnoredAny;
 use store::{
     archive::{ArchivedWebhook, WebhookHeader},
     table::{Table, TableError, ledger::WebhookEntry, parked::Listing},
@@ -205,6 +206,9 @@ fn signature(verdict: &Verdict) -> String {
     }
 }
 
+/// Kinds of a body: JSON, or whatever else was sent. No browser shows the other.
+pub(super) const BODY_KINDS: [&str; 2] = ["application/json", "application/octet-stream"];
+
 pub(super) async fn body(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
     let verify = query.flag("verify");
@@ -215,7 +219,9 @@ pub(super) async fn body(call: Call) -> Result<Answer, Failure> {
         .ok_or_else(|| Failure::not_found("nothing of this webhook was archived"))?;
     let webhook = call.app.archive.read_webhook(&locator).await?;
     let body = webhook.body.clone();
-    let answer = Answer::of(body, "application/json").unkept();
+    let [json, other] = BODY_KINDS;
+    let is_json = serde_json::from_slice::<IgnoredAny>(&body).is_ok();
+    let answer = Answer::of(body, if is_json { json } else { other }).unkept();
     if !verify {
         return Ok(answer);
     }
