@@ -59,6 +59,8 @@ pub(super) const PLACES: &[Place] = &[
     },
 ];
 
+/// Backfills of everybody on one page: the windows of each are counted.
+const MOST_LISTED: &str = "30";
 /// Backfills of one connection that a page has room for.
 const MOST: usize = 12;
 /// Windows that a page has room for.
@@ -121,7 +123,7 @@ fn buttons(visit: &Visit, backfill: &Value) -> Markup {
 async fn all(visit: Visit) -> Result<Reply, Failure> {
     let cursor = visit.asked("cursor");
     let state = visit.asked("state");
-    let query = [("state", state), ("cursor", cursor)];
+    let query = [("state", state), ("cursor", cursor), ("limit", MOST_LISTED)];
     let found = visit.ask("/v1/backfills", &[], &query).await?;
     let mut backfills = list(&found, "data").to_vec();
     // A page comes newest first, and stays so among those at work.

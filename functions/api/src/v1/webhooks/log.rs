@@ -31,6 +31,8 @@ use crate::{
 /// Webhooks read for one page, where a filter drops most of them. The table reads at most twice as many, each under
 /// a kilobyte: 3 MB.
 const MOST_READ: usize = 1_500;
+/// Webhooks read at once, where a filter drops some.
+const READ_AT_ONCE: usize = 250;
 /// Longest time that a page reads on, where a filter drops most of it.
 const LONGEST: Duration = Duration::from_millis(1_500);
 /// Time ahead of now from which a log is read: clocks differ.
@@ -72,6 +74,15 @@ impl Filter {
                 webhook.provider.as_ref().map(Provider::as_str),
             )
             && (!self.parked || webhook.parked_count > 0)
+    }
+
+    /// Number of webhooks to read at once for a page of so many.
+    fn to_read(&self, limit: usize) -> usize {
+        let drops = self.outcome.is_some()
+            || self.event_type.is_some()
+            || self.provider.is_some()
+            || self.parked;
+        if drops { limit.max(READ_AT_ONCE) } else { limit }
     }
 
     /// First day that the ledger remembers.
@@ -163,11 +174,12 @@ async fn all(call: &Call, mut query: Reader<'_>, filter: &Filter) -> Result<Answ
     let oldest = Filter::oldest_day(call);
     let (mut wanted, mut days, mut budget) = (Vec::new(), 0, Budget::begin());
     let mut searched = None;
+    let at_once = filter.to_read(paging.limit);
     let more = 'days: loop {
         let table = &call.app.table;
         let day = at.day.to_string();
         let found = table
-            .webhooks_before(&day, at.place.as_deref(), paging.limit)
+            .webhooks_before(&day, at.place.as_deref(), at_once)
             .await?;
         let number = found.len();
         for entry in found {
@@ -187,7 +199,7 @@ async fn all(call: &Call, mut query: Reader<'_>, filter: &Filter) -> Result<Answ
                 }
             }
         }
-        if number < paging.limit {
+        if number < at_once {
             days += 1;
             let Ok(before) = at.day.yesterday() else {
                 break false;
