@@ -34,6 +34,20 @@ def start_of(record):
     return metadata["start_time"] if isinstance(metadata, dict) else metadata.start_time
 
 
+def without_nulls(value):
+    if not isinstance(value, dict):
+        return value
+    return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+
+
+def plain(record):
+    """The record as a dict. Scores that a later delivery lacks are kept without their nulls."""
+    record = dict(record) if isinstance(record, dict) else record.model_dump()
+    if record.get("data_enrichment"):
+        record["data_enrichment"] = without_nulls(record["data_enrichment"])
+    return record
+
+
 def answers(client, place):
     """What the calls answer, by name."""
     found = {}
@@ -46,7 +60,7 @@ def answers(client, place):
                 )
                 assert answer.type == kind
                 name = f"{kind} of {user['user_id']}, samples {samples}"
-                found[name] = (of_user(answer.user), answer.data)
+                found[name] = (of_user(answer.user), list(map(plain, answer.data)))
                 taken_back = [
                     taken["start_time"]
                     for taken in place["retracted"]
