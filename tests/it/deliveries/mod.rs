@@ -2,6 +2,7 @@
 
 pub(crate) mod far_end;
 pub(crate) mod home;
+mod owed;
 #[path = "../../../shared/destinations/tests/servers/proxy.rs"]
 mod proxy;
 mod servers;

@@ -82,7 +82,11 @@ impl Filter {
             || self.event_type.is_some()
             || self.provider.is_some()
             || self.parked;
-        if drops { limit.max(READ_AT_ONCE) } else { limit }
+        if drops {
+            limit.max(READ_AT_ONCE)
+        } else {
+            limit
+        }
     }
 
     /// First day that the ledger remembers.
