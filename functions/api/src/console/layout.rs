@@ -121,8 +121,8 @@ fn header(frame: &Frame) -> Markup {
                 }
             } }
             form.search action="/console/search" method="post" role="search" {
-                input name="q" type="search" required maxlength="400" aria-label="Search"
-                    placeholder="Reference, user, connection or webhook id";
+                input name="q" type="search" required maxlength="400" aria-label="Search" placeholder="Any id"
+                    title="Reference id, Terra user id, id of a connection or of a webhook";
                 button { "Find" }
             }
             div.me {

@@ -83,10 +83,13 @@ fn is_at_work(backfill: &Value) -> bool {
     text(backfill, "done_at").is_empty() && text(backfill, "order") == "run"
 }
 
-fn working_now(working: usize, nothing: bool) -> Markup {
+/// How many of these backfills are at work. `is_all` is true if there are no others.
+fn working_now(working: usize, backfills: usize, is_all: bool) -> Markup {
     html! {
-        @if nothing {
+        @if backfills == 0 {
             div.card.finding { h3 { "○ Nothing of the past was asked for" } }
+        } @else if !is_all {
+            div.card.finding { h3 { "○ " (working) " of these " (backfills) " backfills are at work" } }
         } @else if working == 0 {
             div.card.finding.good { h3 { "● No backfill is at work" } p { "All of them have ended or are held." } }
         } @else {
@@ -143,7 +146,7 @@ async fn all(visit: Visit) -> Result<Reply, Failure> {
     let working = backfills.iter().filter(|it| is_at_work(it)).count();
     let next = text(&found, "next_cursor");
     let body = html! {
-        (working_now(working, backfills.is_empty()))
+        (working_now(working, backfills.len(), next.is_empty() && cursor.is_empty()))
         section.card {
             @if backfills.is_empty() {
                 p.empty { "A new connection is asked for its past by itself, where its provider has one. To ask by hand, open "
@@ -431,7 +434,7 @@ async fn of_person(visit: &Visit, more: Markup) -> Result<Reply, Failure> {
     let working = all().filter(|it| is_at_work(it)).count();
     let body = html! {
         (tabs(&id, "History"))
-        (working_now(working, all().next().is_none()))
+        (working_now(working, all().count(), true))
         (more)
         @if visit.may(Scope::OperationsWrite) { (form(visit, &id, connections)) }
         @for (connection, backfills) in &found {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{
     axis::{Axis, Placed},
     hypnogram::{Stage, bars},
-    lines::{LEFT, Line, Lines, WIDTH, marks_and_shapes},
+    lines::{LEFT, Line, Lines, WIDTH, line_class, marks_and_shapes},
 };
 
 /// Something that lasted.
@@ -168,7 +168,7 @@ fn switches(sources: &[Switch]) -> Markup {
                 @for (look, source) in sources.iter().enumerate() {
                     li { a href=(source.href) class=[(!source.is_on).then_some("off")] {
                         svg viewBox="0 0 24 12" aria-hidden="true" {
-                            @if source.is_on { path class={ "line l" (look % 7 + 1) } d="M0 6H24" {} }
+                            @if source.is_on { path class=(line_class(look)) d="M0 6H24" {} }
                         }
                         (source.name)
                         span.soft { @if source.is_on { " hide" } @else { " show" } }

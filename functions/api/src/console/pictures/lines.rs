@@ -76,7 +76,7 @@ pub(super) fn marks_and_shapes(data: &Lines<'_>, placed: &Placed, place: (f64, f
     });
     let scale = Scale::of(values, data.bars, place);
     // A line without samples keeps its look for itself, and takes no room.
-    let drawn: Vec<_> = (0_u32..)
+    let drawn: Vec<_> = (0..)
         .zip(data.lines)
         .filter(|(_, line)| !line.buckets.is_empty())
         .collect();
@@ -88,10 +88,27 @@ pub(super) fn marks_and_shapes(data: &Lines<'_>, placed: &Placed, place: (f64, f
                 (bars(line, look, (place, count), data.step_s, placed, &scale))
             } @else {
                 @if count == 1 { (band(line, data.step_s, placed, &scale)) }
-                path class={ "line l" (look % 7 + 1) } d=(path(&line.buckets, data.step_s, placed, &scale)) {}
+                path class=(line_class(look)) d=(path(&line.buckets, data.step_s, placed, &scale)) {}
             }
         }
     }
+}
+
+/// Looks that there are; a line beyond them is thick.
+const LOOKS: usize = 7;
+
+/// Classes of the line of a source.
+pub(super) fn line_class(look: usize) -> String {
+    format!("line l{}{}", look % LOOKS + 1, again(look))
+}
+
+/// Classes of the bars of a source.
+fn bar_class(look: usize) -> String {
+    format!("b{}{}", look % LOOKS + 1, again(look))
+}
+
+const fn again(look: usize) -> &'static str {
+    if look < LOOKS { "" } else { " again" }
 }
 
 /// Names of sources with the look of their lines.
@@ -101,8 +118,8 @@ pub(super) fn legend(lines: &[Line], bars: bool) -> Markup {
             @for (index, line) in lines.iter().enumerate() {
                 li {
                     svg viewBox="0 0 24 12" aria-hidden="true" {
-                        @if bars { rect class={ "b" (index % 7 + 1) } x="4" width="16" height="12" rx="2" {} }
-                        @else { path class={ "line l" (index % 7 + 1) } d="M0 6H24" {} }
+                        @if bars { rect class=(bar_class(index)) x="4" width="16" height="12" rx="2" {} }
+                        @else { path class=(line_class(index)) d="M0 6H24" {} }
                     }
                     (line.name)
                 }
@@ -155,7 +172,7 @@ fn band(line: &Line, step_s: f64, placed: &Placed, scale: &Scale) -> Markup {
 
 fn bars(
     line: &Line,
-    look: u32,
+    look: usize,
     (index, count): (u32, u32),
     step_s: f64,
     placed: &Placed,
@@ -170,7 +187,7 @@ fn bars(
         let y = scale.y(bucket.value);
         path.push(format!("M{x:.1} {base:.1}V{y:.1}h{width:.1}V{base:.1}Z"));
     }
-    html! { path class={ "b" (look % 7 + 1) } d=(path.concat()) {} }
+    html! { path class=(bar_class(look)) d=(path.concat()) {} }
 }
 
 #[cfg(test)]
@@ -193,6 +210,13 @@ mod tests {
             name: name.to_owned(),
             buckets: buckets.collect(),
         }
+    }
+
+    #[test]
+    fn fourteen_sources_look_different() {
+        let classes = (0..14).flat_map(|look| [line_class(look), bar_class(look)]);
+        let different: std::collections::BTreeSet<_> = classes.collect();
+        assert_eq!(different.len(), 28);
     }
 
     fn drawn(bars: bool, given: &[Line]) -> String {
