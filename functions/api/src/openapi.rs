@@ -78,9 +78,13 @@ fn operation(endpoint: &Endpoint, example: &Value, definitions: &mut Definitions
     let doc = &endpoint.doc;
     let mut parameters: Vec<Value> = endpoint.places().map(place).collect();
     // The calls of Terra's take an empty parameter for none.
-    let min_length = u8::from(!endpoint.path.starts_with(terra::ROOT));
+    let text = if endpoint.path.starts_with(terra::ROOT) {
+        json!({"type": "string"})
+    } else {
+        json!({"type": "string", "minLength": 1})
+    };
     let query = doc.query.iter();
-    parameters.extend(query.map(|param| parameter(param, min_length)));
+    parameters.extend(query.map(|param| parameter(param, text.clone())));
     let mut headers = endpoint.headers.to_vec();
     if endpoint.verb == Verb::Post && endpoint.route.scope != Needs::Nothing {
         headers.push(IDEMPOTENCY_KEY);
@@ -249,8 +253,8 @@ fn header(header: &HeaderParam) -> Value {
     })
 }
 
-fn parameter(param: &Param, min_length: u8) -> Value {
-    let text = json!({"type": "string", "minLength": min_length});
+/// A parameter; `text` is the schema of a text.
+fn parameter(param: &Param, text: Value) -> Value {
     let schema = match param.form {
         Form::Text => text,
         Form::Number(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),

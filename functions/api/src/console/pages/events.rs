@@ -169,10 +169,10 @@ pub(super) fn table(webhooks: &[Value], now_ms: i64) -> Markup {
         div.wide tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Received" }
+                th scope="col" { "Outcome" }
                 th scope="col" { "Type" }
                 th scope="col" { "Provider" }
                 th scope="col" title="or a Terra user id that leads to nobody" { "Person" }
-                th scope="col" { "Outcome" }
                 th.num scope="col" title="records seen for the first time" { "New" }
                 th.num scope="col" title="records that were known, and changed" { "Changed" }
                 th.num scope="col" title="records that were known, and did not change" { "Same" }
@@ -184,9 +184,6 @@ pub(super) fn table(webhooks: &[Value], now_ms: i64) -> Markup {
                     @let records = webhook.get("records").unwrap_or(&Value::Null);
                     tr {
                         td { a href={ "/console/events/" (text(webhook, "id")) } { (when(text(webhook, "received_at"), now_ms)) } }
-                        td { (text(webhook, "type")) @if flag(webhook, "late") { " " span.soft { "late" } } }
-                        td { (text(webhook, "provider")) }
-                        td { (person_of(webhook)) }
                         td.any {
                             (state(text(webhook, "outcome")))
                             @if let Some(part) = list(webhook, "parked").first() {
@@ -194,6 +191,9 @@ pub(super) fn table(webhooks: &[Value], now_ms: i64) -> Markup {
                                 div.soft { (text(part, "text")) @if more > 0 { ", and " (more) " more" } }
                             }
                         }
+                        td { (text(webhook, "type")) @if flag(webhook, "late") { " " span.soft { "late" } } }
+                        td { (text(webhook, "provider")) }
+                        td { (person_of(webhook)) }
                         td.num { (thousands(count(records, "created"))) }
                         td.num { (thousands(count(records, "updated"))) }
                         td.num { (thousands(count(records, "unchanged"))) }

@@ -83,7 +83,7 @@ fn is_at_work(backfill: &Value) -> bool {
     text(backfill, "done_at").is_empty() && text(backfill, "order") == "run"
 }
 
-/// How many of these backfills are at work. `is_all` is true if there are no others.
+/// Number of these backfills that are at work, in words. `is_all` is true if there are no others.
 fn working_now(working: usize, backfills: usize, is_all: bool) -> Markup {
     html! {
         @if backfills == 0 {
