@@ -41,10 +41,9 @@ def without_nulls(value):
 
 
 def plain(record):
-    """The record as a dict. Scores that a later delivery lacks are kept without their nulls."""
+    """The record as a dict, its scores without nulls: so those are kept that the newest delivery lacks."""
     record = dict(record) if isinstance(record, dict) else record.model_dump()
-    if record.get("data_enrichment"):
-        record["data_enrichment"] = without_nulls(record["data_enrichment"])
+    record["data_enrichment"] = without_nulls(record["data_enrichment"])
     return record
 
 
@@ -60,7 +59,15 @@ def answers(client, place):
                 )
                 assert answer.type == kind
                 name = f"{kind} of {user['user_id']}, samples {samples}"
-                found[name] = (of_user(answer.user), list(map(plain, answer.data)))
+                found[name] = (
+                    of_user(answer.user),
+                    [
+                        plain(record)
+                        if [user["user_id"], kind, start_of(record)] in place["lacking_scores"]
+                        else record
+                        for record in answer.data
+                    ],
+                )
                 taken_back = [
                     taken["start_time"]
                     for taken in place["retracted"]
