@@ -678,15 +678,13 @@ pub fn carries(
     Ok(())
 }
 
+/// Opens a destination by its own type and makes something of it.
 macro_rules! opened {
-    ($kind:ident, $fields:ident, $context:ident; $($feature:literal $name:ident => $opened:path;)*) => {
+    ($kind:ident, $fields:ident, $context:ident, $make:expr; $($feature:literal $name:ident => $opened:path;)*) => {
         match $kind {
             $(
                 #[cfg(feature = $feature)]
-                KindName::$name => {
-                    let opened = <$opened>::open($fields, $context);
-                    Ok(opened.map(|opened| Box::new(opened) as Box<dyn Kind>))
-                }
+                KindName::$name => Ok(<$opened>::open($fields, $context).map($make)),
                 #[cfg(not(feature = $feature))]
                 KindName::$name => {
                     drop(($fields, $context));
@@ -697,6 +695,27 @@ macro_rules! opened {
             )*
         }
     };
+    // The kinds.
+    ($kind:ident, $fields:ident, $context:ident, $make:expr) => {
+        opened! { $kind, $fields, $context, $make;
+            "webhook" Webhook => crate::webhook::Webhook;
+            "postgres" Postgres => crate::postgres::Postgres;
+            "mysql" Mysql => crate::mysql::Mysql;
+            "supabase" Supabase => crate::supabase::Supabase;
+            "mongodb" Mongodb => crate::mongodb::Mongodb;
+            "firestore" Firestore => crate::firestore::Firestore;
+            "gcs" Gcs => crate::gcs::Gcs;
+            "s3" S3 => crate::s3::S3;
+            "azure" Azure => crate::azure::Azure;
+            "sqs" Sqs => crate::sqs::Sqs;
+            "kafka" Kafka => crate::kafka::Kafka;
+            "folder" Folder => crate::folder::Folder;
+        }
+    };
+}
+
+fn boxed<K: Kind + 'static>(kind: K) -> Box<dyn Kind> {
+    Box::new(kind)
 }
 
 /// Opens a destination. Does not connect yet.
@@ -711,7 +730,8 @@ pub fn open(
     secrets: &Secrets,
     context: Context,
 ) -> Result<Box<dyn Kind>, Refused> {
-    let opened = opened(kind, Fields::new(kind, config, secrets), context);
+    let fields = Fields::new(kind, config, secrets);
+    let opened: Result<_, &str> = opened!(kind, fields, context, boxed);
     opened.unwrap_or_else(|text| Err(Refused::new(kind, "kind", text)))
 }
 
@@ -729,7 +749,9 @@ pub fn check(
 ) -> Result<(), Refused> {
     let mut fields = Fields::new(kind, config, secrets);
     fields.is_check = true;
-    opened(kind, fields, context).map_or(Ok(()), |opened| opened.map(drop))
+    // Nothing is made of it but whether it opens: a program that only checks does not contain how it is delivered to.
+    let opened: Result<_, &str> = opened!(kind, fields, context, drop);
+    opened.unwrap_or(Ok(()))
 }
 
 /// Returns whether this program was built with a kind, so that [`check`] reads its settings.
@@ -747,28 +769,6 @@ pub fn is_built(kind: KindName) -> bool {
         KindName::Sqs => cfg!(feature = "sqs"),
         KindName::Kafka => cfg!(feature = "kafka"),
         KindName::Folder => cfg!(feature = "folder"),
-    }
-}
-
-/// Opens a destination, or says that this program was built without the kind.
-fn opened(
-    kind: KindName,
-    fields: Fields<'_>,
-    context: Context,
-) -> Result<Result<Box<dyn Kind>, Refused>, &'static str> {
-    opened! { kind, fields, context;
-        "webhook" Webhook => crate::webhook::Webhook;
-        "postgres" Postgres => crate::postgres::Postgres;
-        "mysql" Mysql => crate::mysql::Mysql;
-        "supabase" Supabase => crate::supabase::Supabase;
-        "mongodb" Mongodb => crate::mongodb::Mongodb;
-        "firestore" Firestore => crate::firestore::Firestore;
-        "gcs" Gcs => crate::gcs::Gcs;
-        "s3" S3 => crate::s3::S3;
-        "azure" Azure => crate::azure::Azure;
-        "sqs" Sqs => crate::sqs::Sqs;
-        "kafka" Kafka => crate::kafka::Kafka;
-        "folder" Folder => crate::folder::Folder;
     }
 }
 
