@@ -4,10 +4,12 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use runtime::queue::local::Durability;
 use simulator::{DataType, Provider, Shape, Size, World};
-use store::table::Table;
-use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
 
-use super::{AWS_DELAY, Bench, events, events::BATCH, function::Binary};
+use super::{
+    AWS_DELAY, Bench, events,
+    events::BATCH,
+    function::{Binary, database},
+};
 use crate::{
     clock::{count, median},
     report::{Report, number},
@@ -186,14 +188,8 @@ impl Bench {
         now: Timestamp,
     ) -> anyhow::Result<Factors> {
         let folder = tempfile::tempdir()?;
-        super::function::database_key(self.folder.path())?;
-        let database = self.runtime.block_on(EmbeddedDatabase::start(
-            folder.path(),
-            false,
-            Durability::PowerLoss,
-        ))?;
-        let table = Table::new(dynamodb_client(&database.address)?, TABLE_NAME);
-        self.runtime.block_on(table.create_if_missing())?;
+        let started = database(folder.path(), Durability::PowerLoss);
+        let (database, _table) = self.runtime.block_on(started)?;
 
         let [intake, router] = binaries;
         let (intake, mut intake_api, _intake_aws) = self.start(intake, AWS_DELAY, None)?;

@@ -13,17 +13,26 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use flate2::{Compression, write::DeflateEncoder};
+use runtime::queue::local::Durability;
 use serde_json::Value;
-use terrarium::system::TABLE_NAME;
+use store::table::Table;
+use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
 
 use super::aws::{Aws, TERRA_CREDENTIALS_ARN, TERRA_PATH};
 
 /// Access key of the functions, which the database of the folder asks for.
 const ACCESS_KEY: &str = "bench";
 
-/// Gives the database of a folder the access key of the functions.
-pub(super) fn database_key(folder: &Path) -> anyhow::Result<()> {
-    std::fs::write(folder.join("database-key"), ACCESS_KEY).context("cannot write the key")
+/// Starts a database in a folder, with an empty table, that the functions may read and write.
+pub(super) async fn database(
+    folder: &Path,
+    durability: Durability,
+) -> anyhow::Result<(EmbeddedDatabase, Table)> {
+    fs::write(folder.join("database-key"), ACCESS_KEY).context("cannot write the key")?;
+    let database = EmbeddedDatabase::start(folder, false, durability).await?;
+    let table = Table::new(dynamodb_client(&database.address)?, TABLE_NAME);
+    table.create_if_missing().await?;
+    Ok((database, table))
 }
 
 /// A release binary, or the program of a rival.

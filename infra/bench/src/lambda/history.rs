@@ -19,10 +19,10 @@ use runtime::queue::local::Durability;
 use serde_json::Value;
 use simulator::{Connection, DataType as Kind, Provider, Shape, World};
 use store::table::Table;
-use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
+use terrarium::system::EmbeddedDatabase;
 use tokio::runtime::Runtime;
 
-use super::events;
+use super::{events, function::database};
 use crate::webhooks::SEED;
 
 /// Days of a window within one month: more would be cut.
@@ -55,14 +55,8 @@ impl<'a> History<'a> {
         now: Timestamp,
     ) -> anyhow::Result<Self> {
         let mut world = World::new(SEED, 0, now);
-        super::function::database_key(folder)?;
-        let database = runtime.block_on(EmbeddedDatabase::start(
-            folder,
-            false,
-            Durability::PowerLoss,
-        ))?;
-        let table = Table::new(dynamodb_client(&database.address)?, TABLE_NAME);
-        runtime.block_on(table.create_if_missing())?;
+        let started = database(folder, Durability::PowerLoss);
+        let (database, table) = runtime.block_on(started)?;
         let mut known = Vec::with_capacity(people);
         for _ in 0..people {
             let connection = world.stranger(Provider::Garmin);

@@ -10,13 +10,12 @@ use runtime::queue::local::Durability;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulator::{Connection, DataType, Provider, Shape, World};
-use store::table::Table;
-use terrarium::system::{EmbeddedDatabase, TABLE_NAME, dynamodb_client};
+use terrarium::system::EmbeddedDatabase;
 
 use super::{
     AWS_DELAY, Bench, INVOCATIONS, START_DELAY, STARTS, STARTS_HEAD, WARM_HEAD, binary,
     events::{BATCH, Event, batch},
-    function::{Binary, database_key},
+    function::{Binary, database},
 };
 use crate::{
     report::Report,
@@ -112,15 +111,8 @@ impl Seeded {
     /// Has the router itself store everything.
     fn make(bench: &Bench, router: &Binary, now: Timestamp) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        database_key(folder.path())?;
         let runtime = &bench.runtime;
-        let database = runtime.block_on(EmbeddedDatabase::start(
-            folder.path(),
-            false,
-            Durability::Kill,
-        ))?;
-        let table = Table::new(dynamodb_client(&database.address)?, TABLE_NAME);
-        runtime.block_on(table.create_if_missing())?;
+        let (database, table) = runtime.block_on(database(folder.path(), Durability::Kill))?;
         let scopes = BTreeSet::from([Scope::PeopleRead]);
         let key = NewKey::make("bench", scopes, "bench", None, now.as_millisecond());
         runtime.block_on(table.add_api_key(&key.key))?;
