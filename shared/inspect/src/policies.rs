@@ -24,14 +24,17 @@ pub async fn policy_of(
     table: &Table,
     person: Option<&ReferenceId>,
 ) -> Result<Policy, InspectError> {
-    let app = table.source_policy(&PolicyOwner::App).await?;
-    let person = match person {
-        Some(person) => {
-            let owner = PolicyOwner::Person(person.clone());
-            table.source_policy(&owner).await?
+    let of_person = async {
+        match person {
+            Some(person) => {
+                let owner = PolicyOwner::Person(person.clone());
+                table.source_policy(&owner).await
+            }
+            None => Ok(None),
         }
-        None => None,
     };
+    let of_app = table.source_policy(&PolicyOwner::App);
+    let (app, person) = futures::future::try_join(of_app, of_person).await?;
     let document = |stored: Option<StoredPolicy>| stored?.document;
     Ok(Policy {
         call: None,

@@ -686,16 +686,21 @@ impl Table {
         reference_id: &ReferenceId,
     ) -> Result<Vec<StoredConnection>, TableError> {
         let owner = RecordOwner::Person(Some(reference_id.clone()));
-        let mut connections = Vec::new();
-        for item in self
+        let listed = self
             .query(&Key::partition_of(&owner), "CONNECTION#")
-            .await?
-        {
-            let id = Key::of_item(&item).and_then(|key| key.as_person_connection());
-            if let Some(id) = id {
-                let stored = self.stored_connection(&id).await?;
-                let own = stored.filter(|it| it.state.reference_id() == Some(reference_id));
-                connections.extend(own);
+            .await?;
+        let ids = listed
+            .iter()
+            .filter_map(|item| Key::of_item(item)?.as_person_connection());
+        let ids: Vec<ConnectionId> = ids.collect();
+        let items = self.batch_get(ids.iter().map(Key::connection)).await?;
+        let mut connections = Vec::new();
+        for id in ids {
+            let key = Key::connection(&id);
+            if let Some(item) = items.get(&key) {
+                let stored = decode(id, &key, item)?;
+                let is_own = stored.state.reference_id() == Some(reference_id);
+                connections.extend(is_own.then_some(stored));
             }
         }
         Ok(connections)
