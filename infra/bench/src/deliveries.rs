@@ -66,6 +66,9 @@ pub(crate) struct Settings {
     /// `bench` and `bare` are made anew. Without it PostgreSQL is left out.
     #[arg(long, value_name = "PORT")]
     postgres: Option<u16>,
+    /// Kinds of destinations; all of them without it.
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Vec<KindName>,
 }
 
 /// A destination that is measured.
@@ -117,6 +120,9 @@ pub(crate) fn run(report: &mut Report, settings: &Settings, now: Timestamp) -> a
                 "password": "none", "schema": "bench", "sslmode": "disable",
             });
             places.push(Place::new(KindName::Postgres, &config)?);
+        }
+        if !settings.kinds.is_empty() {
+            places.retain(|place| settings.kinds.contains(&place.kind));
         }
         let changes = changes(now)?;
         let home = Home::start(&folder.path().join("home"), now).await?;
