@@ -71,6 +71,7 @@ mod requests;
 mod schema;
 mod sessions;
 mod shards;
+mod transact;
 
 use std::{collections::HashMap, fmt, time::Duration};
 
@@ -160,6 +161,14 @@ impl Table {
             .await
             .map_err(TableError::unavailable("read", key))?;
         Ok(found.item)
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), TableError> {
+        let delete = self.client.delete_item().table_name(&self.name);
+        let deleted = delete.set_key(Some(key.attributes())).send().await;
+        deleted
+            .map(drop)
+            .map_err(TableError::unavailable("delete", key))
     }
 
     async fn batch_get(
