@@ -6,6 +6,7 @@ mod config;
 pub mod console;
 mod cursor;
 mod error;
+pub mod gateway;
 pub mod id;
 mod keys;
 pub mod openapi;
@@ -26,7 +27,6 @@ pub use self::{
     keys::{KeyCache, NewKey, new_secret},
     serve::{RequestId, endpoints, nothing_here},
     site::router,
-    text::{path_of_decoded, query_of_raw},
     upstream::{Upstream, UpstreamError},
     webhook_secrets::WebhookSecrets,
 };

@@ -27,7 +27,7 @@ pub(crate) fn decoded(text: &str, plus_is_blank: bool) -> Option<String> {
 /// again.
 ///
 /// API Gateway decodes the paths of its HTTP APIs, and what is then no URI would end the invocation.
-pub fn path_of_decoded(path: &str) -> String {
+pub(crate) fn path_of_decoded(path: &str) -> String {
     let safe = encoded(path, b"-._~!$&'()*+,;=:@/");
     if safe.starts_with('/') {
         safe
@@ -37,7 +37,7 @@ pub fn path_of_decoded(path: &str) -> String {
 }
 
 /// Encodes what may not stand in a query, and leaves what does, escapes among it.
-pub fn query_of_raw(query: &str) -> String {
+pub(crate) fn query_of_raw(query: &str) -> String {
     encoded(query, b"-._~!$&'()*+,;=:@/?%")
 }
 
