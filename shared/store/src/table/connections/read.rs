@@ -114,8 +114,8 @@ impl Table {
         Ok(found.collect())
     }
 
-    /// Reads the ids of the connections of one of [`CONNECTION_SHARDS`] shards, in their order, after
-    /// `after` if that is given, at most `limit`.
+    /// Reads the ids of the connections of one of [`CONNECTION_SHARDS`](super::CONNECTION_SHARDS) shards, in
+    /// their order, after `after` if that is given, at most `limit`.
     ///
     /// They come from an index, which lags: a connection of this very moment may be missing, and one
     /// that was just erased or became another may still be named.
