@@ -8,10 +8,9 @@ use models::ids::TerraUserId;
 
 use super::{
     Alias, Aliases, AppliedConnection, CONNECTION_ID, MAX_MEMBERS, SeenAliases, StoredConnection,
-    item::{decode, encode},
-    shown_with_records,
+    item::encode, shown_with_records,
 };
-use crate::table::{MAX_ATTEMPTS, Table, TableError, back_off, key::Key};
+use crate::table::{Freshness, MAX_ATTEMPTS, Table, TableError, back_off, key::Key};
 
 /// Most text of folded ids in one connection: an item takes 400 KB. Some 1,800 of Terra's ids.
 /// Unit: bytes.
@@ -140,24 +139,22 @@ impl Table {
                 Alias::Erased(_) => None,
             })
             .collect();
-        let items = self.batch_get(ids.iter().map(Key::connection)).await?;
+        let stored = self
+            .stored_connections(ids.into_iter().collect(), Freshness::Now)
+            .await?;
         let mut connections = BTreeMap::new();
-        for id in ids {
-            let key = Key::connection(&id);
-            if let Some(item) = items.get(&key) {
-                let connection = decode(id.clone(), &key, item)?;
-                // Its aliases were read before it was erased: they are read again.
-                if connection.erased_at.is_some() {
-                    continue;
-                }
-                // A connection and the aliases of all its members are only ever written together.
-                for user in connection.state.members.keys() {
-                    aliases
-                        .entry(user.clone())
-                        .or_insert_with(|| Alias::Connection(id.clone()));
-                }
-                connections.insert(id, connection);
+        for connection in stored {
+            // Its aliases were read before it was erased: they are read again.
+            if connection.erased_at.is_some() {
+                continue;
             }
+            // A connection and the aliases of all its members are only ever written together.
+            for user in connection.state.members.keys() {
+                aliases
+                    .entry(user.clone())
+                    .or_insert_with(|| Alias::Connection(connection.id.clone()));
+            }
+            connections.insert(connection.id.clone(), connection);
         }
         Ok(Touched {
             aliases,

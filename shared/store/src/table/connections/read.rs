@@ -46,6 +46,22 @@ impl Table {
         item.map(|item| decode(id.clone(), &key, &item)).transpose()
     }
 
+    /// Reads connections as they are stored, in the order that is given. One that is not there is left out.
+    pub(super) async fn stored_connections(
+        &self,
+        ids: Vec<ConnectionId>,
+        fresh: Freshness,
+    ) -> Result<Vec<StoredConnection>, TableError> {
+        let items = self
+            .batch_get_as(ids.iter().map(Key::connection), fresh)
+            .await?;
+        let stored = ids.into_iter().filter_map(|id| {
+            let key = Key::connection(&id);
+            Some(decode(id, &key, items.get(&key)?))
+        });
+        stored.collect()
+    }
+
     /// Reads the connections of a person, also those whose erasure has begun and is not over.
     ///
     /// # Errors
@@ -63,17 +79,10 @@ impl Table {
         let ids = listed
             .iter()
             .filter_map(|item| Key::of_item(item)?.as_person_connection());
-        let ids: Vec<ConnectionId> = ids.collect();
-        let items = self.batch_get(ids.iter().map(Key::connection)).await?;
-        let mut connections = Vec::new();
-        for id in ids {
-            let key = Key::connection(&id);
-            if let Some(item) = items.get(&key) {
-                let stored = decode(id, &key, item)?;
-                let is_own = stored.state.reference_id() == Some(reference_id);
-                connections.extend(is_own.then_some(stored));
-            }
-        }
+        let mut connections = self
+            .stored_connections(ids.collect(), Freshness::Now)
+            .await?;
+        connections.retain(|it| it.state.reference_id() == Some(reference_id));
         Ok(connections)
     }
 
@@ -94,20 +103,12 @@ impl Table {
             Alias::Erased(_) => None,
         });
         let leads: Vec<(TerraUserId, ConnectionId)> = leads.collect();
-        let ids: BTreeSet<_> = leads.iter().map(|(_, id)| id).collect();
-        let keys = ids.iter().map(|id| Key::connection(id));
-        let items = self.batch_get_as(keys, Freshness::Lately).await?;
-        let mut connections = BTreeMap::new();
-        for id in ids {
-            let key = Key::connection(id);
-            let Some(item) = items.get(&key) else {
-                continue;
-            };
-            let stored = decode(id.clone(), &key, item)?;
-            if stored.erased_at.is_none() {
-                connections.insert(id.clone(), Arc::new(stored));
-            }
-        }
+        let ids: BTreeSet<_> = leads.iter().map(|(_, id)| id.clone()).collect();
+        let stored = self
+            .stored_connections(ids.into_iter().collect(), Freshness::Lately)
+            .await?;
+        let living = stored.into_iter().filter(|it| it.erased_at.is_none());
+        let connections: BTreeMap<_, _> = living.map(|it| (it.id.clone(), Arc::new(it))).collect();
         let found = leads
             .into_iter()
             .filter_map(|(user, id)| Some((user, Arc::clone(connections.get(&id)?))));
