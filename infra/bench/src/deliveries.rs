@@ -121,6 +121,12 @@ pub(crate) fn run(report: &mut Report, settings: &Settings, now: Timestamp) -> a
             });
             places.push(Place::new(KindName::Postgres, &config)?);
         }
+        for kind in &settings.kinds {
+            ensure!(
+                places.iter().any(|place| place.kind == *kind),
+                "{kind} is not measured here: the kinds are webhook, folder and, with --postgres PORT, postgres"
+            );
+        }
         if !settings.kinds.is_empty() {
             places.retain(|place| settings.kinds.contains(&place.kind));
         }
