@@ -97,19 +97,23 @@ pub struct Page<T> {
 
 impl<T: Schema> Schema for Page<T> {
     fn schema(definitions: &mut Definitions) -> Value {
-        json!({
-            "type": "object",
-            "properties": {
-                "data": {"type": "array", "items": T::schema(definitions)},
-                "next_cursor": {
-                    "type": ["string", "null"],
-                    "description": "Cursor of the next page; null at the end.",
-                },
-            },
-            "required": ["data", "next_cursor"],
-            "additionalProperties": false,
-        })
+        page(&T::schema(definitions))
     }
+}
+
+fn page(entry: &Value) -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "data": {"type": "array", "items": entry},
+            "next_cursor": {
+                "type": ["string", "null"],
+                "description": "Cursor of the next page; null at the end.",
+            },
+        },
+        "required": ["data", "next_cursor"],
+        "additionalProperties": false,
+    })
 }
 
 /// Gives a struct the schema of its members: of each the name, the doc, whether it is always there, and the
@@ -118,7 +122,7 @@ macro_rules! described {
     ($name:ident, $doc:expr, $(($field:ident, $field_doc:expr, $required:expr, $type:ty))*) => {
         impl $crate::schema::Schema for $name {
             fn schema(definitions: &mut $crate::schema::Definitions) -> serde_json::Value {
-                $crate::schema::object(definitions, stringify!($name), $doc, |definitions| {
+                $crate::schema::object(definitions, stringify!($name), $doc, &|definitions| {
                     vec![$($crate::schema::Member {
                         name: stringify!($field),
                         doc: $field_doc.into(),
@@ -193,7 +197,7 @@ pub fn object(
     definitions: &mut Definitions,
     name: &str,
     doc: &str,
-    members: impl FnOnce(&mut Definitions) -> Vec<Member>,
+    members: &dyn Fn(&mut Definitions) -> Vec<Member>,
 ) -> Value {
     let reference = json!({"$ref": format!("#/components/schemas/{name}")});
     if definitions.0.contains_key(name) {

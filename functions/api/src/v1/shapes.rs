@@ -22,7 +22,7 @@ fn define(
     doc: &str,
     members: &[(&'static str, &'static str, SchemaOf)],
 ) -> Value {
-    object(definitions, name, doc, |definitions| {
+    object(definitions, name, doc, &|definitions| {
         let members = members.iter();
         members
             .map(|(name, doc, schema)| Member {
@@ -717,10 +717,10 @@ pub(super) fn summary(definitions: &mut Definitions) -> Value {
         let name = format!("{}Summary", data_type.as_str());
         let doc = format!("Summary of a record of the type `{data_type}`.");
         let fields = domain::summary::Summary::documented(data_type);
-        object(definitions, &name, &doc, |_| {
-            let members = fields.into_iter().map(|(name, doc, kind)| Member {
+        object(definitions, &name, &doc, &|_| {
+            let members = fields.iter().map(|(name, doc, kind)| Member {
                 name,
-                doc: doc.into(),
+                doc: doc.clone().into(),
                 required: false,
                 schema: json!({"type": kind}),
             });
