@@ -157,6 +157,50 @@ pub(super) fn is_stand_in(field: &str, number: f64) -> bool {
     negative || end || (size != 0.0 && !MAGNITUDES.contains(&size))
 }
 
+/// Fields of a summary that hold no value, though they are there.
+#[derive(Debug, Default)]
+pub(super) struct StandIns {
+    names: Vec<&'static str>,
+    words: Vec<String>,
+}
+
+impl StandIns {
+    /// Takes the value out of a field if it is a number that stands for none, or a word that no schema knows.
+    pub(super) fn take<T: Scalar>(&mut self, name: &'static str, field: &mut Option<T>) {
+        let Some(value) = field else { return };
+        if value
+            .measured()
+            .is_some_and(|number| is_stand_in(name, number))
+        {
+            self.names.push(name);
+        } else if let Some(word) = value.unknown_code() {
+            self.words.push(format!("{name}={word}"));
+        } else {
+            return;
+        }
+        *field = None;
+    }
+
+    /// The names of the fields whose number was taken out, and the fields with their word.
+    pub(super) fn texts(self) -> (Option<String>, Option<String>) {
+        (
+            (!self.names.is_empty()).then(|| self.names.join(",")),
+            (!self.words.is_empty()).then(|| self.words.join(",")),
+        )
+    }
+}
+
+/// Adds a field that is there.
+pub(super) fn push<T: Scalar>(
+    fields: &mut Vec<(&'static str, Value)>,
+    name: &'static str,
+    field: Option<&T>,
+) {
+    if let Some(value) = field {
+        fields.push((name, value.to_value()));
+    }
+}
+
 /// A heart rate that is no stand-in.
 pub(super) fn heart_rate(number: Number) -> Number {
     let rate = number.get();
@@ -414,36 +458,18 @@ macro_rules! summary {
             /// Takes out the numbers that stand for none and the words that no schema knows, and says
             /// which.
             fn without_stand_ins(mut self) -> Self {
-                let mut names = Vec::new();
-                let mut words = Vec::new();
-                $(
-                    let name = crate::summary::table::key!($field $(as $key)?);
-                    let number = self.$field.as_ref().and_then(crate::summary::table::Scalar::measured);
-                    if number.is_some_and(|number| crate::summary::table::is_stand_in(name, number)) {
-                        self.$field = None;
-                        names.push(name);
-                    }
-                    let word = self.$field.as_ref().and_then(crate::summary::table::Scalar::unknown_code);
-                    if let Some(word) = word {
-                        words.push(format!("{name}={word}"));
-                        self.$field = None;
-                    }
-                )*
-                self.stand_ins = (!names.is_empty()).then(|| names.join(","));
-                self.unknown_codes = (!words.is_empty()).then(|| words.join(","));
+                let mut found = crate::summary::table::StandIns::default();
+                $(found.take(crate::summary::table::key!($field $(as $key)?), &mut self.$field);)*
+                (self.stand_ins, self.unknown_codes) = found.texts();
                 self
             }
 
             pub(super) fn fields(&self) -> Vec<(&'static str, crate::summary::Value)> {
-                let fields = [
-                    $(
-                    (crate::summary::table::key!($field $(as $key)?), self.$field.as_ref().map(crate::summary::table::Scalar::to_value)),
-                )*
-                    ("stand_ins", self.stand_ins.as_ref().map(crate::summary::table::Scalar::to_value)),
-                    ("unknown_codes", self.unknown_codes.as_ref().map(crate::summary::table::Scalar::to_value)),
-                ];
-                let present = |(name, value): (_, Option<_>)| Some((name, value?));
-                fields.into_iter().filter_map(present).collect()
+                let mut fields = Vec::new();
+                $(crate::summary::table::push(&mut fields, crate::summary::table::key!($field $(as $key)?), self.$field.as_ref());)*
+                crate::summary::table::push(&mut fields, "stand_ins", self.stand_ins.as_ref());
+                crate::summary::table::push(&mut fields, "unknown_codes", self.unknown_codes.as_ref());
+                fields
             }
 
             fn set(&mut self, name: &str, value: crate::summary::Value) {
