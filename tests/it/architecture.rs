@@ -199,13 +199,20 @@ fn each_protocol_is_spoken_in_one_place() {
 /// The files of a package's sources that name `name`.
 fn named_in(package: &Package, name: &str) -> Vec<String> {
     let sources = Path::new(&package.manifest_path).with_file_name("src");
-    let files = std::fs::read_dir(sources)
-        .unwrap()
-        .map(|file| file.unwrap().path());
-    files
-        .filter(|file| file.is_file() && std::fs::read_to_string(file).unwrap().contains(name))
-        .map(|file| file.file_name().unwrap().to_str().unwrap().to_owned())
-        .collect()
+    let mut folders = vec![sources.clone()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read_to_string(&path).unwrap().contains(name) {
+                let path = path.strip_prefix(&sources).unwrap();
+                found.push(path.to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found
 }
 
 /// The modules right below a package's `lib.rs`, each with the code of all its files, without tests.

@@ -37,7 +37,7 @@ impl RouteError {
     /// Returns the end that the error leads to.
     ///
     /// A webhook that is parked is archived and stands in the ledger with the reason, and an alarm says
-    /// so. A message that is retried comes back, after five receives to the dead-letter queue, with an
+    /// so. A message that is retried comes back, and ends in the dead-letter queue, with an
     /// alarm. Nothing is refused here: intake has answered already.
     pub fn end(&self) -> End {
         match self {
