@@ -1,14 +1,17 @@
-//! Webhooks that are owed to a destination, or were refused by it: all of them are found, page by page.
+//! Notes about deliveries in the table: of webhooks that are owed to a destination, or were refused by it, all are found,
+//! page by page; the note of a deletion stays until that deletion was told.
 
 use domain::{
+    connection::ConnectionId,
     delivery::{Cause, Changed, DestinationId},
     locator::Locator,
     owner::RecordOwner,
 };
-use models::ids::{ReferenceId, WebhookId};
+use models::ids::{ReferenceId, TerraUserId, WebhookId};
+use simulator::{DataType as Simulated, Provider, Shape};
 use store::table::deliveries::Owed;
 
-use crate::world::World;
+use crate::world::{World, terra};
 
 const SHARD: u32 = 3;
 
@@ -81,5 +84,42 @@ async fn owed_and_refused_webhooks_are_found_once_whatever_the_pages() {
             assert!(found == expected, "{limit} {is_refused}");
         }
     }
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_note_of_a_deletion_stays_when_an_earlier_one_was_told() {
+    let world = World::start().await;
+    let table = &world.system.table;
+    let mut terra = terra(9);
+    let link = terra.stranger(Provider::Garmin);
+    let renewed = terra.reauthenticate(&link);
+    let user_reauth = terra.user_reauth(Some(&link), &renewed);
+    let events = [
+        terra.auth(&link),
+        terra.data(&link, Simulated::Daily, &Shape::default()),
+        terra.data(&renewed, Simulated::Daily, &Shape::default()),
+        user_reauth,
+    ];
+    world.deliver_in_order(&events).await;
+    let mut notes = Vec::new();
+    for user in [&link.terra_user_id, &renewed.terra_user_id] {
+        let user = TerraUserId::new(user).unwrap();
+        let owner = RecordOwner::Connection(ConnectionId::of(&user));
+        notes.extend(table.gone(&owner).await.unwrap());
+    }
+    let [note, ..] = &notes[..] else {
+        panic!("one connection was merged into the other")
+    };
+    let mut earlier = note.clone();
+    if let Changed::Record { gone, .. } | Changed::Connection { gone, .. } = &mut earlier {
+        *gone = gone.map(|at| at - 1);
+    }
+    let owner = note.owner();
+    let of_owner = table.gone(&owner).await.unwrap();
+    table.settle_gone(&earlier).await.unwrap();
+    assert_eq!(table.gone(&owner).await.unwrap(), of_owner);
+    table.settle_gone(note).await.unwrap();
+    assert_eq!(table.gone(&owner).await.unwrap().len(), of_owner.len() - 1);
     world.system.stop().await;
 }

@@ -1,7 +1,7 @@
 //! Deliveries in the table: what is owed, what was refused for good, what was tried, and which
 //! deleted records destinations have not been told of.
 
-use std::convert::Infallible;
+use std::{collections::HashMap, convert::Infallible};
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::{
@@ -13,7 +13,7 @@ use models::data::DataType;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Table, TableError,
+    Condition, Table, TableError,
     attribute::Item,
     destinations::{Health, at, decode, encode},
     first_items,
@@ -134,8 +134,7 @@ fn gone_note(owner: &RecordOwner, record: &Key, seen: u64) -> (Key, Item) {
 }
 
 impl Table {
-    /// Owes a delivery. What was owed for the same record before is replaced, but for the count of its
-    /// attempts and the time of the first.
+    /// Owes a delivery. What was owed for the same record before is replaced, but for the time of its first failure.
     ///
     /// # Errors
     ///
@@ -510,12 +509,15 @@ impl Table {
         Ok(all)
     }
 
-    /// Takes away the note of a deletion, after destinations have been told.
+    /// Takes away the note of a deletion, after destinations have been told. One of a later deletion stays.
     ///
     /// # Errors
     ///
     /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn settle_gone(&self, changed: &Changed) -> Result<(), TableError> {
+        let Some(gone) = changed.gone() else {
+            return Ok(());
+        };
         let owner = changed.owner();
         let subject = match changed {
             Changed::Record { data_type, key, .. } => {
@@ -527,7 +529,16 @@ impl Table {
             Changed::Connection { id, .. } => Key::connection(id),
             Changed::Webhook { .. } => return Ok(()),
         };
-        self.delete(&Key::gone(&owner, &subject)).await
+        let condition = Condition {
+            expression: "gone_at = :told",
+            values: Some(HashMap::from([(
+                ":told".to_owned(),
+                AttributeValue::N(gone.to_string()),
+            )])),
+        };
+        self.delete_on(&Key::gone(&owner, &subject), condition)
+            .await?;
+        Ok(())
     }
 }
 

@@ -340,7 +340,11 @@ impl Table {
 
     /// Deletes an item if its revision is still `seen`. `false`: it is not.
     async fn delete_if(&self, key: &Key, seen: u64) -> Result<bool, TableError> {
-        let condition = Condition::on(Some(seen));
+        self.delete_on(key, Condition::on(Some(seen))).await
+    }
+
+    /// Deletes an item on a condition. Returns whether it held.
+    async fn delete_on(&self, key: &Key, condition: Condition) -> Result<bool, TableError> {
         let deleted = self
             .client
             .delete_item()
