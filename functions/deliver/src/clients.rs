@@ -14,6 +14,7 @@ use destinations::{
 };
 use domain::delivery::{Destination, DestinationId};
 use models::data::DataType;
+use runtime::telemetry::Chain;
 use tokio::time::Instant;
 
 use crate::vault::{Vault, VaultError};
@@ -57,7 +58,7 @@ pub(crate) enum ClientError {
     /// Its settings are wrong: for the operator.
     #[error("the settings are wrong")]
     Refused(#[from] Refused),
-    /// Its secrets cannot be read: for us.
+    /// Its secrets cannot be read: for us, or for the operator.
     #[error(transparent)]
     Vault(#[from] VaultError),
 }
@@ -67,6 +68,9 @@ impl ClientError {
     pub(crate) fn into_fault(self) -> Result<Fault, VaultError> {
         match self {
             Self::Refused(refused) => Ok(Fault::misconfigured(refused.to_string())),
+            Self::Vault(error) if error.is_operators() => {
+                Ok(Fault::misconfigured(Chain(&error).to_string()))
+            }
             Self::Vault(error) => Err(error),
         }
     }

@@ -7,7 +7,7 @@ use destinations::{
     kind::{Erased, ErasedRecord, Erasure, Fault},
 };
 use domain::{
-    delivery::{DestinationId, Stream, breaker::Failure, shard_of},
+    delivery::{DestinationId, Stream, shard_of},
     owner::RecordOwner,
 };
 use models::data::DataType;
@@ -18,7 +18,11 @@ use store::table::{
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use crate::{config::App, error::DeliverError};
+use crate::{
+    config::App,
+    error::DeliverError,
+    send::{failure_of, jitter},
+};
 
 /// Longest call: a destination is asked again with the next look.
 const LONGEST_CALL: Duration = Duration::from_mins(1);
@@ -113,10 +117,11 @@ pub(crate) async fn erase(
         Ok(Err(fault)) => {
             app.clients.forget(id);
             warn!(destination = %id, fault = fault.name(), "a person cannot be erased yet");
-            let (text, now_ms) = (fault.to_string(), app.now_ms());
+            let (failure, text) = (failure_of(&fault), fault.to_string());
+            let (jitter, now_ms) = (jitter(), app.now_ms());
             let change = |health: &mut Health| {
                 let breaker = std::mem::take(&mut health.breaker);
-                health.breaker = breaker.failed(Failure::Transient, &text, 500, now_ms);
+                health.breaker = breaker.failed(failure, &text, jitter, now_ms);
             };
             app.table.change_health(id, change).await?;
             Ok(())

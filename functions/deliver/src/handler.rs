@@ -162,7 +162,7 @@ async fn changed(
     app: &App,
     id: DestinationId,
     (shard, cause, force): (u32, Cause, bool),
-    mut changes: Vec<Changed>,
+    changes: Vec<Changed>,
     until: Instant,
 ) -> Result<(), DeliverError> {
     let Some(destination) = app.table.destination(&id).await? else {
@@ -170,10 +170,6 @@ async fn changed(
     };
     if !destination.is_told_of_deletions() {
         return Ok(());
-    }
-    if !destination.is_told() {
-        // They are owed until it is resumed.
-        changes.retain(|changed| changed.gone().is_some());
     }
     let batch = Batch::fresh(&changes, cause, force);
     deliver(app, &destination, shard, batch, until)

@@ -29,7 +29,7 @@ use crate::{
     clients::Client,
     config::App,
     error::DeliverError,
-    states::{Going, read, size},
+    states::{Going, State, read, size},
 };
 
 /// Time that one more call to a destination may need: none is begun with less.
@@ -195,10 +195,19 @@ impl Sending<'_> {
             let states = read(self.app, self.destination, part).await?;
             let mut pairs = Vec::with_capacity(states.len());
             let part: Vec<_> = waiting.drain(..states.len()).collect();
-            for (going, change) in part.into_iter().zip(states) {
-                match change {
-                    Some(change) => pairs.push((going, change)),
-                    None => self.settle_absent(&going).await?,
+            for (going, state) in part.into_iter().zip(states) {
+                match state {
+                    State::Change(change) => pairs.push((going, *change)),
+                    State::Absent => self.settle_absent(&going).await?,
+                    // Its neighbours do not wait for it.
+                    State::Unreadable(reason) => {
+                        let rejection = Rejection {
+                            reason,
+                            code: None,
+                            is_final: false,
+                        };
+                        self.rejected(going, rejection).await?;
+                    }
                 }
             }
             let limits = client.kind.limits();
@@ -286,12 +295,8 @@ impl Sending<'_> {
                 Box::pin(self.chunk(client, other, until)).await
             }
             Err(Fault::Rejected { reason, code }) => {
-                let rejection = Rejection {
-                    reason,
-                    code,
-                    is_final: false,
-                };
-                let outcomes = vec![Outcome::Rejected(rejection); changes.len()];
+                let rejected = Fault::Rejected { reason, code }.into_outcome();
+                let outcomes = vec![rejected; changes.len()];
                 self.outcomes(client, going, &changes, outcomes, took).await
             }
             Err(fault) => self.failed(going, &changes, &fault, took).await,
@@ -395,8 +400,11 @@ impl Sending<'_> {
         if *fault == Fault::Gone {
             let now_ms = self.app.now_ms();
             let disabled = self.app.table.change_destination(id, |destination| {
-                destination.status = Status::Disabled;
-                destination.status_since_ms = now_ms;
+                // What it was not told since the first time is what resuming delivers.
+                if destination.status != Status::Disabled {
+                    destination.status = Status::Disabled;
+                    destination.status_since_ms = now_ms;
+                }
             });
             disabled.await?;
             self.count("gone");
@@ -409,11 +417,7 @@ impl Sending<'_> {
     }
 
     async fn breaker_failed(&mut self, fault: &Fault) -> Result<(), DeliverError> {
-        let failure = match fault {
-            Fault::Throttled { .. } => Failure::Throttled(asked_pause_ms(fault)),
-            Fault::Misconfigured { .. } => Failure::Misconfigured,
-            _ => Failure::Transient,
-        };
+        let failure = failure_of(fault);
         let (now_ms, jitter, text) = (self.app.now_ms(), jitter(), fault.to_string());
         let id = &self.destination.id;
         let change = |health: &mut Health| {
@@ -730,7 +734,16 @@ fn asked_pause_ms(fault: &Fault) -> Option<i64> {
     }
 }
 
-fn jitter() -> u16 {
+/// Failure that a fault is to the breaker.
+pub(crate) fn failure_of(fault: &Fault) -> Failure {
+    match fault {
+        Fault::Throttled { .. } => Failure::Throttled(asked_pause_ms(fault)),
+        Fault::Misconfigured { .. } => Failure::Misconfigured,
+        _ => Failure::Transient,
+    }
+}
+
+pub(crate) fn jitter() -> u16 {
     rand::rng().random_range(0..=1000)
 }
 

@@ -8,6 +8,7 @@ use destinations::{
     id::{DeliveryId, OwnerId, RecordId},
 };
 use domain::{
+    Retry,
     compose::{Sampled, compose},
     connection::{Connection, ConnectionId},
     delivery::{Changed, Destination, Retractions, Subject},
@@ -17,6 +18,7 @@ use domain::{
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use jiff::{Timestamp, civil::Date};
 use models::{data::DataType, ids::TerraUserId};
+use runtime::telemetry::Chain;
 use store::{
     archive::ArchiveError,
     table::{connections::StoredConnection, records::RecordNow},
@@ -79,13 +81,30 @@ pub(crate) fn record_id(changed: &Changed) -> Option<RecordId> {
     }
 }
 
-/// Reads what each subject is now, in order, at least one and no more than memory has room for. `None` where
-/// there is nothing to deliver: the record is not wanted, or is gone and whoever deleted it tells.
+/// State of a subject, as it was read.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Change to deliver.
+    Change(Box<Change>),
+    /// There is nothing to deliver: the record is not wanted, or is gone and whoever deleted it tells.
+    Absent,
+    /// The archive does not have what the table points to, or something else in its place: the message says which.
+    /// Reading it again soon will find the same.
+    Unreadable(String),
+}
+
+impl From<Option<Change>> for State {
+    fn from(change: Option<Change>) -> Self {
+        change.map_or(Self::Absent, |change| Self::Change(Box::new(change)))
+    }
+}
+
+/// Reads what each subject is now, in order, at least one and no more than memory has room for.
 pub(crate) async fn read(
     app: &App,
     destination: &Destination,
     going: &[Going],
-) -> Result<Vec<Option<Change>>, DeliverError> {
+) -> Result<Vec<State>, DeliverError> {
     let keys = going.iter().filter_map(|going| record_key(&going.changed));
     let records = app.table.records_now(keys).await?;
     let connections = connections(app, going).await?;
@@ -97,17 +116,19 @@ pub(crate) async fn read(
         sent_at: (app.clock)(),
     };
     // Boxed: the compiler does not see that the futures of closures may cross threads.
-    let reading: Vec<BoxFuture<'_, Result<Option<Change>, DeliverError>>> = going
+    let reading: Vec<BoxFuture<'_, Result<State, DeliverError>>> = going
         .iter()
-        .map(|going| Box::pin(reader.one(going)) as BoxFuture<'_, _>)
+        .map(|going| Box::pin(reader.state_of(going)) as BoxFuture<'_, _>)
         .collect();
     let mut reading = stream::iter(reading).buffered(CONCURRENT_READS);
-    let mut states: Vec<Option<Change>> = Vec::with_capacity(going.len());
+    let mut states = Vec::with_capacity(going.len());
     let mut bytes = 0;
     while bytes < MOST_BYTES
         && let Some(state) = reading.try_next().await?
     {
-        bytes += state.as_ref().map_or(0, size);
+        if let State::Change(change) = &state {
+            bytes += size(change);
+        }
         states.push(state);
     }
     Ok(states)
@@ -160,6 +181,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    async fn state_of(&self, going: &Going) -> Result<State, DeliverError> {
+        match self.one(going).await {
+            Ok(change) => Ok(change.into()),
+            Err(DeliverError::Archive(error)) if error.retry() == Retry::Never => {
+                Ok(State::Unreadable(Chain(&error).to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn one(&self, going: &Going) -> Result<Option<Change>, DeliverError> {
         match &going.changed {
             Changed::Record {
@@ -310,13 +341,9 @@ impl Reader<'_> {
     }
 
     fn wants(&self, owner: &RecordOwner, data_type: Option<DataType>) -> bool {
-        let source = self.source(owner);
-        self.destination.subscription.wants(&Subject {
-            owner,
-            data_type,
-            provider: source.provider.as_ref(),
-            reference_id: source.reference_id.as_ref(),
-        })
+        let state = self.stored(owner).map(|stored| &stored.state);
+        let subject = Subject::of(owner, state, data_type);
+        self.destination.subscription.wants(&subject)
     }
 
     fn is_taken_back(&self, now: &RecordNow) -> bool {

@@ -23,6 +23,16 @@ pub enum VaultError {
     Malformed(DestinationId),
 }
 
+impl VaultError {
+    /// Returns whether an operator has to mend it: somebody else wrote, removed or locked the secret.
+    pub fn is_operators(&self) -> bool {
+        match self {
+            Self::Unavailable(error) => error.is_refusal(),
+            Self::Malformed(_) => true,
+        }
+    }
+}
+
 impl Vault {
     /// Secrets in AWS Secrets Manager under this prefix.
     pub fn secrets_manager(config: &SdkConfig, prefix: impl Into<String>) -> Self {
@@ -101,6 +111,7 @@ mod tests {
             error.to_string(),
             "the secrets of dst_1 are not a JSON object"
         );
+        assert!(error.is_operators());
         vault.remove(&id).await.unwrap();
         vault.remove(&id).await.unwrap();
         assert!(vault.read(&id).await.unwrap().names().is_empty());

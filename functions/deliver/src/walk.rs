@@ -61,7 +61,7 @@ pub(crate) async fn page(
     let Some(order) = app.table.order(id, &order).await? else {
         return Ok(());
     };
-    if order.done_shards.contains(&shard) {
+    if order.has_page(shard, step) {
         return Ok(());
     }
     if destination.stream == Stream::Webhooks {
@@ -91,14 +91,21 @@ pub(crate) async fn page(
         Purpose::Check { repair } => walk.check(cursor, repair, until).await?,
     };
     if !next.is_done {
+        let step = step.saturating_add(1);
         let next = DeliveryMessage::Walk {
             destination: id.clone(),
             order: order.id.clone(),
             shard,
             cursor: next,
-            step: step.saturating_add(1),
+            step,
         };
-        return queue(app, [next], "walk").await;
+        queue(app, [next], "walk").await?;
+        // Behind the queue: a page that is done twice queues the next one twice, and the second of those ends.
+        let change = |order: &mut Order| {
+            order.next_pages.insert(shard, step);
+        };
+        app.table.change_order(id, &order.id, change).await?;
+        return Ok(());
     }
     let (now_ms, shards) = (app.now_ms(), destination.concurrency);
     let change = |order: &mut Order| {
@@ -188,9 +195,6 @@ impl Walk<'_> {
             _ => None,
         };
         let mut owners = Vec::new();
-        if !range.connections.is_empty() {
-            return Ok((owners, true));
-        }
         if !range.reference_ids.is_empty() {
             let left = range
                 .reference_ids
@@ -200,6 +204,9 @@ impl Walk<'_> {
                 left.cloned()
                     .map(|person| RecordOwner::Person(Some(person))),
             );
+            return Ok((owners, true));
+        }
+        if !range.connections.is_empty() {
             return Ok((owners, true));
         }
         if cursor.after.is_none() {
@@ -217,7 +224,7 @@ impl Walk<'_> {
 
     /// Returns whether a record of a connection is meant by the order and wanted by the destination.
     fn is_meant(&self, subject: &Subject<'_>) -> bool {
-        self.order.range.subscription.wants(subject) && self.destination.subscription.wants(subject)
+        self.order.range.wants(subject) && self.destination.subscription.wants(subject)
     }
 
     /// Delivers about a hundred records again.
@@ -253,11 +260,11 @@ impl Walk<'_> {
             let page = self.app.table.records_page(&owner, after, PAGE);
             let (records, next) = page.await?;
             for (found, revision) in &records {
-                let subject = subject(&owner, connection.as_ref(), Some(found.data_type));
-                let start = found.record.newest.start_time.as_deref();
+                let state = connection.as_ref().map(|connection| &connection.state);
+                let subject = Subject::of(&owner, state, Some(found.data_type));
+                let day = day(&found.key, found.record.newest.start_time.as_deref());
                 let range = &self.order.range;
-                let is_meant = self.is_meant(&subject) && range.has_revision(*revision);
-                if is_meant && range.has_day(day(&found.key, start)) {
+                if range.takes(self.destination, &subject, day, *revision) {
                     changes.push(Changed::record(owner.clone(), found.data_type, &found.key));
                 }
             }
@@ -283,7 +290,8 @@ impl Walk<'_> {
         }
         let connection = self.connection_of(owner).await?;
         Ok(connection.is_some_and(|row| {
-            self.is_meant(&subject(owner, Some(&row), None)) && range.has_revision(row.revision())
+            let subject = Subject::of(owner, Some(&row.state), None);
+            self.is_meant(&subject) && range.has_revision(row.revision())
         }))
     }
 
@@ -419,7 +427,8 @@ impl Walk<'_> {
                 .records_page(owner, after.as_deref(), PAGE)
                 .await?;
             for (found, revision) in page.0 {
-                let subject = subject(owner, connection.as_ref(), Some(found.data_type));
+                let state = connection.as_ref().map(|connection| &connection.state);
+                let subject = Subject::of(owner, state, Some(found.data_type));
                 if !self.is_meant(&subject) {
                     continue;
                 }
@@ -433,7 +442,7 @@ impl Walk<'_> {
             }
         }
         let row = connection.as_ref();
-        let row = row.filter(|row| self.is_meant(&subject(owner, Some(row), None)));
+        let row = row.filter(|row| self.is_meant(&Subject::of(owner, Some(&row.state), None)));
         if let Some(connection) = row {
             let id = connection.id.clone();
             let changed = Changed::Connection { id, gone: None };
@@ -572,24 +581,6 @@ impl Walk<'_> {
             },
             body,
         }
-    }
-}
-
-fn subject<'a>(
-    owner: &'a RecordOwner,
-    connection: Option<&'a StoredConnection>,
-    data_type: Option<DataType>,
-) -> Subject<'a> {
-    let state = connection.map(|connection| &connection.state);
-    let person = match owner {
-        RecordOwner::Person(person) => person.as_ref(),
-        RecordOwner::Connection(_) => None,
-    };
-    Subject {
-        owner,
-        data_type,
-        provider: state.and_then(|state| state.provider()),
-        reference_id: person.or_else(|| state?.reference_id()),
     }
 }
 

@@ -51,7 +51,6 @@ pub async fn announce(
     for destination in destinations.iter() {
         let wanted = match destination.stream {
             Stream::Records if !destination.is_told() => gone.clone(),
-            Stream::Webhooks if !destination.is_told() => Vec::new(),
             Stream::Records => wanted(destination, told, &changes),
             Stream::Webhooks => webhook
                 .iter()
@@ -177,16 +176,8 @@ fn wants_of(
     data_type: Option<DataType>,
 ) -> bool {
     let state = told.connection.as_ref().map(|connection| &connection.state);
-    let person = match owner {
-        RecordOwner::Person(reference_id) => reference_id.as_ref(),
-        RecordOwner::Connection(_) => None,
-    };
-    destination.subscription.wants(&Subject {
-        owner,
-        data_type,
-        provider: state.and_then(|state| state.provider()),
-        reference_id: person.or_else(|| state.and_then(|state| state.reference_id())),
-    })
+    let subject = Subject::of(owner, state, data_type);
+    destination.subscription.wants(&subject)
 }
 
 /// Messages for one destination: of each shard its changes, in order.
@@ -232,7 +223,8 @@ async fn refresh(
     let mut range = Range::default();
     range.subscription.connections.insert(connection.id.clone());
     for destination in destinations {
-        if destination.stream == Stream::Records && destination.is_told() {
+        // One that is disabled begins the order when it is resumed.
+        if destination.stream == Stream::Records {
             // The same when the webhook is routed again before the connection says that it was told.
             let id = format!("{:016x}-{}", connection.revision(), connection.id);
             let purpose = Purpose::Redrive { force: true };

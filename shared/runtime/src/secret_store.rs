@@ -30,8 +30,26 @@ enum Keeper {
 pub struct SecretStoreError {
     operation: &'static str,
     name: String,
+    is_refusal: bool,
     source: Box<dyn Error + Send + Sync>,
 }
+
+impl SecretStoreError {
+    /// Returns whether the keeper answered, and will answer the same until somebody changes the secret or the right to
+    /// read it.
+    pub fn is_refusal(&self) -> bool {
+        self.is_refusal
+    }
+}
+
+/// Codes of Secrets Manager for a secret that was deleted, is encrypted with a key that is out of reach, or may not be
+/// read.
+const REFUSALS: [&str; 4] = [
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "InvalidParameterException",
+    "InvalidRequestException",
+];
 
 fn failed(
     operation: &'static str,
@@ -41,7 +59,15 @@ fn failed(
     move |source| SecretStoreError {
         operation,
         name,
+        is_refusal: false,
         source,
+    }
+}
+
+fn refused(error: SecretStoreError, is_refusal: bool) -> SecretStoreError {
+    SecretStoreError {
+        is_refusal,
+        ..error
     }
 }
 
@@ -72,7 +98,10 @@ impl SecretStore {
                 match client.get_secret_value().secret_id(id).send().await {
                     Ok(found) => Ok(found.secret_string.map(SecretString::from)),
                     Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
-                    Err(error) => Err(failed(error.into())),
+                    Err(error) => {
+                        let is_refusal = error.code().is_some_and(|code| REFUSALS.contains(&code));
+                        Err(refused(failed(error.into()), is_refusal))
+                    }
                 }
             }
             Keeper::Folder(folder) => {
@@ -80,7 +109,13 @@ impl SecretStore {
                 match blocking(move || std::fs::read_to_string(path)).await {
                     Ok(text) => Ok(Some(SecretString::from(text))),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                    Err(error) => Err(failed(error.into())),
+                    Err(error) => {
+                        let is_refusal = matches!(
+                            error.kind(),
+                            io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied
+                        );
+                        Err(refused(failed(error.into()), is_refusal))
+                    }
                 }
             }
         }

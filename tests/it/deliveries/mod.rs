@@ -1,5 +1,6 @@
 //! Destinations end with what the store has, whatever happens on the way.
 
+mod disabled;
 pub(crate) mod far_end;
 pub(crate) mod home;
 mod owed;
@@ -8,13 +9,14 @@ mod proxy;
 mod servers;
 mod story;
 mod stuck;
+mod unreadable;
 
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use axum::body::Bytes;
 use destinations::{config::Secrets, id::OwnerId};
 use domain::delivery::{
-    Changed, Destination, ON_ITS_WAY_MS, Status, Stream,
+    Changed, Destination, Status, Stream,
     order::{DifferenceKind, Order, Purpose, Range},
 };
 use jiff::SignedDuration;
@@ -174,6 +176,17 @@ async fn lab_reports_of_people_without_a_connection_are_told_anew_and_checked() 
     assert_eq!(walk(&files.folder().join("lab_report")), there);
     let checked = settled("3", Purpose::Check { repair: false }).await;
     assert_eq!((checked.records, checked.difference_count), (4, 0));
+
+    // As one person is redriven.
+    let mut range = Range::default();
+    let ann = ReferenceId::new("ann").unwrap();
+    range.subscription.reference_ids.insert(ann);
+    let purpose = Purpose::Redrive { force: false };
+    let order = Order::new("4".to_owned(), purpose, range, home.now_ms());
+    table.put_order(&folder.id, &order).await.unwrap();
+    home.settle(&folder).await;
+    let redriven = table.order(&folder.id, "4").await.unwrap().unwrap();
+    assert_eq!(redriven.records, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,28 +282,6 @@ async fn untold() -> (Home, Receiver, Destination) {
     let narrow = |destination: &mut Destination| destination.concurrency = 1;
     let destination = home.add_far_with(&receiver, narrow).await;
     (home, receiver, destination)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_receiver_had_in_hand_when_it_went_is_owed_to_it() {
-    let (home, receiver, destination) = untold().await;
-    let changes = home.changes().await;
-    receiver.inbox.is_gone.store(true, Ordering::SeqCst);
-    let app = &home.world.system.deliver;
-    let event = event(&destination, &changes);
-    let answer = deliver::handle(app, event, Duration::from_mins(2)).await;
-    assert!(answer.batch_item_failures.is_empty());
-    let table = &home.world.system.table;
-    let id = &destination.id;
-    let known = table.destination(id).await.unwrap().unwrap();
-    assert_eq!(known.status, Status::Disabled);
-    assert_eq!(table.owed(id, 0, 100).await.unwrap().len(), changes.len());
-
-    receiver.inbox.is_gone.store(false, Ordering::SeqCst);
-    let enable = |destination: &mut Destination| destination.status = Status::Active;
-    table.change_destination(id, enable).await.unwrap();
-    home.settle(&destination).await;
-    assert_eq!(receiver.revisions(), home.store().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -408,57 +399,6 @@ async fn a_redrive_sends_what_is_in_its_range_and_nothing_else() {
         ..Range::default()
     };
     assert_eq!(redriven("4", later).await, set(&[]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_deleted_while_a_destination_is_disabled_is_deleted_there_afterwards() {
-    let home = Home::start().await;
-    let files = Files::new();
-    let folder = home.add_far(&files).await;
-    let mut terra = terra(9);
-    let link = terra.stranger(Provider::Garmin);
-    let renewed = terra.reauthenticate(&link);
-    let user_reauth = terra.user_reauth(Some(&link), &renewed);
-    let mut events = vec![
-        terra.auth(&link),
-        terra.data(&link, Simulated::Body, &Shape::default()),
-        // Before anybody says whose successor it is: a connection of its own.
-        terra.data(&renewed, Simulated::Daily, &Shape::default()),
-    ];
-    home.world.deliver_in_order(&events).await;
-    home.settle(&folder).await;
-    let owners = home.owners().await;
-    assert_eq!(owners.len(), 2);
-    let table = &home.world.system.table;
-    let set = async |status| {
-        let now_ms = home.now_ms();
-        let change = move |it: &mut Destination| {
-            it.status = status;
-            it.status_since_ms = now_ms;
-        };
-        table.change_destination(&folder.id, change).await.unwrap();
-        Home::until_listed().await;
-    };
-    let before_ms = home.now_ms();
-    set(Status::Disabled).await;
-    events = vec![user_reauth];
-    home.world.deliver_in_order(&events).await;
-    home.idle().await;
-    assert_eq!(home.owners().await.len(), 1);
-    // It was not told yet.
-    assert_ne!(home.there(&folder, &owners).await, home.store().await);
-
-    // As the API resumes it.
-    let range = Range {
-        written_since_ms: Some(before_ms - ON_ITS_WAY_MS),
-        ..Range::default()
-    };
-    let purpose = Purpose::Redrive { force: false };
-    let order = Order::new("1".to_owned(), purpose, range, home.now_ms());
-    table.put_order(&folder.id, &order).await.unwrap();
-    set(Status::Active).await;
-    home.settle(&folder).await;
-    assert_eq!(home.there(&folder, &owners).await, home.store().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,7 @@ use crate::{
     text::rfc3339,
     v1::{
         ORDERS,
-        destinations::{self, DestinationDetail},
+        destinations::{self, DestinationDetail, new_id},
         jobs::fault,
     },
 };
@@ -249,10 +249,6 @@ fn keeper(call: &Call) -> Result<&SecretStore, Failure> {
             "secrets of destinations cannot be kept here: DESTINATION_SECRETS_PREFIX is not set";
         Problem::new(Kind::Unavailable).detail(detail).into()
     })
-}
-
-fn new_id() -> String {
-    ulid::Ulid::generate().to_string().to_lowercase()
 }
 
 async fn make(call: Call) -> Result<Answer, Failure> {

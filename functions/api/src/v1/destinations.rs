@@ -2,7 +2,7 @@
 
 use destinations::config;
 use domain::delivery::{
-    Destination, DestinationId, ON_ITS_WAY_MS, Status, Subscription,
+    Destination, DestinationId, Status, Subscription,
     order::{Difference, Order, Purpose, Range},
 };
 use http::StatusCode;
@@ -492,52 +492,48 @@ async fn failed(call: Call) -> Result<Answer, Failure> {
     }))
 }
 
-async fn set_status(call: &Call, destination: &Destination, status: Status) -> Result<(), Failure> {
+fn conflict(detail: &str) -> Failure {
+    Problem::new(Kind::Conflict).detail(detail).into()
+}
+
+/// Refuses a destination that was never tried with success.
+fn proven(destination: Destination) -> Result<Destination, Failure> {
     if destination.status == Status::Unproven {
-        let detail = "it was never tried with success: `probe` tries it, and makes it active";
-        return Err(Problem::new(Kind::Conflict).detail(detail).into());
+        return Err(conflict(
+            "it was never tried with success: `probe` tries it, and makes it active",
+        ));
     }
-    let now_ms = call.now_ms();
-    let change = move |destination: &mut Destination| {
-        if destination.status != status {
-            destination.status = status;
-            destination.status_since_ms = now_ms;
-        }
-    };
-    let table = &call.app.table;
-    table.change_destination(&destination.id, change).await?;
-    Ok(())
+    Ok(destination)
 }
 
 async fn pause(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let destination = find(&call).await?;
-    set_status(&call, &destination, Status::Paused).await?;
+    let table = &call.app.table;
+    let paused = table.pause_destination(&destination.id, call.now_ms());
+    let paused = proven(paused.await?.unwrap_or(destination))?;
+    if paused.status == Status::Disabled {
+        return Err(conflict(
+            "it is disabled, and gets nothing already: `resume` calls it again",
+        ));
+    }
     shown(&call).await
 }
 
 async fn resume(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
-    let destination = find(&call).await?;
-    if destination.status == Status::Disabled {
-        // Nothing was announced meanwhile.
-        let range = Range {
-            written_since_ms: Some(destination.status_since_ms - ON_ITS_WAY_MS),
-            ..Range::default()
-        };
-        let purpose = Purpose::Redrive { force: false };
-        order(&call, &destination, purpose, range).await?;
-    }
-    set_status(&call, &destination, Status::Active).await?;
-    let now_ms = call.now_ms();
-    let resumed = call
-        .app
-        .table
-        .change_health(&destination.id, move |health| {
-            health.breaker = std::mem::take(&mut health.breaker).resumed(now_ms);
-        });
-    resumed.await?;
+    let destination = proven(find(&call).await?)?;
+    let (order, now_ms) = (new_id(), call.now_ms());
+    let table = &call.app.table;
+    table
+        .resume_destination(&destination.id, &order, now_ms)
+        .await?;
     shown(&call).await
+}
+
+/// An id in the order of time.
+pub(super) fn new_id() -> String {
+    ulid::Ulid::generate().to_string().to_lowercase()
 }
 
 /// Gives an order that the next look for work begins.
@@ -547,8 +543,7 @@ async fn order(
     purpose: Purpose,
     range: Range,
 ) -> Result<Order, Failure> {
-    let id = ulid::Ulid::generate().to_string().to_lowercase();
-    let order = Order::new(id, purpose, range, call.now_ms());
+    let order = Order::new(new_id(), purpose, range, call.now_ms());
     call.app.table.put_order(&destination.id, &order).await?;
     Ok(order)
 }
@@ -609,7 +604,7 @@ async fn redrive(call: Call) -> Result<Answer, Failure> {
     for text in body.people.unwrap_or_default() {
         let person = ReferenceId::new(&text).ok_or_else(Call::no_person)?;
         let connections = call.app.table.connections_of(&person).await?;
-        if connections.is_empty() {
+        if connections.is_empty() && !call.app.table.is_person(&person).await? {
             return Err(Call::no_person());
         }
         let ids = connections.into_iter().map(|connection| connection.id);

@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Subscription, order::Purpose};
+use super::{
+    Subscription,
+    order::{Purpose, Range},
+};
 
 /// Id of a destination: `dst_` and letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,8 +79,8 @@ pub enum Status {
     Active,
     /// Changes are owed until the destination is resumed.
     Paused,
-    /// The destination asked not to be called again. Only deletions are announced, and owed; resuming
-    /// delivers again what changed since.
+    /// The destination asked not to be called again. What is on its way, deletions and Terra's own webhooks are owed;
+    /// records are not announced any more, and resuming delivers again what changed since.
     Disabled,
 }
 
@@ -167,19 +170,45 @@ impl Destination {
         }
     }
 
+    /// Pauses the destination if it is active.
+    pub fn pause(&mut self, now_ms: i64) {
+        if self.status == Status::Active {
+            self.status = Status::Paused;
+            self.status_since_ms = now_ms;
+        }
+    }
+
+    /// Makes a destination active that was paused or disabled.
+    pub fn resume(&mut self, now_ms: i64) {
+        if matches!(self.status, Status::Paused | Status::Disabled) {
+            self.status = Status::Active;
+            self.status_since_ms = now_ms;
+        }
+    }
+
+    /// Records of which the destination was not told, because it is disabled. Terra's webhooks are owed to it.
+    pub fn untold(&self) -> Option<Range> {
+        let is_untold = self.status == Status::Disabled && self.stream == Stream::Records;
+        is_untold.then(|| Range {
+            written_since_ms: Some(self.status_since_ms.saturating_sub(ON_ITS_WAY_MS)),
+            ..Range::default()
+        })
+    }
+
     /// Returns whether the destination forgets a record only when it is told the record's name: Kafka, whose topics
     /// can be searched by nobody.
     pub fn forgets_by_name(&self) -> bool {
         self.kind == "kafka" && self.stream == Stream::Records
     }
 
-    /// Returns whether changes are announced to the destination.
+    /// Returns whether changes of records are announced to the destination.
     pub fn is_told(&self) -> bool {
         !matches!(self.status, Status::Disabled | Status::Unproven)
     }
 
-    /// Returns whether deletions are announced to the destination. One that is disabled is owed them: what changes
-    /// meanwhile is delivered again when it is resumed, and what is gone by then would be found by nobody.
+    /// Returns whether deletions and Terra's webhooks are announced to the destination. One that is disabled is owed
+    /// them: records that change meanwhile are delivered again when it is resumed, but what is gone by then, or stored
+    /// as no state, would be found by nobody.
     pub fn is_told_of_deletions(&self) -> bool {
         self.status != Status::Unproven
     }

@@ -23,7 +23,7 @@ pub use self::{
     },
     subscription::{Retractions, Subscription},
 };
-use crate::{key::NaturalKey, locator::Locator, owner::RecordOwner};
+use crate::{connection::Connection, key::NaturalKey, locator::Locator, owner::RecordOwner};
 
 /// Most changes in one message, so that a message stays within what SQS bills as one request (64 KB).
 pub const MAX_CHANGES: usize = 100;
@@ -309,6 +309,26 @@ pub struct Subject<'a> {
     pub provider: Option<&'a Provider>,
     /// The app's id of the person, where it is known.
     pub reference_id: Option<&'a ReferenceId>,
+}
+
+impl<'a> Subject<'a> {
+    /// Something that an owner has. `connection` is the owner's state, if the owner is a connection and is known.
+    pub fn of(
+        owner: &'a RecordOwner,
+        connection: Option<&'a Connection>,
+        data_type: Option<DataType>,
+    ) -> Self {
+        let person = match owner {
+            RecordOwner::Person(person) => person.as_ref(),
+            RecordOwner::Connection(_) => None,
+        };
+        Self {
+            owner,
+            data_type,
+            provider: connection.and_then(Connection::provider),
+            reference_id: person.or_else(|| connection?.reference_id()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Orders of operators that walk through records: to deliver them again, or to compare them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use models::data::DataType;
 use serde::{Deserialize, Serialize};
 
-use super::Subscription;
+use super::{Destination, Subject, Subscription};
 use crate::owner::RecordOwner;
 
 /// Place in a walk through all connections, all people, and their records.
@@ -47,6 +47,33 @@ pub struct Range {
 }
 
 impl Range {
+    /// Returns whether what a subject is may be meant. With people their connections are chosen; a lab report belongs to
+    /// the person alone.
+    pub fn wants(&self, subject: &Subject<'_>) -> bool {
+        let chosen = &self.subscription;
+        match subject.owner {
+            RecordOwner::Person(Some(person)) if !chosen.reference_ids.is_empty() => {
+                let has_type = |data_type| chosen.has_type(data_type);
+                chosen.reference_ids.contains(person) && subject.data_type.is_none_or(has_type)
+            }
+            _ => chosen.wants(subject),
+        }
+    }
+
+    /// Returns whether a destination is to get this record, of which the order is.
+    pub fn takes(
+        &self,
+        destination: &Destination,
+        subject: &Subject<'_>,
+        day: Option<Date>,
+        revision: u64,
+    ) -> bool {
+        self.wants(subject)
+            && destination.subscription.wants(subject)
+            && self.has_day(day)
+            && self.has_revision(revision)
+    }
+
     /// Returns whether a record that was last written under this revision is meant: revisions are a clock.
     pub fn has_revision(&self, revision: u64) -> bool {
         let written_ms = i64::try_from(revision >> 10).unwrap_or(i64::MAX);
@@ -103,6 +130,9 @@ pub struct Order {
     /// Shards that are done.
     #[serde(default)]
     pub done_shards: BTreeSet<u32>,
+    /// Number of the next page, by shard.
+    #[serde(default)]
+    pub next_pages: BTreeMap<u32, u32>,
     /// Records that were gone through.
     #[serde(default)]
     pub records: u64,
@@ -130,12 +160,20 @@ impl Order {
             ordered_at_ms: now_ms,
             begun: false,
             done_shards: BTreeSet::new(),
+            next_pages: BTreeMap::new(),
             records: 0,
             differences: Vec::new(),
             difference_count: 0,
             fault: None,
             done_at_ms: None,
         }
+    }
+
+    /// Returns whether a page of a shard was done, and its next one queued. A page that comes again would queue another
+    /// walk beside the one that is on its way.
+    pub fn has_page(&self, shard: u32, page: u32) -> bool {
+        let next = self.next_pages.get(&shard).copied().unwrap_or_default();
+        self.done_shards.contains(&shard) || page < next
     }
 
     /// Returns whether nobody gave the order: the id of such a one names the connection that changed. It is
@@ -202,8 +240,10 @@ impl DifferenceKind {
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
+    use models::ids::{ReferenceId, TerraUserId};
 
     use super::*;
+    use crate::connection::ConnectionId;
 
     #[test]
     fn a_range_of_days_holds_its_ends_and_no_record_without_a_day() {
@@ -226,6 +266,44 @@ mod tests {
         };
         assert!(lately.has_revision(1_000 << 10) && !lately.has_revision((1_000 << 10) - 1));
         assert!(Range::default().has_day(None));
+    }
+
+    #[test]
+    fn a_person_is_meant_with_connections_and_lab_reports() {
+        let ann = ReferenceId::new("ann").unwrap();
+        let link = ConnectionId::of(&TerraUserId::new("user").unwrap());
+        let mut range = Range::default();
+        range.subscription.reference_ids.insert(ann.clone());
+        range.subscription.connections.insert(link.clone());
+        let wants = |owner: &RecordOwner, of: &ReferenceId, data_type| {
+            range.wants(&Subject {
+                owner,
+                data_type: Some(data_type),
+                provider: None,
+                reference_id: Some(of),
+            })
+        };
+        let connection = RecordOwner::Connection(link);
+        assert!(wants(&connection, &ann, DataType::Daily));
+        let person = RecordOwner::Person(Some(ann.clone()));
+        assert!(wants(&person, &ann, DataType::LabReport));
+        let ben = ReferenceId::new("ben").unwrap();
+        let other = RecordOwner::Person(Some(ben.clone()));
+        assert!(!wants(&other, &ben, DataType::LabReport));
+        range.subscription.data_types.insert(DataType::Daily);
+        let report = Subject::of(&person, None, Some(DataType::LabReport));
+        assert!(!range.wants(&report));
+    }
+
+    #[test]
+    fn a_page_of_a_shard_is_done_once() {
+        let purpose = Purpose::Backfill;
+        let mut order = Order::new("1".to_owned(), purpose, Range::default(), 0);
+        assert!(!order.has_page(0, 0));
+        order.next_pages.insert(0, 3);
+        assert!(order.has_page(0, 2) && !order.has_page(0, 3) && !order.has_page(1, 0));
+        order.done_shards.insert(1);
+        assert!(order.has_page(1, 0));
     }
 
     #[test]

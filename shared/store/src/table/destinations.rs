@@ -8,7 +8,12 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     connection::ConnectionId,
-    delivery::{Destination, DestinationId, Status, breaker::Breaker, order::Order, probe::Probe},
+    delivery::{
+        Destination, DestinationId, Status,
+        breaker::Breaker,
+        order::{Order, Purpose},
+        probe::Probe,
+    },
     owner::RecordOwner,
 };
 use futures::future::BoxFuture;
@@ -161,6 +166,69 @@ impl Table {
         change: impl Fn(&mut Destination) + Send + Sync + 'a,
     ) -> BoxFuture<'a, Result<Option<Destination>, TableError>> {
         self.change_known(Key::destination(id), change)
+    }
+
+    /// Pauses a destination that is active. Returns it as it is then, or `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::change_destination`].
+    pub async fn pause_destination(
+        &self,
+        id: &DestinationId,
+        now_ms: i64,
+    ) -> Result<Option<Destination>, TableError> {
+        self.change_destination(id, |it| it.pause(now_ms)).await
+    }
+
+    /// Resumes a destination that is paused or disabled, and tries it at once. What a disabled one was not told is
+    /// ordered for it, under the id `order`. Returns it as it is then, or `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::change_destination`]. Resuming it again goes on.
+    pub async fn resume_destination(
+        &self,
+        id: &DestinationId,
+        order: &str,
+        now_ms: i64,
+    ) -> Result<Option<Destination>, TableError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(found) = self.destination(id).await? else {
+                return Ok(None);
+            };
+            if let Some(untold) = found.untold() {
+                let purpose = Purpose::Redrive { force: false };
+                let order = Order::new(order.to_owned(), purpose, untold, now_ms);
+                self.put_order(id, &order).await?;
+            }
+            // One that was disabled since then lacks more.
+            let is_same = |it: &Destination| {
+                (it.status, it.status_since_ms) == (found.status, found.status_since_ms)
+            };
+            let resume = |it: &mut Destination| {
+                if is_same(it) {
+                    it.resume(now_ms);
+                }
+            };
+            let resumed = self.change_destination(id, resume).await?;
+            if resumed
+                .as_ref()
+                .is_some_and(|it| it.status == Status::Disabled)
+            {
+                continue;
+            }
+            self.change_health(id, |health| {
+                health.breaker = std::mem::take(&mut health.breaker).resumed(now_ms);
+            })
+            .await?;
+            return Ok(resumed);
+        }
+        Err(TableError::Contended {
+            operation: "resume",
+            key: Key::destination(id),
+            attempts: MAX_ATTEMPTS,
+        })
     }
 
     /// Removes a destination with everything that is kept about it but erasures, which are proofs. One that is not

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use deliver::{Clients, Vault};
 use destinations::{draft, kind::Finding, net::Network};
 use domain::delivery::{
-    Destination, ON_ITS_WAY_MS, Status,
+    Destination, Status,
     order::{Order, Purpose, Range},
 };
 use ulid::Ulid;
@@ -122,60 +122,39 @@ fn said(findings: &[Finding]) -> anyhow::Result<()> {
 
 async fn pause(access: &Access, id: &str) -> anyhow::Result<()> {
     let destination = find(access, id).await?;
-    set_status(access, &destination, Status::Paused).await?;
+    let now_ms = now().as_millisecond();
+    let paused = access.table.pause_destination(&destination.id, now_ms);
+    let paused = proven(paused.await?.unwrap_or(destination))?;
+    if paused.status == Status::Disabled {
+        return Err(failure::input(format!(
+            "{} is disabled, and gets nothing already: `terrarium destinations resume {}` calls it again",
+            paused.name, paused.id
+        )));
+    }
     output::line(format!(
         "{} is paused: what changes is owed, until `terrarium destinations resume {}`",
-        destination.name, destination.id
+        paused.name, paused.id
     ))
 }
 
-async fn set_status(
-    access: &Access,
-    destination: &Destination,
-    status: Status,
-) -> anyhow::Result<()> {
+/// Refuses a destination that was never tried with success.
+fn proven(destination: Destination) -> anyhow::Result<Destination> {
     if destination.status == Status::Unproven {
         return Err(failure::input(format!(
             "{} was never tried with success: `terrarium destinations probe {}` tries it, and makes it active",
             destination.name, destination.id
         )));
     }
-    let now_ms = now().as_millisecond();
-    let change = move |destination: &mut Destination| {
-        if destination.status != status {
-            destination.status = status;
-            destination.status_since_ms = now_ms;
-        }
-    };
-    access
-        .table
-        .change_destination(&destination.id, change)
-        .await?;
-    Ok(())
+    Ok(destination)
 }
 
 async fn resume(access: &Access, id: &str) -> anyhow::Result<()> {
-    let destination = find(access, id).await?;
-    if destination.status == Status::Disabled {
-        // Nothing was announced meanwhile.
-        let range = Range {
-            written_since_ms: Some(destination.status_since_ms - ON_ITS_WAY_MS),
-            ..Range::default()
-        };
-        give_order(
-            access,
-            &destination,
-            Purpose::Redrive { force: false },
-            range,
-        )
+    let destination = proven(find(access, id).await?)?;
+    let (order, now_ms) = (new_id(), now().as_millisecond());
+    let table = &access.table;
+    table
+        .resume_destination(&destination.id, &order, now_ms)
         .await?;
-    }
-    set_status(access, &destination, Status::Active).await?;
-    let now_ms = now().as_millisecond();
-    let health = access.table.change_health(&destination.id, move |health| {
-        health.breaker = std::mem::take(&mut health.breaker).resumed(now_ms);
-    });
-    health.await?;
     output::line(format!(
         "{} is active: what is owed is delivered",
         destination.name

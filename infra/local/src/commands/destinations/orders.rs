@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, pin::pin};
 
 use domain::{
+    connection::Connection,
     delivery::{
         Destination, Subject, Subscription,
         order::{Purpose, Range},
@@ -12,7 +13,7 @@ use domain::{
 use futures::TryStreamExt as _;
 use models::ids::ReferenceId;
 use serde_json::json;
-use store::table::connections::StoredConnection;
+use store::table::Table;
 
 use super::{add::types, find, give_order, shown};
 use crate::{
@@ -69,65 +70,85 @@ async fn chosen(access: &Access, args: &RedriveArgs) -> anyhow::Result<Subscript
         let person = ReferenceId::new(text);
         let person = person.ok_or_else(|| failure::input("a reference id is empty"))?;
         let connections = access.table.connections_of(&person).await?;
+        if connections.is_empty() && !access.table.is_person(&person).await? {
+            return Err(failure::not_found(format!(
+                "nobody has the reference id {text}"
+            )));
+        }
         chosen
             .connections
             .extend(connections.into_iter().map(|it| it.id));
         chosen.reference_ids.insert(person);
     }
-    if !args.reference_ids.is_empty() && chosen.connections.is_empty() {
-        return Err(failure::not_found(
-            "nobody with such a reference id has a connection",
-        ));
-    }
     Ok(chosen)
 }
 
+/// Counts what an order of the range would deliver, by data type.
 async fn count(
     access: &Access,
     destination: &Destination,
     range: &Range,
 ) -> anyhow::Result<BTreeMap<String, u64>> {
-    let mut counted = BTreeMap::new();
+    let mut counted = Counted {
+        table: &access.table,
+        destination,
+        range,
+        records: BTreeMap::new(),
+    };
     let mut all = pin!(connections::all(&access.table));
     while let Some(connection) = all.try_next().await? {
         let owner = RecordOwner::Connection(connection.id.clone());
-        let mut after = None;
-        loop {
-            let page = access
-                .table
-                .records_page(&owner, after.as_deref(), PAGE)
+        counted.add(&owner, Some(&connection.state)).await?;
+    }
+    // Lab reports are theirs, and one may name nobody.
+    counted.add(&RecordOwner::Person(None), None).await?;
+    let mut after = None;
+    loop {
+        let people = access.table.people("", after.as_ref(), PAGE).await?;
+        let are_all = people.len() < PAGE;
+        after = people.last().cloned();
+        for person in people {
+            counted
+                .add(&RecordOwner::Person(Some(person)), None)
                 .await?;
-            for (found, revision) in page.0 {
-                let subject = subject(&owner, &connection, found.data_type);
-                let start = found.record.newest.start_time.as_deref();
-                let day = deliver::day(&found.key, start);
-                let meant = range.subscription.wants(&subject)
-                    && destination.subscription.wants(&subject)
-                    && range.has_day(day)
-                    && range.has_revision(revision);
-                if meant {
-                    *counted.entry(found.data_type.to_string()).or_default() += 1;
-                }
-            }
-            after = page.1;
-            if after.is_none() {
-                break;
-            }
+        }
+        if are_all {
+            return Ok(counted.records);
         }
     }
-    Ok(counted)
 }
 
-fn subject<'a>(
-    owner: &'a RecordOwner,
-    connection: &'a StoredConnection,
-    data_type: models::data::DataType,
-) -> Subject<'a> {
-    Subject {
-        owner,
-        data_type: Some(data_type),
-        provider: connection.state.provider(),
-        reference_id: connection.state.reference_id(),
+/// Records that an order would deliver.
+struct Counted<'a> {
+    table: &'a Table,
+    destination: &'a Destination,
+    range: &'a Range,
+    /// Number by data type.
+    records: BTreeMap<String, u64>,
+}
+
+impl Counted<'_> {
+    async fn add(
+        &mut self,
+        owner: &RecordOwner,
+        connection: Option<&Connection>,
+    ) -> anyhow::Result<()> {
+        let mut after = None;
+        loop {
+            let page = self.table.records_page(owner, after.as_deref(), PAGE);
+            let (records, next) = page.await?;
+            for (found, revision) in records {
+                let subject = Subject::of(owner, connection, Some(found.data_type));
+                let day = deliver::day(&found.key, found.record.newest.start_time.as_deref());
+                if self.range.takes(self.destination, &subject, day, revision) {
+                    *self.records.entry(found.data_type.to_string()).or_default() += 1;
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 }
 
