@@ -383,17 +383,11 @@ pub(super) fn entry_of(key: &Key, item: Item) -> Result<WebhookEntry, TableError
 
 /// An index gives only what it projects: the rest reads as absent.
 pub(super) fn decode(key: &Key, item: Item) -> Result<WebhookEntry, TableError> {
-    let id = item
-        .get(super::key::PK)
-        .and_then(|pk| pk.as_s().ok())
-        .cloned();
     let mut map = to_json_map(item);
-    map.entry("webhook_id").or_insert_with(|| {
-        id.as_deref()
-            .and_then(|pk| pk.strip_prefix("WEBHOOK#"))
-            .unwrap_or_default()
-            .into()
-    });
+    if let Some(id) = key.as_webhook() {
+        map.entry("webhook_id")
+            .or_insert_with(|| id.as_str().into());
+    }
     map.entry("body_hash").or_insert_with(|| "".into());
     serde_json::from_value(Value::Object(map)).map_err(|_| TableError::Corrupt {
         key: key.clone(),

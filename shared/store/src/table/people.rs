@@ -14,7 +14,7 @@ impl Table {
         &self,
         reference_id: &ReferenceId,
     ) -> Result<TransactWriteItem, TableError> {
-        let key = Key::of_person(reference_id);
+        let key = Key::person(reference_id);
         let put = Put::builder()
             .table_name(&self.name)
             .set_item(Some(item_of(&key, reference_id)))
@@ -28,7 +28,7 @@ impl Table {
         &self,
         reference_id: &ReferenceId,
     ) -> Result<(), TableError> {
-        let key = Key::of_person(reference_id);
+        let key = Key::person(reference_id);
         self.put(&key, item_of(&key, reference_id), "write").await
     }
 
@@ -48,7 +48,7 @@ impl Table {
     ) -> Result<Vec<ReferenceId>, TableError> {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let start = after.map(|after| {
-            let mut start = Key::of_person(after).attributes();
+            let mut start = Key::person(after).attributes();
             start.insert(TIME_PK.to_owned(), text(PEOPLE));
             start.insert(TIME_SK.to_owned(), text(after.as_str()));
             start
@@ -79,7 +79,7 @@ impl Table {
     ///
     /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn is_person(&self, reference_id: &ReferenceId) -> Result<bool, TableError> {
-        Ok(self.get(&Key::of_person(reference_id)).await?.is_some())
+        Ok(self.get(&Key::person(reference_id)).await?.is_some())
     }
 }
 

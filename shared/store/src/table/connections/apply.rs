@@ -226,7 +226,7 @@ impl Table {
     ) -> Result<Vec<TransactWriteItem>, TableError> {
         let place = |connection: &StoredConnection| {
             let reference_id = connection.state.reference_id()?;
-            Some(Key::person(reference_id, &connection.id))
+            Some(Key::person_connection(reference_id, &connection.id))
         };
         let before: BTreeSet<Key> = touched.connections.values().filter_map(place).collect();
         let after: BTreeSet<Key> = place(joined).into_iter().collect();

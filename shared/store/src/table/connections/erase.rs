@@ -43,7 +43,8 @@ impl Table {
             erased += self.erase_contents(id).await?;
         }
         if let Some(reference_id) = marked.state.reference_id() {
-            self.delete(&Key::person(reference_id, &marked.id)).await?;
+            self.delete(&Key::person_connection(reference_id, &marked.id))
+                .await?;
         }
         self.delete(&Key::connection(&marked.id)).await?;
         Ok(erased + 1)

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::table::{
     Freshness, Table, TableError,
-    key::{BY_TIME, Key, RecordOwner},
+    key::{BY_TIME, Key},
 };
 
 impl Table {
@@ -72,10 +72,8 @@ impl Table {
         &self,
         reference_id: &ReferenceId,
     ) -> Result<Vec<StoredConnection>, TableError> {
-        let owner = RecordOwner::Person(Some(reference_id.clone()));
-        let listed = self
-            .query(&Key::partition_of(&owner), "CONNECTION#")
-            .await?;
+        let (pk, prefix) = Key::person_connections(reference_id);
+        let listed = self.query(&pk, prefix).await?;
         let ids = listed
             .iter()
             .filter_map(|item| Key::of_item(item)?.as_person_connection());

@@ -26,6 +26,7 @@
 //! | newest data of each provider | `HISTORY` | `PEERS` | there is one |
 //! | last search all the way back | `HISTORY` | `SEARCHES` | there is one |
 //! | counts over a shard of the connections | `HISTORY` | `FLEET#<shard>` | all at once |
+//! | page of a comparison | `SWEEP#<sweep, ms>` | `PAGE#<page>#<part>` | comparison |
 //! | destination | `DESTINATIONS` | `DESTINATION#<id>` | all at once |
 //! | destination's health | `DESTINATION#<id>` | `HEALTH` | destination |
 //! | order | `DESTINATION#<id>` | `ORDER#<ulid>` | destination |
@@ -40,6 +41,7 @@
 //! | sign-in link of the console | `LOGIN#<hash of its token>` | `LOGIN` | token |
 //! | session of the console | `SESSIONS` | `SESSION#<hash of its token>` | token; all at once |
 //! | deleted record | `GONE#<owner>` | `<data type>#<natural key>` | owner, until announced |
+//! | name of a record that an erasure removes | `ERASED#<erasure>#<owner's name>` | `<data type>#<natural key>` | erasure, owner |
 //! | job | `JOB#<id>` | `JOB` | id |
 //! | tombstone of a person | `TOMBSTONE#<keyed hash>` | `TOMBSTONE` | hash of the reference id |
 //! | receipt of an erasure | `RECEIPTS` | `RECEIPT#<id>` | id, or all at once |

@@ -5,6 +5,8 @@ use models::ids::{ReferenceId, TerraUserId};
 
 use super::Key;
 
+/// Beginning of the keys of connections.
+const CONNECTION: &str = "CONNECTION#";
 /// Beginning of the keys of source policies.
 const SOURCE_POLICY: &str = "SOURCE_POLICY#";
 
@@ -16,14 +18,14 @@ impl Key {
     /// A connection.
     pub fn connection(id: &ConnectionId) -> Self {
         Self {
-            pk: format!("CONNECTION#{id}"),
+            pk: format!("{CONNECTION}{id}"),
             sk: "CONNECTION".to_owned(),
         }
     }
 
     /// Reads back the id of a connection.
     pub(crate) fn as_connection(&self) -> Option<ConnectionId> {
-        let id = self.pk.strip_prefix("CONNECTION#")?;
+        let id = self.pk.strip_prefix(CONNECTION)?;
         (self.sk == "CONNECTION").then(|| id.parse().ok()).flatten()
     }
 
@@ -50,20 +52,26 @@ impl Key {
     }
 
     /// One connection of a person.
-    pub fn person(reference_id: &ReferenceId, id: &ConnectionId) -> Self {
+    pub fn person_connection(reference_id: &ReferenceId, id: &ConnectionId) -> Self {
+        let (pk, prefix) = Self::person_connections(reference_id);
         Self {
-            pk: person_pk(Some(reference_id)),
-            sk: format!("CONNECTION#{id}"),
+            pk,
+            sk: format!("{prefix}{id}"),
         }
+    }
+
+    /// All connections of a person: their partition, and the prefix of the sort keys.
+    pub(crate) fn person_connections(reference_id: &ReferenceId) -> (String, &'static str) {
+        (person_pk(Some(reference_id)), CONNECTION)
     }
 
     /// Reads back the connection of a person's item.
     pub(crate) fn as_person_connection(&self) -> Option<ConnectionId> {
-        self.sk.strip_prefix("CONNECTION#")?.parse().ok()
+        self.sk.strip_prefix(CONNECTION)?.parse().ok()
     }
 
     /// A person.
-    pub(crate) fn of_person(reference_id: &ReferenceId) -> Self {
+    pub(crate) fn person(reference_id: &ReferenceId) -> Self {
         Self {
             pk: person_pk(Some(reference_id)),
             sk: "PERSON".to_owned(),
