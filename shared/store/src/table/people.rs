@@ -5,7 +5,7 @@ use models::ids::ReferenceId;
 
 use super::{
     Item, Table, TableError,
-    key::{BY_TIME, Key, PEOPLE, TIME_PK, TIME_SK},
+    key::{BY_TIME, Key, PEOPLE, RecordOwner, TIME_PK, TIME_SK},
 };
 
 impl Table {
@@ -80,6 +80,27 @@ impl Table {
     /// [`TableError::Unavailable`] when DynamoDB does not answer.
     pub async fn is_person(&self, reference_id: &ReferenceId) -> Result<bool, TableError> {
         Ok(self.get(&Key::person(reference_id)).await?.is_some())
+    }
+
+    /// Removes a person's own records, which are the lab reports, and their source policy.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn erase_person(&self, reference_id: &ReferenceId) -> Result<usize, TableError> {
+        let owner = RecordOwner::Person(Some(reference_id.clone()));
+        let policies = self.erase_source_policy(reference_id).await?;
+        Ok(self.erase_partition(&owner, "").await? + policies)
+    }
+
+    /// Returns whether anything is kept under a reference id: a connection or a lab report.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Unavailable`] when DynamoDB does not answer.
+    pub async fn has_person(&self, reference_id: &ReferenceId) -> Result<bool, TableError> {
+        let owner = RecordOwner::Person(Some(reference_id.clone()));
+        Ok(!self.query(&Key::partition_of(&owner), "").await?.is_empty())
     }
 }
 
