@@ -137,7 +137,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    pub(super) async fn values(&mut self) -> Result<(), ExportError> {
+    pub(super) async fn values(&mut self, file: &str) -> Result<(), ExportError> {
         let header = [
             "day",
             "type",
@@ -157,7 +157,7 @@ impl Writer<'_> {
                 for (listed, record) in read(self.reader, self.index, data_type, chunk).await? {
                     self.progress.done += 1;
                     let Some(record) = record else {
-                        self.leave_out("all-values.csv", data_type, listed, CHANGED);
+                        self.leave_out(file, data_type, listed, CHANGED);
                         continue;
                     };
                     self.values_of(data_type, listed, &record)?;

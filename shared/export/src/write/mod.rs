@@ -229,7 +229,7 @@ impl Writer<'_> {
             }
             Step::Webhooks => self.webhooks().await?,
             Step::Days => self.days().await?,
-            Step::Values => self.values().await?,
+            Step::Values => self.values(&name).await?,
             Step::Fhir(year) => self.fhir(&name, *year).await?,
             // It has no name.
             Step::Fit(_) => {}
@@ -285,14 +285,14 @@ impl Writer<'_> {
     }
 
     async fn save(&mut self) -> Result<(), ExportError> {
-        let state = json!({
-            "form": FORM,
-            "order": self.order,
-            "begun_at": self.begun_at,
-            "zip": self.zip.state(),
-            "written": self.written,
-        });
-        let state = lines::json(&state);
+        let state = State {
+            form: FORM,
+            order: self.order.clone(),
+            begun_at: self.begun_at,
+            zip: self.zip.state().clone(),
+            written: self.written.clone(),
+        };
+        let state = lines::json(&json!(state));
         self.upload.save(&state, self.zip.waiting()).await?;
         self.unsaved_parts = 0;
         Ok(())
