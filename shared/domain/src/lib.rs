@@ -23,6 +23,7 @@ pub mod request;
 pub mod series;
 pub mod session;
 pub mod source;
+pub mod stand_in;
 pub mod streams;
 pub mod summary;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use models::{
 };
 
 use super::catalogue::{StreamMetric, StreamPlace};
-use crate::{json, source::Kind};
+use crate::{json, source::Kind, stand_in::is_sample_stand_in};
 
 /// One sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,8 +31,6 @@ pub struct Samples {
 
 /// Number of saturation samples' kind that is of muscle, which means something else.
 const MUSCLE: i64 = 1;
-/// Heart rate that stands for none.
-const NO_HEART_RATE: f64 = 255.0;
 
 /// Reads the samples of a metric out of a payload. Only the array itself is parsed.
 ///
@@ -96,9 +94,7 @@ fn value(metric: &StreamMetric, place: &StreamPlace, text: &[u8]) -> Option<f64>
     };
     #[expect(clippy::cast_precision_loss, reason = "codes are small")]
     let value = code.map(|code| code as f64).or_else(number)?;
-    let signed = matches!(metric.unit, "°C" | "m" | "N·m");
-    let no_heart_rate = metric.unit == "bpm" && (value == NO_HEART_RATE || value == 0.0);
-    (!no_heart_rate && (signed || value >= 0.0)).then_some(value)
+    (!is_sample_stand_in(place.member, value)).then_some(value)
 }
 
 /// A time and its offset, if it has one.
@@ -137,7 +133,8 @@ mod tests {
                 {"timestamp":"2026-11-20T10:00:01.500+01:00","bpm":"62.5"},
                 {"timestamp":"2026-11-20T10:00:02","bpm":63},
                 {"timestamp":"soon","bpm":64},{"bpm":65},{"timestamp":"2026-11-20T10:00:03+01:00"},
-                {"timestamp":"2026-11-20T10:00:04Z","bpm":255},{"timestamp":"2026-11-20T10:00:04Z","bpm":-1},7,null
+                {"timestamp":"2026-11-20T10:00:04Z","bpm":255},{"timestamp":"2026-11-20T10:00:04Z","bpm":-1},
+                {"timestamp":"2026-11-20T10:00:04Z","bpm":0},{"timestamp":"2026-11-20T10:00:04Z","bpm":2147483647},7,null
             ]}}}"#,
         );
         let values = |samples: &[Sample]| {

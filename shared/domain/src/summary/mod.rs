@@ -9,8 +9,7 @@
 //! temperatures, Cronometer's `measurements`), the mean or the newest of them stands in, and stays
 //! apart from what was delivered, because a later delivery without samples must not erase it.
 //!
-//! Vendors write numbers where they have none: 255 as heart rate, -1 as stress, a negative count,
-//! the end of a number type. Such a number is left out and its field is named in `stand_ins`.
+//! A number that [stands for none](crate::stand_in) is left out, and its field is named in `stand_ins`.
 //! A word in the place of a coded value that no schema knows stands in `unknown_codes`.
 
 use std::collections::BTreeMap;

@@ -10,7 +10,10 @@ use models::{
 use serde::Deserialize;
 
 use super::Value;
-use crate::key::{instant, is_placeholder, is_zero_time};
+use crate::{
+    key::{instant, is_placeholder, is_zero_time},
+    stand_in::{is_sample_stand_in, is_stand_in},
+};
 
 /// A type that a field of a summary can have.
 pub(super) trait Scalar: Sized {
@@ -121,42 +124,6 @@ pub(super) fn code<E: TerraEnum>(code: &Code<E>) -> Option<Value> {
     }
 }
 
-/// Magnitudes that DynamoDB's numbers hold.
-const MAGNITUDES: std::ops::RangeInclusive<f64> = 1e-130..=9.9e125;
-
-/// Largest and least numbers of the types that vendors' programs count with.
-const ENDS_OF_TYPES: [f64; 6] = [
-    2_147_483_647.0,
-    -2_147_483_648.0,
-    4_294_967_295.0,
-    9_223_372_036_854_775_807.0,
-    -9_223_372_036_854_775_808.0,
-    3.402_823_466_385_288_6e38,
-];
-
-/// Parts of the names of fields that may be negative.
-const SIGNED: [&str; 9] = [
-    "temperature",
-    "elevation",
-    "quantity",
-    "net_",
-    "TSS",
-    "timestamp",
-    "level_change",
-    "delta",
-    "numeric",
-];
-
-/// Returns whether a vendor writes this number where it has none: 255 as heart rate, a negative count,
-/// the end of a number type.
-pub(super) fn is_stand_in(field: &str, number: f64) -> bool {
-    let size = number.abs();
-    let negative = number < 0.0 && !SIGNED.iter().any(|part| field.contains(part));
-    #[expect(clippy::float_cmp, reason = "stand-ins are exact")]
-    let end = ENDS_OF_TYPES.contains(&number) || (field.ends_with("hr_bpm") && number == 255.0);
-    negative || end || (size != 0.0 && !MAGNITUDES.contains(&size))
-}
-
 /// Fields of a summary that hold no value, though they are there.
 #[derive(Debug, Default)]
 pub(super) struct StandIns {
@@ -201,10 +168,10 @@ pub(super) fn push<T: Scalar>(
     }
 }
 
-/// A heart rate that is no stand-in.
+/// A sample's heart rate that is no stand-in.
 pub(super) fn heart_rate(number: Number) -> Number {
     let rate = number.get();
-    Number::from(rate.filter(|rate| !is_stand_in("hr_bpm", *rate)))
+    Number::from(rate.filter(|rate| !is_sample_stand_in("bpm", *rate)))
 }
 
 /// A number that is no stand-in.
