@@ -268,8 +268,9 @@ const SWUM: Measure = known_movement(
 const ANYHOW: Measure = movement(DISTANCE, "distance", "Distance", METRE);
 
 /// Scores of training stress; each method has its own.
-const TRAINING_STRESS: &[Measure] = &[
-    movement("actual", "training_stress", "Training stress score", SCORE),
+pub(super) const TRAINING_STRESS: &[Measure] = &[
+    movement("actual", "training_stress", "Training stress score", SCORE)
+        .summarised_as("TSS_actual"),
     movement(
         "intensity_factor_actual",
         "intensity_factor",

@@ -14,7 +14,7 @@ use super::{
         Unit, WATER, WEIGHT, YEAR, absent, value_concept,
     },
     maker::{Maker, Measure, Stream, note},
-    record::{at, coded, elements, number, text},
+    record::{at, coded, elements, measured, measured_sample, number, text},
     resource::Component,
     shared::{
         HEART, HEART_STREAMS, HIGHEST_HEART_RATE, OXYGEN, RESTING, RR_SERIES, oxygen_streams,
@@ -278,7 +278,7 @@ fn blood_pressure(maker: &mut Maker<'_>, day: &When) {
     let record = maker.record;
     for sample in elements(at(record, "blood_pressure_data.blood_pressure_samples")) {
         let time = at(sample, "timestamp").as_str();
-        let halves = (at(sample, "systolic_bp"), at(sample, "diastolic_bp"));
+        let halves = ["systolic_bp", "diastolic_bp"].map(|half| measured_sample(sample, half));
         let when = match When::at(time) {
             When::Unknown => day.clone(),
             when => when,
@@ -286,22 +286,19 @@ fn blood_pressure(maker: &mut Maker<'_>, day: &When) {
         pressure(maker, halves, time.unwrap_or_default(), when, None);
     }
     let data = at(record, "blood_pressure_data");
-    let halves = (
-        at(data, "day_avg_systolic_bp"),
-        at(data, "day_avg_diastolic_bp"),
-    );
+    let halves = ["day_avg_systolic_bp", "day_avg_diastolic_bp"].map(|half| measured(data, half));
     pressure(maker, halves, "day", day.clone(), Some("average"));
 }
 
 /// Adds a blood pressure. Its profile demands both halves; one that is missing says so.
 fn pressure(
     maker: &mut Maker<'_>,
-    (systolic, diastolic): (&Value, &Value),
+    [systolic, diastolic]: [Option<f64>; 2],
     part: &str,
     when: When,
     method: Option<&str>,
 ) {
-    let halves = [(SYSTOLIC, number(systolic)), (DIASTOLIC, number(diastolic))];
+    let halves = [(SYSTOLIC, systolic), (DIASTOLIC, diastolic)];
     if halves.iter().all(|(_, value)| value.is_none()) {
         return;
     }
@@ -396,7 +393,7 @@ fn ketones(maker: &mut Maker<'_>) {
     let record = maker.record;
     for sample in elements(at(record, "ketone_data.ketone_samples")) {
         let time = at(sample, "timestamp").as_str();
-        let Some(value) = number(at(sample, "ketone_mg_per_dL")) else {
+        let Some(value) = measured_sample(sample, "ketone_mg_per_dL") else {
             continue;
         };
         let mut observation = maker.observation(&KETONES, time.unwrap_or_default(), When::at(time));

@@ -20,9 +20,6 @@ const fn score(path: &'static str, name: &'static str, text: &'static str) -> Me
     Measure::new(path, Kind::local(name, text, Category::Survey, SCORE))
 }
 
-/// Stress that was not measured.
-const NOT_MEASURED: f64 = -1.0;
-
 const fn stress_time(path: &'static str, name: &'static str, text: &'static str) -> Measure {
     Measure::new(path, Kind::local(name, text, Category::Activity, MINUTE))
         .times(SECONDS_TO_MINUTES)
@@ -111,14 +108,12 @@ const DAY: &[Measure] = &[
         "stress_data.avg_stress_level",
         "avg_stress",
         "Average stress, on the vendor's scale",
-    )
-    .except(NOT_MEASURED),
+    ),
     score(
         "stress_data.max_stress_level",
         "max_stress",
         "Highest stress, on the vendor's scale",
-    )
-    .except(NOT_MEASURED),
+    ),
     stress_time(
         "stress_data.stress_duration_seconds",
         "time_stressed",
@@ -216,8 +211,7 @@ const STREAMS: &[Stream] = &[
             "Stress over time, on the vendor's scale",
             SCORE,
         ),
-    )
-    .except(NOT_MEASURED),
+    ),
     Stream::new(
         "stress_data.body_battery_samples",
         "level",

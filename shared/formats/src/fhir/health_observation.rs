@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     code::{COUNT, Category, Kind, LOCAL, absent, coding, quantity, value_concept, words},
     maker::{Maker, note},
-    record::{at, boolean, clean, code, coded, elements, number, text},
+    record::{at, boolean, clean, code, coded, elements, measured, text},
     resource::{Component, Concept, Quantity},
     ucum,
     when::When,
@@ -136,7 +136,7 @@ fn value(value: &Value) -> Option<Observed> {
     match coded::<ObservationValueType>(at(value, "value_type"))? {
         ObservationValueType::None => None,
         ObservationValueType::Quantity => {
-            let amount = number(at(value, "quantity"))?;
+            let amount = measured(value, "quantity")?;
             let (code, unit) = ucum::unit(None, text(at(value, "unit")).as_deref());
             Some(Observed::Quantity(quantity(amount, &code, &unit)))
         }

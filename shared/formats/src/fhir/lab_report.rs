@@ -9,7 +9,7 @@ use super::{
         COUNT, Category, Kind, LOCAL, LOCAL_VALUE, LOINC, YEAR, absent, coding, quantity, words,
     },
     maker::{Maker, note},
-    record::{at, clean, code, elements, number, text},
+    record::{at, clean, code, elements, measured, measured_as, number, text},
     resource::{Coding, Concept, Observation, Quantity, Range, Reference, ReferenceRange},
     ucum,
     when::{When, date_time},
@@ -149,7 +149,7 @@ fn is_loinc(code: &str) -> bool {
 
 fn set_value(observation: &mut Observation, measurement: &Value, amount: &dyn Fn(f64) -> Quantity) {
     match at(measurement, "type").as_str().unwrap_or_default() {
-        "numeric" => observation.value_quantity = number(at(measurement, "numeric")).map(amount),
+        "numeric" => observation.value_quantity = measured(measurement, "numeric").map(amount),
         "bounded" => set_bound(observation, at(measurement, "bounded"), amount),
         "qualitative" => {
             let value = at(measurement, "qualitative");
@@ -183,7 +183,7 @@ fn set_value(observation: &mut Observation, measurement: &Value, amount: &dyn Fn
 
 /// A value of which only a bound is known. An operator that FHIR lacks makes it a text.
 fn set_bound(observation: &mut Observation, bound: &Value, amount: &dyn Fn(f64) -> Quantity) {
-    let Some(value) = number(at(bound, "value")) else {
+    let Some(value) = measured_as("numeric", at(bound, "value")) else {
         return;
     };
     let operator = at(bound, "operator").as_str().unwrap_or_default();

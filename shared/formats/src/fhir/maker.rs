@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Input, Options, Person,
     code::{Category, Kind, words},
-    record::{at, clean, coded, elements, number},
+    record::{at, clean, coded, elements, measured, measured_as, measured_sample},
     resource::{
         Annotation, Device, DeviceName, DeviceVersion, Identifier, Meta, Observation, Reference,
         Resource,
@@ -34,8 +34,8 @@ pub(super) struct Measure {
     factor: Option<f64>,
     /// Origin of the value, where it is no single reading.
     method: Option<&'static str>,
-    /// A value that stands for *not measured*.
-    sentinel: Option<f64>,
+    /// Name of the number in a summary, where it is not the last of the path.
+    summarised_as: Option<&'static str>,
 }
 
 impl Measure {
@@ -45,7 +45,7 @@ impl Measure {
             kind,
             factor: None,
             method: None,
-            sentinel: None,
+            summarised_as: None,
         }
     }
 
@@ -61,15 +61,18 @@ impl Measure {
         self
     }
 
-    /// The number is not a value where it is this one.
-    pub(super) const fn except(mut self, sentinel: f64) -> Self {
-        self.sentinel = Some(sentinel);
+    /// The number is called so in a summary, whose names say which numbers may be negative.
+    pub(super) const fn summarised_as(mut self, name: &'static str) -> Self {
+        self.summarised_as = Some(name);
         self
     }
 
-    /// The value in the kind's unit.
+    /// The value in the kind's unit; `None` where the number stands for none.
     pub(super) fn value(&self, record: &Value) -> Option<f64> {
-        let value = number(at(record, self.path)).filter(|&value| Some(value) != self.sentinel)?;
+        let value = match self.summarised_as {
+            None => measured(record, self.path),
+            Some(name) => measured_as(name, at(record, self.path)),
+        }?;
         Some(match self.factor {
             None => value,
             // A quotient such as 1/60 has no end.
@@ -86,23 +89,11 @@ pub(super) struct Stream {
     /// Name of the value within a reading.
     pub(super) value: &'static str,
     pub(super) kind: Kind,
-    sentinel: Option<f64>,
 }
 
 impl Stream {
     pub(super) const fn new(path: &'static str, value: &'static str, kind: Kind) -> Self {
-        Self {
-            path,
-            value,
-            kind,
-            sentinel: None,
-        }
-    }
-
-    /// A reading is none where its value is this one.
-    pub(super) const fn except(mut self, sentinel: f64) -> Self {
-        self.sentinel = Some(sentinel);
-        self
+        Self { path, value, kind }
     }
 }
 
@@ -293,7 +284,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Adds the observation of a stream with these readings.
+    /// Adds the observation of a stream with these readings, without those that stand for none.
     pub(super) fn stream<'v>(
         &mut self,
         stream: &Stream,
@@ -311,13 +302,11 @@ impl<'a> Maker<'a> {
     ) {
         let readings: Vec<_> = readings
             .filter_map(|reading| {
-                let value = number(at(reading, stream.value))?;
                 Some(Reading {
                     time: reading.get("timestamp")?.as_str()?,
-                    value,
+                    value: measured_sample(reading, stream.value)?,
                 })
             })
-            .filter(|reading| Some(reading.value) != stream.sentinel)
             .collect();
         let Some(series) = series(&readings, stream.kind.unit) else {
             return;

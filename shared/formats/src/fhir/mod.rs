@@ -192,11 +192,19 @@ pub fn resources(
 mod tests {
     use std::collections::BTreeSet;
 
+    use domain::{
+        series::{StreamMetric, StreamPlace, read},
+        summary::summarise,
+    };
+    use serde_json::json;
+
     use super::{
         maker::{Measure, Stream},
-        record::{at, elements},
+        record::{at, elements, measured_sample},
         *,
     };
+
+    type Tables = (Vec<&'static [Measure]>, Vec<&'static [Stream]>);
 
     /// Scores that only older payloads have, which the samples lack.
     const OLDER: [&str; 3] = [
@@ -237,14 +245,107 @@ mod tests {
         }
     }
 
+    /// Tables of the types that have them.
+    fn tables() -> [(DataType, Tables); 4] {
+        [
+            (DataType::Activity, activity::tables()),
+            (DataType::Daily, daily::tables()),
+            (DataType::Sleep, sleep::tables()),
+            (DataType::Body, body::tables()),
+        ]
+    }
+
+    /// Numbers of which some stand for none, in some fields.
+    const PROBES: [f64; 8] = [
+        -2_147_483_648.0,
+        -5.0,
+        -1.0,
+        0.0,
+        60.0,
+        255.0,
+        2_147_483_647.0,
+        4.9e-324,
+    ];
+
+    /// A record that has nothing but this value.
+    fn only(path: &str, value: Value) -> Value {
+        path.rsplit('.')
+            .fold(value, |value, name| json!({ name: value }))
+    }
+
+    #[test]
+    fn a_number_is_exported_exactly_where_the_summary_has_it() {
+        let mut compared = 0;
+        for (data_type, (measures, _)) in tables() {
+            for measure in measures.into_iter().flatten() {
+                for probe in PROBES {
+                    let record = only(measure.path, json!(probe));
+                    let found = summarise(data_type, record.to_string().as_bytes()).unwrap();
+                    let summary = found.delivered.to_map();
+                    // A field that no summary has is compared with nothing.
+                    if !summary.is_empty() {
+                        compared += 1;
+                        let left_out = summary.contains_key("stand_ins");
+                        let exported = measure.value(&record).is_some();
+                        assert_eq!(exported, !left_out, "{data_type} {} {probe}", measure.path);
+                    }
+                }
+            }
+        }
+        assert!(compared > 500, "{compared}");
+    }
+
+    #[test]
+    fn a_sample_is_exported_exactly_where_the_series_has_it() {
+        let mut compared = 0;
+        for (data_type, (_, streams)) in tables() {
+            for stream in streams.into_iter().flatten() {
+                let holds = |place: &&StreamPlace| {
+                    place.data_type == data_type
+                        && place.path() == Some(stream.path)
+                        && place.member == stream.value
+                };
+                let mut places = StreamMetric::all()
+                    .iter()
+                    .filter_map(|metric| Some((metric, metric.places.iter().find(holds)?)));
+                let Some((metric, place)) = places.next() else {
+                    continue;
+                };
+                for probe in PROBES {
+                    let sample = json!({"timestamp": "2026-07-01T10:00:00Z", stream.value: probe});
+                    let record = only(stream.path, json!([sample]));
+                    let samples = read(metric, place, record.to_string().as_bytes());
+                    compared += 1;
+                    let exported = measured_sample(&sample, stream.value).is_some();
+                    let (of, path) = (data_type, stream.path);
+                    assert_eq!(
+                        exported,
+                        !samples.instants.is_empty(),
+                        "{of} {path} {probe}"
+                    );
+                }
+            }
+        }
+        assert!(compared > 100, "{compared}");
+    }
+
+    #[test]
+    fn a_negative_training_stress_is_exported_as_the_summary_has_it() {
+        let score = json!({"actual": -5, "normalized_power_watts": -5});
+        let record = only("TSS_data.TSS_samples", json!([score]));
+        let found = summarise(DataType::Activity, record.to_string().as_bytes()).unwrap();
+        assert!(found.from_samples.is_some());
+        let values: Vec<_> = activity::TRAINING_STRESS
+            .iter()
+            .map(|measure| measure.value(&score))
+            .collect();
+        assert_eq!(values, [Some(-5.0), None, None]);
+    }
+
     #[test]
     fn every_path_of_the_tables_leads_to_a_field_of_terra_and_every_kind_has_its_own_name() {
-        for (file, (measures, streams)) in [
-            ("activity", activity::tables()),
-            ("daily", daily::tables()),
-            ("sleep", sleep::tables()),
-            ("body", body::tables()),
-        ] {
+        for (data_type, (measures, streams)) in tables() {
+            let file = data_type.as_str();
             hold(file, &every_field(file), &measures, &streams);
         }
         let body = every_field("body");

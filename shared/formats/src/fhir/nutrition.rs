@@ -11,7 +11,7 @@ use super::{
         COUNT, Category, GRAM, KCAL, Kind, MILLIGRAM, Unit, WATER, quantity, value_concept, words,
     },
     maker::{Maker, Measure},
-    record::{at, coded, elements, number, text},
+    record::{at, coded, elements, measured, text},
     resource::{Component, Quantity},
     when::When,
 };
@@ -179,7 +179,7 @@ fn meal(maker: &mut Maker<'_>, number: usize, meal: &Value) {
             ..Component::default()
         });
     }
-    if let Some(amount) = amount(at(meal, "quantity.amount"), at(meal, "quantity.unit")) {
+    if let Some(amount) = amount(meal, "quantity.amount", "quantity.unit") {
         observation.component.push(Component {
             code: AMOUNT.concept(snomed),
             value_quantity: Some(amount),
@@ -205,7 +205,7 @@ fn drink(maker: &mut Maker<'_>, number: usize, drink: &Value) {
     let part = format!("{}/{number}", time.unwrap_or_default());
     let mut observation = maker.observation(&DRINK, &part, When::at(time));
     observation.value_codeable_concept = text(at(drink, "drink_name")).map(words);
-    if let Some(amount) = amount(at(drink, "drink_volume"), at(drink, "drink_unit")) {
+    if let Some(amount) = amount(drink, "drink_volume", "drink_unit") {
         observation.component.push(Component {
             code: AMOUNT.concept(maker.options.snomed),
             value_quantity: Some(amount),
@@ -218,9 +218,9 @@ fn drink(maker: &mut Maker<'_>, number: usize, drink: &Value) {
 }
 
 /// An amount in UCUM's unit for Terra's.
-fn amount(amount: &Value, unit: &Value) -> Option<Quantity> {
-    let amount = number(amount)?;
-    let unit = coded::<NutritionUnits>(unit).unwrap_or(NutritionUnits::Unknown);
+fn amount(food: &Value, amount: &str, unit: &str) -> Option<Quantity> {
+    let amount = measured(food, amount)?;
+    let unit = coded::<NutritionUnits>(at(food, unit)).unwrap_or(NutritionUnits::Unknown);
     let code = match unit {
         NutritionUnits::Unknown => "{unknown}",
         NutritionUnits::Gram => "g",

@@ -1,5 +1,6 @@
 //! A record as a tree of JSON, read as leniently as `models` reads its fields.
 
+use domain::stand_in::{is_sample_stand_in, is_stand_in};
 use models::lenient::TerraEnum;
 use serde_json::Value;
 
@@ -18,6 +19,21 @@ pub(super) fn number(value: &Value) -> Option<f64> {
         _ => None,
     };
     number.filter(|number: &f64| number.is_finite())
+}
+
+/// The number under names that are separated by dots, unless it stands for none.
+pub(super) fn measured(value: &Value, path: &str) -> Option<f64> {
+    measured_as(path.rsplit('.').next().unwrap_or_default(), at(value, path))
+}
+
+/// The number of the field that a summary has under this name, unless it stands for none.
+pub(super) fn measured_as(field: &str, value: &Value) -> Option<f64> {
+    number(value).filter(|&number| !is_stand_in(field, number))
+}
+
+/// The number of a sample's member, unless it stands for none.
+pub(super) fn measured_sample(sample: &Value, member: &str) -> Option<f64> {
+    number(at(sample, member)).filter(|&number| !is_sample_stand_in(member, number))
 }
 
 /// A text that FHIR can hold: not empty, and without control characters.

@@ -94,13 +94,9 @@ const HIGHEST_EVER: Kind = Kind::local(
     BEATS,
 );
 
-/// Vendors send the largest value of a byte for a heart rate that is not known.
-const UNKNOWN_HEART_RATE: f64 = 255.0;
-
 /// The parts of `heart_rate_data.summary` that mean the same in every type.
 pub(super) const HEART: &[Measure] = &[
-    Measure::new("heart_rate_data.summary.min_hr_bpm", LOWEST_HEART_RATE)
-        .except(UNKNOWN_HEART_RATE),
+    Measure::new("heart_rate_data.summary.min_hr_bpm", LOWEST_HEART_RATE),
     Measure::new("heart_rate_data.summary.user_max_hr_bpm", HIGHEST_EVER),
     Measure::new("heart_rate_data.summary.avg_hrv_rmssd", RMSSD).average(),
     Measure::new("heart_rate_data.summary.avg_hrv_sdnn", SDNN).average(),
@@ -108,8 +104,7 @@ pub(super) const HEART: &[Measure] = &[
 pub(super) const RESTING: Measure = Measure::new(
     "heart_rate_data.summary.resting_hr_bpm",
     super::code::RESTING_HEART_RATE,
-)
-.except(UNKNOWN_HEART_RATE);
+);
 
 pub(super) const HEART_STREAMS: &[Stream] = &[
     Stream::new(

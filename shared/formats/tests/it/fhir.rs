@@ -179,6 +179,43 @@ fn stages_without_a_total_are_components_of_a_session_without_value() {
 }
 
 #[test]
+fn numbers_that_stand_for_none_are_no_measurements() {
+    let sample = |second: u8, bpm: i32| json!({"timestamp": format!("2026-07-01T09:00:{second:02}Z"), "bpm": bpm});
+    let record = json!({
+        "metadata": {"start_time": "2026-07-01T00:00:00+02:00"},
+        "distance_data": {"steps": -5, "distance_meters": 2_147_483_647, "floors_climbed": 3},
+        "stress_data": {"avg_stress_level": -1},
+        "heart_rate_data": {
+            "summary": {"avg_hr_bpm": 255, "max_hr_bpm": 181},
+            "detailed": {"hr_samples": [sample(0, 60), sample(1, 255), sample(2, -1), sample(3, 61), sample(4, 0)]},
+        },
+    });
+    let made = exported(DataType::Daily, "GARMIN", record);
+    let values: Vec<_> = made
+        .iter()
+        .map(|made| &made["valueQuantity"]["value"])
+        .collect();
+    assert_eq!(values, [&json!(3), &json!(181), &Value::Null]);
+    assert_eq!(made[2]["valueSampledData"]["data"], "60 61");
+    assert_eq!(made[2]["valueSampledData"]["period"], 3_000);
+}
+
+#[test]
+fn a_blood_pressure_of_stand_ins_is_none() {
+    let record = json!({
+        "metadata": {"start_time": "2026-07-01T00:00:00+02:00"},
+        "blood_pressure_data": {"blood_pressure_samples": [
+            {"timestamp": "2026-07-01T09:00:00+02:00", "systolic_bp": -1, "diastolic_bp": 2_147_483_647},
+        ], "day_avg_systolic_bp": -1},
+        "ketone_data": {"ketone_samples": [{"timestamp": "2026-07-01T09:00:00+02:00", "ketone_mg_per_dL": -1}]},
+    });
+    assert_eq!(
+        exported(DataType::Body, "OMRON", record),
+        Vec::<Value>::new()
+    );
+}
+
+#[test]
 fn the_panel_of_a_workout_names_all_its_results() {
     let samples = samples();
     let garmin = samples
