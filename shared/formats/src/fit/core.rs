@@ -16,7 +16,7 @@ use rustyfit::{
     proto::{DeveloperField, Message, Value},
 };
 
-use super::field::scaled;
+use super::field::{real, scaled};
 use crate::time::instant;
 
 /// CORE's app in Garmin's store, 6957fe68-83fe-4ed6-8613-413f70624bb5.
@@ -234,7 +234,7 @@ fn within<'a>(
 ) -> impl Iterator<Item = Reading> {
     samples.parse().into_iter().filter_map(move |sample| {
         let at = instant(sample.timestamp.get())?;
-        let celsius = sample.temperature_celsius.get()?;
+        let celsius = real("temperature_celsius", sample.temperature_celsius).get()?;
         (start <= at && at <= end).then_some((at, celsius))
     })
 }

@@ -1,5 +1,6 @@
 //! Values as the fields of a FIT message hold them.
 
+use domain::stand_in::is_stand_in;
 use models::lenient::Number;
 
 /// Longest text of a field, without the zero byte that ends it.
@@ -34,6 +35,13 @@ pub(super) fn scaled<T: Integer>(number: impl Into<Option<f64>>, scale: f64) -> 
 /// The integer nearest to `number`; *not set* where the type cannot hold it.
 pub(super) fn rounded<T: Integer>(number: Number) -> T {
     scaled(number.get(), 1.0)
+}
+
+/// The number of a field of Terra's, unless it stands for none.
+///
+/// A field of FIT is too small for most numbers that stand for none; this is for the others.
+pub(super) fn real(field: &str, number: Number) -> Number {
+    Number::from(number.get().filter(|&number| !is_stand_in(field, number)))
 }
 
 /// An altitude in metres as FIT's fifths of a metre above -500 m.

@@ -14,7 +14,7 @@ use super::{
     Frame,
     core::Temperatures,
     date_time,
-    field::{rounded, scaled},
+    field::{real, rounded, scaled},
     milliseconds, session,
 };
 use crate::time::instant;
@@ -47,7 +47,8 @@ pub(super) fn read<'a>(record: &data::Activity<'a>, frame: &Frame) -> Vec<TimedL
     for (index, sample) in samples.into_iter().enumerate() {
         let start = starts.get(index).copied().flatten().unwrap_or(last_end);
         let after_active_time = || {
-            let seconds = sample.active_duration_seconds.get()?;
+            let active = real("active_duration_seconds", sample.active_duration_seconds);
+            let seconds = active.get()?;
             let length = SignedDuration::try_from_secs_f64(seconds).ok()?;
             start.checked_add(length).ok()
         };
@@ -69,7 +70,7 @@ pub(super) fn read<'a>(record: &data::Activity<'a>, frame: &Frame) -> Vec<TimedL
 /// The pool's length; `None` for everything but a swim in a pool. Unit: m.
 fn pool_length_meters(record: &data::Activity<'_>, frame: &Frame) -> Option<f64> {
     let length = swimming(record)
-        .and_then(|swimming| swimming.pool_length_meters.get())
+        .and_then(|swimming| real("pool_length_meters", swimming.pool_length_meters).get())
         .filter(|&length| length > 0.0);
     match frame.kind {
         Some(ActivityType::SwimmingInPool) => Some(length.unwrap_or(0.0)),
@@ -142,7 +143,7 @@ pub(super) fn messages(
         lap.total_timer_time = timed.timer_milliseconds();
         lap.total_distance = scaled(sample.distance_meters.get(), 100.0);
         lap.total_calories = rounded(sample.calories);
-        lap.total_cycles = rounded(sample.total_strokes);
+        lap.total_cycles = rounded(real("total_strokes", sample.total_strokes));
         lap.avg_heart_rate = rounded(sample.avg_hr_bpm);
         lap.avg_power = rounded(sample.avg_watts);
         lap.enhanced_avg_speed = scaled(sample.avg_speed_meters_per_second.get(), 1_000.0);
@@ -183,8 +184,8 @@ fn index(number: usize) -> MessageIndex {
 impl TimedLap<'_> {
     /// The active time; without one the clock ran all the time.
     fn timer_milliseconds(&self) -> u32 {
-        let active = self.sample.active_duration_seconds.get();
-        match active {
+        let active = self.sample.active_duration_seconds;
+        match real("active_duration_seconds", active).get() {
             Some(seconds) => scaled(seconds, 1_000.0),
             None => milliseconds(self.start, self.end),
         }

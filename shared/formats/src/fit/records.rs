@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::stand_in::is_sample_stand_in;
 use jiff::Timestamp;
 use models::{
     data::{self, enums::OxygenSaturationType},
@@ -47,15 +48,16 @@ impl Records {
     }
 }
 
-/// A stream's readings and their times.
+/// A stream's readings and their times, without those whose `$member` stands for none.
 macro_rules! add {
-    ($records:ident, $samples:expr, $set:expr) => {
-        $records.add(
-            $samples.parse(),
-            |reading| instant(reading.timestamp.get()),
-            $set,
-        )
-    };
+    ($records:ident, $samples:expr, $member:ident, $set:expr) => {{
+        let mut readings = $samples.parse();
+        readings.retain(|reading| {
+            let number = reading.$member.get();
+            !number.is_some_and(|number| is_sample_stand_in(stringify!($member), number))
+        });
+        $records.add(readings, |reading| instant(reading.timestamp.get()), $set);
+    }};
 }
 
 /// The `record` messages, in the order of time. A second without any value has none.
@@ -66,48 +68,77 @@ pub(super) fn messages(record: &data::Activity<'_>, temperatures: &Temperatures)
         .as_ref()
         .and_then(|heart| heart.detailed.as_ref())
     {
-        add!(records, heart.hr_samples, |record, reading| {
+        add!(records, heart.hr_samples, bpm, |record, reading| {
             record.heart_rate = rounded(reading.bpm);
         });
     }
     if let Some(movement) = record.movement_data.as_ref() {
-        add!(records, movement.cadence_samples, |record, reading| {
-            (record.cadence, record.fractional_cadence) = split(reading.cadence_rpm, 128);
-        });
-        add!(records, movement.speed_samples, |record, reading| {
-            record.enhanced_speed = scaled(reading.speed_meters_per_second.get(), 1_000.0);
-        });
+        add!(
+            records,
+            movement.cadence_samples,
+            cadence_rpm,
+            |record, reading| {
+                (record.cadence, record.fractional_cadence) = split(reading.cadence_rpm, 128);
+            }
+        );
+        add!(
+            records,
+            movement.speed_samples,
+            speed_meters_per_second,
+            |record, reading| {
+                record.enhanced_speed = scaled(reading.speed_meters_per_second.get(), 1_000.0);
+            }
+        );
     }
     if let Some(distance) = record
         .distance_data
         .as_ref()
         .and_then(|distance| distance.detailed.as_ref())
     {
-        add!(records, distance.distance_samples, |record, reading| {
-            record.distance = scaled(reading.distance_meters.get(), 100.0);
-        });
-        add!(records, distance.elevation_samples, |record, reading| {
-            record.enhanced_altitude = altitude(reading.elev_meters);
-        });
+        add!(
+            records,
+            distance.distance_samples,
+            distance_meters,
+            |record, reading| {
+                record.distance = scaled(reading.distance_meters.get(), 100.0);
+            }
+        );
+        add!(
+            records,
+            distance.elevation_samples,
+            elev_meters,
+            |record, reading| {
+                record.enhanced_altitude = altitude(reading.elev_meters);
+            }
+        );
     }
     if let Some(power) = record.power_data.as_ref() {
-        add!(records, power.power_samples, |record, reading| {
+        add!(records, power.power_samples, watts, |record, reading| {
             record.power = rounded(reading.watts);
         });
     }
     if let Some(position) = record.position_data.as_ref() {
-        add!(records, position.position_samples, |record, reading| {
-            (record.position_lat, record.position_long) =
-                semicircles_of(&reading.coords_lat_lng_deg.parse());
-        });
+        records.add(
+            position.position_samples.parse(),
+            |reading| instant(reading.timestamp.get()),
+            |record, reading| {
+                (record.position_lat, record.position_long) =
+                    semicircles_of(&reading.coords_lat_lng_deg.parse());
+            },
+        );
     }
     if let Some(oxygen) = record.oxygen_data.as_ref() {
-        add!(records, oxygen.saturation_samples, |record, reading| {
-            // FIT has a saturation of muscle here, and none of blood.
-            if reading.kind.known() == Some(OxygenSaturationType::Muscle) {
-                record.saturated_hemoglobin_percent = scaled(reading.percentage.get(), 10.0);
+        add!(
+            records,
+            oxygen.saturation_samples,
+            percentage,
+            |record, reading| {
+                // FIT has a saturation of muscle here, and none of blood.
+                if reading.kind.known() == Some(OxygenSaturationType::Muscle) {
+                    record.saturated_hemoglobin_percent = scaled(reading.percentage.get(), 10.0);
+                }
             }
-        });
+        );
     }
     temperatures.add_to(|readings, set| records.add(readings, |&(at, _)| Some(at), set));
     let messages = records.0.into_values().map(Message::from);

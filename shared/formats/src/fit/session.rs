@@ -17,7 +17,7 @@ use super::{
     Frame,
     core::Temperatures,
     date_time,
-    field::{altitude, rounded, scaled, split, text},
+    field::{altitude, real, rounded, scaled, split, text},
     laps, milliseconds,
     records::semicircles_of,
 };
@@ -93,7 +93,8 @@ pub(super) fn as_lap(
 /// The active time; without one the clock ran from start to end, as the timer events say.
 fn timer_milliseconds(record: &data::Activity<'_>, frame: &Frame) -> u32 {
     let durations = record.active_durations_data.as_ref();
-    match durations.and_then(|durations| durations.activity_seconds.get()) {
+    let active = durations.map(|durations| durations.activity_seconds);
+    match active.and_then(|active| real("activity_seconds", active).get()) {
         Some(seconds) => scaled(seconds, 1_000.0),
         None => milliseconds(frame.start, frame.end),
     }

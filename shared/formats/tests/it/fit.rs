@@ -4,7 +4,14 @@ use std::fs;
 
 use formats::fit::{self, FitError};
 use models::data::DataType;
-use rustyfit::{Decoder, profile::typedef::MesgNum, proto::FIT};
+use rustyfit::{
+    Decoder,
+    profile::{
+        mesgdef::{Lap, Record, Session},
+        typedef::MesgNum,
+    },
+    proto::FIT,
+};
 use serde_json::{Value, json};
 use simulator::{Provider, Size};
 
@@ -186,6 +193,58 @@ fn temperatures_outside_of_the_activity_stay_out() {
     let records = |end: &str| count(&decoded(&file(end)), MesgNum::RECORD);
     assert_eq!(records("2026-07-04T06:25:00.000000+02:00"), 1);
     assert_eq!(records("2026-07-04T06:26:00.000000+02:00"), 13);
+}
+
+/// The integers of a field in all messages of a kind.
+fn integers(fit: &FIT, message: MesgNum, field: u8) -> Vec<u64> {
+    let messages = fit.messages.iter().filter(|read| read.num == message);
+    let fields = messages
+        .flat_map(|read| &read.fields)
+        .filter(|read| read.num == field);
+    fields
+        .map(|field| match field.value {
+            rustyfit::proto::Value::Uint8(value) => value.into(),
+            rustyfit::proto::Value::Uint16(value) => value.into(),
+            rustyfit::proto::Value::Uint32(value) => value.into(),
+            ref other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn numbers_that_stand_for_none_are_not_set() {
+    let at = |second: &str| format!("2026-07-01T10:00:{second}Z");
+    let swim = json!({
+        "metadata": {"start_time": at("00"), "end_time": at("30"), "type": 83},
+        "active_durations_data": {"activity_seconds": -1},
+        "distance_data": {"summary": {"steps": -5, "swimming": {"num_strokes": 2_147_483_647}}},
+        "heart_rate_data": {
+            "summary": {"avg_hr_bpm": 255, "max_hr_bpm": -1},
+            "detailed": {"hr_samples": [
+                {"timestamp": at("01.0"), "bpm": 61}, {"timestamp": at("01.5"), "bpm": 255},
+                {"timestamp": at("02.0"), "bpm": 0}, {"timestamp": at("03.0"), "bpm": -1},
+            ]},
+        },
+        "lap_data": {"laps": [
+            {"start_time": at("00"), "active_duration_seconds": 2_147_483_647, "total_strokes": 2_147_483_647},
+        ]},
+    });
+    let core = json!({"temperature_data": {"body_temperature_samples": [
+        {"timestamp": at("04"), "temperature_celsius": -2_147_483_648_i64},
+    ]}});
+    let file = fit::file(swim.to_string().as_bytes(), &[core.to_string().as_bytes()]);
+    let fit = decoded(&file.unwrap());
+    assert_eq!(integers(&fit, MesgNum::RECORD, Record::HEART_RATE), [61]);
+    assert_eq!(count(&fit, MesgNum::RECORD), 1);
+    assert_eq!(count(&fit, MesgNum::DEVELOPER_DATA_ID), 0);
+    let of_session = |field| integers(&fit, MesgNum::SESSION, field);
+    assert!(of_session(Session::AVG_HEART_RATE).is_empty());
+    assert!(of_session(Session::MAX_HEART_RATE).is_empty());
+    assert!(of_session(Session::TOTAL_CYCLES).is_empty());
+    assert_eq!(of_session(Session::TOTAL_TIMER_TIME), [30_000]);
+    let of_lap = |field| integers(&fit, MesgNum::LAP, field);
+    assert!(of_lap(Lap::TOTAL_CYCLES).is_empty());
+    assert_eq!(of_lap(Lap::TOTAL_TIMER_TIME), [30_000]);
 }
 
 #[test]

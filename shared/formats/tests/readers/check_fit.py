@@ -146,13 +146,23 @@ def at(record, *path):
     return record
 
 
-def readings(record, *path):
+def stands_for_none(member, value):
+    """Whether vendors write the value where they have none."""
+    value = number(value)
+    if value is None:
+        return False
+    if value < 0 and member not in ("elev_meters", "temperature_celsius"):
+        return True
+    return value in (2**31 - 1, -2**31, 2**32 - 1) or (member == "bpm" and value in (0, 255))
+
+
+def readings(record, *path, member=None):
     """The readings of a stream in the order of time, as pairs of time and reading."""
     samples = at(record, *path)
     found = []
     for reading in samples if isinstance(samples, list) else []:
         time = instant(at(reading, "timestamp"))
-        if time is not None:
+        if time is not None and not (member and stands_for_none(member, reading.get(member))):
             found.append((time, reading))
     return sorted(found, key=lambda pair: pair[0])
 
@@ -185,30 +195,31 @@ def expected_records(activity, bodies, start, end):
         """The last reading of a second stands, also where a field cannot hold it."""
         records.setdefault(int(time.timestamp() // 1), {})[name] = value
 
-    for time, reading in readings(activity, "heart_rate_data", "detailed", "hr_samples"):
+    for time, reading in readings(activity, "heart_rate_data", "detailed", "hr_samples", member="bpm"):
         put(time, "heartrate", held(reading.get("bpm"), 1, U8))
-    for time, reading in readings(activity, "movement_data", "cadence_samples"):
+    for time, reading in readings(activity, "movement_data", "cadence_samples", member="cadence_rpm"):
         turns = cadence(reading.get("cadence_rpm"))
         put(time, "cadence", turns and turns[0])
         put(time, "fractionalcadence", turns and turns[1] or None)
-    for time, reading in readings(activity, "movement_data", "speed_samples"):
+    for time, reading in readings(activity, "movement_data", "speed_samples", member="speed_meters_per_second"):
         put(time, "enhancedspeed", held(reading.get("speed_meters_per_second"), 1000, U32))
-    for time, reading in readings(activity, "distance_data", "detailed", "distance_samples"):
+    for time, reading in readings(activity, "distance_data", "detailed", "distance_samples", member="distance_meters"):
         put(time, "distance", held(reading.get("distance_meters"), 100, U32))
-    for time, reading in readings(activity, "distance_data", "detailed", "elevation_samples"):
+    for time, reading in readings(activity, "distance_data", "detailed", "elevation_samples", member="elev_meters"):
         put(time, "enhancedaltitude", held(reading.get("elev_meters"), 5, U32, 0, 500.0))
-    for time, reading in readings(activity, "power_data", "power_samples"):
+    for time, reading in readings(activity, "power_data", "power_samples", member="watts"):
         put(time, "power", held(reading.get("watts"), 1, U16))
     for time, reading in readings(activity, "position_data", "position_samples"):
         place = position(reading.get("coords_lat_lng_deg")) or [None, None]
         put(time, "positionlat", place[0])
         put(time, "positionlong", place[1])
-    for time, reading in readings(activity, "oxygen_data", "saturation_samples"):
+    for time, reading in readings(activity, "oxygen_data", "saturation_samples", member="percentage"):
         if reading.get("type") == 1:
             put(time, "saturatedhemoglobinpercent", held(reading.get("percentage"), 10, U16))
     for body in bodies:
         for stream in ("body", "skin", "ambient"):
-            for time, reading in readings(body, "temperature_data", stream + "_temperature_samples"):
+            for time, reading in readings(body, "temperature_data", stream + "_temperature_samples",
+                                          member="temperature_celsius"):
                 celsius = number(reading.get("temperature_celsius"))
                 if celsius is None or not start <= time <= end:
                     continue
@@ -230,7 +241,8 @@ def expected_records(activity, bodies, start, end):
 def core_summary(bodies, start, end):
     values = [number(reading.get("temperature_celsius"))
               for body in bodies
-              for time, reading in readings(body, "temperature_data", "body_temperature_samples")
+              for time, reading in readings(body, "temperature_data", "body_temperature_samples",
+                                            member="temperature_celsius")
               if start <= time <= end]
     values = [value for value in values if value is not None]
     if not values:
@@ -254,6 +266,7 @@ def expected_session(activity, bodies, start, end):
     elevation = summary.get("elevation") or {}
     elapsed = held((end - start).total_seconds(), 1000, U32)
     active = number(at(activity, "active_durations_data", "activity_seconds"))
+    active = None if stands_for_none("activity_seconds", active) else active
     work = held(at(activity, "work_data", "work_kilojoules"), 1000, U32)
     session = {
         "starttime": int(start.timestamp()),
@@ -386,7 +399,7 @@ def check(decoder, name, read, activity, bodies):
             "avgheartrate": held(sample.get("avg_hr_bpm"), 1, U8),
             "avgpower": held(sample.get("avg_watts"), 1, U16),
             "enhancedavgspeed": held(sample.get("avg_speed_meters_per_second"), 1000, U32),
-            "totalcycles": held(sample.get("total_strokes"), 1, U32),
+            "totalcycles": held(sample.get("total_strokes"), 1, 2**31 - 1),
         }
         lap_start, lap_end = instant(sample.get("start_time")), instant(sample.get("end_time"))
         if lap_start and lap_end:
