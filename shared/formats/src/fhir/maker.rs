@@ -1,6 +1,9 @@
 //! Makes the observations of one record.
 
-use std::mem::take;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem::take,
+};
 
 use models::{
     data::{DataType, enums::UploadType},
@@ -107,6 +110,16 @@ pub(super) struct Maker<'a> {
     pub(super) status: &'static str,
     device: Option<Device>,
     made: Vec<Observation>,
+    /// Observations by the id that their kind and part make.
+    namesakes: BTreeMap<String, Namesakes>,
+}
+
+/// Observations of one kind and part.
+struct Namesakes {
+    /// Place of the first among all observations.
+    first: usize,
+    /// What the observations are but for their id; empty as long as there is one.
+    contents: BTreeSet<Vec<u8>>,
 }
 
 impl<'a> Maker<'a> {
@@ -128,6 +141,7 @@ impl<'a> Maker<'a> {
             },
             device: None,
             made: Vec::new(),
+            namesakes: BTreeMap::new(),
         };
         maker.device = maker.device();
         maker
@@ -235,13 +249,44 @@ impl<'a> Maker<'a> {
     }
 
     /// Adds an observation. A vital sign without a time is none: its profile demands one.
+    ///
+    /// Of several with one id each further one gets an id with its place among them. One that is the
+    /// same as an earlier one is left out.
     pub(super) fn push(&mut self, observation: Observation) {
         let has_time =
             observation.effective_date_time.is_some() || observation.effective_period.is_some();
         let has_profile = |meta: &Meta| !meta.profile.is_empty();
-        if has_time || !observation.meta.as_ref().is_some_and(has_profile) {
+        if !has_time && observation.meta.as_ref().is_some_and(has_profile) {
+            return;
+        }
+        if let Some(observation) = self.with_own_id(observation) {
             self.made.push(observation);
         }
+    }
+
+    /// Gives the observation an id that no other has; `None` if there is the same observation already.
+    fn with_own_id(&mut self, mut observation: Observation) -> Option<Observation> {
+        let Some(namesakes) = self.namesakes.get_mut(&observation.id) else {
+            let first = self.made.len();
+            let contents = BTreeSet::new();
+            let namesakes = Namesakes { first, contents };
+            self.namesakes.insert(observation.id.clone(), namesakes);
+            return Some(observation);
+        };
+        let of_all = take(&mut observation.id);
+        if namesakes.contents.is_empty() {
+            let first = self.made.get(namesakes.first).map(|first| Observation {
+                id: String::new(),
+                ..first.clone()
+            });
+            namesakes.contents.extend(first.as_ref().map(content));
+        }
+        let occurrence = namesakes.contents.len().to_string();
+        if !namesakes.contents.insert(content(&observation)) {
+            return None;
+        }
+        observation.id = self.id(&[&of_all, &occurrence]);
+        Some(observation)
     }
 
     /// References to what was made since there were `count` observations.
@@ -320,6 +365,11 @@ impl<'a> Maker<'a> {
         observation.note = series.note.map(note).into_iter().collect();
         self.push(observation);
     }
+}
+
+fn content(observation: &Observation) -> Vec<u8> {
+    // Strings, numbers and lists of them are always JSON.
+    serde_json::to_vec(observation).unwrap_or_default()
 }
 
 pub(super) fn note(text: impl Into<String>) -> Annotation {

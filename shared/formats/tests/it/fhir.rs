@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, fs};
 
-use formats::fhir::{self, BundleKind, Input, NO_SERVER, Options, Person, Resource};
+use formats::fhir::{self, BundleKind, BundleText, Input, NO_SERVER, Options, Person, Resource};
 use models::data::DataType;
+use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 use simulator::{Provider, Size};
 
@@ -124,6 +125,42 @@ fn a_blood_pressure_with_one_half_says_that_the_other_is_unknown() {
     let made = exported(DataType::Body, "OMRON", record);
     let pressures = with_code(&made, "85354-9");
     insta::assert_json_snapshot!(pressures);
+}
+
+/// Readings of one time, and of none, that differ, and one that comes twice.
+#[test]
+fn readings_of_one_time_are_told_apart_and_keep_their_ids() {
+    let pressure = |time: Option<&str>, systolic: u8| json!({"timestamp": time, "systolic_bp": systolic, "diastolic_bp": 80});
+    let at = Some("2026-07-01T09:00:00+02:00");
+    let of = |pressures: &[Value]| {
+        let record = json!({
+            "metadata": {"start_time": "2026-07-01T00:00:00+02:00"},
+            "blood_pressure_data": {"blood_pressure_samples": pressures},
+            "ketone_data": {"ketone_samples": [
+                {"timestamp": at, "ketone_mg_per_dL": 9}, {"timestamp": at, "ketone_mg_per_dL": 10},
+            ]},
+        });
+        exported(DataType::Body, "OMRON", record)
+    };
+    let all = [
+        pressure(at, 120),
+        pressure(None, 121),
+        pressure(at, 122),
+        pressure(None, 123),
+        pressure(at, 120),
+    ];
+    let made = of(&all);
+    let ids: BTreeSet<_> = made.iter().map(|made| made["id"].to_string()).collect();
+    assert_eq!((ids.len(), made.len()), (6, 6));
+    let systolic = |made: &Value| made["component"][0]["valueQuantity"]["value"].clone();
+    let read: Vec<_> = made[..4].iter().map(systolic).collect();
+    assert_eq!(read, [120, 121, 122, 123]);
+    let first = of(&all[..2]);
+    assert_eq!(
+        (&first[0]["id"], &first[1]["id"]),
+        (&made[0]["id"], &made[1]["id"])
+    );
+    assert_eq!(of(&all), made);
 }
 
 #[test]
@@ -299,6 +336,100 @@ fn a_transaction_puts_each_resource_at_its_id_and_a_collection_asks_for_nothing(
     let collection = read(BundleKind::Collection);
     assert_eq!(collection["type"], "collection");
     assert_eq!(collection["entry"][0].get("request"), None);
+}
+
+/// Times of samples: some, a bad one, and none.
+fn time() -> impl Strategy<Value = Value> {
+    select(vec![
+        json!("2026-07-01T09:00:00+02:00"),
+        json!("2026-07-01T09:00:01+02:00"),
+        json!("2026-07-01T09:00:00"),
+        json!("soon"),
+        json!(""),
+        json!("0"),
+        Value::Null,
+    ])
+}
+
+/// Samples with few times and few values, so that many are alike.
+fn alike() -> impl Strategy<Value = Value> {
+    let sample = (time(), 0..3).prop_map(|(time, value)| {
+        json!({
+            "timestamp": time, "measurement_time": time, "start_timestamp": time,
+            "systolic_bp": 120 + value, "diastolic_bp": 80, "ketone_mg_per_dL": value,
+            "weight_kg": 70 + value, "user_notes": format!("{value}"), "afib_classification": value,
+            "avg_hr_bpm": 60 + value, "raw_signal": [{"timestamp": time, "potential_uV": value}],
+            "id": value, "name": format!("{value}"), "macros": {"calories": value},
+            "drink_name": format!("{value}"), "phase": value, "flow": value, "tag_name": format!("{value}"),
+            "method": "TRIMP", "actual": value, "key": value,
+            "biomarker": {"key": format!("{value}"), "panel_id": value},
+            "measurement": {"type": "numeric", "numeric": value},
+        })
+    });
+    prop::collection::vec(sample, 0..8).prop_map(Value::from)
+}
+
+/// A record of any type whose lists hold samples that are alike.
+fn crowded() -> impl Strategy<Value = (DataType, Value)> {
+    let lists = prop::collection::vec(alike(), 5);
+    (select(DataType::ALL.to_vec()), lists).prop_map(|(data_type, lists)| {
+        let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|list| lists[list].clone());
+        let record = json!({
+            "metadata": {"start_time": "2026-07-01T00:00:00+02:00"},
+            "device_data": {"name": "Forerunner 965"},
+            "measurements_data": {"measurements": a},
+            "blood_pressure_data": {"blood_pressure_samples": b},
+            "ketone_data": {"ketone_samples": c},
+            "heart_data": {"afib_classification_samples": d, "ecg_signal": e},
+            "meals": a, "drink_samples": b,
+            "menstruation_data": {"intervals": a, "menstruation_flow": b},
+            "tag_data": {"tags": a}, "TSS_data": {"TSS_samples": a},
+            "results": a, "panels": b,
+        });
+        (data_type, record)
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_bundle_of_any_record_has_two_entries_with_one_address((data_type, record) in crowded()) {
+        let sample = Sample {
+            name: "key-1".to_owned(),
+            provider: "DEXCOM".to_owned(),
+            data_type,
+            record,
+        };
+        let resources = resources(&sample, Options::default());
+        let mut text = Vec::new();
+        let mut bundle = BundleText::new(BundleKind::Collection, NO_SERVER);
+        bundle.add(&resources, &mut text);
+        bundle.end(&mut text);
+        let bundle: Value = serde_json::from_slice(&text).unwrap();
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        let addresses: BTreeSet<_> = entries.iter().map(|entry| entry["fullUrl"].to_string()).collect();
+        prop_assert_eq!(addresses.len(), entries.len());
+        prop_assert_eq!(entries.len(), resources.len());
+
+        let references = entries.iter().flat_map(|entry| {
+            let members = entry["resource"]["hasMember"].as_array().cloned();
+            members.unwrap_or_default()
+        });
+        for member in references {
+            let address = json!(format!("{NO_SERVER}/{}", member["reference"].as_str().unwrap()));
+            prop_assert!(addresses.contains(&address.to_string()), "{}", address);
+        }
+        if data_type == DataType::Body {
+            let samples = sample.record["blood_pressure_data"]["blood_pressure_samples"].as_array();
+            let distinct: BTreeSet<_> = samples.unwrap().iter().map(|sample| {
+                let time = sample["timestamp"].as_str().unwrap_or_default();
+                (time.to_owned(), sample["systolic_bp"].to_string())
+            }).collect();
+            let pressures = entries.iter().filter(|entry| {
+                entry["resource"]["code"]["coding"][0]["code"] == "85354-9"
+            });
+            prop_assert_eq!(pressures.count(), distinct.len());
+        }
+    }
 }
 
 #[test]
