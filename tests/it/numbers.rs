@@ -9,7 +9,7 @@ use domain::{
     key::NaturalKey,
     locator::Locator,
     record::{Arrival, Payload, Record},
-    series::{StreamMetric, Window},
+    series::{Part, StreamMetric, Window},
     source::{Group, Metric, Policy},
     summary::summarise,
     version::Version,
@@ -266,6 +266,7 @@ async fn pages_joined_equal_one_page_and_a_series_has_every_sample() {
     let query = SeriesQuery {
         metric: StreamMetric::named("hr_bpm").unwrap(),
         window: Window::new(since_ms, until_ms, Some("1h")).unwrap(),
+        part: Part::default(),
         types: [].into(),
         connections: [].into(),
         budget: Budget::UNHURRIED,

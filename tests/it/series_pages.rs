@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::{
     access::Scope,
     history::day,
-    series::{StreamMetric, Window},
+    series::{Part, StreamMetric, Window},
 };
 use inspect::{Budget, SeriesQuery};
 use jiff::civil::{Date, date};
@@ -68,28 +68,66 @@ fn join(joined: &mut Joined, page: &[Value]) {
     }
 }
 
-/// The window in one piece.
-async fn whole(world: &World, window: Window) -> Joined {
+/// The part of a window, of all metrics; the first one's budget may end it earlier. Returns its end, too.
+async fn page(
+    world: &World,
+    window: Window,
+    mut part: Part,
+    mut budget: Budget,
+) -> (Vec<Value>, Option<i64>) {
     let system = &world.system;
     let ann = ReferenceId::new("ann").unwrap();
     let person = inspect::person(&system.table, &ann).await.unwrap();
-    let mut joined = Joined::new();
+    let mut page = Vec::new();
     for metric in METRICS {
         let query = SeriesQuery {
             metric: StreamMetric::named(metric).unwrap(),
             window,
+            part,
             types: [].into(),
             connections: [].into(),
-            budget: Budget::UNHURRIED,
+            budget,
         };
         let answer = inspect::series(&system.table, &system.archive, &person, &query);
         let answer = answer.await.unwrap();
-        assert_eq!(answer.next_ms, None, "{metric} does not fit in one page");
+        part.end_ms = answer.next_ms.or(part.end_ms);
+        budget = Budget::UNHURRIED;
         // As text, like a page: numbers are read alike.
         let text = serde_json::to_string(&answer).unwrap();
-        join(&mut joined, &[text.parse().unwrap()]);
+        page.push(text.parse().unwrap());
     }
+    (page, part.end_ms)
+}
+
+/// The window in one piece.
+async fn whole(world: &World, window: Window) -> Joined {
+    let (page, end_ms) = page(world, window, Part::default(), Budget::UNHURRIED).await;
+    assert_eq!(end_ms, None, "the window does not fit in one page");
+    let mut joined = Joined::new();
+    join(&mut joined, &page);
     joined
+}
+
+/// Asserts that pages joined are the window in one piece.
+fn assert_same(resolution: &str, joined: &Joined, whole: &Joined) {
+    assert_eq!(
+        joined.keys().collect::<Vec<_>>(),
+        whole.keys().collect::<Vec<_>>()
+    );
+    for (name, columns) in whole {
+        for (column, values) in columns {
+            let of_pages = &joined[name][column];
+            let differs = values
+                .iter()
+                .zip(of_pages)
+                .position(|(one, other)| one != other);
+            let lengths = (of_pages.len(), values.len());
+            assert!(
+                differs.is_none() && lengths.0 == lengths.1,
+                "{resolution} {name:?} {column}: {lengths:?} values, the first other one at {differs:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,27 +186,33 @@ async fn pages_of_series_joined_are_one_page_while_webhooks_come_in() {
         }
         assert_eq!(end, json!(format!("{until}T00:00:00Z")));
         assert!(pages > 1, "{resolution} came in one page");
-        assert_eq!(
-            joined.keys().collect::<Vec<_>>(),
-            whole.keys().collect::<Vec<_>>()
-        );
-        for (name, columns) in &whole {
-            for (column, values) in columns {
-                let of_pages = &joined[name][column];
-                let differs = values
-                    .iter()
-                    .zip(of_pages)
-                    .position(|(one, other)| one != other);
-                let lengths = (of_pages.len(), values.len());
-                assert!(
-                    differs.is_none() && lengths.0 == lengths.1,
-                    "{resolution} {name:?} {column}: {lengths:?} values, the first other one at {differs:?}"
-                );
-            }
-        }
+        assert_same(resolution, &joined, &whole);
         assert_eq!(whole.len(), 4);
         let points: usize = whole.values().map(|columns| columns["t"].len()).sum();
         assert!(points > 6_000, "{resolution} has {points} points");
+    }
+    // Pages that end as early as they can, where the wearer's day begins before and ends after.
+    for resolution in ["1h", "1d"] {
+        let until_ms = since_ms + DAYS * day::DAY_MS;
+        let window = Window::new(since_ms, until_ms, Some(resolution)).unwrap();
+        let at_once = Budget {
+            read_bytes: 0,
+            ..Budget::UNHURRIED
+        };
+        let mut joined = Joined::new();
+        let (mut part, mut pages) = (Part::default(), 0);
+        loop {
+            let (data, end_ms) = page(&world, window, part, at_once).await;
+            join(&mut joined, &data);
+            pages += 1;
+            assert!(end_ms.is_none() || end_ms > part.after_ms);
+            if end_ms.is_none() {
+                break;
+            }
+            part.after_ms = end_ms;
+        }
+        assert_eq!(pages, DAYS, "{resolution}");
+        assert_same(resolution, &joined, &whole(&world, window).await);
     }
     world.idle().await;
     world.system.stop().await;

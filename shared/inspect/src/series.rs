@@ -11,8 +11,8 @@ use domain::{
     history::day::{self, HOUR_MS},
     record::Payload,
     series::{
-        Builder, Columns, MAX_POINTS, Rank, Resolution, Samples, StreamMetric, StreamPlace, Window,
-        read,
+        Builder, Columns, MAX_POINTS, Part, Rank, Resolution, Samples, StreamMetric, StreamPlace,
+        Window, read,
     },
     source::{Kind, Source},
 };
@@ -38,8 +38,10 @@ const DAYS_AROUND: i64 = 2;
 pub struct Query {
     /// The metric.
     pub metric: &'static StreamMetric,
-    /// Time and resolution.
+    /// Time and resolution of all pages.
     pub window: Window,
+    /// Part of the window that is still wanted.
+    pub part: Part,
     /// Types of records; all where none is named.
     pub types: BTreeSet<DataType>,
     /// Connections; all where none is named.
@@ -102,7 +104,7 @@ pub struct Series {
 pub struct Answer {
     /// Start of what is answered.
     pub since: Timestamp,
-    /// End of what is answered, excluded.
+    /// End of what is answered, excluded: every point begins before it.
     pub until: Timestamp,
     /// The resolution.
     pub resolution: Resolution,
@@ -135,7 +137,8 @@ struct Ready {
 /// The series of a metric, one per connection, as many days as one answer holds.
 ///
 /// Records are read in the order of their days; what lies far enough behind is put into buckets for good, so that
-/// samples of a few days are held at most. An answer that would get too large ends at midnight, UTC.
+/// samples of a few days are held at most. An answer that would get too large ends at midnight, UTC; a point that
+/// begins before and ends after it is whole all the same, so the samples of the day behind are read, too.
 ///
 /// # Errors
 ///
@@ -146,9 +149,8 @@ pub async fn series(
     person: &Person,
     query: &Query,
 ) -> Result<Answer, InspectError> {
-    let Window {
-        since_ms, until_ms, ..
-    } = query.window;
+    let (window, part) = (query.window, query.part);
+    let (since_ms, until_ms) = (part.since_ms(window), part.until_ms(window));
     let is_wanted =
         |data_type: &DataType| query.types.is_empty() || query.types.contains(data_type);
     let types: BTreeSet<DataType> = query
@@ -159,7 +161,7 @@ pub async fn series(
         .filter(is_wanted)
         .collect();
     let first = day::plus(utc_date(since_ms), -DAYS_AROUND);
-    let last = day::plus(utc_date(until_ms), DAYS_AROUND);
+    let last = day::plus(utc_date(part.samples_until_ms(window)), DAYS_AROUND);
     let person = Person {
         connections: person
             .connections
@@ -206,8 +208,10 @@ pub async fn series(
         // What was read ahead is used, however long that took.
         let is_late = ahead.is_empty() && query.budget.is_over();
         let is_used_up = is_late || query.budget.is_used_up(points, read_bytes);
-        if is_used_up && settled_ms > since_ms && settled_ms < until_ms {
-            end_ms = settled_ms;
+        // Points that begin before have all their samples.
+        let whole_ms = settled_ms - window.resolution.over_midnight_ms();
+        if is_used_up && whole_ms > since_ms && whole_ms < until_ms {
+            end_ms = whole_ms;
             break;
         }
     }
@@ -246,7 +250,7 @@ fn take(ready: Ready, query: &Query, of_connections: &mut BTreeMap<ConnectionId,
         let Some(samples) = samples else { continue };
         let of_connection = of_connections.entry(loaded.connection.clone());
         let of_connection = of_connection.or_insert_with(|| OfConnection {
-            builder: Builder::new(query.metric, query.window),
+            builder: Builder::new(query.metric, query.window, query.part),
             source: None,
         });
         let rank = Rank::of(loaded.data_type);

@@ -7,7 +7,7 @@ use std::{
 
 use domain::{
     history::day::DAY_MS,
-    series::{MAX_POINTS, StreamMetric, Window, WindowFault},
+    series::{MAX_POINTS, Part, StreamMetric, Window, WindowFault},
 };
 use inspect::{Budget, SeriesAnswer, SeriesQuery};
 use models::data::DataType;
@@ -36,7 +36,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint::get(
         summary: "Samples of a person over time, per source, as columns.",
         text: "Rates have mean, min and max of each bucket, counters their sum, states the last. `raw` gives every \
                sample. At most 7 days of `raw`, 31 of `1m` and `5m`, 92 of `15m`, 400 of `1h` and `1d`. A page \
-               has about 20,000 points and two seconds of work: a larger answer ends at a midnight, UTC, with a cursor.",
+               has about 20,000 points and two seconds of work: a larger answer ends at a midnight, UTC, with a cursor. No \
+               end of a page cuts a point: it is whole, on the page in which it begins.",
         query: &[
             Param {
                 name: "metrics",
@@ -125,12 +126,11 @@ async fn series(call: Call) -> Result<Answer, Failure> {
     }
     let paging: Paging<At> = query.cursor();
     query.done()?;
-    let Ok(mut window) = window else {
+    let Ok(window) = window else {
         return Err(Failure::not_found("there is no such window"));
     };
-    if let Some(At(at_ms)) = paging.after {
-        window.since_ms = at_ms.clamp(window.since_ms, window.until_ms);
-    }
+    let after_ms = paging.after.as_ref().map(|At(at_ms)| *at_ms);
+    let after_ms = after_ms.map(|at_ms| at_ms.clamp(window.since_ms, window.until_ms));
     let mut person = person(&call).await?;
     if let Some(connection) = connection {
         let found = call
@@ -152,9 +152,10 @@ async fn series(call: Call) -> Result<Answer, Failure> {
     while let Some(metric) = left.next() {
         let query = SeriesQuery {
             metric,
-            window: Window {
-                until_ms: next_ms.unwrap_or(window.until_ms),
-                ..window
+            window,
+            part: Part {
+                after_ms,
+                end_ms: next_ms,
             },
             types: types.clone(),
             connections: BTreeSet::new(),

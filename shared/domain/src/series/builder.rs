@@ -7,7 +7,7 @@ use models::{data::DataType, lenient::Number};
 use super::{
     catalogue::StreamMetric,
     columns::{Basis, Columns},
-    resolution::{Resolution, Window},
+    resolution::{Part, Resolution, Window},
     samples::{Sample, Samples},
 };
 use crate::{history::day::DAY_MS, source::Kind};
@@ -58,16 +58,22 @@ struct Bucket {
 pub struct Builder {
     kind: Kind,
     window: Window,
+    /// Points that begin before are those of the page before. Unit: Unix milliseconds.
+    begins_ms: i64,
     pending: BTreeMap<(Basis, i64), Pending>,
     buckets: BTreeMap<(Basis, i64), Bucket>,
 }
 
 impl Builder {
-    /// Without points yet.
-    pub fn new(metric: &StreamMetric, window: Window) -> Self {
+    /// Without points yet: the points of a window that do not begin before this part of it.
+    pub fn new(metric: &StreamMetric, window: Window, part: Part) -> Self {
         Self {
             kind: metric.kind,
-            window,
+            window: Window {
+                since_ms: part.since_ms(window),
+                ..window
+            },
+            begins_ms: part.after_ms.unwrap_or(i64::MIN),
             pending: BTreeMap::new(),
             buckets: BTreeMap::new(),
         }
@@ -149,6 +155,9 @@ impl Builder {
             }
             _ => at_ms.div_euclid(width) * width,
         };
+        if start < self.begins_ms {
+            return;
+        }
         let bucket = self.buckets.entry((basis, start)).or_insert(Bucket {
             count: 0,
             sum: 0.0,
@@ -180,9 +189,11 @@ impl Builder {
         self.finish_before(until_ms)
     }
 
-    /// The points before a time, one series per basis.
+    /// The points that begin before a time, each whole, one series per basis.
     pub fn finish_before(mut self, at_ms: i64) -> Vec<Columns> {
-        self.settle_before(at_ms);
+        let reach_ms = self.window.resolution.over_midnight_ms();
+        self.settle_before(at_ms.saturating_add(reach_ms));
+        self.buckets.retain(|(_, start), _| *start < at_ms);
         [Basis::Instant, Basis::Local]
             .into_iter()
             .filter_map(|basis| self.columns(basis))

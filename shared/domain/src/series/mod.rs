@@ -13,6 +13,6 @@ pub use self::{
     builder::{Builder, Rank},
     catalogue::{StreamMetric, StreamPlace},
     columns::{Basis, Columns},
-    resolution::{MAX_POINTS, Resolution, Window, WindowFault},
+    resolution::{MAX_POINTS, Part, Resolution, Window, WindowFault},
     samples::{Sample, Samples, read},
 };

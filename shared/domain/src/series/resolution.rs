@@ -64,6 +64,15 @@ impl Resolution {
         }
     }
 
+    /// Time by which a bucket that begins before a midnight, UTC, may end after it: the wearer's day may, the
+    /// buckets of the clock do not. Unit: milliseconds.
+    pub fn over_midnight_ms(self) -> i64 {
+        match self {
+            Self::Day => DAY_MS,
+            Self::Raw | Self::Minute | Self::FiveMinutes | Self::Quarter | Self::Hour => 0,
+        }
+    }
+
     /// Longest window that may be asked for at once. Unit: days.
     pub fn max_days(self) -> i64 {
         match self {
@@ -136,6 +145,37 @@ pub struct Window {
     pub until_ms: i64,
     /// The resolution.
     pub resolution: Resolution,
+}
+
+/// Part of a window that one page has: the points that begin within it. Both ends are midnights, UTC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Part {
+    /// End of the page before; absent on the first page, which has the points that begin before the window, too.
+    /// Unit: Unix milliseconds.
+    pub after_ms: Option<i64>,
+    /// End, excluded; the window's own where absent. Unit: Unix milliseconds.
+    pub end_ms: Option<i64>,
+}
+
+impl Part {
+    /// Start of the part. Unit: Unix milliseconds.
+    pub fn since_ms(self, window: Window) -> i64 {
+        let after_ms = self.after_ms.unwrap_or(window.since_ms);
+        after_ms.max(window.since_ms)
+    }
+
+    /// End of the part, excluded. Unit: Unix milliseconds.
+    pub fn until_ms(self, window: Window) -> i64 {
+        let end_ms = self.end_ms.unwrap_or(window.until_ms);
+        end_ms.min(window.until_ms)
+    }
+
+    /// End of the samples that its points need, excluded. Unit: Unix milliseconds.
+    pub fn samples_until_ms(self, window: Window) -> i64 {
+        let reach_ms = window.resolution.over_midnight_ms();
+        let end_ms = self.until_ms(window).saturating_add(reach_ms);
+        end_ms.min(window.until_ms)
+    }
 }
 
 impl Window {

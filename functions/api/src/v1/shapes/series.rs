@@ -85,7 +85,11 @@ fn series_of_metric(definitions: &mut Definitions) -> Value {
         "Samples of one metric.",
         &[
             ("since", "Start of what is answered.", moment),
-            ("until", "End of what is answered, excluded.", moment),
+            (
+                "until",
+                "End of what is answered, excluded: every point begins before it.",
+                moment,
+            ),
             (
                 "resolution",
                 "Width of the buckets.",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     history::day::DAY_MS,
-    series::{StreamMetric, Window},
+    series::{Part, StreamMetric, Window},
     source::words,
 };
 use inspect::{Budget, SeriesQuery};
@@ -40,6 +40,7 @@ pub(super) async fn series(access: &Access, args: &SeriesArgs) -> anyhow::Result
     let query = SeriesQuery {
         metric,
         window,
+        part: Part::default(),
         types: BTreeSet::new(),
         connections: BTreeSet::new(),
         budget: Budget::UNHURRIED,

@@ -24,7 +24,11 @@ fn instants(samples: &[(i64, f64)]) -> Samples {
 
 fn builder(metric: &str, until_ms: i64, resolution: &str) -> Builder {
     let window = Window::new(0, until_ms, Some(resolution)).unwrap();
-    Builder::new(StreamMetric::named(metric).unwrap(), window)
+    Builder::new(
+        StreamMetric::named(metric).unwrap(),
+        window,
+        Part::default(),
+    )
 }
 
 fn numbers(column: &[Number]) -> Vec<f64> {
@@ -149,4 +153,62 @@ proptest! {
         }
         prop_assert_eq!(at_once.finish(), along.finish());
     }
+    #[test]
+    fn pages_joined_are_one_page_wherever_they_end(
+        samples in prop::collection::vec((0_i64..4 * 96, 0_usize..6, any::<bool>(), 0_u8..200), 0..80),
+        (since, until) in (0_i64..96, 300_i64..=4 * 96),
+        ends in prop::sample::subsequence(vec![1_i64, 2, 3], 0..=3),
+        metric in prop::sample::select(vec!["hr_bpm", "steps", "sleep_level"]),
+        resolution in prop::sample::select(vec!["raw", "5m", "1h", "1d"]),
+    ) {
+        const QUARTER: i64 = 15 * 60_000;
+        const OFFSETS_S: [i32; 6] = [0, 2 * 3_600, 5 * 3_600 + 1_800, 14 * 3_600, -3_600, -10 * 3_600];
+        let mut all = Samples { instants: Vec::new(), locals: Vec::new() };
+        for (at, offset, is_local, value) in samples {
+            let taken = sample(at * QUARTER, f64::from(value));
+            if is_local {
+                all.locals.push(taken);
+            } else {
+                all.instants.push(Sample { offset_s: OFFSETS_S[offset], ..taken });
+            }
+        }
+        let window = Window::new(since * QUARTER, until * QUARTER, Some(resolution)).unwrap();
+        let page = |part: Part| {
+            let mut builder = Builder::new(StreamMetric::named(metric).unwrap(), window, part);
+            builder.take(Rank::Day, &all);
+            builder.finish_before(part.until_ms(window))
+        };
+        let whole: Vec<_> = page(Part::default()).iter().flat_map(rows).collect();
+        let mut joined = Vec::new();
+        let mut after_ms = None;
+        let ends = ends.into_iter().map(|day| Some(day * DAY_MS)).filter(|end| *end > Some(since * QUARTER));
+        for end_ms in ends.chain([None]) {
+            joined.extend(page(Part { after_ms, end_ms }).iter().flat_map(rows));
+            after_ms = end_ms;
+        }
+        // One basis behind the other, as on one page.
+        joined.sort_by_key(|(basis, _)| *basis);
+        prop_assert_eq!(joined, whole);
+    }
+}
+
+/// Points of a series, each as text.
+fn rows(columns: &Columns) -> Vec<(Basis, String)> {
+    let Columns {
+        basis,
+        t,
+        v,
+        mean,
+        min,
+        max,
+        n,
+    } = columns;
+    let at = |column: &Option<Vec<Number>>, index: usize| column.as_ref().map(|all| all[index]);
+    let row = |index: usize| {
+        let count = n.as_ref().map(|n| n[index]);
+        let values = [v, mean, min, max].map(|column| at(column, index));
+        format!("{:?} {values:?} {count:?}", t[index])
+    };
+    let rows = (0..t.len()).map(|index| (*basis, row(index)));
+    rows.collect()
 }
