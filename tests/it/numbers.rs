@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
     connection::ConnectionId,
-    days::{Decided, Loaded, Reading, Wanted, decide_all, why},
+    days::{DAYS_AROUND, Decided, Loaded, Reading, Wanted, decide_all, why},
     history::day,
     key::NaturalKey,
     locator::Locator,
@@ -116,11 +116,12 @@ fn why_equals_the_day_for_every_value_of_a_month_of_fifty_people() {
         }
         let policy = Policy::default();
         let all: Vec<&Reading> = readings.values().collect();
-        for day in decide_all(readings.values(), &policy, &Wanted::default()) {
-            let of_day: Vec<&Reading> = all
+        let always = (date(1970, 1, 1), date(9999, 1, 1));
+        for day in decide_all(readings.values(), &policy, &Wanted::default(), always) {
+            let near: Vec<&Reading> = all
                 .iter()
                 .copied()
-                .filter(|one| one.day == day.date)
+                .filter(|one| day::between(one.day, day.date).abs() <= DAYS_AROUND)
                 .collect();
             for decided in &day.values {
                 let Decided {
@@ -132,7 +133,7 @@ fn why_equals_the_day_for_every_value_of_a_month_of_fifty_people() {
                 let why = why(
                     metric,
                     day.date,
-                    &of_day,
+                    &near,
                     &policy,
                     Vec::new(),
                     start.as_millisecond(),

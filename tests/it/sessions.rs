@@ -1,6 +1,9 @@
 //! Stories of nights and workouts that come without an id, or whose times move.
 
-use models::data::DataType;
+use domain::{days::Wanted, source::Metric};
+use inspect::{DaysQuery, Order};
+use jiff::civil::{Date, date};
+use models::{data::DataType, ids::ReferenceId};
 use serde_json::{Value, json};
 use store::table::{
     key::RecordOwner,
@@ -169,5 +172,113 @@ async fn what_a_killed_router_left_under_two_keys_becomes_one_when_it_comes_agai
         assert_eq!(send(&world, &trace_id, body).await, (0, 1, 0));
         assert_eq!(keys(&world, USER, DataType::Sleep).await, ["night-1"]);
     }
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_sources_date_differently_is_one_whatever_days_are_asked_for() {
+    let world = World::start().await;
+    let records = [
+        // Started before midnight by the watch, after it by the phone.
+        (
+            "activity",
+            "GARMIN",
+            "2026-09-02T23:58:00+02:00",
+            "2026-09-03T00:40:00+02:00",
+        ),
+        (
+            "activity",
+            "APPLE",
+            "2026-09-03T00:01:00+02:00",
+            "2026-09-03T00:41:00+02:00",
+        ),
+        // One in the wearer's zone, one in UTC.
+        (
+            "sleep",
+            "GARMIN",
+            "2026-09-02T23:00:00+09:00",
+            "2026-09-03T07:00:00+09:00",
+        ),
+        (
+            "sleep",
+            "APPLE",
+            "2026-09-02T14:05:00Z",
+            "2026-09-02T22:01:00Z",
+        ),
+    ];
+    for (index, (kind, provider, start, end)) in records.into_iter().enumerate() {
+        let record = json!({
+            "metadata": {"start_time": start, "end_time": end, "summary_id": format!("{index}")},
+            "sleep_durations_data": {"asleep": {"duration_asleep_state_seconds": 25_000 + index}},
+        });
+        let user = json!({"user_id": provider, "provider": provider, "reference_id": "ann"});
+        let sent = json!({"type": kind, "user": user, "data": [record]}).to_string();
+        assert_eq!(
+            send(&world, &format!("w-{index}"), sent.into()).await,
+            (1, 0, 0)
+        );
+    }
+    let table = &world.system.table;
+    let ann = ReferenceId::new("ann").unwrap();
+    let person = inspect::person(table, &ann).await.unwrap();
+    let (before, after) = (date(2026, 9, 2), date(2026, 9, 3));
+    let asked = |from: Date, to: Date| DaysQuery {
+        from,
+        to,
+        order: Order::Newest,
+        wanted: Wanted::default(),
+        others: false,
+        coverage_at_ms: None,
+        limit: 100,
+    };
+    for (from, to) in [
+        (before, before),
+        (after, after),
+        (date(2026, 8, 1), date(2026, 10, 1)),
+    ] {
+        for (data_type, day) in [(DataType::Activity, before), (DataType::Sleep, after)] {
+            let found = inspect::sessions(table, &person, data_type, (from, to), 100);
+            let found = found.await.unwrap().data;
+            let shown: Vec<_> = found
+                .iter()
+                .map(|session| (session.day, session.also_recorded_by.len()))
+                .collect();
+            let expected = (from <= day && day <= to).then_some((day, 1));
+            assert_eq!(
+                shown,
+                Vec::from_iter(expected),
+                "{data_type} of {from} to {to}"
+            );
+        }
+        let days = inspect::days(table, &person, &asked(from, to))
+            .await
+            .unwrap()
+            .data;
+        for day in days {
+            assert_eq!(day.activities, Some(usize::from(day.day == before)));
+            assert_eq!(day.sleep.is_some(), day.day == after);
+        }
+    }
+    let asleep = Metric::named("duration_asleep_state_seconds").unwrap();
+    let now_ms = 1_800_000_000_000;
+    let why = inspect::why(table, &person, asleep, after, now_ms)
+        .await
+        .unwrap();
+    assert!(why.value.is_some());
+    assert_eq!((why.rejected.len(), why.absent.len()), (1, 0));
+    let why = inspect::why(table, &person, asleep, before, now_ms)
+        .await
+        .unwrap();
+    let reasons: Vec<_> = why
+        .absent
+        .iter()
+        .filter_map(|absent| absent.why.as_deref())
+        .collect();
+    assert_eq!((why.value, why.rejected.len()), (None, 0));
+    assert_eq!(
+        reasons.iter().filter(|why| **why == "other_day").count(),
+        1,
+        "{reasons:?}"
+    );
     world.system.stop().await;
 }

@@ -97,7 +97,8 @@ pub async fn days(
     let (first, last, next) = query.page();
     let types = query.wanted.types();
     let readings = person.readings(table, &types, first, last).await?;
-    let mut days = decide_all(&readings, &person.policy, &query.wanted);
+    let days = (first, last);
+    let mut days = decide_all(&readings, &person.policy, &query.wanted, days);
     if query.order == Order::Oldest {
         days.reverse();
     }
@@ -177,7 +178,7 @@ pub async fn decided(
 ) -> Result<Vec<Day>, InspectError> {
     let wanted = Wanted::default();
     let readings = person.readings(table, &wanted.types(), from, to).await?;
-    let mut days = decide_all(&readings, &person.policy, &wanted);
+    let mut days = decide_all(&readings, &person.policy, &wanted, (from, to));
     days.reverse();
     Ok(days)
 }
@@ -221,7 +222,7 @@ pub async fn sessions(
     let types = BTreeSet::from([data_type]);
     let readings = person.readings(table, &types, first, last).await?;
     let mut letters = Letters::default();
-    let data = sessions_of(&readings, data_type, &person.policy)
+    let data = sessions_of(&readings, data_type, &person.policy, (first, last))
         .iter()
         .map(|session| shown::session(session, &mut letters))
         .collect();

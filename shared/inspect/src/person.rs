@@ -1,9 +1,12 @@
 //! A person: their connections, and the records of some days.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use domain::{
-    days::{Loaded, Reading},
+    days::{DAYS_AROUND, Loaded, Reading},
     history::day,
     source::Policy,
 };
@@ -67,7 +70,8 @@ impl Person {
         }
     }
 
-    /// The records of some types that belong to the days `from` to `to`, both included.
+    /// The records of some types that belong to the days `from` to `to`, both included; of sessions also those
+    /// around, which tell what counts for these days.
     pub(crate) async fn readings(
         &self,
         table: &Table,
@@ -75,31 +79,38 @@ impl Person {
         from: Date,
         to: Date,
     ) -> Result<Vec<Reading>, InspectError> {
-        let loaded = self.loaded(table, types, from, to).await?;
+        let (first, last) = (day::plus(from, -DAYS_AROUND), day::plus(to, DAYS_AROUND));
+        let days = types.iter().map(|data_type| match data_type {
+            DataType::Sleep | DataType::Activity => (*data_type, (first, last)),
+            _ => (*data_type, (from, to)),
+        });
+        let days: BTreeMap<_, _> = days.collect();
+        let loaded = self.loaded(table, &days).await?;
         let readings = loaded.iter().filter_map(Reading::of);
         Ok(readings
-            .filter(|reading| from <= reading.day && reading.day <= to)
+            .filter(|reading| {
+                let days = days.get(&reading.record.data_type);
+                days.is_some_and(|(from, to)| *from <= reading.day && reading.day <= *to)
+            })
             .collect())
     }
 
-    /// The records of some types that may belong to the days `from` to `to`, and some around.
+    /// The records that may belong to some days of their type, first and last one included, and some around.
     pub(crate) async fn loaded(
         &self,
         table: &Table,
-        types: &BTreeSet<DataType>,
-        from: Date,
-        to: Date,
+        days: &BTreeMap<DataType, (Date, Date)>,
     ) -> Result<Vec<Loaded>, InspectError> {
         let mut reading = Vec::new();
         for connection in &self.connections {
-            for data_type in types {
+            for (data_type, days) in days {
                 // Boxed: the compiler does not see that the futures of closures may cross threads.
                 let read: BoxFuture<'_, _> = Box::pin(async move {
                     let of = (&connection.id, *data_type);
                     let read = |from, to| -> BoxFuture<'_, _> {
                         Box::pin(of_connection(table, connection, *data_type, from, to))
                     };
-                    self.memo.records(of, (from, to), read).await
+                    self.memo.records(of, *days, read).await
                 });
                 reading.push(read);
             }

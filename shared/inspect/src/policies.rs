@@ -1,8 +1,10 @@
 //! Source policies, and what another one would change.
 
+use std::collections::BTreeMap;
+
 use domain::{
-    days::{Day, Wanted, decide_all},
-    source::{Policy, policy::Document, words},
+    days::{Day, Decided, Wanted, decide_all},
+    source::{Metric, Policy, policy::Document, words},
     summary::Value,
 };
 use jiff::civil::Date;
@@ -107,20 +109,35 @@ pub async fn preview(
             ..person.policy.clone()
         }
     };
-    let now = decide_all(&readings, &person.policy, &wanted);
-    let then = decide_all(&readings, &tried, &wanted);
+    let days = (query.from, query.to);
+    let now = decide_all(&readings, &person.policy, &wanted, days);
+    let then = decide_all(&readings, &tried, &wanted, days);
+    // A session may count for another day, so that a day may have values with one policy alone.
+    let mut by_date = BTreeMap::<Date, (Option<&Day>, Option<&Day>)>::new();
+    for day in &now {
+        by_date.entry(day.date).or_default().0 = Some(day);
+    }
+    for day in &then {
+        by_date.entry(day.date).or_default().1 = Some(day);
+    }
     let mut preview = Preview::default();
-    for (now, then) in now.iter().zip(&then) {
-        preview.compare(now, then);
+    for (date, days) in by_date.into_iter().rev() {
+        preview.compare(date, days);
     }
     Ok(preview)
 }
 
 impl Preview {
-    fn compare(&mut self, now: &Day, then: &Day) {
-        let day = now.date;
-        for (now, then) in now.values.iter().zip(&then.values) {
-            let (before, after) = (now.chosen(), then.chosen());
+    /// Compares a day as it is with what it would be.
+    fn compare(&mut self, day: Date, (now, then): (Option<&Day>, Option<&Day>)) {
+        for metric in Metric::all() {
+            let now = now.and_then(|day| day.value(metric.id));
+            let then = then.and_then(|day| day.value(metric.id));
+            if now.is_none() && then.is_none() {
+                continue;
+            }
+            let before = now.and_then(Decided::chosen);
+            let after = then.and_then(Decided::chosen);
             let source = |candidate: Option<&domain::source::Candidate>| {
                 candidate.map(|candidate| (candidate.record.clone(), candidate.field))
             };
@@ -130,7 +147,7 @@ impl Preview {
             }
             self.changed.push(Change {
                 day,
-                metric: now.metric.id,
+                metric: metric.id,
                 now: before.map(|candidate| candidate.value.clone()),
                 now_from: before.map(|candidate| words::source(&candidate.source)),
                 then: after.map(|candidate| candidate.value.clone()),

@@ -153,13 +153,12 @@ pub async fn series(
     let (since_ms, until_ms) = (part.since_ms(window), part.until_ms(window));
     let is_wanted =
         |data_type: &DataType| query.types.is_empty() || query.types.contains(data_type);
-    let types: BTreeSet<DataType> = query
+    let types = query
         .metric
         .places
         .iter()
         .map(|place| place.data_type)
-        .filter(is_wanted)
-        .collect();
+        .filter(is_wanted);
     let first = day::plus(utc_date(since_ms), -DAYS_AROUND);
     let last = day::plus(utc_date(part.samples_until_ms(window)), DAYS_AROUND);
     let person = Person {
@@ -171,7 +170,8 @@ pub async fn series(
             .collect(),
         ..person.clone()
     };
-    let loaded = person.loaded(table, &types, first, last).await?;
+    let days = types.map(|data_type| (data_type, (first, last))).collect();
+    let loaded = person.loaded(table, &days).await?;
     let mut of_connections = BTreeMap::<ConnectionId, OfConnection>::new();
     let mut by_day = BTreeMap::<Date, Vec<Loaded>>::new();
     for record in loaded {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    days::{Absent, Reading, Wanted, Why, why as explain},
+    connection::ConnectionId,
+    days::{Absent, Reading, Wanted, Why, by_day, why as explain},
     history::{
         coverage::{DayState, Missing, Outside},
         day::Span,
@@ -33,11 +34,19 @@ pub async fn why(
 ) -> Result<Why, InspectError> {
     let types = Wanted::of(&[metric], &[]).types();
     let readings = person.readings(table, &types, date, date).await?;
-    let has_value: BTreeSet<_> = readings
+    let having = |readings: &[&Reading]| -> BTreeSet<ConnectionId> {
+        let readings = readings.iter();
+        let having = readings.filter(|reading| reading.candidate(metric).is_some());
+        having
+            .map(|reading| reading.source.connection.clone())
+            .collect()
+    };
+    let own: Vec<&Reading> = readings
         .iter()
-        .filter(|reading| reading.candidate(metric).is_some())
-        .map(|reading| &reading.source.connection)
+        .filter(|reading| reading.day == date)
         .collect();
+    let of_day = by_day(&readings, &person.policy).remove(&date);
+    let (has_own, has_value) = (having(&own), having(&of_day.unwrap_or_default()));
     let without = person
         .connections
         .iter()
@@ -52,7 +61,14 @@ pub async fn why(
         .buffered(CONCURRENT_READS)
         .try_collect()
         .await?;
-    let absent = absent.into_iter().flatten().collect();
+    let absent = absent.into_iter().flatten().map(|absent| {
+        if has_own.contains(&absent.connection) {
+            on_other_day(absent)
+        } else {
+            absent
+        }
+    });
+    let absent = absent.collect();
     let readings: Vec<&Reading> = readings.iter().collect();
     Ok(explain(
         metric,
@@ -62,6 +78,15 @@ pub async fn why(
         absent,
         now_ms,
     ))
+}
+
+/// A connection whose session counts for another day, that of the record that was chosen.
+fn on_other_day(absent: Absent) -> Absent {
+    Absent {
+        why: Some("other_day".to_owned()),
+        text: "its session counts for another day, by the record that was chosen for it".to_owned(),
+        ..absent
+    }
 }
 
 /// The state of a day of one connection without a value. `None` while its provider is unknown.

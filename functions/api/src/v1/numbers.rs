@@ -106,7 +106,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         READS_A_PERSON,
         Doc {
             summary: "Nights and naps, or activities, of a person; several records of one are one entry.",
-            text: "At most 92 days, newest first.",
+            text: "At most 92 days, newest first. Records are one where they share more than half of the shorter one's \
+                   time, also where their dates differ: the entry is on the day of the record that is chosen.",
             query: &[
                 Param {
                     name: "type",

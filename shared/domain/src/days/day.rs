@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use models::data::DataType;
 
-use super::{night::night, reading::Reading, sessions::clusters};
+use super::{
+    night::night,
+    reading::Reading,
+    sessions::{by_day, of_day},
+};
 use crate::{
     source::{
         Candidate, Choice, Group, Lead, Metric, Policy, RecordRef, Source, choose, choose_led,
@@ -121,30 +125,31 @@ impl Wanted {
     }
 }
 
-/// Decides the days of which there are records, newest first.
+/// Decides the days `from` to `to`, both included, of which there are records; newest first.
+///
+/// `readings` are those of these days and of [`DAYS_AROUND`](super::DAYS_AROUND).
 pub fn decide_all<'a>(
     readings: impl IntoIterator<Item = &'a Reading>,
     policy: &Policy,
     wanted: &Wanted,
+    (from, to): (Date, Date),
 ) -> Vec<Day> {
-    let mut by_day = BTreeMap::<Date, Vec<&Reading>>::new();
-    for reading in readings {
-        by_day.entry(reading.day).or_default().push(reading);
-    }
-    let days = by_day.into_iter().rev();
-    days.map(|(date, readings)| decide(date, &readings, policy, wanted))
+    let days = by_day(readings, policy).into_iter().rev();
+    days.filter(|(date, _)| from <= *date && *date <= to)
+        .map(|(date, readings)| decide_day(date, &readings, policy, wanted))
         .collect()
 }
 
-/// Decides one day from the readings of that day; others are left out.
+/// Decides one day from the readings of that day and of [`DAYS_AROUND`](super::DAYS_AROUND).
 pub fn decide(date: Date, readings: &[&Reading], policy: &Policy, wanted: &Wanted) -> Day {
-    let mut readings: Vec<&Reading> = readings
-        .iter()
-        .copied()
-        .filter(|reading| reading.day == date)
-        .collect();
-    readings.sort_by(|one, other| one.record.cmp(&other.record));
-    let (sleeps, choice) = night(&readings, policy);
+    let mut by_day = by_day(readings.iter().copied(), policy);
+    let readings = by_day.remove(&date).unwrap_or_default();
+    decide_day(date, &readings, policy, wanted)
+}
+
+/// Decides one day from the readings that count for it.
+fn decide_day(date: Date, readings: &[&Reading], policy: &Policy, wanted: &Wanted) -> Day {
+    let (sleeps, choice) = night(readings, policy);
     let night = (!sleeps.is_empty()).then(|| Decided {
         metric: Metric::of_group(Group::Sleep),
         candidates: sleeps,
@@ -152,7 +157,7 @@ pub fn decide(date: Date, readings: &[&Reading], policy: &Policy, wanted: &Wante
         led_by: None,
     });
     let mut leads = Leads {
-        readings: &readings,
+        readings,
         policy,
         night: night.as_ref(),
         known: BTreeMap::new(),
@@ -161,11 +166,7 @@ pub fn decide(date: Date, readings: &[&Reading], policy: &Policy, wanted: &Wante
         .iter()
         .filter(|metric| metric.group != Group::Scores && wanted.has(metric));
     let values = metrics.filter_map(|metric| leads.decide(metric)).collect();
-    let activities: Vec<&Reading> = readings
-        .iter()
-        .copied()
-        .filter(|reading| reading.record.data_type == DataType::Activity && !reading.retracted)
-        .collect();
+    let activities = || of_day(date, readings, DataType::Activity, policy).len();
     let main = night.as_ref().and_then(Decided::chosen);
     let main = main.and_then(|main| {
         let mut readings = readings.iter();
@@ -176,8 +177,8 @@ pub fn decide(date: Date, readings: &[&Reading], policy: &Policy, wanted: &Wante
         date,
         values,
         started_on,
-        activities: wanted.has_sessions().then(|| clusters(&activities).len()),
-        scores: scores(&readings, wanted),
+        activities: wanted.has_sessions().then(activities),
+        scores: scores(readings, wanted),
         night,
     }
 }

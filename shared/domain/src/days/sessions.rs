@@ -1,14 +1,16 @@
 //! Sessions: one entry for each night, nap and activity that really was, however many devices recorded it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use models::data::DataType;
 
 use super::{night::night, reading::Reading};
 use crate::{
+    history::day,
     source::{
-        Candidate, Choice, Group, Interval, Lead, Metric, Policy, Reason, choose, choose_led,
+        Candidate, Choice, Group, Interval, Lead, Metric, Policy, Reason, RecordRef, choose,
+        choose_led,
     },
     summary::Value,
 };
@@ -24,9 +26,15 @@ pub struct Recorded<'a> {
     pub overlap_seconds: i64,
 }
 
+/// Days around some days that tell which sessions are theirs: the records of one lie on two neighbouring days at
+/// most. Unit: days.
+pub const DAYS_AROUND: i64 = 2;
+
 /// One session.
 #[derive(Debug, Clone)]
 pub struct Session<'a> {
+    /// The day that it counts for.
+    pub day: Date,
     /// The record that was chosen.
     pub chosen: &'a Reading,
     /// True for the night of its day.
@@ -59,33 +67,141 @@ impl Session<'_> {
     }
 }
 
-/// The sessions of one type, newest day first, and within a day by their start. Records that were taken back
-/// are left out, and sessions of which a policy takes no record.
+/// The sessions of one type of the days `from` to `to`, both included; newest day first, and within a day by their
+/// start. Records that were taken back are left out, and sessions of which a policy takes no record.
+///
+/// `readings` are those of these days and of [`DAYS_AROUND`].
 pub fn sessions<'a>(
     readings: impl IntoIterator<Item = &'a Reading>,
     data_type: DataType,
     policy: &Policy,
+    (from, to): (Date, Date),
 ) -> Vec<Session<'a>> {
-    let mut by_day = BTreeMap::<Date, Vec<&Reading>>::new();
+    let of_type = readings
+        .into_iter()
+        .filter(|reading| reading.record.data_type == data_type);
+    let by_day = by_day(of_type, policy).into_iter().rev();
+    by_day
+        .filter(|(day, _)| from <= *day && *day <= to)
+        .flat_map(|(day, readings)| of_day(day, &readings, data_type, policy))
+        .collect()
+}
+
+/// The sessions of one type of one day, by their start.
+pub(super) fn of_day<'a>(
+    day: Date,
+    readings: &[&'a Reading],
+    data_type: DataType,
+    policy: &Policy,
+) -> Vec<Session<'a>> {
+    let readings: Vec<&Reading> = readings
+        .iter()
+        .copied()
+        .filter(|reading| reading.record.data_type == data_type && !reading.retracted)
+        .collect();
+    let (nights, choice) = night(&readings, policy);
+    let main = choice.chosen.and_then(|index| nights.get(index));
+    let mut sessions: Vec<Session<'_>> = clusters(&readings)
+        .into_iter()
+        .filter_map(|cluster| session(day, &cluster, policy, main))
+        .collect();
+    sessions.sort_by(|one, other| start(one.chosen).cmp(&start(other.chosen)));
+    sessions
+}
+
+/// Records by the day that they count for, those of a day in the order of their names.
+///
+/// That is the day of the record itself, unless it is one session with a record of a neighbouring day, because
+/// devices differ about the minute or write their times in different zones. Such a session is on one day, that of
+/// the record that is chosen. Records that would join more than two days stay on their own, so that a
+/// few days around tell all of it. Days whose own records all count for another one are absent.
+pub fn by_day<'a>(
+    readings: impl IntoIterator<Item = &'a Reading>,
+    policy: &Policy,
+) -> BTreeMap<Date, Vec<&'a Reading>> {
+    let mut own = BTreeMap::<Date, Vec<&Reading>>::new();
     for reading in readings {
-        if reading.record.data_type == data_type && !reading.retracted {
-            by_day.entry(reading.day).or_default().push(reading);
+        own.entry(reading.day).or_default().push(reading);
+    }
+    let mut moved = BTreeMap::<&RecordRef, Date>::new();
+    for data_type in [DataType::Sleep, DataType::Activity] {
+        for joined in joined_days(&own, data_type) {
+            let candidates = candidates(&joined);
+            let choice = choose(metric(data_type), &candidates, policy);
+            let chosen = choice.chosen.and_then(|index| joined.get(index));
+            if let Some(day) = chosen.map(|chosen| chosen.day) {
+                moved.extend(joined.iter().map(|reading| (&reading.record, day)));
+            }
         }
     }
-    let mut all = Vec::new();
-    for (_, mut of_day) in by_day.into_iter().rev() {
-        of_day.sort_by(|one, other| one.record.cmp(&other.record));
-        let (nights, choice) = night(&of_day, policy);
-        let main = choice.chosen.and_then(|index| nights.get(index));
-        let main = main.filter(|_| data_type == DataType::Sleep);
-        let mut sessions: Vec<Session<'_>> = clusters(&of_day)
-            .into_iter()
-            .filter_map(|cluster| session(&cluster, policy, main))
-            .collect();
-        sessions.sort_by(|one, other| start(one.chosen).cmp(&start(other.chosen)));
-        all.extend(sessions);
+    let mut by_day = BTreeMap::<Date, Vec<&Reading>>::new();
+    for reading in own.into_values().flatten() {
+        let day = moved.get(&reading.record).copied().unwrap_or(reading.day);
+        by_day.entry(day).or_default().push(reading);
     }
+    for of_day in by_day.values_mut() {
+        of_day.sort_by(|one, other| one.record.cmp(&other.record));
+    }
+    by_day
+}
+
+/// Sessions whose records are of two neighbouring days.
+fn joined_days<'a>(
+    by_day: &BTreeMap<Date, Vec<&'a Reading>>,
+    data_type: DataType,
+) -> Vec<Vec<&'a Reading>> {
+    let mut all: Vec<Vec<&Reading>> = Vec::new();
+    // Those of the day before, which a record of this day can be one with.
+    let mut open: Vec<Vec<&Reading>> = Vec::new();
+    for (date, readings) in by_day {
+        let yesterday = day::previous(*date);
+        let of_type: Vec<&Reading> = readings
+            .iter()
+            .copied()
+            .filter(|reading| reading.record.data_type == data_type && !reading.retracted)
+            .collect();
+        for cluster in clusters(&of_type) {
+            let (linked, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|before| {
+                let mut before = before.iter().filter(|one| one.day == yesterday);
+                before.any(|one| cluster.iter().any(|other| is_same(one, other)))
+            });
+            open = rest;
+            open.push(linked.into_iter().flatten().chain(cluster).collect());
+        }
+        let (still, over): (Vec<_>, Vec<_>) = open
+            .into_iter()
+            .partition(|cluster| cluster.iter().any(|reading| reading.day == *date));
+        open = still;
+        all.extend(over);
+    }
+    all.extend(open);
+    all.retain(|cluster| {
+        let days: BTreeSet<Date> = cluster.iter().map(|reading| reading.day).collect();
+        days.len() == 2
+    });
     all
+}
+
+fn metric(data_type: DataType) -> &'static Metric {
+    Metric::of_group(group(data_type))
+}
+
+fn group(data_type: DataType) -> Group {
+    match data_type {
+        DataType::Sleep => Group::Sleep,
+        _ => Group::Workouts,
+    }
+}
+
+/// The records of a session as candidates for it.
+fn candidates(cluster: &[&Reading]) -> Vec<Candidate> {
+    let only_naps = cluster.iter().all(|reading| reading.is_nap());
+    let candidates = cluster.iter().map(|reading| Candidate {
+        // A nap is no night, but it is a nap.
+        nap: reading.is_nap() && !only_naps,
+        ..reading.whole(group(reading.record.data_type))
+    });
+    candidates.collect()
 }
 
 fn start(reading: &Reading) -> (Option<i64>, &Option<String>) {
@@ -94,25 +210,13 @@ fn start(reading: &Reading) -> (Option<i64>, &Option<String>) {
 }
 
 fn session<'a>(
+    day: Date,
     cluster: &[&'a Reading],
     policy: &Policy,
     main: Option<&Candidate>,
 ) -> Option<Session<'a>> {
-    let data_type = cluster.first()?.record.data_type;
-    let group = match data_type {
-        DataType::Sleep => Group::Sleep,
-        _ => Group::Workouts,
-    };
-    let only_naps = cluster.iter().all(|reading| reading.is_nap());
-    let candidates: Vec<Candidate> = cluster
-        .iter()
-        .map(|reading| Candidate {
-            // A nap is no night, but it is a nap.
-            nap: reading.is_nap() && !only_naps,
-            ..reading.whole(group)
-        })
-        .collect();
-    let metric = Metric::of_group(group);
+    let metric = metric(cluster.first()?.record.data_type);
+    let candidates = candidates(cluster);
     let main = main.filter(|main| {
         let mut records = cluster.iter().map(|reading| &reading.record);
         records.any(|record| *record == main.record)
@@ -136,6 +240,7 @@ fn session<'a>(
         })
     });
     Some(Session {
+        day,
         chosen,
         main: main.is_some(),
         others: others.collect(),
@@ -144,17 +249,18 @@ fn session<'a>(
     })
 }
 
+fn is_same(one: &Reading, other: &Reading) -> bool {
+    let intervals = one.interval.zip(other.interval);
+    intervals.is_some_and(|(one, other)| Interval::is_same_session(one, other))
+}
+
 /// Records that are one session each: linked by sharing more than half of the shorter one's time.
-pub(super) fn clusters<'a>(readings: &[&'a Reading]) -> Vec<Vec<&'a Reading>> {
+fn clusters<'a>(readings: &[&'a Reading]) -> Vec<Vec<&'a Reading>> {
     let mut clusters: Vec<Vec<&Reading>> = Vec::new();
-    let same = |one: &Reading, other: &Reading| {
-        let intervals = one.interval.zip(other.interval);
-        intervals.is_some_and(|(one, other)| Interval::is_same_session(one, other))
-    };
     for reading in readings {
         let (linked, mut rest): (Vec<_>, Vec<_>) = clusters
             .into_iter()
-            .partition(|cluster| cluster.iter().any(|other| same(reading, other)));
+            .partition(|cluster| cluster.iter().any(|other| is_same(reading, other)));
         let mut joined: Vec<&Reading> = linked.into_iter().flatten().collect();
         joined.push(reading);
         rest.push(joined);

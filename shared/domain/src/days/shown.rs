@@ -263,7 +263,7 @@ pub fn session(session: &Session<'_>, letters: &mut Letters) -> ShownSession {
     });
     let also_recorded_by = others.collect();
     ShownSession {
-        day: chosen.day,
+        day: session.day,
         started_on: chosen.started_on,
         main: session.main,
         source: letters.of(&chosen.source),

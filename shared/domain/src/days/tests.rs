@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     connection::ConnectionId,
     days::shown::Letters,
+    history,
     key::{Identity, NaturalKey},
     locator::Locator,
     record::{Arrival, Payload, Record},
@@ -153,7 +154,7 @@ fn a_night_belongs_to_the_day_of_waking_and_decides_over_recovery() {
     );
     assert_eq!(number(&day, "avg_hrv_rmssd"), Some(48.0));
     assert_eq!(day.started_on, Some(date(2026, 11, 19)));
-    let sessions = sessions(&readings, DataType::Sleep, &Policy::default());
+    let sessions = sessions(&readings, DataType::Sleep, &Policy::default(), (DAY, DAY));
     let shown: Vec<_> = sessions
         .iter()
         .map(|session| (session.main, session.others.len(), session.chosen.is_nap()))
@@ -183,7 +184,7 @@ fn two_parts_of_a_night_stay_two_sessions_with_one_main() {
         number(&day, "duration_asleep_state_seconds"),
         Some(4.0 * 3600.0)
     );
-    let sessions = sessions(&readings, DataType::Sleep, &Policy::default());
+    let sessions = sessions(&readings, DataType::Sleep, &Policy::default(), (DAY, DAY));
     let main: Vec<bool> = sessions.iter().map(|session| session.main).collect();
     assert_eq!(main, [false, true]);
 }
@@ -222,9 +223,124 @@ fn an_activity_that_three_devices_recorded_is_one() {
         ride("OURA", "11:50", "13:00"),
     ];
     assert_eq!(decided(&readings).activities, Some(2));
-    let sessions = sessions(&readings, DataType::Activity, &Policy::default());
+    let sessions = sessions(
+        &readings,
+        DataType::Activity,
+        &Policy::default(),
+        (DAY, DAY),
+    );
     assert_eq!(sessions[0].chosen.source.provider.as_str(), "GARMIN");
     assert_eq!(sessions[0].others.len(), 2);
+}
+
+const NEAR: (Date, Date) = (date(2026, 11, 15), date(2026, 11, 25));
+
+#[test]
+fn a_session_that_sources_date_differently_is_one_on_the_day_of_the_chosen_record() {
+    let just_before_midnight = [
+        (
+            "GARMIN",
+            "2026-11-19T23:58:00+01:00",
+            "2026-11-20T00:40:00+01:00",
+        ),
+        (
+            "APPLE",
+            "2026-11-20T00:01:00+01:00",
+            "2026-11-20T00:41:00+01:00",
+        ),
+    ];
+    let in_two_zones = [
+        (
+            "GARMIN",
+            "2026-11-20T07:00:00+09:00",
+            "2026-11-20T08:00:00+09:00",
+        ),
+        ("APPLE", "2026-11-19T22:00:00Z", "2026-11-19T23:00:00Z"),
+    ];
+    for (records, day) in [
+        (just_before_midnight, date(2026, 11, 19)),
+        (in_two_zones, DAY),
+    ] {
+        let readings = records
+            .map(|(provider, start, end)| reading(provider, DataType::Activity, (start, end), &[]));
+        let shown = sessions(&readings, DataType::Activity, &Policy::default(), NEAR);
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|session| {
+                (
+                    session.day,
+                    session.chosen.source.provider.as_str(),
+                    session.others.len(),
+                )
+            })
+            .collect();
+        assert_eq!(shown, [(day, "GARMIN", 1)]);
+        let days = decide_all(&readings, &Policy::default(), &Wanted::default(), NEAR);
+        let days: Vec<_> = days.iter().map(|day| (day.date, day.activities)).collect();
+        assert_eq!(days, [(day, Some(1))]);
+    }
+}
+
+#[test]
+fn a_night_that_sources_date_differently_is_the_night_of_one_day() {
+    let readings = [
+        night(
+            "GARMIN",
+            ("2026-11-19T23:00:00+09:00", "2026-11-20T07:00:00+09:00"),
+            6.0,
+            &[],
+        ),
+        night(
+            "OURA",
+            ("2026-11-19T14:05:00Z", "2026-11-19T22:01:00Z"),
+            7.0,
+            &[],
+        ),
+    ];
+    let all: Vec<&Reading> = readings.iter().collect();
+    let metric = Metric::named("duration_asleep_state_seconds").unwrap();
+    let asleep = |day| {
+        let why = why(metric, day, &all, &Policy::default(), Vec::new(), 0);
+        (why.value, why.rejected.len())
+    };
+    let days = decide_all(&readings, &Policy::default(), &Wanted::default(), NEAR);
+    let [day] = &days[..] else {
+        panic!("{} days", days.len());
+    };
+    let decided = day.value(metric.id).unwrap();
+    assert_eq!(
+        (decided.candidates.len(), decided.choice.rejected.len()),
+        (2, 1)
+    );
+    let value = decided.chosen().map(|chosen| chosen.value.clone());
+    assert_eq!(asleep(day.date), (value, 1));
+    let other = [date(2026, 11, 19), DAY]
+        .into_iter()
+        .find(|other| *other != day.date);
+    assert_eq!(asleep(other.unwrap()), (None, 0));
+    let sessions = sessions(&readings, DataType::Sleep, &Policy::default(), NEAR);
+    let shown: Vec<_> = sessions
+        .iter()
+        .map(|session| (session.day, session.main, session.others.len()))
+        .collect();
+    assert_eq!(shown, [(day.date, true, 1)]);
+}
+
+#[test]
+fn records_that_would_join_three_days_stay_on_their_own() {
+    let readings = [
+        ("GARMIN", "2026-11-19T20:00:00Z", "2026-11-20T20:00:00Z"),
+        ("APPLE", "2026-11-20T01:00:00Z", "2026-11-21T01:00:00Z"),
+        (
+            "OURA",
+            "2026-11-21T00:00:00+06:00",
+            "2026-11-21T06:00:00+06:00",
+        ),
+    ]
+    .map(|(provider, start, end)| reading(provider, DataType::Activity, (start, end), &[]));
+    let sessions = sessions(&readings, DataType::Activity, &Policy::default(), NEAR);
+    let days: Vec<_> = sessions.iter().map(|session| session.day).collect();
+    assert_eq!(days, [date(2026, 11, 21), DAY, date(2026, 11, 19)]);
 }
 
 #[test]
@@ -412,7 +528,7 @@ proptest! {
     #[test]
     fn every_sleep_and_activity_is_in_one_session(readings in any_readings()) {
         for data_type in [DataType::Sleep, DataType::Activity] {
-            let sessions = sessions(&readings, data_type, &Policy::default());
+            let sessions = sessions(&readings, data_type, &Policy::default(), (DAY, DAY));
             let mut records: Vec<_> = sessions
                 .iter()
                 .flat_map(|session| {
@@ -434,6 +550,61 @@ proptest! {
             } else {
                 prop_assert_eq!(Some(sessions.len()), day.activities);
             }
+        }
+    }
+    #[test]
+    fn a_session_is_on_the_same_day_in_every_order_and_range(
+        records in prop::collection::vec((0..PROVIDERS.len(), 0_i32..6 * 24, 1_i32..30, 0_usize..4, any::<bool>(), any::<bool>()), 0..16),
+        data_type in prop::sample::select(vec![DataType::Activity, DataType::Sleep]),
+    ) {
+        let begin: jiff::Timestamp = "2026-11-17T00:00:00Z".parse().unwrap();
+        let records = records.into_iter().map(|(provider, start, hours, offset, is_long, nap)| {
+            let offset = jiff::tz::Offset::from_hours([0, 9, 1, -10][offset]).unwrap();
+            let hours = if is_long { hours } else { hours % 3 + 1 };
+            let at = |hour: i32| {
+                let at = begin + jiff::SignedDuration::from_hours(i64::from(hour));
+                at.display_with_offset(offset).to_string()
+            };
+            let times = (at(start), at(start + hours));
+            let nap = [("is_nap", Value::Flag(nap && data_type == DataType::Sleep))];
+            reading(PROVIDERS[provider], data_type, (&times.0, &times.1), &nap)
+        });
+        let by_record: BTreeMap<_, _> = records.map(|reading| (reading.record.clone(), reading)).collect();
+        let all: Vec<Reading> = by_record.into_values().collect();
+        let policy = Policy::default();
+        let shown = |readings: &[&Reading], days: (Date, Date)| -> Vec<String> {
+            let sessions = sessions(readings.iter().copied(), data_type, &policy, days);
+            let shown = sessions.iter().map(|session| {
+                let others: BTreeSet<_> = session.others.iter().map(|other| &other.reading.record).collect();
+                format!("{} {:?} {} {others:?}", session.day, session.chosen.record, session.main)
+            });
+            shown.collect()
+        };
+        let whole = shown(&all.iter().collect::<Vec<_>>(), NEAR);
+        prop_assert_eq!(&shown(&all.iter().rev().collect::<Vec<_>>(), NEAR), &whole);
+        for length in 0..3 {
+            let mut joined = Vec::new();
+            let mut to = NEAR.1;
+            while to >= NEAR.0 {
+                let from = history::day::plus(to, -length).max(NEAR.0);
+                let around = (history::day::plus(from, -DAYS_AROUND), history::day::plus(to, DAYS_AROUND));
+                let near: Vec<&Reading> = all
+                    .iter()
+                    .filter(|reading| around.0 <= reading.day && reading.day <= around.1)
+                    .collect();
+                let page = shown(&near, (from, to));
+                let days = decide_all(near.iter().copied(), &policy, &Wanted::default(), (from, to));
+                let counted: usize = days.iter().filter_map(|day| day.activities).sum();
+                let nights = days.iter().filter_map(|day| day.night.as_ref()?.chosen()).count();
+                if data_type == DataType::Activity {
+                    prop_assert_eq!(counted, page.len());
+                } else {
+                    prop_assert_eq!(nights, page.iter().filter(|session| session.contains(" true ")).count());
+                }
+                joined.extend(page);
+                to = history::day::previous(from);
+            }
+            prop_assert_eq!(&joined, &whole);
         }
     }
 }

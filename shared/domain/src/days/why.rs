@@ -50,7 +50,7 @@ impl From<&'static Metric> for OfMetric {
 pub struct OfDay {
     /// The date.
     pub date: Date,
-    /// Text of Terra's that the date was cut from.
+    /// Text of Terra's that the date was cut from; absent where another record of the same session gave it.
     pub cut_from: Option<String>,
     /// True when the day is over everywhere on Earth.
     pub over: bool,
@@ -196,7 +196,7 @@ pub struct Why {
 
 /// Explains a metric of a day.
 ///
-/// `absent` are the connections of which no record has a value, as the coverage map knows them.
+/// `readings` are those of the day and of [`DAYS_AROUND`](super::DAYS_AROUND), `absent` the connections of which no record has a value, as the coverage map knows them.
 pub fn why(
     metric: &'static Metric,
     date: Date,
@@ -218,7 +218,8 @@ pub fn why(
         let mut readings = readings.iter();
         readings.find(|reading| reading.record == chosen.record)
     });
-    let cut_from = reading.and_then(|reading| match reading.interval {
+    let own = reading.filter(|reading| reading.day == date);
+    let cut_from = own.and_then(|reading| match reading.interval {
         Some(_) if reading.day != reading.started_on => reading.end_time.clone(),
         _ => reading.start_time.clone(),
     });

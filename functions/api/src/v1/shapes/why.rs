@@ -31,7 +31,7 @@ fn explained_day(definitions: &mut Definitions) -> Value {
             ("date", "The date.", date),
             (
                 "cut_from",
-                "Text of Terra's that the date was cut from.",
+                "Text of Terra's that the date was cut from; null where another record of the session gave it.",
                 text_or_null,
             ),
             (
