@@ -15,12 +15,23 @@ use crate::{
         Bucket, Settings,
         store::{self, Connector, Pages, Store},
     },
-    config::{Context, Fields, KindName, Refused},
+    config::{Context, Fields, KindName, Refused, is_plain},
     net::{Guard, Tls, http_client},
 };
 
 /// Longest time of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Returns whether a storage account can have the name.
+///
+/// <https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules>
+fn is_account(name: &str) -> bool {
+    is_plain(name, (3, 24), "")
+}
+
+fn is_container(name: &str) -> bool {
+    is_plain(name, (3, 63), "-") && !name.contains("--")
+}
 
 /// Parts of a SAS URL: `https://<account>.blob.core.windows.net/<container>?<token>`.
 struct Sas {
@@ -69,6 +80,10 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Bucket<St
             fields.refuse("container", "is missing: the name of the container");
             String::new()
         });
+    let rule = "3 to 24 lower-case letters and digits";
+    fields.keep_to("account", &account, rule, is_account);
+    let rule = "3 to 63 lower-case letters, digits and single hyphens, with a letter or a digit at both ends";
+    fields.keep_to("container", &container, rule, is_container);
     let endpoint = store::endpoint(&mut fields, &guard);
     let settings = Settings::read(&mut fields);
     let client = http_client(&guard, &Tls::default(), REQUEST_TIMEOUT);
@@ -86,7 +101,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Bucket<St
     }
     builder = authorize(&mut fields, builder, sas.as_ref(), sas_url.is_some());
     match client {
-        Ok(client) => builder = builder.with_http_connector(Connector(client)),
+        Ok(client) => builder = builder.with_http_connector(Connector { client, guard }),
         Err(error) => fields.refuse("endpoint", error.to_string()),
     }
     fields.finish()?;
@@ -154,5 +169,63 @@ fn authorize(
             );
             builder
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        config::{Clock, Secrets},
+        net::Network,
+        samples,
+    };
+
+    /// Names of the fields that are refused.
+    fn refused(config: &Value, secrets: &Value) -> Vec<String> {
+        let secrets = Secrets::new(secrets.as_object().unwrap().clone());
+        let fields = Fields::new(KindName::Azure, config.as_object().unwrap(), &secrets);
+        let clock = Clock::new(samples::now);
+        let context = Context::new(samples::DESTINATION, Network::Public, clock);
+        let problems =
+            read(fields, context).map_or_else(|refused| refused.problems, |_| Vec::new());
+        problems.into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn an_account_or_container_that_leads_to_another_host_is_refused() {
+        let of = |account: &str, container: &str| {
+            let config = json!({"account": account, "container": container});
+            refused(&config, &json!({"account_key": "c2VjcmV0"}))
+        };
+        for (account, container) in [("acc", "con"), ("account2026", "my-container-1")] {
+            assert!(of(account, container).is_empty(), "{account}");
+        }
+        for account in [
+            "evil.example/x",
+            "127.0.0.1:9001/x",
+            "account#",
+            "a@evil.example",
+            "my-account",
+            "Account",
+            "ab",
+            "abcdefghijklmnopqrstuvwxy",
+        ] {
+            assert_eq!(of(account, "container"), ["account"], "{account}");
+        }
+        for container in ["a/b", "..", "-con", "con-", "my--con", "Con", "co", "a?b"] {
+            assert_eq!(of("account", container), ["container"], "{container}");
+        }
+    }
+
+    #[test]
+    fn a_sas_names_an_account_by_the_same_rule() {
+        let of = |url: &str| refused(&json!({}), &json!({"sas_url": url}));
+        let good = "https://account.blob.core.windows.net/container?sv=2024-11-04&sig=c2ln";
+        assert!(of(good).is_empty());
+        let bad = "https://evil.example.blob.core.windows.net/container?sv=2024-11-04&sig=c2ln";
+        assert_eq!(of(bad), ["account"]);
     }
 }

@@ -83,22 +83,36 @@ pub(crate) fn endpoint(fields: &mut Fields<'_>, guard: &Guard) -> Option<String>
 
 /// Hands the one HTTP client to `object_store`.
 #[derive(Debug, Clone)]
-pub(crate) struct Connector(pub(crate) reqwest::Client);
+pub(crate) struct Connector {
+    pub(crate) client: reqwest::Client,
+    /// Checks every address that `object_store` made of the settings.
+    pub(crate) guard: Guard,
+}
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Bounded(self.0.clone())))
+        Ok(HttpClient::new(Bounded(self.clone())))
     }
 }
 
-/// The one HTTP client, of whose answers a bounded part is read.
+/// The one HTTP client: it calls what may be called, and reads a bounded part of the answers.
 #[derive(Debug)]
-struct Bounded(reqwest::Client);
+struct Bounded(Connector);
+
+/// Checks an address that was made of settings: one written out does not pass through the resolver.
+fn check(guard: &Guard, request: &HttpRequest) -> Result<(), Fault> {
+    let url = request.uri().to_string().parse();
+    let url = url.map_err(|_| Fault::misconfigured("the settings make no address"))?;
+    let checked = guard.check_url(&url);
+    checked.map_err(|blocked| Fault::misconfigured(blocked.to_string()))
+}
 
 #[async_trait]
 impl HttpService for Bounded {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let response = HttpService::call(&self.0, request).await?;
+        let Connector { client, guard } = &self.0;
+        check(guard, &request).map_err(|fault| HttpError::new(HttpErrorKind::Request, fault))?;
+        let response = HttpService::call(client, request).await?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_DOCUMENT_BYTES);
         let body = body.map_err(|_| HttpError::new(HttpErrorKind::Decode, without_end()));
@@ -281,6 +295,7 @@ mod tests {
     use object_store::{ListResult, ObjectMeta, list::PaginatedListResult};
 
     use super::*;
+    use crate::net::{Network, SystemResolver, Tls, http_client};
 
     /// A folder with many objects, of which a page holds a thousand as in S3.
     #[derive(Default)]
@@ -340,5 +355,39 @@ mod tests {
         let found = pages.list("2022-03-16/daily/user-07").await.unwrap();
         assert_eq!(found.len(), 3000);
         assert_eq!((count(&folder.pages), count(&folder.objects)), (3, 3000));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_may_not_be_called_is_refused_whatever_it_was_made_of() {
+        let guard = Guard::new(Network::Public, Arc::new(SystemResolver));
+        let timeout = std::time::Duration::from_secs(5);
+        let client = http_client(&guard, &Tls::default(), timeout).unwrap();
+        // A name that no field lets through.
+        for (bucket, why) in [
+            ("127.0.0.1:9001/x", "it is this machine"),
+            ("10.0.0.1/x", "is a private address"),
+            ("metadata.google.internal/x", "a private network"),
+        ] {
+            let store = object_store::aws::AmazonS3Builder::new()
+                .with_bucket_name(bucket)
+                .with_region("eu-west-2")
+                .with_virtual_hosted_style_request(true)
+                .with_access_key_id("id")
+                .with_secret_access_key("secret")
+                .with_http_connector(Connector {
+                    client: client.clone(),
+                    guard: guard.clone(),
+                })
+                .with_retry(object_store::RetryConfig {
+                    max_retries: 0,
+                    ..object_store::RetryConfig::default()
+                })
+                .build()
+                .unwrap();
+            let error = store.head(&Path::from("key")).await.unwrap_err();
+            let fault = fault_of(&error);
+            assert_eq!(fault.name(), "misconfigured", "{fault:?}");
+            assert!(fault.to_string().contains(why), "{fault}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Settings of a destination: which kinds there are, what each asks for, what is secret.
 
 mod fields;
+#[cfg(any(feature = "aws", feature = "azure", feature = "google"))]
+mod names;
 mod open;
 
 use std::{fmt, str::FromStr, sync::Arc};
@@ -11,6 +13,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+#[cfg(any(feature = "azure", feature = "google", feature = "s3"))]
+pub(crate) use self::names::is_plain;
 pub use self::{
     fields::Fields,
     open::{carries, check, is_built, open},

@@ -2,7 +2,7 @@
 
 use super::{Firestore, Layout};
 use crate::{
-    config::{Context, Fields, KindName, Refused},
+    config::{Context, Fields, KindName, Refused, is_plain},
     google::Google,
 };
 
@@ -19,6 +19,17 @@ fn is_segment(text: &str) -> bool {
     let is_dots = text.chars().all(|c| c == '.');
     let is_reserved = text.starts_with("__") && text.ends_with("__");
     text.len() <= 100 && !text.contains('/') && !is_dots && !is_reserved
+}
+
+/// Returns whether a project can have the id. Old ones begin with the domain of their organization: `example.com:app`.
+///
+/// <https://cloud.google.com/resource-manager/docs/creating-managing-projects>
+fn is_project(id: &str) -> bool {
+    let (domain, id) = id
+        .split_once(':')
+        .map_or((None, id), |(domain, id)| (Some(domain), id));
+    let is_domain = domain.is_none_or(|domain| is_plain(domain, (1, 253), "-."));
+    is_domain && is_plain(id, (6, 30), "-") && id.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 pub(super) fn read(mut fields: Fields<'_>, context: &Context) -> Result<Firestore, Refused> {
@@ -45,10 +56,11 @@ pub(super) fn read(mut fields: Fields<'_>, context: &Context) -> Result<Firestor
         );
         String::new()
     });
-    for (name, text) in [("project_id", &project), ("database_id", &database)] {
-        if !is_segment(text) {
-            fields.refuse(name, "is no id that Google gives");
-        }
+    let rule =
+        "6 to 30 lower-case letters, digits and hyphens, with a letter first and no hyphen last";
+    fields.keep_to("project_id", &project, rule, is_project);
+    if !is_segment(&database) {
+        fields.refuse("database_id", "is no id that Google gives");
     }
     fields.finish()?;
     let opened =
@@ -60,4 +72,29 @@ pub(super) fn read(mut fields: Fields<'_>, context: &Context) -> Result<Firestor
         project,
         layout,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_has_an_id_that_google_gives() {
+        for id in ["my-app", "app-123456", "example.com:my-app"] {
+            assert!(is_project(id), "{id}");
+        }
+        let long = "a".repeat(31);
+        for id in [
+            "my/app",
+            "../..",
+            "my-ap",
+            "1-my-app",
+            "my-app-",
+            "My-App",
+            "/x:my-app",
+            &long,
+        ] {
+            assert!(!is_project(id), "{id}");
+        }
+    }
 }

@@ -152,6 +152,7 @@ fn sasl(fields: &mut Fields<'_>, context: &Context, mechanism: Mechanism) -> Opt
                 "is missing: aws-msk-iam signs for a region of AWS",
             );
         }
+        fields.keep_to_region(region.as_deref().unwrap_or_default(), false);
         let clock = context.clock.clone();
         return Some(msk::sasl(own_role?, region?, clock));
     }

@@ -1,6 +1,6 @@
 //! Settings of a bucket of S3.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
@@ -16,18 +16,39 @@ use crate::{
         Bucket, Settings,
         store::{self, Connector, Pages, Store},
     },
-    config::{Context, Fields, KindName, Refused},
+    config::{Context, Fields, KindName, Refused, is_plain},
     net::{Guard, Tls, http_client},
 };
 
 /// Longest time of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Returns whether a bucket of AWS can have the name, or an access point as its alias.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+fn is_bucket(name: &str) -> bool {
+    is_plain(name, (3, 63), "-.") && !name.contains("..") && name.parse::<Ipv4Addr>().is_err()
+}
+
+/// Returns whether a store elsewhere can have the bucket: in its addresses the name is one part of the path.
+fn is_bucket_elsewhere(name: &str) -> bool {
+    is_plain(&name.to_ascii_lowercase(), (1, 255), "-._")
+}
+
 pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Bucket<Store>, Refused> {
     let guard = Guard::new(context.network, context.resolver);
     let bucket = fields.required("bucket", "my-bucket");
     let region = fields.required("region", "eu-west-2");
     let endpoint = store::endpoint(&mut fields, &guard);
+    if endpoint.is_some() {
+        let rule = "up to 255 letters, digits, hyphens, dots and underscores, with a letter or a digit at both ends";
+        fields.keep_to("bucket", &bucket, rule, is_bucket_elsewhere);
+    } else {
+        let rule = "3 to 63 lower-case letters, digits, hyphens and single dots, with a letter or a digit at both \
+                    ends, and no address";
+        fields.keep_to("bucket", &bucket, rule, is_bucket);
+    }
+    fields.keep_to_region(&region, endpoint.is_some());
     // Stores other than AWS rarely know a bucket in the host name; a dot would break its certificate.
     let path_style = fields.flag("path_style", endpoint.is_some() || bucket.contains('.'));
     let kms_key_id = fields.text("kms_key_id");
@@ -86,7 +107,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Bucket<St
         (None, Some(_), _) => fields.refuse("access_key_id", "is missing beside secret_access_key"),
     }
     if let Ok(client) = client {
-        builder = builder.with_http_connector(Connector(client));
+        builder = builder.with_http_connector(Connector { client, guard });
     }
     fields.finish()?;
     let store = builder
@@ -129,5 +150,91 @@ impl CredentialProvider for OwnRole {
             secret_key: credentials.secret_access_key().to_owned(),
             token: credentials.session_token().map(str::to_owned),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        config::{Clock, Secrets},
+        net::Network,
+        samples,
+    };
+
+    /// Names of the fields that are refused.
+    fn refused(bucket: &str, region: &str, endpoint: Option<&str>) -> Vec<String> {
+        let config = json!({
+            "bucket": bucket, "region": region, "endpoint": endpoint, "path_style": endpoint.is_some(),
+        });
+        let secrets = json!({"access_key_id": "id", "secret_access_key": "secret"});
+        let secrets = Secrets::new(secrets.as_object().unwrap().clone());
+        let fields = Fields::new(KindName::S3, config.as_object().unwrap(), &secrets);
+        let clock = Clock::new(samples::now);
+        let context = Context::new(samples::DESTINATION, Network::Public, clock);
+        let problems =
+            read(fields, context).map_or_else(|refused| refused.problems, |_| Vec::new());
+        problems.into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn a_bucket_or_region_that_leads_to_another_host_is_refused() {
+        let region = "eu-west-2";
+        for bucket in [
+            "my-bucket",
+            "my.bucket.example",
+            "123",
+            "b0-9",
+            "my-ap-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias",
+        ] {
+            assert!(refused(bucket, region, None).is_empty(), "{bucket}");
+        }
+        let long = "b".repeat(64);
+        for bucket in [
+            "127.0.0.1:9001/x",
+            "evil.example/x",
+            "evil.example#",
+            "evil.example?",
+            "user@evil.example",
+            "evil.example\\x",
+            "evil.example%2f",
+            "169.254.169.254",
+            "[::1]",
+            "my..bucket",
+            ".bucket",
+            "bucket.",
+            "-bucket",
+            "Bucket",
+            "my_bucket",
+            "my bucket",
+            "ab",
+            &long,
+            "arn:aws:s3:eu-west-2:123456789012:accesspoint/mine",
+        ] {
+            assert_eq!(refused(bucket, region, None), ["bucket"], "{bucket}");
+        }
+        for region in ["evil.example/", "eu-west-2.evil.example/x", "eu", "auto"] {
+            assert_eq!(refused("my-bucket", region, None), ["region"], "{region}");
+        }
+    }
+
+    #[test]
+    fn a_store_elsewhere_has_names_of_its_own_which_do_not_leave_its_host() {
+        let elsewhere = Some("https://store.example.com");
+        for (bucket, region) in [
+            ("My_Bucket", "auto"),
+            ("b", "us-west-004"),
+            ("terra-payloads", "fr-par"),
+        ] {
+            assert!(refused(bucket, region, elsewhere).is_empty(), "{bucket}");
+        }
+        for bucket in ["..", "a/b", "a?b", "a#b", "a@b", "@evil.example", "a\\b"] {
+            assert_eq!(refused(bucket, "auto", elsewhere), ["bucket"], "{bucket}");
+        }
+        assert_eq!(refused("b", "a/b", elsewhere), ["region"]);
+        let inside = Some("https://127.0.0.1:9001");
+        assert!(refused("my-bucket", "eu-west-2", inside).contains(&"endpoint".to_owned()));
     }
 }

@@ -51,6 +51,9 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Sqs, Refu
             format!("is no URL of a queue, for example {example}"),
         );
     }
+    if let Some(region) = &region {
+        fields.keep_to_region(region, endpoint.is_some());
+    }
     let format = fields.format();
     let forms = [
         ("auto", BodyForm::Auto),
@@ -129,6 +132,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Sqs, Refu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Clock, Secrets};
 
     #[test]
     fn the_region_stands_in_the_url_of_a_queue_of_aws_and_nowhere_else() {
@@ -146,5 +150,30 @@ mod tests {
         ] {
             assert_eq!(region_of(url), region, "{url}");
         }
+    }
+
+    #[test]
+    fn a_region_that_leads_to_another_host_is_refused() {
+        let refused = |queue_url: &str, region: Option<&str>| {
+            let config = serde_json::json!({"queue_url": queue_url, "region": region});
+            let secrets = serde_json::json!({"access_key_id": "id", "secret_access_key": "secret"});
+            let secrets = Secrets::new(secrets.as_object().unwrap().clone());
+            let fields = Fields::new(KindName::Sqs, config.as_object().unwrap(), &secrets);
+            let clock = Clock::new(crate::samples::now);
+            let context = Context::new(crate::samples::DESTINATION, Network::Public, clock);
+            let problems =
+                read(fields, context).map_or_else(|refused| refused.problems, |_| Vec::new());
+            let fields = problems.into_iter().map(|problem| problem.field);
+            fields.collect::<Vec<_>>()
+        };
+        let queue = "https://sqs.eu-west-2.amazonaws.com/1/q";
+        for region in [None, Some("eu-west-2")] {
+            assert!(refused(queue, region).is_empty(), "{region:?}");
+        }
+        for region in ["evil.example/", "eu-west-2.evil.example", "127.0.0.1:9001/"] {
+            assert_eq!(refused(queue, Some(region)), ["region"], "{region}");
+        }
+        let twisted = "https://sqs.evil#a.amazonaws.com/1/q";
+        assert_eq!(refused(twisted, None), ["region"]);
     }
 }

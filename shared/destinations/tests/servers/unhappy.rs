@@ -58,8 +58,11 @@ fn at(kind: KindName, scheme: &str, host: &str, port: u16, context: Context) -> 
             json!({"url": url}),
             json!({"secret": Secret::generate().expose_secret()}),
         ),
-        KindName::Gcs => (json!({"bucket": "b", "endpoint": url}), json!({})),
-        KindName::Firestore => (json!({"project_id": "p", "endpoint": url}), json!({})),
+        KindName::Gcs => (json!({"bucket": "bucket", "endpoint": url}), json!({})),
+        KindName::Firestore => (
+            json!({"project_id": "project-1", "endpoint": url}),
+            json!({}),
+        ),
         KindName::Supabase => (
             json!({"project_url": url}),
             json!({"secret_key": "sb_secret_k"}),
@@ -69,7 +72,7 @@ fn at(kind: KindName, scheme: &str, host: &str, port: u16, context: Context) -> 
             json!({"access_key_id": "id", "secret_access_key": "secret"}),
         ),
         KindName::Azure => (
-            json!({"account": "a", "container": "c", "endpoint": url}),
+            json!({"account": "account", "container": "container", "endpoint": url}),
             json!({"account_key": "c2VjcmV0"}),
         ),
         KindName::Sqs => (
@@ -348,7 +351,7 @@ async fn a_refusal_names_the_right_or_the_key_that_is_wrong() {
             KindName::Azure,
             403,
             azure("AuthorizationPermissionMismatch"),
-            "read (r) on container c",
+            "read (r) on container container",
         ),
         (
             KindName::Sqs,
