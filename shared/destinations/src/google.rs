@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 use crate::{
     config::{Clock, Context, Fields},
     kind::{Fault, Unreachable},
-    net::{Guard, Network, Tls, http_client, http_fault, read_document},
+    net::{Guard, MAX_ANSWER_BYTES, Network, Tls, http_client, http_fault, read_document},
 };
 
 /// Longest time of one request.
@@ -114,9 +114,11 @@ impl Google {
         })
     }
 
-    /// Sends a request with a token, and once more with a new token if that one is refused.
+    /// Sends a request with a token, and once more with a new token if that one is refused. Of an answer at most so
+    /// many bytes are read.
     pub(crate) async fn send(
         &self,
+        most: usize,
         request: impl Fn(&Client) -> RequestBuilder,
     ) -> Result<Answer, Fault> {
         let mut last = None;
@@ -130,7 +132,7 @@ impl Google {
                 .send();
             let response = sent.await.map_err(|error| http_fault(&error))?;
             let status = response.status();
-            let body = read_document(response).await?;
+            let body = read_document(response, most).await?;
             if status != StatusCode::UNAUTHORIZED || self.tokens.is_none() || last.is_some() {
                 return Ok(Answer { status, body });
             }
@@ -256,7 +258,7 @@ impl Tokens {
             .body(form);
         let response = request.send().await.map_err(|error| http_fault(&error))?;
         let status = response.status();
-        let body = read_document(response).await?;
+        let body = read_document(response, MAX_ANSWER_BYTES).await?;
         if !status.is_success() {
             return Err(refusal(status, &body));
         }

@@ -126,7 +126,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Bucket<St
         rights: rights.map(|right| format!("{right} on container {container}")),
         codes: faults::of_text,
     };
-    Ok(Bucket { objects, settings })
+    Ok(Bucket::new(objects, settings))
 }
 
 fn authorize(

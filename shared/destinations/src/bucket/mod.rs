@@ -18,6 +18,7 @@ use futures::{
     stream::{self, StreamExt as _},
 };
 use models::data::DataType;
+use tokio::sync::Semaphore;
 
 use crate::{
     change::{Body, Change, Total},
@@ -27,12 +28,15 @@ use crate::{
     kind::{Erased, Erasure, Fault, Finding, Keeps, Kind, Limits, Outcome, Rejection},
 };
 pub(crate) use layout::Layout;
-pub(crate) use objects::{Condition, Doing, Head, Object, Objects, Put};
+use objects::Walk;
+pub(crate) use objects::{Condition, Doing, Head, Object, Objects, Page, Put};
 #[cfg(feature = "gcs")]
-pub(crate) use objects::{RECORD, REVISION};
+pub(crate) use objects::{PAGE, RECORD, REVISION};
 
 /// Objects that are written at once.
 const PARALLEL: usize = 16;
+/// Pages of lists that are read at once: each is larger than any other answer.
+const LISTS: usize = 4;
 /// Ending of the name of an activity's file.
 const FIT: &str = "fit";
 /// Attempts to write over what another writer just wrote.
@@ -43,6 +47,7 @@ const ROUNDS: usize = 3;
 pub(crate) struct Bucket<O> {
     pub(crate) objects: O,
     pub(crate) settings: Settings,
+    lists: Semaphore,
 }
 
 /// Content that is written into a bucket.
@@ -100,7 +105,24 @@ impl Settings {
     }
 }
 
+impl<O> Bucket<O> {
+    pub(crate) fn new(objects: O, settings: Settings) -> Self {
+        Self {
+            objects,
+            settings,
+            lists: Semaphore::new(LISTS),
+        }
+    }
+}
+
 impl<O: Objects> Bucket<O> {
+    /// Reads the page of a list at which a walk is.
+    async fn page(&self, prefix: &str, walk: &Walk) -> Result<Page<String>, Fault> {
+        // Refused by no semaphore that stays open.
+        let _turn = self.lists.acquire().await.ok();
+        self.objects.page(prefix, walk.after()).await
+    }
+
     async fn deliver_one(&self, change: &Change) -> Result<Outcome, Fault> {
         match &change.body {
             Body::Test | Body::Totals(_) => Ok(Outcome::APPLIED),
@@ -269,11 +291,20 @@ impl<O: Objects> Bucket<O> {
                         is_final: true,
                     }));
                 }
-                let mut keys = Vec::new();
                 for prefix in prefixes {
-                    keys.extend(self.objects.list(&prefix).await?);
+                    let mut walk = Walk::default();
+                    loop {
+                        let page = self.page(&prefix, &walk).await?;
+                        let deleted = self.delete_all(change, page.items).await?;
+                        if !deleted.is_settled() {
+                            return Ok(deleted);
+                        }
+                        if !walk.go_on(page.next)? {
+                            break;
+                        }
+                    }
                 }
-                keys
+                return Ok(Outcome::APPLIED);
             }
         };
         self.delete_all(change, keys).await
@@ -308,9 +339,15 @@ impl<O: Objects> Bucket<O> {
 
     /// The records below a prefix, with their revisions.
     async fn records(&self, prefix: &str) -> Result<Vec<(RecordId, u64)>, Fault> {
-        let heads = self.objects.heads(prefix).await?;
         let record = |head: Head| Some((head.record?.parse().ok()?, head.revision?));
-        Ok(heads.into_iter().filter_map(record).collect())
+        let (mut records, mut walk) = (Vec::new(), Walk::default());
+        loop {
+            let page = self.objects.heads(prefix, walk.after()).await?;
+            records.extend(page.items.into_iter().filter_map(record));
+            if !walk.go_on(page.next)? {
+                return Ok(records);
+            }
+        }
     }
 }
 
@@ -362,22 +399,13 @@ impl<O: Objects> Kind for Bucket<O> {
         }
         let mut count = 0;
         for prefix in layout::prefixes_of(&self.settings, person) {
-            let keys = match self.objects.list(&prefix).await {
-                Ok(keys) => keys,
+            count += match self.remove(&prefix).await {
+                Ok(count) => count,
                 Err(Fault::Misconfigured { .. }) => {
                     return Ok(Erased::Manual(self.what_to_remove(person)));
                 }
                 Err(fault) => return Err(fault),
             };
-            for key in keys {
-                match self.objects.delete(&key, None).await {
-                    Ok(_) => count += 1,
-                    Err(Fault::Misconfigured { .. }) => {
-                        return Ok(Erased::Manual(self.what_to_remove(person)));
-                    }
-                    Err(fault) => return Err(fault),
-                }
-            }
         }
         Ok(Erased::Done(count))
     }
@@ -430,6 +458,29 @@ impl<O: Objects> Kind for Bucket<O> {
 }
 
 impl<O: Objects> Bucket<O> {
+    /// Deletes every object whose name begins with a prefix. Returns their number.
+    async fn remove(&self, prefix: &str) -> Result<u64, Fault> {
+        let (mut count, mut walk) = (0, Walk::default());
+        loop {
+            let page = self.page(prefix, &walk).await?;
+            let is_empty = page.items.is_empty();
+            for key in page.items {
+                self.objects.delete(&key, None).await?;
+                count += 1;
+            }
+            if is_empty {
+                if !walk.go_on(page.next)? {
+                    return Ok(count);
+                }
+            } else if page.next.is_none_or(|token| token.is_empty()) {
+                return Ok(count);
+            } else {
+                // Where a token is a number, it would pass over as many objects as are gone.
+                walk.begin_anew()?;
+            }
+        }
+    }
+
     fn what_to_remove(&self, person: &Erasure) -> String {
         let prefixes = layout::prefixes_of(&self.settings, person);
         format!(
@@ -526,25 +577,31 @@ mod tests {
             Ok(holds)
         }
 
-        async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        /// A page has four names, and its token is their number, as some servers have it.
+        async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<String>, Fault> {
             tokio::task::yield_now().await;
             let kept = self.kept.lock().unwrap();
+            let from = after.map_or(0, |after| after.parse().unwrap());
             let keys = kept.keys().filter(|key| key.starts_with(prefix));
-            Ok(keys.cloned().collect())
+            let mut items: Vec<_> = keys.skip(from).take(5).cloned().collect();
+            let has_more = items.len() > 4;
+            items.truncate(4);
+            Ok(Page {
+                items,
+                next: has_more.then(|| (from + 4).to_string()),
+            })
         }
     }
 
     fn terras(memory: &Memory) -> Bucket<Memory> {
-        Bucket {
-            objects: memory.clone(),
-            settings: Settings {
-                prefix: String::new(),
-                layout: Layout::Terra,
-                format: Format::Terra,
-                fit: false,
-                write_only: false,
-            },
-        }
+        let settings = Settings {
+            prefix: String::new(),
+            layout: Layout::Terra,
+            format: Format::Terra,
+            fit: false,
+            write_only: false,
+        };
+        Bucket::new(memory.clone(), settings)
     }
 
     /// The deletion of a record whose connection became part of another one.

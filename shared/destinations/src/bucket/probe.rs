@@ -68,9 +68,9 @@ impl<O: Objects> Bucket<O> {
         let started = Instant::now();
         let listed = self
             .objects
-            .list(&key)
+            .page(&key, None)
             .await
-            .map(|keys| format!("{} objects were listed", keys.len()));
+            .map(|page| format!("{} objects were listed", page.items.len()));
         step("list", listed, started).await;
         let started = Instant::now();
         let deleted = self

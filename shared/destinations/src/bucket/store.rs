@@ -3,6 +3,7 @@
 use std::{error::Error as _, fmt, sync::Arc};
 
 use async_trait::async_trait;
+use http::Method;
 use http_body_util::{BodyExt as _, Limited};
 use object_store::{
     Attribute, Attributes, ClientOptions, Error, GetOptions, ObjectStore, ObjectStoreExt as _,
@@ -15,11 +16,11 @@ use object_store::{
     path::Path,
 };
 
-use super::objects::{Condition, Doing, Head, Object, Objects, Put, RECORD, REVISION};
+use super::objects::{Condition, Doing, Head, Object, Objects, PAGE, Page, Put, RECORD, REVISION};
 use crate::{
     config::Fields,
     kind::{Fault, Unreachable},
-    net::{Guard, MAX_DOCUMENT_BYTES, fault_of, without_end},
+    net::{Guard, MAX_ANSWER_BYTES, MAX_PAGE_BYTES, fault_of, without_end},
 };
 
 /// A store of `object_store`, with the names of its rights.
@@ -45,24 +46,19 @@ impl fmt::Debug for Pages {
 }
 
 impl Pages {
-    /// Names of the objects whose names begin with `prefix`. Nothing else is read.
-    async fn list(&self, prefix: &str) -> object_store::Result<Vec<String>> {
-        let mut keys = Vec::new();
-        let mut page_token = None;
-        loop {
-            let options = PaginatedListOptions {
-                page_token: page_token.take(),
-                ..PaginatedListOptions::default()
-            };
-            let page = self.0.list_paginated(Some(prefix), options).await?;
-            let objects = page.result.objects.into_iter();
-            keys.extend(objects.map(|object| object.location.to_string()));
-            // Some servers end their list with an empty token, which would begin it anew.
-            page_token = page.page_token.filter(|token| !token.is_empty());
-            if page_token.is_none() {
-                return Ok(keys);
-            }
-        }
+    /// A page of the names that begin with `prefix`. Nothing else is read.
+    async fn page(&self, prefix: &str, after: Option<&str>) -> object_store::Result<Page<String>> {
+        let options = PaginatedListOptions {
+            page_token: after.map(str::to_owned),
+            max_keys: Some(PAGE),
+            ..PaginatedListOptions::default()
+        };
+        let page = self.0.list_paginated(Some(prefix), options).await?;
+        let objects = page.result.objects.into_iter();
+        Ok(Page {
+            items: objects.map(|object| object.location.into()).collect(),
+            next: page.page_token,
+        })
     }
 }
 
@@ -112,9 +108,14 @@ impl HttpService for Bounded {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let Connector { client, guard } = &self.0;
         check(guard, &request).map_err(|fault| HttpError::new(HttpErrorKind::Request, fault))?;
+        // Lists alone are read: nothing else that is asked for has an answer that matters.
+        let most = match *request.method() {
+            Method::GET => MAX_PAGE_BYTES,
+            _ => MAX_ANSWER_BYTES,
+        };
         let response = HttpService::call(client, request).await?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_DOCUMENT_BYTES);
+        let body = Limited::new(body, most);
         let body = body.map_err(|_| HttpError::new(HttpErrorKind::Decode, without_end()));
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
     }
@@ -277,13 +278,13 @@ impl Objects for Store {
         }
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<String>, Fault> {
         // As names are written: in one way.
         let mut begin = Path::from(prefix).to_string();
         if prefix.ends_with('/') {
             begin.push('/');
         }
-        let listed = self.pages.list(&begin).await;
+        let listed = self.pages.page(&begin, after).await;
         listed.map_err(|error| self.fault(&error, Doing::List))
     }
 }
@@ -295,9 +296,12 @@ mod tests {
     use object_store::{ListResult, ObjectMeta, list::PaginatedListResult};
 
     use super::*;
-    use crate::net::{Network, SystemResolver, Tls, http_client};
+    use crate::{
+        bucket::objects::Walk,
+        net::{Network, SystemResolver, Tls, http_client},
+    };
 
-    /// A folder with many objects, of which a page holds a thousand as in S3.
+    /// A folder with many objects, of which each page has as many as are asked for.
     #[derive(Default)]
     struct Folder {
         keys: Vec<String>,
@@ -313,11 +317,12 @@ mod tests {
             options: PaginatedListOptions,
         ) -> object_store::Result<PaginatedListResult> {
             let from: usize = options.page_token.map_or(0, |at| at.parse().unwrap());
+            let most = options.max_keys.unwrap();
             let prefix = prefix.unwrap_or_default();
             let matching = self.keys.iter().filter(|key| key.starts_with(prefix));
-            let mut page: Vec<_> = matching.skip(from).take(1001).collect();
-            let has_more = page.len() > 1000;
-            page.truncate(1000);
+            let mut page: Vec<_> = matching.skip(from).take(most + 1).collect();
+            let has_more = page.len() > most;
+            page.truncate(most);
             self.pages.fetch_add(1, Ordering::SeqCst);
             self.objects.fetch_add(page.len(), Ordering::SeqCst);
             let objects = page.into_iter().map(|key| ObjectMeta {
@@ -333,8 +338,20 @@ mod tests {
                     objects: objects.collect(),
                     extensions: options.extensions,
                 },
-                page_token: has_more.then(|| (from + 1000).to_string()),
+                page_token: has_more.then(|| (from + most).to_string()),
             })
+        }
+    }
+
+    /// Every page of a list.
+    async fn all(pages: &Pages, prefix: &str) -> Vec<String> {
+        let (mut keys, mut walk) = (Vec::new(), Walk::default());
+        loop {
+            let page = pages.page(prefix, walk.after()).await.unwrap();
+            keys.extend(page.items);
+            if !walk.go_on(page.next).unwrap() {
+                return keys;
+            }
         }
     }
 
@@ -347,14 +364,12 @@ mod tests {
             ..Folder::default()
         });
         let pages = Pages(Arc::<Folder>::clone(&folder));
-        let found = pages.list("2022-03-16/daily/user-07000-").await.unwrap();
-        assert_eq!(found.len(), 3);
+        assert_eq!(all(&pages, "2022-03-16/daily/user-07000-").await.len(), 3);
         let count = |counter: &AtomicUsize| counter.swap(0, Ordering::SeqCst);
         assert_eq!((count(&folder.pages), count(&folder.objects)), (1, 3));
         // Of many there is no more than there are.
-        let found = pages.list("2022-03-16/daily/user-07").await.unwrap();
-        assert_eq!(found.len(), 3000);
-        assert_eq!((count(&folder.pages), count(&folder.objects)), (3, 3000));
+        assert_eq!(all(&pages, "2022-03-16/daily/user-07").await.len(), 3000);
+        assert_eq!((count(&folder.pages), count(&folder.objects)), (6, 3000));
     }
 
     #[tokio::test]

@@ -13,12 +13,13 @@ use super::{
     Firestore, Layout,
     document::document,
     faults::{is_lost, of_code},
-    rest::{self, Document, MOST_NAMED, PAGE, WRITE},
+    rest::{self, Document, MAX_PAGES, MOST_NAMED, PAGE, WRITE},
 };
 use crate::{
     change::{Body, Change, Total},
     id::{OwnerId, RecordId, checksum},
     kind::{Erasure, Fault, Outcome, set},
+    net::without_end,
 };
 
 /// Attempts to write over what another writer just wrote.
@@ -412,7 +413,7 @@ impl Firestore {
     ) -> Result<Vec<(RecordId, u64)>, Fault> {
         let mut records = BTreeMap::new();
         let mut after: Option<String> = None;
-        loop {
+        for _ in 0..MAX_PAGES {
             let path = self.path("connection_id");
             let of_owner = (path.as_str(), owner.as_str());
             let page = self
@@ -430,6 +431,7 @@ impl Firestore {
                 return Ok(records.into_iter().collect());
             }
         }
+        Err(without_end())
     }
 }
 

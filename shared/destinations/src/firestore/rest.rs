@@ -5,10 +5,13 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{Firestore, Layout, faults::fault};
-use crate::{envelope::JSON, kind::Fault};
+use crate::{envelope::JSON, kind::Fault, net::MAX_PAGE_BYTES};
 
 /// Documents of one page of a query.
 pub(super) const PAGE: usize = 300;
+
+/// Pages of one query that are read at most.
+pub(super) const MAX_PAGES: usize = 1000;
 
 /// Values that one filter may name.
 pub(super) const MOST_NAMED: usize = 30;
@@ -124,7 +127,7 @@ impl Firestore {
             let request = http.post(url.clone()).header(CONTENT_TYPE, JSON);
             request.body(body.clone())
         };
-        let answer = self.google.send(request).await?;
+        let answer = self.google.send(MAX_PAGE_BYTES, request).await?;
         let missing = self.right(right);
         if !answer.status.is_success() {
             return Err(fault(&answer, &missing));

@@ -19,8 +19,5 @@ pub(super) fn read(mut fields: Fields<'_>, context: &Context) -> Result<Folder, 
     }
     let settings = Settings::read(&mut fields);
     fields.finish()?;
-    Ok(Folder {
-        objects: Files { root },
-        settings,
-    })
+    Ok(Folder::new(Files { root }, settings))
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Files, faults::fault};
 use crate::{
-    bucket::{Condition, Doing, Head, Object, Objects, Put},
+    bucket::{Condition, Doing, Head, Object, Objects, Page, Put},
     kind::{Fault, Unreachable},
 };
 
@@ -194,7 +194,7 @@ impl Objects for Files {
         .await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+    async fn page(&self, prefix: &str, _after: Option<&str>) -> Result<Page<String>, Fault> {
         let prefix = prefix.to_owned();
         self.aside(Doing::List, move |root| {
             let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -218,7 +218,10 @@ impl Objects for Files {
                 }
             }
             keys.retain(|key| key.starts_with(&prefix));
-            Ok(keys)
+            Ok(Page {
+                items: keys,
+                next: None,
+            })
         })
         .await
     }

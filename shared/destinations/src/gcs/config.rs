@@ -28,14 +28,12 @@ pub(super) fn read(mut fields: Fields<'_>, context: &Context) -> Result<Gcs, Ref
     let opened = Google::read(&mut fields, context, ADDRESS, SCOPE);
     fields.finish()?;
     let opened = opened.ok_or_else(|| Refused::new(KindName::Gcs, "endpoint", "cannot be used"))?;
-    Ok(Gcs {
-        objects: Objects {
-            google: opened.google,
-            base: opened.base,
-            bucket,
-        },
-        settings,
-    })
+    let objects = Objects {
+        google: opened.google,
+        base: opened.base,
+        bucket,
+    };
+    Ok(Gcs::new(objects, settings))
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::{Objects, faults::fault};
 use crate::{
-    bucket::{self, Condition, Doing, Head, Object, Put, RECORD, REVISION},
+    bucket::{self, Condition, Doing, Head, Object, PAGE, Page, Put, RECORD, REVISION},
     google::Answer,
     kind::Fault,
+    net::{MAX_ANSWER_BYTES, MAX_PAGE_BYTES},
 };
 
 /// An object in an answer.
@@ -24,7 +25,7 @@ struct Found {
 
 /// A page of a list.
 #[derive(Deserialize)]
-struct Page {
+struct Listed {
     #[serde(default)]
     items: Vec<Found>,
     #[serde(rename = "nextPageToken")]
@@ -60,29 +61,28 @@ impl Objects {
         fault(answer, &right, &bucket::Objects::place(self))
     }
 
-    /// Every page of a list.
-    async fn pages(&self, prefix: &str) -> Result<Vec<Found>, Fault> {
-        let mut found = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let mut url = self.url(&[], None);
-            url.query_pairs_mut()
-                .append_pair("prefix", prefix)
-                .append_pair("fields", "items(name,generation,metadata),nextPageToken");
-            if let Some(token) = &token {
-                url.query_pairs_mut().append_pair("pageToken", token);
-            }
-            let answer = self.google.send(|http| http.get(url.clone())).await?;
-            if !answer.status.is_success() {
-                return Err(self.fault(&answer, Doing::List));
-            }
-            let page: Page = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
-            found.extend(page.items);
-            match page.next_page_token {
-                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                _ => return Ok(found),
-            }
+    /// A page of a list.
+    async fn found(&self, prefix: &str, after: Option<&str>) -> Result<Page<Found>, Fault> {
+        let mut url = self.url(&[], None);
+        url.query_pairs_mut()
+            .append_pair("prefix", prefix)
+            .append_pair("maxResults", &PAGE.to_string())
+            .append_pair("fields", "items(name,generation,metadata),nextPageToken");
+        if let Some(token) = after {
+            url.query_pairs_mut().append_pair("pageToken", token);
         }
+        let sent = self
+            .google
+            .send(MAX_PAGE_BYTES, |http| http.get(url.clone()));
+        let answer = sent.await?;
+        if !answer.status.is_success() {
+            return Err(self.fault(&answer, Doing::List));
+        }
+        let listed: Listed = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
+        Ok(Page {
+            items: listed.items,
+            next: listed.next_page_token,
+        })
     }
 }
 
@@ -112,7 +112,10 @@ impl bucket::Objects for Objects {
         let mut url = self.url(&[], Some(key));
         url.query_pairs_mut()
             .append_pair("fields", "generation,metadata");
-        let answer = self.google.send(|http| http.get(url.clone())).await?;
+        let answer = self
+            .google
+            .send(MAX_ANSWER_BYTES, |http| http.get(url.clone()))
+            .await?;
         match answer.status.as_u16() {
             // A missing object; or a missing bucket, which the write that follows tells.
             404 => Ok(None),
@@ -163,7 +166,7 @@ impl bucket::Objects for Objects {
         let content_type = format!("multipart/related; boundary={boundary}");
         let answer = self
             .google
-            .send(|http| {
+            .send(MAX_ANSWER_BYTES, |http| {
                 let request = http.post(url.clone()).body(body.clone());
                 request.header(CONTENT_TYPE, &content_type)
             })
@@ -183,7 +186,10 @@ impl bucket::Objects for Objects {
             url.query_pairs_mut()
                 .append_pair("ifGenerationMatch", generation);
         }
-        let answer = self.google.send(|http| http.delete(url.clone())).await?;
+        let answer = self
+            .google
+            .send(MAX_ANSWER_BYTES, |http| http.delete(url.clone()))
+            .await?;
         match answer.status.as_u16() {
             200..=299 | 404 => Ok(true),
             412 => Ok(false),
@@ -191,13 +197,20 @@ impl bucket::Objects for Objects {
         }
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Fault> {
-        let found = self.pages(prefix).await?;
-        Ok(found.into_iter().filter_map(|found| found.name).collect())
+    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<String>, Fault> {
+        let page = self.found(prefix, after).await?;
+        let names = page.items.into_iter().filter_map(|found| found.name);
+        Ok(Page {
+            items: names.collect(),
+            next: page.next,
+        })
     }
 
-    async fn heads(&self, prefix: &str) -> Result<Vec<Head>, Fault> {
-        let found = self.pages(prefix).await?;
-        Ok(found.into_iter().map(Found::into_head).collect())
+    async fn heads(&self, prefix: &str, after: Option<&str>) -> Result<Page<Head>, Fault> {
+        let page = self.found(prefix, after).await?;
+        Ok(Page {
+            items: page.items.into_iter().map(Found::into_head).collect(),
+            next: page.next,
+        })
     }
 }

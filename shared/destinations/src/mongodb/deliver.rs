@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ::mongodb::{
-    Client, Database,
+    Client, Cursor, Database,
     bson::{Bson, Document, doc},
     options::{ClientOptions, Credential, ServerAddress, Tls, TlsOptions},
 };
-use futures::TryStreamExt as _;
 use models::data::DataType;
 use secrecy::ExposeSecret as _;
 
@@ -21,7 +20,7 @@ use crate::{
     change::{Change, Total},
     id::{OwnerId, RecordId},
     kind::{Erasure, Fault, Outcome, Shape, Unreachable, set},
-    net::{CONNECT_TIMEOUT, USER_AGENT},
+    net::{CONNECT_TIMEOUT, RowLimit, USER_AGENT},
 };
 
 /// The id is taken: the document that is there is as new or newer, or another writer was quicker.
@@ -43,6 +42,23 @@ pub(super) fn whole(bson: Option<&Bson>) -> Option<u64> {
 }
 
 impl Mongodb {
+    /// Reads the documents of an answer, of which there may be at most so many. What `read` makes nothing of is left
+    /// out.
+    pub(super) async fn documents<T>(
+        &self,
+        mut found: Cursor<Document>,
+        most: usize,
+        read: impl Fn(Document) -> Option<T>,
+    ) -> Result<Vec<T>, Fault> {
+        let failed = |error| fault(&error, &self.right());
+        let (mut documents, mut limit) = (Vec::new(), RowLimit::of(most));
+        while found.advance().await.map_err(failed)? {
+            limit.take(found.current().as_bytes().len())?;
+            documents.extend(read(found.deserialize_current().map_err(failed)?));
+        }
+        Ok(documents)
+    }
+
     pub(super) async fn database(&self) -> Result<Database, Fault> {
         let mut kept = self.client.lock().await;
         let client = if let Some(client) = &*kept {
@@ -325,7 +341,7 @@ impl Mongodb {
                 ])
                 .await
                 .map_err(failed)?;
-            let found: Vec<Document> = found.try_collect().await.map_err(failed)?;
+            let found = self.documents(found, owners.len(), Some).await?;
             for group in found {
                 let owner = group.get_str("_id").unwrap_or_default();
                 if let (Some(owner), Some(count), Some(sum)) = (
@@ -358,17 +374,16 @@ impl Mongodb {
             .projection(doc! {"revision": 1, RECORD_ID: 1, REVISION: 1})
             .await
             .map_err(failed)?;
-        let found: Vec<Document> = found.try_collect().await.map_err(failed)?;
-        let record = |document: &Document| {
+        let record = |document: Document| {
             if self.is_terras(data_type) {
-                return named(document);
+                return named(&document);
             }
             Some((
                 document.get_str("_id").ok()?.parse().ok()?,
                 whole(document.get("revision"))?,
             ))
         };
-        Ok(found.iter().filter_map(record).collect())
+        self.documents(found, RowLimit::ANY_NUMBER, record).await
     }
 }
 

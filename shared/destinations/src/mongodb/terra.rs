@@ -9,7 +9,6 @@ use ::mongodb::{
     Database,
     bson::{Bson, Document, doc},
 };
-use futures::TryStreamExt as _;
 
 use super::{
     Mongodb,
@@ -30,6 +29,8 @@ pub(super) const OURS: &str = "_terrarium";
 pub(super) const RECORD_ID: &str = "_terrarium.record_id";
 /// Path of the revision.
 pub(super) const REVISION: &str = "_terrarium.revision";
+/// Documents that one record can have for a while: names of former starts and users.
+const MOST_OF_A_RECORD: usize = 32;
 /// Fields that the record itself has.
 const IN_THE_RECORD: [&str; 3] = ["_id", "summary", "enrichment"];
 
@@ -165,7 +166,6 @@ impl Mongodb {
             .projection(doc! {RECORD_ID: 1, REVISION: 1})
             .await
             .map_err(failed)?;
-        let found: Vec<Document> = found.try_collect().await.map_err(failed)?;
         let held = |mut found: Document| {
             let (record_id, revision) = named(&found)?;
             let record_id = record_id.to_string();
@@ -175,7 +175,8 @@ impl Mongodb {
                 revision,
             })
         };
-        Ok(found.into_iter().filter_map(held).collect())
+        self.documents(found, ids.len() * MOST_OF_A_RECORD, held)
+            .await
     }
 
     /// The record whose document has a name: none has it, one of ours, or a document of Terra's own.

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{Timestamp, tz::TimeZone};
 use models::data::DataType;
-use mysql_async::{Conn, OptsBuilder, Params, SslOpts, Value, prelude::Queryable as _};
+use mysql_async::{
+    Conn, OptsBuilder, Params, SslOpts, Value, from_row_opt,
+    prelude::{FromRow, Queryable as _},
+};
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
 
@@ -16,7 +19,7 @@ use crate::{
     change::{Change, Total},
     id::{OwnerId, RecordId},
     kind::{Fault, Outcome, Unreachable, set},
-    net::CONNECT_TIMEOUT,
+    net::{CONNECT_TIMEOUT, MAX_CALL_BYTES, RowLimit},
     repair::repair,
     sql::{Column, ColumnType, Row, Table, Usable, row},
 };
@@ -50,6 +53,26 @@ const MAX_PARAMETERS: usize = 60_000;
 
 /// Bytes of a packet that are kept for what is no value.
 const STATEMENT_BYTES: usize = 64 * 1024;
+
+/// Reads the rows of an answer, of which there may be at most so many.
+pub(super) async fn rows<T: FromRow>(
+    conn: &mut Conn,
+    statement: &str,
+    values: impl Into<Params> + Send,
+    most: usize,
+    right: &str,
+) -> Result<Vec<T>, Fault> {
+    let failed = |error| fault(&error, right);
+    let mut answer = conn.exec_iter(statement, values).await.map_err(failed)?;
+    let (mut rows, mut limit) = (Vec::new(), RowLimit::of(most));
+    while let Some(row) = answer.next().await.map_err(failed)? {
+        let values = (0..row.len()).filter_map(|place| row.as_ref(place));
+        limit.take(values.map(size_of_value).sum())?;
+        let other = |_| Fault::misconfigured("the server does not answer as MySQL does");
+        rows.push(from_row_opt(row).map_err(other)?);
+    }
+    Ok(rows)
+}
 
 /// Bytes of a value on its way.
 fn size_of_value(value: &Value) -> usize {
@@ -97,6 +120,7 @@ impl Mysql {
             .db_name(Some(&settings.database))
             .prefer_socket(false)
             .stmt_cache_size(0)
+            .max_allowed_packet(Some(MAX_CALL_BYTES))
             .ssl_opts(ssl)
             .setup(vec![
                 "SET time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 5, \
@@ -104,15 +128,14 @@ impl Mysql {
             ]);
         let opened = timeout(CONNECT_TIMEOUT, Conn::new(options)).await;
         let opened = opened.map_err(|_| Fault::unreachable(Unreachable::Timeout))?;
-        let access = |error| fault(&error, &format!("access to {}", settings.database));
-        let mut conn = opened.map_err(access)?;
-        let packet: Option<usize> = conn
-            .query_first("SELECT @@max_allowed_packet")
-            .await
-            .map_err(access)?;
+        let right = format!("access to {}", settings.database);
+        let mut conn = opened.map_err(|error| fault(&error, &right))?;
+        let packet = rows(&mut conn, "SELECT @@max_allowed_packet", (), 1, &right);
+        let packet: Option<usize> = packet.await?.into_iter().next();
+        let packet = packet.unwrap_or(MAX_CALL_BYTES).min(MAX_CALL_BYTES);
         Ok(Session {
             conn,
-            max_bytes: packet.unwrap_or(usize::MAX).saturating_sub(STATEMENT_BYTES),
+            max_bytes: packet.saturating_sub(STATEMENT_BYTES),
             tables: BTreeMap::new(),
         })
     }
@@ -273,10 +296,10 @@ impl Mysql {
         let marks = marks(ids.len());
         let statement =
             format!("SELECT record_id, revision FROM `{name}` WHERE record_id IN ({marks})");
-        let rows = conn.exec(statement, Params::Positional(ids)).await;
-        let rows: Vec<(String, u64)> =
-            rows.map_err(|error| fault(&error, &self.right("SELECT", name)))?;
-        Ok(rows.into_iter().collect())
+        let ids = Params::Positional(ids);
+        let right = self.right("SELECT", name);
+        let held: Vec<(String, u64)> = rows(conn, &statement, ids, upserts.len(), &right).await?;
+        Ok(held.into_iter().collect())
     }
 
     pub(super) async fn delete_owners(&self, owners: &[OwnerId]) -> Result<u64, Fault> {
@@ -307,13 +330,11 @@ impl Mysql {
                  WHERE connection_id IN ({}) GROUP BY connection_id",
                 marks(texts.len())
             );
-            let rows = session
-                .conn
-                .exec(statement, Params::Positional(texts))
-                .await;
-            let rows: Vec<(String, u64, u64)> =
-                rows.map_err(|error| fault(&error, &self.right("SELECT", &name)))?;
-            for (owner, count, sum) in rows {
+            let (conn, texts) = (&mut session.conn, Params::Positional(texts));
+            let right = self.right("SELECT", &name);
+            let counted: Vec<(String, u64, u64)> =
+                rows(conn, &statement, texts, owners.len(), &right).await?;
+            for (owner, count, sum) in counted {
                 if let Some(owner) = owners.iter().find(|known| known.as_str() == owner) {
                     totals.push(Total {
                         owner: owner.clone(),
@@ -340,11 +361,12 @@ impl Mysql {
         if self.tables_there(&mut session.conn).await?.contains(&table) {
             let statement =
                 format!("SELECT record_id, revision FROM `{name}` WHERE connection_id = ?");
-            let rows = session.conn.exec(statement, (owner.as_str(),)).await;
-            let rows: Vec<(String, u64)> =
-                rows.map_err(|error| fault(&error, &self.right("SELECT", &name)))?;
+            let (conn, of_owner) = (&mut session.conn, (owner.as_str(),));
+            let right = self.right("SELECT", &name);
+            let held: Vec<(String, u64)> =
+                rows(conn, &statement, of_owner, RowLimit::ANY_NUMBER, &right).await?;
             let known = |(id, revision): (String, u64)| Some((id.parse().ok()?, revision));
-            revisions = rows.into_iter().filter_map(known).collect();
+            revisions = held.into_iter().filter_map(known).collect();
         }
         self.keep(session).await;
         Ok(revisions)
@@ -352,13 +374,10 @@ impl Mysql {
 
     /// Our tables that exist.
     async fn tables_there(&self, conn: &mut Conn) -> Result<Vec<Table>, Fault> {
-        let names = conn
-            .query(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
-            )
-            .await;
-        let names: Vec<String> =
-            names.map_err(|error| fault(&error, "SELECT on information_schema"))?;
+        let statement =
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()";
+        let right = "SELECT on information_schema";
+        let names: Vec<String> = rows(conn, statement, (), RowLimit::ANY_NUMBER, right).await?;
         let mut tables = Table::all();
         tables.retain(|table| names.contains(&self.table_name(*table)));
         Ok(tables)

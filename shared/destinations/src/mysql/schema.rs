@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use mysql_async::{Conn, prelude::Queryable as _};
 
-use super::{Mysql, faults::fault};
+use super::{Mysql, deliver::rows, faults::fault};
 use crate::{
     kind::{Fault, Finding, Shape},
+    net::RowLimit,
     sql::{Column, ColumnType, Table, Usable, columns, missing},
 };
 
@@ -139,14 +140,10 @@ impl Mysql {
 }
 
 async fn existing(conn: &mut Conn, name: &str) -> Result<BTreeMap<String, String>, Fault> {
-    let found = conn
-        .exec(
-            "SELECT LOWER(column_name), LOWER(data_type) FROM information_schema.columns \
-             WHERE table_schema = DATABASE() AND table_name = ?",
-            (name,),
-        )
-        .await;
+    let statement = "SELECT LOWER(column_name), LOWER(data_type) FROM information_schema.columns \
+                     WHERE table_schema = DATABASE() AND table_name = ?";
+    let right = "SELECT on information_schema";
     let found: Vec<(String, String)> =
-        found.map_err(|error| fault(&error, "SELECT on information_schema"))?;
+        rows(conn, statement, (name,), RowLimit::ANY_NUMBER, right).await?;
     Ok(found.into_iter().collect())
 }

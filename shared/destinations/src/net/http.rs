@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{CONNECT_TIMEOUT, Guard, InvalidTls, Tls, USER_AGENT, tls};
+use super::{CONNECT_TIMEOUT, Guard, InvalidTls, MAX_ANSWER_BYTES, Tls, USER_AGENT, tls};
 #[cfg(any(feature = "google", feature = "supabase"))]
-use super::{MAX_DOCUMENT_BYTES, http_fault, without_end};
+use super::{http_fault, without_end};
 #[cfg(any(feature = "google", feature = "supabase"))]
 use crate::kind::Fault;
 
@@ -43,9 +43,6 @@ pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(MAX_WAIT))
 }
 
-/// Bytes of an answer that are read at most.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
 /// Reads the beginning of an answer: a receiver that answers gigabytes is not listened to.
 pub async fn read_answer(mut response: reqwest::Response) -> Vec<u8> {
     let mut answer = Vec::new();
@@ -59,16 +56,19 @@ pub async fn read_answer(mut response: reqwest::Response) -> Vec<u8> {
     answer
 }
 
-/// Reads a whole answer that has to be understood.
+/// Reads a whole answer that has to be understood, of at most so many bytes.
 ///
 /// # Errors
 ///
 /// [`Fault::Unreachable`] if the answer is cut off, [`Fault::Misconfigured`] if it does not end.
 #[cfg(any(feature = "google", feature = "supabase"))]
-pub(crate) async fn read_document(mut response: reqwest::Response) -> Result<Vec<u8>, Fault> {
+pub(crate) async fn read_document(
+    mut response: reqwest::Response,
+    most: usize,
+) -> Result<Vec<u8>, Fault> {
     let mut document = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| http_fault(&error))? {
-        if document.len() + chunk.len() > MAX_DOCUMENT_BYTES {
+        if document.len() + chunk.len() > most {
             return Err(without_end());
         }
         document.extend_from_slice(&chunk);

@@ -1,5 +1,6 @@
 //! Addresses that may be connected to, the one TLS, and the one HTTP client.
 
+mod answer;
 mod faults;
 mod guard;
 #[cfg(feature = "http")]
@@ -10,6 +11,22 @@ use std::time::Duration;
 
 pub use domain::delivery::Network;
 
+#[cfg(feature = "http")]
+pub(crate) use self::answer::MAX_ANSWER_BYTES;
+#[cfg(any(feature = "mongodb", feature = "mysql", feature = "postgres"))]
+pub(crate) use self::answer::MAX_CALL_BYTES;
+#[cfg(any(feature = "azure", feature = "google", feature = "s3"))]
+pub(crate) use self::answer::MAX_PAGE_BYTES;
+#[cfg(any(feature = "mongodb", feature = "mysql"))]
+pub(crate) use self::answer::RowLimit;
+#[cfg(any(
+    feature = "bucket",
+    feature = "google",
+    feature = "mongodb",
+    feature = "mysql",
+    feature = "postgres"
+))]
+pub(crate) use self::answer::without_end;
 #[cfg(any(feature = "google", feature = "supabase"))]
 pub(crate) use self::http::read_document;
 #[cfg(any(feature = "webhook", feature = "supabase"))]
@@ -24,21 +41,9 @@ pub use self::{
     faults::http_fault,
     http::{http_client, read_answer},
 };
-#[cfg(any(feature = "http", feature = "postgres"))]
-use crate::kind::Fault;
 
 /// Name of this program in requests.
 pub const USER_AGENT: &str = concat!("Terrarium/", env!("CARGO_PKG_VERSION"));
 
 /// Longest time until a connection is there.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Bytes of an answer that has to be understood that are read at most.
-#[cfg(any(feature = "http", feature = "postgres"))]
-pub(crate) const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
-
-/// The fault of a server whose answer does not end.
-#[cfg(any(feature = "http", feature = "postgres"))]
-pub(crate) fn without_end() -> Fault {
-    Fault::misconfigured("the server's answer does not end; is the address right?")
-}

@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     kind::{Fault, Unreachable},
-    net::{CONNECT_TIMEOUT, MAX_DOCUMENT_BYTES, fault_of, without_end},
+    net::{CONNECT_TIMEOUT, MAX_CALL_BYTES, fault_of, without_end},
 };
 
 /// Bytes that may still be read in a call.
@@ -31,7 +31,7 @@ pub(super) struct Allowance(Arc<AtomicUsize>);
 impl Allowance {
     /// Begins a call.
     pub(super) fn renew(&self) {
-        self.0.store(MAX_DOCUMENT_BYTES, Ordering::Relaxed);
+        self.0.store(MAX_CALL_BYTES, Ordering::Relaxed);
     }
 }
 

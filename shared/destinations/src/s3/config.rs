@@ -128,7 +128,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Bucket<St
         rights,
         codes: faults::of_text,
     };
-    Ok(Bucket { objects, settings })
+    Ok(Bucket::new(objects, settings))
 }
 
 /// The credentials of our own role, asked for at each request: the provider renews them.

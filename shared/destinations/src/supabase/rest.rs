@@ -16,7 +16,7 @@ use crate::{
     envelope::JSON,
     id::{OwnerId, RecordId},
     kind::{Fault, Outcome},
-    net::{http_fault, read_document},
+    net::{MAX_CALL_BYTES, MAX_PAGE_BYTES, http_fault, read_document},
     postgres::faults::Doing,
     sql::{Part, Table, columns, parts},
 };
@@ -77,7 +77,12 @@ impl Rest {
         let sent = request.body(body).send().await;
         let response = sent.map_err(|error| http_fault(&error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read_document(response).await?;
+        // The rows of an owner are listed at once.
+        let most = match doing {
+            Doing::Read(_) => MAX_CALL_BYTES,
+            _ => MAX_PAGE_BYTES,
+        };
+        let body = read_document(response, most).await?;
         if !status.is_success() {
             return Err(fault(status, &headers, &body, doing));
         }

@@ -19,7 +19,7 @@ use axum::{
 };
 use destinations::{
     config::{Context, KindName, Secrets, open},
-    kind::{Fault, Kind, Outcome, Unreachable},
+    kind::{Erased, Erasure, Fault, Kind, Outcome, Unreachable},
     net::{Network, Resolve},
     sign::Secret,
 };
@@ -41,6 +41,8 @@ const OVER_HTTP: [KindName; 7] = [
     KindName::Azure,
     KindName::Sqs,
 ];
+/// Kinds that are buckets over HTTP.
+const BUCKETS: [KindName; 3] = [KindName::S3, KindName::Gcs, KindName::Azure];
 /// Kinds with a protocol of their own.
 const OTHERS: [KindName; 4] = [
     KindName::Postgres,
@@ -51,6 +53,17 @@ const OTHERS: [KindName; 4] = [
 
 /// A destination at an address: `http://<host>:<port>`, or host and port.
 fn at(kind: KindName, scheme: &str, host: &str, port: u16, context: Context) -> Box<dyn Kind> {
+    with(kind, scheme, (host, port), context, &json!({}))
+}
+
+/// A destination with more settings than it needs.
+fn with(
+    kind: KindName,
+    scheme: &str,
+    (host, port): (&str, u16),
+    context: Context,
+    more: &Value,
+) -> Box<dyn Kind> {
     let url = format!("{scheme}://{host}:{port}");
     let local = scheme == "http";
     let (mut config, secrets) = match kind {
@@ -102,6 +115,8 @@ fn at(kind: KindName, scheme: &str, host: &str, port: u16, context: Context) -> 
     if let Some((name, value)) = plain.filter(|_| local) {
         config[name] = value;
     }
+    let more = more.as_object().unwrap().clone();
+    config.as_object_mut().unwrap().extend(more);
     let secrets = Secrets::new(secrets.as_object().unwrap().clone());
     open(kind, config.as_object().unwrap(), &secrets, context).unwrap()
 }
@@ -112,6 +127,17 @@ fn here(kind: KindName, port: u16) -> Box<dyn Kind> {
 
 fn day() -> Vec<destinations::change::Change> {
     vec![samples::daily(1, "2026-11-20", 1, 1)]
+}
+
+/// The person behind the samples' first connection.
+fn person() -> Erasure {
+    Erasure {
+        id: "e".to_owned(),
+        reference_id: None,
+        owners: vec![samples::owner(1)],
+        terra_user_ids: samples::source(1).terra_user_id.into_iter().collect(),
+        records: Vec::new(),
+    }
 }
 
 /// The fault of a delivery, or of its only change.
@@ -216,23 +242,89 @@ async fn a_server_of_another_kind_holds_nobody_up() {
     }
 }
 
+/// Bytes that all answers to one call may take: what is read of them, and what lies in the buffers of connections.
+const MAX_TAKEN: usize = 128 * 1024 * 1024;
+
 #[tokio::test]
-async fn an_answer_without_end_is_not_listened_to() {
+async fn answers_without_end_are_not_listened_to_however_many_a_call_has() {
+    let days: Vec<_> = (1..=24)
+        .map(|day| samples::daily(1, &format!("2026-11-{day:02}"), 1, 1))
+        .collect();
+    let (owner, person) = (samples::owner(1), person());
     for status in [StatusCode::OK, StatusCode::BAD_REQUEST] {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
         let port = answering(move || {
-            let chunk = || Ok::<_, io::Error>(Bytes::from(vec![b' '; 65536]));
+            let counted = Arc::clone(&counted);
+            let chunk = move || {
+                counted.fetch_add(65536, Ordering::SeqCst);
+                Ok::<_, io::Error>(Bytes::from(vec![b' '; 65536]))
+            };
             let endless = futures::stream::repeat_with(chunk);
             (status, Body::from_stream(endless)).into_response()
         })
         .await;
+        let mut destinations = Vec::new();
         // The answers of SQS come from AWS: its address is not the app's to choose.
         for kind in OVER_HTTP.into_iter().filter(|kind| *kind != KindName::Sqs) {
-            let destination = here(kind, port);
+            destinations.push((kind, here(kind, port)));
+            if BUCKETS.contains(&kind) {
+                let write_only = json!({"write_only": true});
+                let at = ("127.0.0.1", port);
+                destinations.push((kind, with(kind, "http", at, context(), &write_only)));
+            }
+        }
+        for (kind, destination) in destinations {
             let started = std::time::Instant::now();
-            let delivered = destination.deliver(&day()).await;
+            let delivered = destination.deliver(&days).await;
+            let of_delivery = taken.swap(0, Ordering::SeqCst);
+            let listed = destination.revisions(&owner, Some(DataType::Daily)).await;
+            let erased = destination.erase(&person).await;
+            let of_lists = taken.swap(0, Ordering::SeqCst);
             assert!(
-                started.elapsed().as_secs() < 10,
-                "{kind} {status}: {delivered:?}"
+                started.elapsed().as_secs() < 20,
+                "{kind} {status}: {delivered:?} {listed:?} {erased:?}"
+            );
+            assert!(of_delivery < MAX_TAKEN, "{kind} {status}: {of_delivery}");
+            assert!(of_lists < MAX_TAKEN, "{kind} {status}: {of_lists}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_given_up() {
+    let owner = samples::owner(1);
+    for kind in BUCKETS {
+        // Ever new tokens, and one that is always the same.
+        for step in [1, 0] {
+            let number = Arc::new(AtomicUsize::new(7));
+            let port = answering(move || {
+                let token = number.fetch_add(step, Ordering::SeqCst);
+                match kind {
+                    KindName::S3 => format!(
+                        "<ListBucketResult><IsTruncated>true</IsTruncated>\
+                         <NextContinuationToken>{token}</NextContinuationToken></ListBucketResult>"
+                    ),
+                    KindName::Azure => format!(
+                        "<EnumerationResults><Blobs></Blobs><NextMarker>{token}</NextMarker>\
+                         </EnumerationResults>"
+                    ),
+                    _ => json!({"items": [], "nextPageToken": token.to_string()}).to_string(),
+                }
+                .into_response()
+            })
+            .await;
+            let destination = here(kind, port);
+            let listed = destination.revisions(&owner, Some(DataType::Daily));
+            let fault = listed.await.unwrap_err();
+            assert!(
+                fault.to_string().contains("does not end"),
+                "{kind}: {fault}"
+            );
+            let erased = destination.erase(&person()).await;
+            assert!(
+                matches!(erased, Ok(Erased::Manual(_))),
+                "{kind}: {erased:?}"
             );
         }
     }
