@@ -464,8 +464,11 @@ impl<O: Objects> Bucket<O> {
         loop {
             let page = self.page(prefix, &walk).await?;
             let is_empty = page.items.is_empty();
-            for key in page.items {
-                self.objects.delete(&key, None).await?;
+            let deletes = page.items.into_iter();
+            let deletes: Vec<_> = deletes.map(|key| self.delete_any(key).boxed()).collect();
+            let mut deletes = stream::iter(deletes).buffer_unordered(PARALLEL);
+            while let Some(deleted) = deletes.next().await {
+                deleted?;
                 count += 1;
             }
             if is_empty {
@@ -479,6 +482,10 @@ impl<O: Objects> Bucket<O> {
                 walk.begin_anew()?;
             }
         }
+    }
+
+    async fn delete_any(&self, key: String) -> Result<(), Fault> {
+        self.objects.delete(&key, None).await.map(|_| ())
     }
 
     fn what_to_remove(&self, person: &Erasure) -> String {
@@ -511,6 +518,9 @@ mod tests {
     struct Memory {
         kept: Arc<Mutex<BTreeMap<String, Kept>>>,
         stamps: Arc<AtomicU64>,
+        /// Deletions that are under way, and the most that ever were.
+        deletes: Arc<AtomicU64>,
+        most_deletes: Arc<AtomicU64>,
     }
 
     impl Memory {
@@ -567,7 +577,10 @@ mod tests {
         }
 
         async fn delete(&self, key: &str, stamp: Option<&str>) -> Result<bool, Fault> {
+            let at_once = self.deletes.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_deletes.fetch_max(at_once, Ordering::SeqCst);
             tokio::task::yield_now().await;
+            self.deletes.fetch_sub(1, Ordering::SeqCst);
             let mut kept = self.kept.lock().unwrap();
             let there = kept.get(key).map(|(stamp, ..)| stamp.to_string());
             let holds = stamp.is_none() || there.as_deref() == stamp;
@@ -687,5 +700,25 @@ mod tests {
         let left: Vec<_> = memory.held().into_iter().map(|(key, ..)| key).collect();
         assert_eq!(left.len(), 2);
         assert!(left[0].contains("user-1-2026-11-21") && left[1].contains("user-2-2026-11-20"));
+    }
+
+    #[tokio::test]
+    async fn many_objects_of_a_person_are_deleted_at_once_whatever_the_pages_are() {
+        let memory = Memory::default();
+        let bucket = terras(&memory);
+        let days = (1..=28).map(|day| samples::daily(1, &format!("2026-11-{day:02}"), 7, 1));
+        let days: Vec<_> = days.collect();
+        bucket.deliver(&days).await.unwrap();
+        let person = Erasure {
+            id: "e".to_owned(),
+            reference_id: None,
+            owners: vec![samples::owner(1)],
+            terra_user_ids: samples::source(1).terra_user_id.into_iter().collect(),
+            records: Vec::new(),
+        };
+        assert_eq!(bucket.erase(&person).await, Ok(Erased::Done(28)));
+        assert!(memory.held().is_empty());
+        // As many as a page of this store holds.
+        assert_eq!(memory.most_deletes.load(Ordering::SeqCst), 4);
     }
 }
