@@ -103,6 +103,23 @@ pub(super) fn terra_prefixes(settings: &Settings, change: &Change) -> Vec<String
     users.into_iter().map(prefix).collect()
 }
 
+/// Returns the beginnings of the names that a record may have had in Terra's layout before its start moved: those of
+/// its day, and of the days around it where the start does not name the record. None for a record without a day.
+pub(super) fn former_prefixes(settings: &Settings, change: &Change) -> Vec<String> {
+    let (Body::Record(state), Layout::Terra) = (&change.body, settings.layout) else {
+        return Vec::new();
+    };
+    let Some(day) = state.day else {
+        return Vec::new();
+    };
+    let is_named_by_day = state.key.starts_with(&day.to_string());
+    let around = [day.yesterday(), day.tomorrow()].into_iter().flatten();
+    let around = around.filter(|_| !is_named_by_day);
+    let prefix = terra_prefix(settings, change);
+    let days = std::iter::once(day).chain(around);
+    days.map(|day| format!("{prefix}{day}")).collect()
+}
+
 /// The name of a second record that begins at the same time.
 pub(super) fn suffixed(key: &str, record_id: &RecordId) -> String {
     let suffix: String = record_id.as_str().chars().take(8).collect();
@@ -233,5 +250,23 @@ mod tests {
         let once = suffixed("a/b.json", &id);
         assert_eq!(once, format!("a/b-{}.json", id.as_str().split_at(8).0));
         assert_eq!(suffixed(&once, &id), once);
+    }
+
+    #[test]
+    fn a_former_name_is_looked_for_on_the_day_and_for_a_session_on_the_days_around_it() {
+        let day = samples::daily(1, "2026-11-20", 5, 255);
+        let prefix = "p/2022-03-16/daily/user-1-2026-11-20";
+        assert_eq!(former_prefixes(&settings(Layout::Terra), &day), [prefix]);
+        assert!(former_prefixes(&settings(Layout::Record), &day).is_empty());
+        let record = r#"{"metadata":{"start_time":"2026-12-01T08:00:00+00:00"}}"#;
+        let mut session = samples::record(DataType::Sleep, "a", record, 1);
+        if let Body::Record(state) = &mut session.body {
+            state.day = "2026-12-01".parse().ok();
+        }
+        let days = ["2026-12-01", "2026-11-30", "2026-12-02"];
+        let named = days.map(|day| format!("p/2022-03-16/sleep/user-1-{day}"));
+        assert_eq!(former_prefixes(&settings(Layout::Terra), &session), named);
+        let gone = samples::deleted(DataType::Daily, "2026-11-20", 300);
+        assert!(former_prefixes(&settings(Layout::Terra), &gone).is_empty());
     }
 }

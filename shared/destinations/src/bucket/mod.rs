@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use futures::{
     FutureExt as _,
-    stream::{self, StreamExt as _},
+    stream::{self, StreamExt as _, TryStreamExt as _},
 };
 use models::data::DataType;
 use tokio::sync::Semaphore;
@@ -37,6 +37,8 @@ pub(crate) use objects::{PAGE, RECORD, REVISION};
 const PARALLEL: usize = 16;
 /// Pages of lists that are read at once: each is larger than any other answer.
 const LISTS: usize = 4;
+/// Objects of one list whose metadata are read at once.
+const HEADS: usize = 4;
 /// Ending of the name of an activity's file.
 const FIT: &str = "fit";
 /// Attempts to write over what another writer just wrote.
@@ -168,7 +170,11 @@ impl<O: Objects> Bucket<O> {
             Ok(None) => {
                 let key = layout::state_key(&self.settings, change, FIT);
                 let own = layout::suffixed(&key, &change.record_id);
-                self.delete_all(change, [key, own]).await
+                let deleted = self.delete_all(change, [key.clone(), own]).await?;
+                if !deleted.is_settled() {
+                    return Ok(deleted);
+                }
+                self.keep_newest(change, &key).await
             }
             Err(fault) => Ok(fault.into_outcome()),
         }
@@ -238,10 +244,11 @@ impl<O: Objects> Bucket<O> {
                     key = own;
                     continue;
                 }
-                let stale = |held: u64| {
-                    held > change.revision || (held == change.revision && !change.force)
-                };
-                if head.revision.is_some_and(stale) {
+                if head.revision.is_some_and(|held| is_stale(change, held)) {
+                    // An attempt before may have ended between the write and what follows it.
+                    if change.attempt > 1 && head.revision == Some(change.revision) {
+                        self.keep_newest(change, &key).await?;
+                    }
                     return Ok(Outcome::Stale);
                 }
             }
@@ -254,10 +261,80 @@ impl<O: Objects> Bucket<O> {
                 .put(&key, Object::of(change, payload), condition)
                 .await?
             {
+                // A name that is new may be a second one of a record that had another.
+                if head.is_none() || change.force {
+                    return self.keep_newest(change, &key).await;
+                }
                 return Ok(Outcome::APPLIED);
             }
         }
         Ok(Outcome::Retry(Fault::Conflict { code: None }))
+    }
+
+    /// Deletes what a record left under former names in Terra's layout, or the object of this name if another one
+    /// holds a newer state. Where the store lets nobody list or delete, all stay.
+    async fn keep_newest(&self, change: &Change, key: &str) -> Result<Outcome, Fault> {
+        let mut outcome = Outcome::APPLIED;
+        for prefix in layout::former_prefixes(&self.settings, change) {
+            match self.delete_older(change, &prefix, key).await {
+                Ok(Outcome::Applied { .. }) => {}
+                Ok(other) => outcome = other,
+                Err(Fault::Misconfigured { .. }) => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Deletes the older ones of two objects of a record: the one of this name, and another one whose name begins with
+    /// a prefix and ends as it does.
+    async fn delete_older(
+        &self,
+        change: &Change,
+        prefix: &str,
+        key: &str,
+    ) -> Result<Outcome, Fault> {
+        let ending = key.rsplit_once('.').map_or("", |(_, ending)| ending);
+        let others = self.of_record(change, prefix).await?;
+        let others = others.into_iter();
+        let others = others.filter(|(other, _)| other != key && other.ends_with(ending));
+        let mut older = Vec::new();
+        for (other, head) in others {
+            if head.revision.is_some_and(|held| is_stale(change, held)) {
+                let deleted = self.delete_all(change, [key.to_owned()]).await?;
+                return Ok(if deleted.is_settled() {
+                    Outcome::Stale
+                } else {
+                    deleted
+                });
+            }
+            older.push(other);
+        }
+        self.delete_all(change, older).await
+    }
+
+    /// The objects of the record of a change, among those whose names begin with a prefix.
+    async fn of_record(&self, change: &Change, prefix: &str) -> Result<Vec<(String, Head)>, Fault> {
+        let (mut found, mut walk) = (Vec::new(), Walk::default());
+        loop {
+            let page = self.page(prefix, &walk).await?;
+            let heads = page.items.into_iter();
+            let heads: Vec<_> = heads.map(|key| self.head_of(key).boxed()).collect();
+            let heads = stream::iter(heads).buffer_unordered(HEADS);
+            let heads: Vec<_> = heads.try_collect().await?;
+            let is_of_it = |(_, head): &(String, Head)| {
+                head.record.as_deref() == Some(change.record_id.as_str())
+            };
+            found.extend(heads.into_iter().flatten().filter(is_of_it));
+            if !walk.go_on(page.next)? {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn head_of(&self, key: String) -> Result<Option<(String, Head)>, Fault> {
+        let head = self.objects.head(&key).await?;
+        Ok(head.map(|head| (key, head)))
     }
 
     async fn delete(&self, change: &Change) -> Result<Outcome, Fault> {
@@ -291,20 +368,12 @@ impl<O: Objects> Bucket<O> {
                         is_final: true,
                     }));
                 }
+                let mut keys = Vec::new();
                 for prefix in prefixes {
-                    let mut walk = Walk::default();
-                    loop {
-                        let page = self.page(&prefix, &walk).await?;
-                        let deleted = self.delete_all(change, page.items).await?;
-                        if !deleted.is_settled() {
-                            return Ok(deleted);
-                        }
-                        if !walk.go_on(page.next)? {
-                            break;
-                        }
-                    }
+                    let found = self.of_record(change, &prefix).await?;
+                    keys.extend(found.into_iter().map(|(key, _)| key));
                 }
-                return Ok(Outcome::APPLIED);
+                keys
             }
         };
         self.delete_all(change, keys).await
@@ -349,6 +418,11 @@ impl<O: Objects> Bucket<O> {
             }
         }
     }
+}
+
+/// Returns whether a change has nothing to write over a state of this revision.
+fn is_stale(change: &Change, held: u64) -> bool {
+    held > change.revision || (held == change.revision && !change.force)
 }
 
 #[async_trait]
@@ -720,5 +794,77 @@ mod tests {
         assert!(memory.held().is_empty());
         // As many as a page of this store holds.
         assert_eq!(memory.most_deletes.load(Ordering::SeqCst), 4);
+    }
+
+    /// A session that begins at a time.
+    fn session(key: &str, start: &str, revision: u64) -> Change {
+        let record = format!(r#"{{"metadata":{{"start_time":"{start}"}}}}"#);
+        let mut change = samples::record(DataType::Activity, key, &record, revision);
+        if let Body::Record(state) = &mut change.body {
+            state.day = start.get(..10).and_then(|day| day.parse().ok());
+        }
+        change
+    }
+
+    #[tokio::test]
+    async fn a_session_whose_start_moves_leaves_no_object_behind() {
+        let memory = Memory::default();
+        let bucket = terras(&memory);
+        let (night, midnight) = ("2026-11-20T23:50:00+00:00", "2026-11-21T00:10:00+00:00");
+        let other = session("b", night, 1);
+        for change in [
+            other.clone(),
+            session("a", night, 2),
+            session("a", midnight, 3),
+            // An older state comes late.
+            session("a", "2026-11-20T23:00:00+00:00", 1),
+        ] {
+            let outcomes = bucket.deliver(&[change]).await.unwrap();
+            assert!(outcomes[0].is_settled(), "{outcomes:?}");
+        }
+        let id = session("a", midnight, 3).record_id.to_string();
+        let held = memory.held();
+        let of_it: Vec<_> = held.iter().filter(|(_, record, _)| *record == id).collect();
+        assert_eq!(of_it.len(), 1, "{held:?}");
+        assert!(of_it[0].0.contains(midnight) && of_it[0].2 == 3);
+        assert_eq!(held.len(), 2);
+        // Back on the second name's first one, when it is free.
+        let gone = samples::deleted(DataType::Activity, "b", 9);
+        bucket.deliver(&[gone]).await.unwrap();
+        let mut back = session("a", night, 4);
+        bucket.deliver(&[back.clone()]).await.unwrap();
+        back.force = true;
+        bucket.deliver(&[back]).await.unwrap();
+        let held = memory.held();
+        assert_eq!(held.len(), 1, "{held:?}");
+        assert!(held[0].0.ends_with("23:50:00+00:00.json") && held[0].2 == 4);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_ended_behind_its_write_is_finished_by_the_next() {
+        let memory = Memory::default();
+        let bucket = terras(&memory);
+        let before = session("a", "2026-11-20T08:00:00+00:00", 1);
+        let mut after = session("a", "2026-11-20T09:00:00+00:00", 2);
+        bucket.deliver(std::slice::from_ref(&before)).await.unwrap();
+        let payload = envelope::payload(&after, Format::Terra).unwrap();
+        let key = layout::state_key(&bucket.settings, &after, "json");
+        let written = memory.put(&key, Object::of(&after, &payload), Condition::Missing);
+        written.await.unwrap();
+        after.attempt = 2;
+        let outcomes = bucket.deliver(std::slice::from_ref(&after)).await;
+        assert_eq!(outcomes, Ok(vec![Outcome::Stale]));
+        let held = memory.held();
+        assert_eq!(held.len(), 1, "{held:?}");
+        assert_eq!(held[0].0, key);
+        // A forced state clears up what was left at any time.
+        let old = layout::state_key(&bucket.settings, &before, "json");
+        let left = memory.put(&old, Object::of(&before, &payload), Condition::Missing);
+        left.await.unwrap();
+        after.force = true;
+        assert_eq!(bucket.deliver(&[after]).await, Ok(vec![Outcome::APPLIED]));
+        let held = memory.held();
+        assert_eq!(held.len(), 1, "{held:?}");
+        assert_eq!(held[0].0, key);
     }
 }
