@@ -93,6 +93,7 @@ impl Mongodb {
         let held = self.held(database, collection, &ids).await?;
         let mut writes = Vec::new();
         let mut by_place = BTreeMap::new();
+        let mut names = BTreeMap::new();
         for (index, change) in changes {
             let of_record = held
                 .iter()
@@ -110,7 +111,10 @@ impl Mongodb {
             let is_second = of_record.iter().any(|held| held.id == second);
             by_place.insert(index, change);
             match write(index, change, is_second, false) {
-                Ok(write) => writes.push(write),
+                Ok(write) => {
+                    names.insert(index, name(change, is_second));
+                    writes.push(write);
+                }
                 Err(fault) => set(outcomes, index, fault.into_outcome()),
             }
         }
@@ -129,6 +133,7 @@ impl Mongodb {
                 // Terra's own, of before the move.
                 Some(None) => write(taken.index, change, false, true),
                 Some(Some(id)) if id != change.record_id.as_str() => {
+                    names.insert(taken.index, name(change, true));
                     write(taken.index, change, true, false)
                 }
                 Some(Some(_)) => {
@@ -149,7 +154,33 @@ impl Mongodb {
                 Err(fault) => set(outcomes, taken.index, fault.into_outcome()),
             }
         }
+        for (index, name) in names {
+            let Some(change) = by_place.get(&index) else {
+                continue;
+            };
+            let is_written = matches!(outcomes.get(index), Some(Outcome::Applied { .. }));
+            let is_left =
+                |held: &Held| held.record_id == change.record_id.as_str() && held.id != name;
+            if is_written
+                && held.iter().any(is_left)
+                && let Some(former) = former(change, &name)
+            {
+                self.remove(database, collection, former).await?;
+            }
+        }
         self.keep_newest(database, collection, &ids).await
+    }
+
+    async fn remove(
+        &self,
+        database: &Database,
+        collection: &str,
+        which: Document,
+    ) -> Result<(), Fault> {
+        let documents = database.collection::<Document>(collection);
+        let removed = documents.delete_many(which).await;
+        let removed = removed.map_err(|error| fault(&error, &self.right()));
+        removed.map(|_| ())
     }
 
     /// Documents of records, wherever they are.
@@ -212,18 +243,24 @@ impl Mongodb {
             }
             *revision = held.revision.max(*revision);
         }
-        let documents = database.collection::<Document>(collection);
         for id in several {
             let newest = newest.get(id).copied().unwrap_or_default();
             let newest = i64::try_from(newest).unwrap_or(i64::MAX);
             let older = doc! {RECORD_ID: id, REVISION: {"$lt": newest}};
-            let removed = documents.delete_many(older);
-            removed
-                .await
-                .map_err(|error| fault(&error, &self.right()))?;
+            self.remove(database, collection, older).await?;
         }
         Ok(())
     }
+}
+
+/// Documents that a state has left behind which was written anew under a name: its user changed, and not its revision.
+fn former(change: &Change, name: &Bson) -> Option<Document> {
+    let revision = i64::try_from(change.revision).unwrap_or(i64::MAX);
+    change.force.then(|| {
+        doc! {
+            RECORD_ID: change.record_id.as_str(), REVISION: {"$lte": revision}, "_id": {"$ne": name.clone()},
+        }
+    })
 }
 
 /// One write; over a document of Terra's own if that `is_over_terras`.
@@ -281,5 +318,21 @@ mod tests {
         let (second, _) = terras(&change, true).unwrap();
         let id = second.get_document("_id").unwrap();
         assert_eq!(id.get_str("record_id").unwrap(), change.record_id.as_str());
+    }
+
+    #[test]
+    fn a_state_that_is_written_anew_for_another_user_leaves_its_former_name_behind() {
+        let record = r#"{"metadata":{"start_time":"2026-11-20T00:00:00+00:00"}}"#;
+        let mut change = samples::record(DataType::Daily, "2026-11-20", record, 7);
+        change.source.terra_user_id = samples::source(2).terra_user_id;
+        let place = name(&change, false);
+        assert_eq!(former(&change, &place), None);
+        change.force = true;
+        let former = former(&change, &place).unwrap();
+        let id = doc! {"user_id": "user-2", "start_time": "2026-11-20T00:00:00+00:00"};
+        let expected = doc! {
+            RECORD_ID: change.record_id.as_str(), REVISION: {"$lte": 7_i64}, "_id": {"$ne": id},
+        };
+        assert_eq!(former, expected);
     }
 }

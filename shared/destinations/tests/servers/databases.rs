@@ -179,6 +179,12 @@ async fn mongodb_tells_sessions_apart_in_terras_layout_and_takes_over_what_terra
         .unwrap();
     assert_eq!(held.len(), 2);
     assert!(held.iter().all(|(_, revision)| *revision == 2));
+    // Its user changes, and it is told anew at the same revision.
+    let mut renamed = session("a", later, 2);
+    renamed.source.terra_user_id = samples::source(7).terra_user_id;
+    renamed.force = true;
+    mongodb.deliver(&[renamed]).await.unwrap();
+    assert_eq!(names().await.len(), 2);
     let gone = ["a", "b"].map(|key| samples::deleted(DataType::Activity, key, 3));
     mongodb.deliver(&gone).await.unwrap();
     assert_eq!(names().await, []);
