@@ -23,7 +23,7 @@ use crate::{
 /// changes nothing, whoever else writes. A **log kind** passes on what it is given, at least once,
 /// under an id that stays the same.
 ///
-/// Every call ends by itself within [`Limits::timeout`]; the caller sets its own limit around it.
+/// A call may take [`LONGEST_CALL`]; the caller ends it with [`within`].
 #[async_trait]
 pub trait Kind: Send + Sync + fmt::Debug {
     /// Bounds of one call, and what the destination keeps.
@@ -84,6 +84,9 @@ pub trait Kind: Send + Sync + fmt::Debug {
     }
 }
 
+/// Longest time of any call but an erasure, which goes on where the one before ended.
+pub const LONGEST_CALL: Duration = Duration::from_secs(30);
+
 /// Bounds of one call of [`Kind::deliver`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -91,8 +94,6 @@ pub struct Limits {
     pub changes: usize,
     /// Most bytes of all bodies together.
     pub bytes: usize,
-    /// Longest time of any call.
-    pub timeout: Duration,
     /// Number of message groups that suits the destination, unless the operator says otherwise.
     pub concurrency: u32,
     /// Data that the destination keeps.
@@ -422,15 +423,7 @@ impl Finding {
 /// # Errors
 ///
 /// Those of the call, and [`Fault::Unreachable`] if the time is over.
-#[cfg(any(
-    feature = "firestore",
-    feature = "kafka",
-    feature = "mongodb",
-    feature = "mysql",
-    feature = "postgres",
-    feature = "supabase"
-))]
-pub(crate) async fn within<T>(
+pub async fn within<T>(
     limit: Duration,
     call: impl std::future::Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {

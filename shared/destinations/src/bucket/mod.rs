@@ -10,7 +10,7 @@ mod probe;
 #[cfg(any(feature = "s3", feature = "azure"))]
 pub(crate) mod store;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use futures::{
@@ -431,7 +431,6 @@ impl<O: Objects> Kind for Bucket<O> {
         Limits {
             changes: 100,
             bytes: 32 * 1024 * 1024,
-            timeout: Duration::from_secs(30),
             concurrency: 4,
             keeps: match self.settings.layout {
                 Layout::Record | Layout::Terra => Keeps::State,

@@ -68,7 +68,6 @@ impl Kind for Firestore {
         Limits {
             changes: 200,
             bytes: 4 * 1024 * 1024,
-            timeout: Duration::from_secs(30),
             concurrency: 2,
             keeps: Keeps::State,
         }

@@ -11,7 +11,7 @@ mod msk;
 mod probe;
 mod producer;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -70,7 +70,6 @@ impl Kind for Kafka {
         Limits {
             changes: 500,
             bytes: MAX_REQUEST_BYTES,
-            timeout: Duration::from_secs(30),
             concurrency: 4,
             keeps: Keeps::Log,
         }

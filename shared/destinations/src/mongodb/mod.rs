@@ -91,7 +91,6 @@ impl Kind for Mongodb {
         Limits {
             changes: 500,
             bytes: 12 * 1024 * 1024,
-            timeout: Duration::from_secs(30),
             concurrency: 4,
             keeps: Keeps::State,
         }

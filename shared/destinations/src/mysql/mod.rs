@@ -71,7 +71,6 @@ impl Kind for Mysql {
         Limits {
             changes: 200,
             bytes: 4 * 1024 * 1024,
-            timeout: Duration::from_secs(30),
             concurrency: 4,
             keeps: Keeps::State,
         }

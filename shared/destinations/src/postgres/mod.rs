@@ -85,7 +85,6 @@ impl Kind for Postgres {
         Limits {
             changes: 500,
             bytes: 4 * 1024 * 1024,
-            timeout: TIMEOUT,
             concurrency: 4,
             keeps: Keeps::State,
         }

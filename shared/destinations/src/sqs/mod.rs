@@ -5,10 +5,7 @@ mod deliver;
 mod faults;
 mod probe;
 
-use std::{
-    sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
@@ -68,7 +65,6 @@ impl Kind for Sqs {
         Limits {
             changes: 100,
             bytes: 10 * MAX_BODY_BYTES,
-            timeout: Duration::from_secs(30),
             concurrency: 4,
             keeps: Keeps::Log,
         }

@@ -67,7 +67,6 @@ impl Kind for Supabase {
         Limits {
             changes: 200,
             bytes: 1024 * 1024,
-            timeout: Duration::from_secs(30),
             concurrency: 2,
             keeps: Keeps::State,
         }

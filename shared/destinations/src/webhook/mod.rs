@@ -11,10 +11,7 @@ mod probe;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use async_trait::async_trait;
 use reqwest::{Client, Url};
@@ -86,7 +83,6 @@ impl Kind for Webhook {
             // next is sent.
             changes: 1,
             bytes: self.max_bytes,
-            timeout: Duration::from_secs(30),
             concurrency: 4,
             keeps: Keeps::Log,
         }
