@@ -176,11 +176,6 @@ impl Secrets {
         set.map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The JSON object, to be kept in the secret store.
-    pub fn expose(&self) -> &Map<String, Value> {
-        &self.0
-    }
-
     /// The text that is kept in the secret store.
     pub fn to_text(&self) -> SecretString {
         SecretString::from(Value::Object(self.0.clone()).to_string())

@@ -76,11 +76,6 @@ impl Guard {
         Self { network, resolver }
     }
 
-    /// The addresses that may be used.
-    pub fn network(&self) -> Network {
-        self.network
-    }
-
     /// Resolves a host, as one step of a probe.
     pub(crate) async fn probe(&self, host: &str) -> Finding {
         let started = Instant::now();
