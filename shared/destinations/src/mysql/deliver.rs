@@ -21,7 +21,7 @@ use crate::{
     kind::{Fault, Outcome, Unreachable, set},
     net::{CONNECT_TIMEOUT, MAX_CALL_BYTES, RowLimit},
     repair::repair,
-    sql::{Column, ColumnType, Row, Table, Usable, row},
+    sql::{Column, ColumnType, Part, Table, Upsert, Usable, parts},
 };
 
 /// One connection, with what is known of the tables.
@@ -31,21 +31,6 @@ pub(super) struct Session {
     /// Most bytes of the values of a statement.
     max_bytes: usize,
     tables: BTreeMap<Table, Arc<Usable>>,
-}
-
-/// A row to write.
-struct Upsert {
-    index: usize,
-    id: RecordId,
-    revision: u64,
-    row: Row,
-}
-
-/// Changes of one table.
-#[derive(Default)]
-struct Part {
-    upserts: Vec<Upsert>,
-    deletes: Vec<(RecordId, u64)>,
 }
 
 /// Most parameters of a statement: a prepared statement takes 65,535.
@@ -160,40 +145,12 @@ impl Mysql {
 
     pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
         let mut outcomes = vec![Outcome::APPLIED; changes.len()];
-        let mut parts: BTreeMap<(Table, bool), Part> = BTreeMap::new();
-        for (index, change) in changes.iter().enumerate() {
-            if change.collection().is_none() {
-                continue;
-            }
-            let part = parts
-                .entry((Table::of(change.data_type()), change.force))
-                .or_default();
-            let id = change.record_id.clone();
-            if change.is_deletion() {
-                part.deletes.push((id, change.revision));
-                continue;
-            }
-            match row(change, self.settings.format) {
-                Ok(Some((_, row))) => {
-                    part.upserts.push(Upsert {
-                        index,
-                        id,
-                        revision: change.revision,
-                        row,
-                    });
-                }
-                Ok(None) => {}
-                Err(fault) => set(&mut outcomes, index, fault.into_outcome()),
-            }
-        }
+        let parts = parts(changes, self.settings.format, &mut outcomes);
         if parts.is_empty() {
             return Ok(outcomes);
         }
         let mut session = self.session().await?;
-        for ((table, force), mut part) in parts {
-            // One order for every writer: no two wait for each other.
-            part.upserts.sort_by(|one, other| one.id.cmp(&other.id));
-            part.deletes.sort();
+        for ((table, force), part) in parts {
             let first = self
                 .write_part(&mut session, table, force, &part, &mut outcomes)
                 .await;

@@ -2,20 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use super::{Column, Row, Table, row};
+#[cfg(feature = "postgres")]
+use super::Column;
+use super::{Row, Table, row};
+#[cfg(feature = "postgres")]
+use crate::repair::repair;
 use crate::{
     change::Change,
     config::Format,
     id::RecordId,
     kind::{Outcome, set},
-    repair::repair,
 };
+
+/// A row to write.
+pub(crate) struct Upsert {
+    /// Place of the change in its call.
+    pub(crate) index: usize,
+    pub(crate) id: RecordId,
+    #[cfg(feature = "mysql")]
+    pub(crate) revision: u64,
+    pub(crate) row: Row,
+}
 
 /// Changes of one table.
 #[derive(Default)]
 pub(crate) struct Part {
-    /// Place of each change, its record and its row.
-    pub(crate) upserts: Vec<(usize, RecordId, Row)>,
+    pub(crate) upserts: Vec<Upsert>,
     /// Records to delete, up to a revision.
     pub(crate) deletes: Vec<(RecordId, u64)>,
 }
@@ -42,7 +54,13 @@ pub(crate) fn parts(
         }
         match row(change, format) {
             Ok(Some((_, row))) => {
-                let upsert = (index, change.record_id.clone(), row);
+                let upsert = Upsert {
+                    index,
+                    id: change.record_id.clone(),
+                    #[cfg(feature = "mysql")]
+                    revision: change.revision,
+                    row,
+                };
                 parts.entry(key).or_default().upserts.push(upsert);
             }
             Ok(None) => set(outcomes, index, Outcome::APPLIED),
@@ -50,19 +68,19 @@ pub(crate) fn parts(
         }
     }
     for part in parts.values_mut() {
-        part.upserts
-            .sort_by(|(_, one, _), (_, other, _)| one.cmp(other));
+        part.upserts.sort_by(|one, other| one.id.cmp(&other.id));
         part.deletes.sort();
     }
     parts
 }
 
+#[cfg(feature = "postgres")]
 impl Part {
     /// The rows as one JSON array, with the number of characters replaced in each.
     pub(crate) fn rows(&self, columns: &[Column]) -> (String, Vec<u32>) {
         let mut text = String::from("[");
         let mut repaired = Vec::with_capacity(self.upserts.len());
-        for (_, _, row) in &self.upserts {
+        for Upsert { row, .. } in &self.upserts {
             if text.len() > 1 {
                 text.push(',');
             }
@@ -96,9 +114,9 @@ impl Part {
         outcomes: &mut [Outcome],
     ) {
         applied.sort_unstable();
-        for ((index, id, _), repaired) in self.upserts.iter().zip(repaired) {
+        for (upsert, repaired) in self.upserts.iter().zip(repaired) {
             let is_applied = applied
-                .binary_search_by(|other| other.as_str().cmp(id.as_str()))
+                .binary_search_by(|other| other.as_str().cmp(upsert.id.as_str()))
                 .is_ok();
             let outcome = if is_applied {
                 Outcome::Applied {
@@ -107,7 +125,7 @@ impl Part {
             } else {
                 Outcome::Stale
             };
-            set(outcomes, *index, outcome);
+            set(outcomes, upsert.index, outcome);
         }
     }
 }
