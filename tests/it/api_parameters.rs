@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use store::table::{access::AuditLine, policies::PolicyOwner};
 
 use crate::{
-    api::{ANN, Reader, answered, url, with_ann},
+    api::{ANN, Reader, answered, key_with, url, with_ann},
     world::World,
 };
 
@@ -191,5 +191,19 @@ async fn users_whose_person_may_still_be_erased_are_found() {
     let ids = json!(["user-1", "nobody"]);
     let (status, users) = reader.post("/terra/v2/bulkUserInfo", &ids).await;
     assert_eq!((status, &users[0]["user_id"]), (200, &json!("user-1")));
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_page_of_users_that_there_can_be_is_empty() {
+    let world = with_ann().await;
+    let key = key_with(&world, &[Scope::PeopleRead]).await;
+    let path = format!("/terra/v2/subscriptions?page={}", usize::MAX);
+    let request = world.http.get(url(&world, &path)).header("dev-id", "any");
+    let (status, page) = answered(request.header("x-api-key", &key)).await;
+    assert_eq!(
+        (status, &page["data"]["next"], &page["data"]["results"]),
+        (200, &Value::Null, &json!([]))
+    );
     world.system.stop().await;
 }

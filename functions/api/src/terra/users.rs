@@ -161,7 +161,7 @@ async fn subscriptions(call: Call) -> Result<Answer, Failure> {
     let users: Vec<Value> = read(table, wanted).await?.iter().map(user).collect();
     Ok(Answer::json(&json!({
         "data": {
-            "next": (!is_last).then_some(page + 1),
+            "next": (!is_last).then(|| page.saturating_add(1)),
             "max_page": max_page,
             "results": users,
         },
