@@ -105,39 +105,55 @@ fn no_user() -> Failure {
 
 /// A day of a request: a date, ten-digit seconds, or the date that a longer text begins with.
 fn day(call: &Call, name: &str) -> Result<Option<Date>, Failure> {
-    let Some(text) = parameter(call, name) else {
-        return Ok(None);
-    };
-    let seconds = (text.len() == 10)
-        .then(|| text.parse::<i64>().ok())
-        .flatten();
-    let of_seconds = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    let day = match of_seconds {
-        Some(at) => Some(at.to_zoned(TimeZone::UTC).date()),
-        None => text.get(..10).and_then(|day| day.parse().ok()),
-    };
-    day.map(Some)
-        .ok_or_else(|| refused(&format!("invalid {name}")))
+    parsed(call, name, day_of)
 }
 
 /// The end of a request, whose day is not included: of a moment within a day, the day after.
 fn end_day(call: &Call, name: &str) -> Result<Option<Date>, Failure> {
-    let day = day(call, name)?;
-    let text = parameter(call, name).unwrap_or_default();
-    let is_midnight = match text.parse::<i64>() {
-        Ok(seconds) if text.len() == 10 => seconds % 86_400 == 0,
-        _ => {
+    parsed(call, name, end_of)
+}
+
+fn parsed(
+    call: &Call,
+    name: &str,
+    parse: fn(&str) -> Option<Date>,
+) -> Result<Option<Date>, Failure> {
+    let text = parameter(call, name);
+    text.map(|text| parse(&text).ok_or_else(|| refused(&format!("invalid {name}"))))
+        .transpose()
+}
+
+/// Ten-digit seconds since 1970.
+fn seconds_of(text: &str) -> Option<Timestamp> {
+    let seconds = (text.len() == 10).then(|| text.parse().ok()).flatten()?;
+    Timestamp::from_second(seconds).ok()
+}
+
+fn day_of(text: &str) -> Option<Date> {
+    match seconds_of(text) {
+        Some(at) => Some(at.to_zoned(TimeZone::UTC).date()),
+        None => text.get(..10)?.parse().ok(),
+    }
+}
+
+fn end_of(text: &str) -> Option<Date> {
+    let day = day_of(text)?;
+    let is_midnight = match seconds_of(text) {
+        Some(at) => at.as_second() % 86_400 == 0,
+        None => {
+            // The time of day alone: an offset behind it has digits, too.
             let time = text.get(10..).unwrap_or_default();
+            let time = time.trim_start_matches(['T', 't', ' ']);
+            let mut time = time.split(|c: char| !c.is_ascii_digit() && !".:".contains(c));
+            let time = time.next().unwrap_or_default();
             !time.contains(|c: char| ('1'..='9').contains(&c))
         }
     };
-    Ok(day.map(|day| {
-        if is_midnight {
-            day
-        } else {
-            day.saturating_add(1.days())
-        }
-    }))
+    Some(if is_midnight {
+        day
+    } else {
+        day.saturating_add(1.days())
+    })
 }
 
 /// The connection of a Terra user id, current or former.
@@ -167,4 +183,37 @@ fn user(connection: &StoredConnection) -> Value {
         "reference_id": state.reference_id(),
         "active": state.status() != domain::connection::Status::Ended,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_at_midnight_leaves_its_day_out_and_a_later_one_takes_it_in() {
+        for midnight in [
+            "2026-11-20",
+            "2026-11-20T00:00:00Z",
+            "2026-11-20T00:00:00.000000+01:00",
+            "2026-11-20T00:00:00-05:00",
+            "2026-11-20T00:00:00+0530",
+            // An offset whose sign was not encoded.
+            "2026-11-20T00:00:00 01:00",
+            "2026-11-20 00:00",
+            "1795132800",
+        ] {
+            assert_eq!(end_of(midnight), day_of("2026-11-20"), "{midnight}");
+        }
+        for later in [
+            "2026-11-20T00:00:00.000001+00:00",
+            "2026-11-20T09:00:00+01:00",
+            "2026-11-20 23:59",
+            "1795132801",
+        ] {
+            assert_eq!(end_of(later), day_of("2026-11-21"), "{later}");
+        }
+        for wrong in ["", "soon", "2026-13-01", "2026-11-2"] {
+            assert_eq!((day_of(wrong), end_of(wrong)), (None, None), "{wrong}");
+        }
+    }
 }
