@@ -61,6 +61,25 @@ async fn every_page_that_shows_a_person_leaves_a_line() {
     world.system.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_on_several_people_leaves_a_line_for_each_look() {
+    let world = with_ann().await;
+    let visitor = SignedIn::at(&world.system.api_url, &world.system.table).await;
+    let form = "version=0&t0=APPLE&within=largest&step_in=0.5&do=preview";
+    assert_eq!(visitor.post("/console/sources/movement", form).await, 200);
+    let auditor = Reader::of(&world, &[Scope::KeysWrite]).await;
+    let page = auditor.ask("/v1/audit?limit=500").await;
+    let lines = page["data"].as_array().unwrap().iter();
+    let looked: Vec<_> = lines
+        .filter(|line| line["action"].as_str().unwrap().ends_with("(preview)"))
+        .map(|line| line["person"].as_str().unwrap().to_owned())
+        .collect();
+    let people = ["u_1", ANN, "u_2"].map(api::id::to_path);
+    assert_eq!(looked.len(), people.len(), "{looked:?}");
+    assert_eq!(BTreeSet::from_iter(looked), BTreeSet::from(people));
+    world.system.stop().await;
+}
+
 #[test]
 fn every_route_that_reads_one_person_says_that_looks_are_noted() {
     // What an operator may see of a connection has no values, and is no look at a person.

@@ -150,6 +150,7 @@ async fn the_audit_is_asked_by_person_in_either_form_and_since_a_moment() {
             person: Some(person.to_owned()),
             subject: None,
             request_id: format!("r-{minutes}"),
+            number: 0,
             status: 200,
         };
         table.audit(&line).await.unwrap();

@@ -538,6 +538,7 @@ fn look_at(person: Option<&str>, subject: Option<String>, number: u32) -> AuditL
         person: person.map(str::to_owned),
         subject,
         request_id: format!("r{number}"),
+        number: 0,
         status: 200,
     }
 }

@@ -83,6 +83,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// Id of the request.
     pub request_id: String,
+    /// Number of the call's line of the audit within the request.
+    pub(crate) line: u32,
     pub(crate) path: String,
     pub(crate) placed: BTreeMap<String, String>,
     pub(crate) query: String,

@@ -264,6 +264,7 @@ async fn answer(
         now,
         headers: parts.headers,
         request_id: id.to_owned(),
+        line: 0,
         path: parts.uri.path().to_owned(),
         placed,
         query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -572,6 +573,7 @@ fn audit_line(call: &Call, endpoint: Endpoint) -> Option<AuditLine> {
         person: decoded("person"),
         subject: (!subject.is_empty()).then(|| subject.join("/")),
         request_id: call.request_id.clone(),
+        number: call.line,
         status: 0,
     })
 }

@@ -390,6 +390,7 @@ async fn audit(table: &Table, lines: u64, now: Timestamp) -> anyhow::Result<()> 
                 person: Some(format!("someone-{:06}", number % 10_000)),
                 subject: None,
                 request_id: format!("bench-{number:08}"),
+                number: 0,
                 status: 200,
             };
             table.audit(&line).await?;

@@ -12,7 +12,11 @@ mod sign_in;
 mod visit;
 mod words;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -127,6 +131,7 @@ async fn serve(
                 signed: signed.clone(),
                 now,
                 request_id: id.clone(),
+                lines: AtomicU32::default(),
                 host: guard::host(&parts.headers).to_owned(),
                 placed,
                 query: pairs(parts.uri.query().unwrap_or_default()),

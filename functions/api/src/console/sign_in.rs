@@ -178,6 +178,7 @@ async fn begin(app: &App, body: Body, request_id: &str) -> Result<Option<String>
         person: None,
         subject: Some(format!("{}, link by {}", session.role, session.made_by)),
         request_id: request_id.to_owned(),
+        number: 0,
         status: StatusCode::SEE_OTHER.as_u16(),
     };
     app.table.audit(&noted).await?;

@@ -1,6 +1,12 @@
 //! One visit to a page: who visits, what they ask for, and what the API answers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use domain::{access::Scope, history::day};
@@ -28,6 +34,8 @@ pub(super) struct Visit {
     pub(super) signed: Signed,
     pub(super) now: Timestamp,
     pub(super) request_id: String,
+    /// Number of lines of the audit that were counted out to calls and looks.
+    pub(super) lines: AtomicU32,
     /// Host, as the browser names it.
     pub(super) host: String,
     pub(super) placed: BTreeMap<String, String>,
@@ -76,6 +84,11 @@ impl Visit {
     /// Name of the visitor in the audit.
     pub(super) fn actor(&self) -> String {
         self.caller().name()
+    }
+
+    /// A number that no other line of this request has.
+    fn next_line(&self) -> u32 {
+        self.lines.fetch_add(1, Ordering::Relaxed)
     }
 
     fn caller(&self) -> Caller {
@@ -148,6 +161,7 @@ impl Visit {
             now: self.now,
             headers,
             request_id: self.request_id.clone(),
+            line: self.next_line(),
             path: whole,
             placed,
             query: query_of(query.iter().copied()),
@@ -172,6 +186,7 @@ impl Visit {
             person: person.and_then(id::from_path),
             subject,
             request_id: self.request_id.clone(),
+            number: self.next_line(),
             status: 200,
         };
         Ok(self.app.table.audit(&line).await?)
@@ -186,6 +201,7 @@ impl Visit {
             person: None,
             subject: Some(subject),
             request_id: self.request_id.clone(),
+            number: self.next_line(),
             status: 200,
         };
         Ok(self.app.table.audit(&line).await?)

@@ -86,6 +86,9 @@ pub struct AuditLine {
     pub subject: Option<String>,
     /// Id of the request.
     pub request_id: String,
+    /// Number of the line within its request, from 0.
+    #[serde(default)]
+    pub number: u32,
     /// Status of the answer.
     pub status: u16,
 }
@@ -224,7 +227,7 @@ impl Table {
         let day = time.get(..10).unwrap_or_default();
         let hash = xxhash_rust::xxh3::xxh3_64(line.request_id.as_bytes());
         let shard = u8::try_from(hash % u64::from(DAY_SHARDS)).unwrap_or_default();
-        let key = Key::audit(day, shard, &format!("{time}#{}", line.request_id));
+        let key = Key::audit(day, shard, &line.place());
         let mut item = encode(line);
         expire(&mut item, line.at_ms, AUDIT_KEPT_S);
         // An erasure finds it by this.
@@ -281,9 +284,13 @@ impl Table {
 }
 
 impl AuditLine {
-    /// Place of the line in its day.
+    /// Place of the line in its day, which no other line has. An erasure that takes a name out of the line keeps it.
     pub fn place(&self) -> String {
-        format!("{}#{}", moment(self.at_ms), self.request_id)
+        let place = format!("{}#{}", moment(self.at_ms), self.request_id);
+        match self.number {
+            0 => place,
+            number => format!("{place}#{number:03}"),
+        }
     }
 
     /// The person concerned, or the first id of the subject.

@@ -138,7 +138,7 @@ impl Table {
             for (key, item) in self.batch_get(keys).await? {
                 let mut line: AuditLine = decode(&key, item)?;
                 if renamed.line(&mut line) {
-                    // Under the same key: it is made of the time and of the id of the request.
+                    // Under the same key: nothing that is renamed is in its place.
                     self.audit(&line).await?;
                     count += 1;
                 }

@@ -37,7 +37,7 @@
 //! | key of the API | `KEYS` | `KEY#<id>` | id; all at once |
 //! | result of a repeatable call | `IDEMPOTENCY#<key id>` | hash of the caller's text | both, or the caller |
 //! | end of a person's tokens | `TOKENS#<hash of the reference id>` | `ENDED` | hash, for an hour |
-//! | line of the audit | `AUDIT#<day>#<shard>` | `<time>#<request>` | day |
+//! | line of the audit | `AUDIT#<day>#<shard>` | `<time>#<request>`, from the second of a request on `#<number>` | day |
 //! | sign-in link of the console | `LOGIN#<hash of its token>` | `LOGIN` | token |
 //! | session of the console | `SESSIONS` | `SESSION#<hash of its token>` | token; all at once |
 //! | deleted record | `GONE#<owner>` | `<data type>#<natural key>` | owner, until announced |
@@ -60,7 +60,7 @@
 //! | open window | `DUE#<shard>` | `<due, ms>#<rank>#<backfill>#<data type>#<first day>` |
 //! | open backfill | `DUE#<shard>` | `<next look, ms>#<backfill>` |
 //! | connection's backfill | `BACKFILLS` | `<planned, ms>#<id>` |
-//! | line of the audit about an id | `AUDIT_OF#<hash of the id>` | `<time>#<request>` |
+//! | line of the audit about an id | `AUDIT_OF#<hash of the id>` | the same place |
 //! | open job | `JOBS` | `<due, ms>#<id>` |
 //! | closed job | `JOBS#<kind>` | `<ordered, ms>#<id>` |
 //!
