@@ -1,11 +1,11 @@
 //! Keys, tokens for one person, and the audit.
 
 use domain::access::{ApiKey, KeyId, MAX_GRACE_S, MAX_TOKEN_S, Scope, TokenScope};
+use futures::future::BoxFuture;
 use http::StatusCode;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 use runtime::problem::{Fault, Kind, Problem};
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
 use store::table::access::AuditLine;
 
 use crate::{
@@ -19,12 +19,13 @@ use crate::{
     schema::{Page, Schema as _, answer, body},
     text::rfc3339,
     token::Claims,
+    v1::day_log::{self, Before, Wanted, oldest_day},
 };
 
 /// Longest name of a key. Unit: characters.
 const MAX_NAME_CHARS: usize = 100;
-/// Days of the audit that one call looks back.
-const AUDIT_DAYS: usize = 31;
+/// Days for which lines of the audit are kept.
+const AUDIT_KEPT_DAYS: i32 = 400;
 
 const KEYS: Route = Route {
     scope: Needs::One(Scope::KeysWrite),
@@ -107,7 +108,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         LOOKS,
         Doc {
             summary: "Who changed what, and which human looked at whom; newest first.",
-            text: "One call looks back 31 days at most; `next_cursor` goes on before them.",
+            text: "One call looks back 31 days at most, and reads on for a moment where a filter drops most lines: \
+                   `searched_until` says how far back it looked, and `next_cursor` goes on there.",
             query: &[
                 Param {
                     name: "since",
@@ -133,7 +135,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 PAGED[1],
             ],
             body: None,
-            answer: Reply::Json(Page::<Line>::schema),
+            answer: Reply::Json(AuditPage::schema),
         },
         |call| Box::pin(audit(call)),
     ),
@@ -198,6 +200,16 @@ answer! {
         request_id: String,
         /// Status of the answer.
         status: u16,
+    }
+
+    /// A page of the audit.
+    pub(crate) struct AuditPage {
+        /// Lines of the page.
+        data: Vec<Line>,
+        /// Cursor of the next page; null at the end.
+        next_cursor: Option<String>,
+        /// Moment back to which the page was searched.
+        searched_until: Option<String>,
     }
 }
 
@@ -423,13 +435,6 @@ fn needed(scope: TokenScope) -> Scope {
     }
 }
 
-/// Place of the audit: a day, and the line in it before which the page begins.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Before {
-    day: Date,
-    line: Option<String>,
-}
-
 async fn audit(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
     let since = query.instant("since");
@@ -442,67 +447,28 @@ async fn audit(call: Call) -> Result<Answer, Failure> {
     let person = person.map(|text| from_path(&text).unwrap_or(text));
     let paging: Paging<Before> = query.paging();
     query.done()?;
-    let start = until.unwrap_or(call.now);
-    let mut at = paging.after.clone().unwrap_or_else(|| Before {
-        day: start.to_zoned(TimeZone::UTC).date(),
-        // A moment sorts before every line of it.
-        line: until.map(|until| rfc3339(until.as_millisecond())),
-    });
-    let since_ms = since.map_or(i64::MIN, Timestamp::as_millisecond);
-    let first_day = since.map(|since| since.to_zoned(TimeZone::UTC).date());
-    let wanted = |line: &AuditLine| {
-        line.at_ms >= since_ms
-            && actor.as_ref().is_none_or(|actor| line.actor == *actor)
+    let wanted = Wanted {
+        now: call.now,
+        since,
+        until,
+        oldest: oldest_day(call.now, AUDIT_KEPT_DAYS),
+        is_filtered: actor.is_some() || person.is_some(),
+    };
+    let table = &call.app.table;
+    let read = |day: String, before: Option<String>, most| -> BoxFuture<'_, _> {
+        Box::pin(async move { table.audit_of_day(&day, before.as_deref(), most).await })
+    };
+    let takes = |line: &AuditLine| {
+        actor.as_ref().is_none_or(|actor| line.actor == *actor)
             && person
                 .as_ref()
                 .is_none_or(|person| line.person.as_ref() == Some(person))
     };
-    let mut lines = Vec::new();
-    let mut days = 0;
-    let next = loop {
-        let table = &call.app.table;
-        let day = at.day.to_string();
-        let found = table
-            .audit_of_day(&day, at.line.as_deref(), paging.limit)
-            .await?;
-        let is_last_of_day = found.len() < paging.limit;
-        for line in found {
-            if lines.len() == paging.limit {
-                break;
-            }
-            at.line = Some(line.place());
-            if wanted(&line) {
-                lines.push(line);
-            }
-        }
-        if lines.len() == paging.limit {
-            break Some(&at);
-        }
-        if is_last_of_day {
-            days += 1;
-            let Ok(before) = at.day.yesterday() else {
-                break None;
-            };
-            at = Before {
-                day: before,
-                line: None,
-            };
-            if first_day.is_some_and(|first| before < first) {
-                break None;
-            }
-            // Nothing is older than what is kept.
-            let kept = start.to_zoned(TimeZone::UTC).date().since(before);
-            if kept.is_ok_and(|kept| kept.get_days() > 400) {
-                break None;
-            }
-            if days == AUDIT_DAYS {
-                break Some(&at);
-            }
-        }
-    };
-    Ok(Answer::json(&Page {
-        data: lines.iter().map(Line::of).collect(),
-        next_cursor: paging.cursor(next),
+    let found = day_log::page(&paging, &wanted, read, takes).await?;
+    Ok(Answer::json(&AuditPage {
+        data: found.entries.iter().map(Line::of).collect(),
+        next_cursor: paging.cursor(found.next.as_ref()),
+        searched_until: found.searched_ms.map(rfc3339),
     })
     .unkept())
 }

@@ -5,6 +5,7 @@ mod backfills;
 mod connect;
 pub(crate) mod connections;
 mod coverage;
+mod day_log;
 mod destination_changes;
 mod destination_making;
 mod destinations;

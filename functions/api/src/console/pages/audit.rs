@@ -61,7 +61,7 @@ async fn audit(visit: Visit) -> Result<Reply, Failure> {
         ("limit", LINES),
     ];
     let found = visit.ask("/v1/audit", &[], &query).await?;
-    let next = text(&found, "next_cursor");
+    let (next, searched) = (text(&found, "next_cursor"), text(&found, "searched_until"));
     let older = query_of([("actor", actor), ("person", person), ("cursor", next)]);
     let lines = list(&found, "data");
     let body = html! {
@@ -73,9 +73,12 @@ async fn audit(visit: Visit) -> Result<Reply, Failure> {
             @if !actor.is_empty() || !person.is_empty() { a href="/console/access/audit" { "All lines" } }
         }
         div.card {
-            @if lines.is_empty() && !next.is_empty() { p.empty { "No such line in this month; there may be older ones." } }
+            @if lines.is_empty() && !next.is_empty() { p.empty { "No such line yet; there may be older ones." } }
             @else { (table(lines, visit.now_ms())) }
-            @if !next.is_empty() { p.pager { a href={ "/console/access/audit?" (older) } { "More" } } }
+            p.pager {
+                @if !next.is_empty() { a href={ "/console/access/audit?" (older) } { "More" } }
+                @if !searched.is_empty() { span.note { "searched back to " (searched) } }
+            }
         }
     };
     Ok(Reply::Page(Page {

@@ -1,20 +1,16 @@
 //! Pages of the log, of all webhooks and of some people's.
 
-use std::{
-    cmp::Reverse,
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use domain::owner::RecordOwner;
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use models::{
     data::DataType,
     ids::{Provider, ReferenceId, TerraUserId, WebhookId},
 };
-use serde::{Deserialize, Serialize};
 use store::table::{
-    ledger::{WebhookEntry, place_of},
+    ledger::WebhookEntry,
     log::{LogPlace, LoggedWebhook},
 };
 
@@ -26,28 +22,13 @@ use crate::{
     id::from_path,
     query::{Paging, Reader},
     text::rfc3339,
+    v1::day_log::{self, Before, Budget, Wanted, oldest_day},
 };
 
-/// Webhooks read for one page, where a filter drops most of them. The table reads at most twice as many, each under
-/// a kilobyte: 3 MB.
-const MOST_READ: usize = 1_500;
-/// Webhooks read at once, where a filter drops some.
-const READ_AT_ONCE: usize = 250;
-/// Longest time that a page reads on, where a filter drops most of it.
-const LONGEST: Duration = Duration::from_millis(1_500);
 /// Time ahead of now from which a log is read: clocks differ.
 const AHEAD: SignedDuration = SignedDuration::from_hours(1);
-/// Days that one call looks back.
-const MOST_DAYS: u32 = 31;
 /// Days that the ledger remembers.
 const KEPT_DAYS: i32 = 90;
-
-/// Place in the log of all: a day, and the webhook in it before which the page begins.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Before {
-    day: Date,
-    place: Option<String>,
-}
 
 struct Filter {
     since: Option<Timestamp>,
@@ -76,44 +57,12 @@ impl Filter {
             && (!self.parked || webhook.parked_count > 0)
     }
 
-    /// Number of webhooks to read at once for a page of so many.
-    fn to_read(&self, limit: usize) -> usize {
-        let drops = self.outcome.is_some()
+    /// Returns whether it drops more than what we asked for ourselves.
+    fn drops(&self) -> bool {
+        self.outcome.is_some()
             || self.event_type.is_some()
             || self.provider.is_some()
-            || self.parked;
-        if drops {
-            limit.max(READ_AT_ONCE)
-        } else {
-            limit
-        }
-    }
-
-    /// First day that the ledger remembers.
-    fn oldest_day(call: &Call) -> Date {
-        let today = call.now.to_zoned(TimeZone::UTC).date();
-        today.saturating_sub(jiff::Span::new().days(KEPT_DAYS))
-    }
-}
-
-/// Bound of one call's reading: a filter may drop most of it.
-struct Budget {
-    begun: Instant,
-    read: usize,
-}
-
-impl Budget {
-    fn begin() -> Self {
-        Self {
-            begun: Instant::now(),
-            read: 0,
-        }
-    }
-
-    /// Notes that so many webhooks were read. Returns whether that is all for this call.
-    fn is_used_up_by(&mut self, webhooks: usize) -> bool {
-        self.read += webhooks;
-        self.read >= MOST_READ || self.begun.elapsed() >= LONGEST
+            || self.parked
     }
 }
 
@@ -170,63 +119,23 @@ pub(super) async fn list(call: Call) -> Result<Answer, Failure> {
 async fn all(call: &Call, mut query: Reader<'_>, filter: &Filter) -> Result<Answer, Failure> {
     let paging: Paging<Before> = query.paging();
     query.done()?;
-    let start = filter.until.map_or(call.now, |until| until.min(call.now));
-    let mut at = paging.after.clone().unwrap_or_else(|| Before {
-        day: start.to_zoned(TimeZone::UTC).date(),
-        place: filter.until.map(|until| rfc3339(until.as_millisecond())),
-    });
-    let oldest = Filter::oldest_day(call);
-    let (mut wanted, mut days, mut budget) = (Vec::new(), 0, Budget::begin());
-    let mut searched = None;
-    let at_once = filter.to_read(paging.limit);
-    let more = 'days: loop {
-        let table = &call.app.table;
-        let day = at.day.to_string();
-        let found = table
-            .webhooks_before(&day, at.place.as_deref(), at_once)
-            .await?;
-        let number = found.len();
-        for entry in found {
-            let at_ms = entry.received_at_ms;
-            if filter
-                .since
-                .is_some_and(|since| at_ms < since.as_millisecond())
-            {
-                break 'days false;
-            }
-            at.place = Some(place_of(&entry));
-            searched = Some(at_ms);
-            if filter.takes(&LoggedWebhook::from(&entry)) {
-                wanted.push(entry);
-                if wanted.len() == paging.limit {
-                    break 'days true;
-                }
-            }
-        }
-        if number < at_once {
-            days += 1;
-            let Ok(before) = at.day.yesterday() else {
-                break false;
-            };
-            at = Before {
-                day: before,
-                place: None,
-            };
-            let since = filter
-                .since
-                .map(|since| since.to_zoned(TimeZone::UTC).date());
-            if before < since.unwrap_or(oldest).max(oldest) {
-                break false;
-            }
-        }
-        if budget.is_used_up_by(number) || days >= MOST_DAYS {
-            break true;
-        }
+    let wanted = Wanted {
+        now: call.now,
+        since: filter.since,
+        until: filter.until,
+        oldest: oldest_day(call.now, KEPT_DAYS),
+        is_filtered: filter.drops(),
     };
+    let table = &call.app.table;
+    let read = |day: String, before: Option<String>, most| -> BoxFuture<'_, _> {
+        Box::pin(async move { table.webhooks_before(&day, before.as_deref(), most).await })
+    };
+    let takes = |entry: &WebhookEntry| filter.takes(&LoggedWebhook::from(entry));
+    let found = day_log::page(&paging, &wanted, read, takes).await?;
     Ok(Answer::json(&Log {
-        data: with_owners(call, &wanted).await?,
-        next_cursor: paging.cursor(more.then_some(&at)),
-        searched_until: searched.map(rfc3339),
+        data: with_owners(call, &found.entries).await?,
+        next_cursor: paging.cursor(found.next.as_ref()),
+        searched_until: found.searched_ms.map(rfc3339),
     }))
 }
 
@@ -251,7 +160,7 @@ async fn of(
         LogOwner::Users(users) => (users, Vec::new()),
         LogOwner::Person(person) => of_person(call, &person).await?,
     };
-    let oldest = Filter::oldest_day(call).to_zoned(TimeZone::UTC);
+    let oldest = oldest_day(call.now, KEPT_DAYS).to_zoned(TimeZone::UTC);
     let since_ms = oldest.map_or(0, |oldest| oldest.timestamp().as_millisecond());
     let since_ms = filter
         .since
