@@ -6,10 +6,19 @@ use std::{
     io::Read as _,
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::BeforeSerializationInterceptorContextRef,
+    },
+    error::BoxError,
+    operation::put_item::PutItemInput,
+};
 use domain::{
     days::Wanted,
     export::ExportPart,
@@ -33,12 +42,13 @@ use store::{
     archive::SegmentKey,
     exports::{ExportKey, Exports, Upload},
     table::{
+        Table,
         connections::StoredConnection,
         jobs::{ExportDetail, Job, JobState, Subject},
     },
 };
 
-use terrarium::system::System;
+use terrarium::system::{System, TABLE_NAME, dynamodb_client};
 use tokio::time::Instant;
 
 use crate::{
@@ -587,6 +597,7 @@ async fn an_export_that_was_ordered_is_made_and_says_where_it_is() {
     };
     let done = closed("01JOB").await;
     assert_eq!((done.state, &done.error), (JobState::Done, &None));
+    assert!(done.done > 0 && done.of == Some(done.done), "{done:?}");
     let detail: ExportDetail = serde_json::from_value(done.detail.clone()).unwrap();
     let bytes = system
         .jobs
@@ -606,13 +617,44 @@ async fn an_export_that_was_ordered_is_made_and_says_where_it_is() {
     filled.world.system.stop().await;
 }
 
+/// Numbers of records that the items of jobs tell, as they are written.
+#[derive(Debug, Clone, Default)]
+struct Noted(Arc<Mutex<Vec<Option<u64>>>>);
+
+impl Intercept for Noted {
+    fn name(&self) -> &'static str {
+        "Noted"
+    }
+
+    fn read_before_serialization(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let put = context.input().downcast_ref::<PutItemInput>();
+        if let Some(item) = put.and_then(PutItemInput::item)
+            && item["sk"].as_s().is_ok_and(|sk| sk == "JOB")
+        {
+            let state = item["state"].as_m().unwrap();
+            let of = state.get("of").and_then(|of| of.as_n().ok());
+            let of = of.map(|of| of.parse().unwrap());
+            self.0.lock().unwrap().push(of);
+        }
+        Ok(())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_has_one_writer_and_begins_anew_when_its_upload_was_ended() {
     let filled = filled(67).await;
     let system = &filled.world.system;
     let objects = Arc::new(Objects::default());
+    let noted = Noted::default();
+    let client = dynamodb_client(&system.dynamodb).unwrap();
+    let config = client.config().to_builder().interceptor(noted.clone());
     let app = jobs::App {
-        table: system.table.clone(),
+        table: Table::new(Client::from_conf(config.build()), TABLE_NAME),
         archive: system.archive.clone(),
         exports: Exports::over(Arc::clone(&objects)),
         jobs: None,
@@ -645,6 +687,10 @@ async fn an_export_has_one_writer_and_begins_anew_when_its_upload_was_ended() {
     assert_eq!(objects.uploads_begun(), 1);
     let files = whole("01TWICE").await;
     assert!(files.contains("manifest.json"));
+    // Whoever asks meanwhile is told how far it is.
+    let mut noted = std::mem::take(&mut *noted.0.lock().unwrap());
+    let all = noted.pop().unwrap();
+    assert!(all.is_some() && noted.contains(&all), "{noted:?}");
 
     // The bucket ends what nobody went on with for a day.
     order("01ENDED").await;

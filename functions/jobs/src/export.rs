@@ -1,5 +1,12 @@
 //! The export of a person.
 
+#[cfg(feature = "export")]
+use std::{convert::Infallible, time::Duration};
+
+#[cfg(feature = "export")]
+use export::Progress;
+#[cfg(feature = "export")]
+use runtime::telemetry::Chain;
 use store::table::jobs::Job;
 #[cfg(feature = "export")]
 use store::{
@@ -7,6 +14,10 @@ use store::{
     exports::ExportKey,
     table::jobs::{ExportDetail, ExportRun},
 };
+#[cfg(feature = "export")]
+use tokio::sync::watch;
+#[cfg(feature = "export")]
+use tracing::warn;
 
 use crate::{
     config::{App, Budget},
@@ -68,6 +79,41 @@ fn run_of(job: &Job) -> Option<ExportRun> {
     detail.ok().flatten()?.run
 }
 
+/// Time between two notes of an export's progress.
+#[cfg(feature = "export")]
+const NOTED_EVERY: Duration = Duration::from_secs(10);
+
+/// Latest progress of an export that is being written.
+#[cfg(feature = "export")]
+type Latest = Option<Progress>;
+
+/// Sets the progress that the item of an export tells.
+#[cfg(feature = "export")]
+fn set_progress(job: &mut Job, latest: Latest) {
+    if let Some(latest) = latest {
+        job.done = u64::try_from(latest.done).unwrap_or_default();
+        job.of = u64::try_from(latest.all).ok();
+    }
+}
+
+/// Notes the progress of an export now and then, for as long as it is written.
+#[cfg(feature = "export")]
+async fn note_progress(app: &App, id: &str, mut latest: watch::Receiver<Latest>) -> Infallible {
+    while latest.changed().await.is_ok() {
+        let reached = *latest.borrow_and_update();
+        let change = move |job: &mut Job| {
+            if job.state.is_open() {
+                set_progress(job, reached);
+            }
+        };
+        if let Err(error) = app.table.change_job(id, change).await {
+            warn!(error = %Chain(&error), "the progress of an export was not noted");
+        }
+        tokio::time::sleep(NOTED_EVERY).await;
+    }
+    std::future::pending().await
+}
+
 /// Says that this program makes no exports.
 #[cfg(not(feature = "export"))]
 pub(crate) async fn go_on(app: &App, job: Job, _budget: Budget) -> Result<Next, JobError> {
@@ -96,9 +142,7 @@ pub(crate) async fn go_on(app: &App, job: Job, budget: Budget) -> Result<Next, J
 /// Writes an export that nobody else writes.
 #[cfg(feature = "export")]
 async fn write(app: &App, job: Job, budget: Budget) -> Result<Next, JobError> {
-    use std::time::Duration;
-
-    use export::{End, ExportError, Order, Period, Progress, Reader};
+    use export::{End, ExportError, Order, Period, Reader};
     use store::table::jobs::{JobState, Subject};
 
     /// Seconds for which the bucket keeps an export.
@@ -126,22 +170,21 @@ async fn write(app: &App, job: Job, budget: Budget) -> Result<Next, JobError> {
         archive: &app.archive,
     };
     let place = app.exports.open(&key).await?;
-    let mut last = None;
+    let (latest, told) = watch::channel(None);
     let mut watch = |progress: Progress| {
-        last = Some(progress);
+        latest.send_replace(Some(progress));
         !budget.is_over()
     };
-    let written = export::write(reader, &order, place, (app.clock)(), &mut watch).await;
+    let writing = export::write(reader, &order, place, (app.clock)(), &mut watch);
+    let written = tokio::select! {
+        written = writing => written,
+        never = note_progress(app, &job.id, told) => match never {},
+    };
+    let last = *latest.borrow();
     let report = match written {
         Ok(End::Done(report)) => report,
         Ok(End::Interrupted) => {
-            let count = |number: usize| u64::try_from(number).unwrap_or_default();
-            let done = last.map_or(0, |last| count(last.done));
-            let of = last.map(|last| count(last.all));
-            let change = move |job: &mut Job| {
-                job.done = done;
-                job.of = of;
-            };
+            let change = move |job: &mut Job| set_progress(job, last);
             let changed = app.table.change_job(&job.id, change).await?;
             delete_unwanted(app, &key, changed).await?;
             return Ok(Next::Again(Duration::ZERO));
@@ -168,6 +211,7 @@ async fn write(app: &App, job: Job, budget: Budget) -> Result<Next, JobError> {
     let expires_at_s = app.now_ms().div_euclid(1000).saturating_add(KEPT_S);
     let change = move |job: &mut Job| {
         job.state = JobState::Done;
+        set_progress(job, last);
         job.detail.clone_from(&detail);
         job.error = None;
         job.expires_at_s = Some(expires_at_s);
