@@ -182,6 +182,73 @@ async fn pages_of_destinations_joined_are_one_page() {
     world.system.stop().await;
 }
 
+/// Keeps attempts at deliveries of a destination, several of them in one millisecond, and as many refused records.
+async fn try_in_vain(world: &World, id: &str, number: usize) {
+    let table = &world.system.table;
+    let id = id.parse().unwrap();
+    let owner = world.connection("user-1").await.id;
+    for number in 0..number {
+        let attempt = json!({
+            "at_ms": now().as_millisecond() / 86_400_000 * 86_400_000 + i64::try_from(number / 3).unwrap(),
+            "delivery_id": format!("d-{number:04}"), "record_id": format!("r-{number:04}"),
+            "revision": 1, "attempt": 1, "outcome": "refused", "took_ms": 1,
+        });
+        let attempt = serde_json::from_value(attempt).unwrap();
+        table.note_attempt(&id, &attempt).await.unwrap();
+        let failed = json!({
+            "changed": {"changed": "record", "owner": {"connection": owner}, "data_type": "daily",
+                        "key": format!("{number:04}")},
+            "cause": "live", "attempts": 1, "first_failed_at_ms": 0, "due_at_ms": 0,
+        });
+        let failed = serde_json::from_value(failed).unwrap();
+        table.fail(&id, &failed).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_and_refused_records_are_listed_whole_and_all_are_tried_again() {
+    let world = with_ann().await;
+    let scopes = [Scope::OperationsRead, Scope::OperationsWrite];
+    let reader = Reader::of(&world, &scopes).await;
+    add_destination(&world, "dst_one", "paused").await;
+    let number = 620;
+    try_in_vain(&world, "dst_one", number).await;
+    let path = "/v1/destinations/dst_one";
+    let attempts = joined(&reader, &format!("{path}/attempts"), 100, async || {}).await;
+    let newest_first = (0..number).rev().map(|number| format!("r-{number:04}"));
+    assert_eq!(attempts, newest_first.collect::<Vec<_>>());
+    let (mut keys, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = reader
+            .ask(&format!("{path}/failed?limit=250{cursor}"))
+            .await;
+        let data = page["data"].as_array().unwrap().iter();
+        keys.extend(data.map(|it| it["what"]["key"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        cursor = format!("&cursor={next}");
+    }
+    let all = (0..number).map(|number| format!("{number:04}"));
+    assert_eq!(keys, all.collect::<Vec<_>>());
+    let (mut retried, mut calls) = (0, 0);
+    loop {
+        let (status, answer) = reader
+            .post(&format!("{path}/retry-failed"), &Value::Null)
+            .await;
+        assert_eq!(status, 202, "{answer}");
+        retried += answer["records"].as_u64().unwrap();
+        calls += 1;
+        if answer["has_more"] == false {
+            break;
+        }
+    }
+    assert_eq!(usize::try_from(retried), Ok(number));
+    assert!(calls > 1, "one call is bounded");
+    assert!(whole(&reader, &format!("{path}/failed")).await.is_empty());
+    world.system.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn backfills_of_everybody_are_listed_by_their_state() {
     let world = with_ann().await;

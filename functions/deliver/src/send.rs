@@ -486,13 +486,13 @@ impl Sending<'_> {
             return Ok(());
         }
         let (id, table) = (&self.destination.id, &self.app.table);
-        let listed = table.failed(id, MOST_RECALLED).await?;
+        let listed = table.failed(id, None, MOST_RECALLED).await?;
         self.failed = listed.iter().map(|it| it.changed.subject()).collect();
         if self.failed.is_empty() {
             let set = |has_failed| move |health: &mut Health| health.has_failed = has_failed;
             self.health = table.change_health(id, set(false)).await?;
             // Another shard may have listed something since: it sets the mark after the item.
-            if !table.failed(id, 1).await?.is_empty() {
+            if !table.failed(id, None, 1).await?.is_empty() {
                 self.health = table.change_health(id, set(true)).await?;
             }
         }

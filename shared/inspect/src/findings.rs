@@ -419,7 +419,7 @@ pub async fn destinations(table: &Table, now_ms: i64) -> Result<Vec<Finding>, In
                 "look at the destination; what is owed is delivered once it answers",
             ));
         }
-        if !table.failed(&destination.id, 1).await?.is_empty() {
+        if !table.failed(&destination.id, None, 1).await?.is_empty() {
             findings.push(Finding::wrong(
                 DESTINATIONS,
                 format!("{name} refused records for good"),

@@ -230,7 +230,7 @@ async fn a_refused_record_holds_up_no_other() {
     }
     let hours = (home.now_ms() - first_failed_ms) / 3_600_000;
     assert!((72..=80).contains(&hours), "{hours} hours");
-    let failed = table.failed(&destination.id, 100).await.unwrap();
+    let failed = table.failed(&destination.id, None, 100).await.unwrap();
     assert_eq!(failed.len(), refused.len());
     assert!(
         failed
@@ -246,6 +246,6 @@ async fn a_refused_record_holds_up_no_other() {
     let order = Order::new("1".to_owned(), purpose, Range::default(), home.now_ms());
     table.put_order(&destination.id, &order).await.unwrap();
     home.settle(&destination).await;
-    assert_eq!(table.failed(&destination.id, 100).await.unwrap(), []);
+    assert_eq!(table.failed(&destination.id, None, 100).await.unwrap(), []);
     assert_eq!(receiver.revisions(), home.store().await);
 }

@@ -1,5 +1,7 @@
 //! Destinations: where records are sent on to, and how that goes.
 
+use std::time::Instant;
+
 use destinations::config;
 use domain::delivery::{
     Destination, DestinationId, Status, Subscription,
@@ -9,6 +11,7 @@ use http::StatusCode;
 use jiff::{civil::Date, tz::TimeZone};
 use models::{data::DataType, ids::ReferenceId};
 use runtime::problem::{Kind, Problem};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::table::{
     deliveries::{Attempt, Owed},
@@ -28,6 +31,10 @@ use crate::{
 
 /// Most items that are counted of one shard.
 const MOST_COUNTED: usize = 1_000;
+/// Most records that one call owes again.
+const MOST_RETRIED: usize = 500;
+/// Refused records that are read at once, to owe them again.
+const RETRIED_AT_ONCE: usize = 50;
 
 const fn ordering(summary: &'static str, text: &'static str) -> Doc {
     Doc {
@@ -76,6 +83,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     doc: "Day in UTC; today by default.",
                     form: Form::Date,
                 },
+                PAGED[0],
                 PAGED[1],
             ],
             body: None,
@@ -89,7 +97,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         Doc {
             summary: "Records that a destination refused for good.",
             text: "",
-            query: &[PAGED[1]],
+            query: &PAGED,
             body: None,
             answer: Reply::Json(Page::<OwedShown>::schema),
         },
@@ -142,7 +150,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ORDERS,
         Doc {
             summary: "Owes again what a destination refused for good.",
-            text: "",
+            text: "One call takes a part of many records: it is repeated while `has_more` is true.",
             query: &[],
             body: None,
             answer: Reply::With(202, Retried::schema),
@@ -280,6 +288,8 @@ answer! {
     pub(crate) struct Retried {
         /// The number.
         records: usize,
+        /// True if this was only a part of the records: the next call goes on.
+        has_more: bool,
     }
 }
 
@@ -430,7 +440,7 @@ pub(super) async fn detail(call: &Call, id: &DestinationId) -> Result<Destinatio
     for shard in 0..destination.concurrency {
         owed += table.owed(id, shard, MOST_COUNTED).await?.len();
     }
-    let failed = table.failed(id, MOST_COUNTED).await?.len();
+    let failed = table.failed(id, None, MOST_COUNTED).await?.len();
     Ok(DestinationDetail {
         id: id.to_string(),
         state: state(&destination, &health, call.now_ms()),
@@ -463,32 +473,54 @@ async fn one(call: Call) -> Result<Answer, Failure> {
     shown(&call).await
 }
 
+/// Place among the attempts: their day, which today is no more when it is over, and an attempt in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Before {
+    day: Date,
+    place: String,
+}
+
 async fn attempts(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
     let day = query.date("day");
-    let limit = query.limit();
+    let paging: Paging<Before> = query.paging();
     query.done()?;
     let destination = find(&call).await?;
+    let before = paging.after.as_ref();
+    let day = before.map(|before| before.day).or(day);
     let day = day.unwrap_or_else(|| call.now.to_zoned(TimeZone::UTC).date());
+    let before = before.map(|before| before.place.as_str());
     let table = &call.app.table;
-    let attempts = table
-        .attempts(&destination.id, &day.to_string(), limit)
+    let one_more = paging.limit.saturating_add(1);
+    let mut attempts = table
+        .attempts(&destination.id, &day.to_string(), before, one_more)
         .await?;
+    let more = attempts.len() > paging.limit;
+    attempts.truncate(paging.limit);
+    let last = attempts.last().filter(|_| more).map(|it| Before {
+        day,
+        place: it.place(),
+    });
     Ok(Answer::json(&Page {
         data: attempts.iter().map(AttemptShown::of).collect(),
-        next_cursor: None,
+        next_cursor: paging.cursor(last.as_ref()),
     }))
 }
 
 async fn failed(call: Call) -> Result<Answer, Failure> {
     let mut query = call.query();
-    let limit = query.limit();
+    let paging: Paging<String> = query.paging();
     query.done()?;
     let destination = find(&call).await?;
-    let failed = call.app.table.failed(&destination.id, limit).await?;
+    let (after, one_more) = (paging.after.as_deref(), paging.limit.saturating_add(1));
+    let table = &call.app.table;
+    let mut failed = table.failed(&destination.id, after, one_more).await?;
+    let more = failed.len() > paging.limit;
+    failed.truncate(paging.limit);
+    let last = failed.last().filter(|_| more).map(Owed::place);
     Ok(Answer::json(&Page {
         data: failed.iter().map(OwedShown::of).collect(),
-        next_cursor: None,
+        next_cursor: paging.cursor(last.as_ref()),
     }))
 }
 
@@ -650,13 +682,25 @@ async fn check(call: Call) -> Result<Answer, Failure> {
 async fn retry_failed(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let destination = find(&call).await?;
-    let table = &call.app.table;
-    let failed = table.failed(&destination.id, MOST_COUNTED).await?;
-    table
-        .owe_failed(&destination, &failed, call.now_ms())
-        .await?;
-    let retried = Retried {
-        records: failed.len(),
+    let (table, id) = (&call.app.table, &destination.id);
+    // Each record takes several writes, one after the other.
+    let ends = Instant::now() + call.app.answers_within / 2;
+    let (mut records, mut after) = (0, None::<String>);
+    let has_more = loop {
+        let failed = table.failed(id, after.as_deref(), RETRIED_AT_ONCE).await?;
+        table
+            .owe_failed(&destination, &failed, call.now_ms())
+            .await?;
+        records += failed.len();
+        // One that is refused once more meanwhile stands before this place, and waits for another call.
+        after = failed.last().map(Owed::place);
+        if failed.len() < RETRIED_AT_ONCE {
+            break false;
+        }
+        if records >= MOST_RETRIED || Instant::now() >= ends {
+            break !table.failed(id, after.as_deref(), 1).await?.is_empty();
+        }
     };
+    let retried = Retried { records, has_more };
     Ok(Answer::json(&retried).status(StatusCode::ACCEPTED))
 }

@@ -51,6 +51,13 @@ pub struct Owed {
     pub fault: Option<String>,
 }
 
+impl Owed {
+    /// Place of the delivery in the list of its destination. It names no person.
+    pub fn place(&self) -> String {
+        subject(&self.changed)
+    }
+}
+
 /// An attempt at a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -74,6 +81,18 @@ pub struct Attempt {
     pub fault: Option<String>,
     /// Duration of the call. Unit: milliseconds.
     pub took_ms: u64,
+}
+
+impl Attempt {
+    fn time(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.at_ms).unwrap_or_default()
+    }
+
+    /// Place of the attempt in its day.
+    pub fn place(&self) -> String {
+        let time = self.time();
+        format!("{time:.3}#{}#{}", self.delivery_id, self.attempt)
+    }
 }
 
 /// Beginning of the names of webhooks that are owed.
@@ -217,7 +236,8 @@ impl Table {
         shard: u32,
         limit: usize,
     ) -> Result<Vec<Owed>, TableError> {
-        self.some_of(&Key::owed_pk(id, shard), limit, true).await
+        self.some_of(&Key::owed_pk(id, shard), None, limit, true)
+            .await
     }
 
     /// Deliveries of one owner's records or row that are owed to a shard.
@@ -328,13 +348,19 @@ impl Table {
         self.put(&key, encode(failed), "fail").await
     }
 
-    /// Deliveries that a destination refused for good, at most `limit`.
+    /// Deliveries that a destination refused for good, in the order of their places, behind one of those, at most
+    /// `limit`.
     ///
     /// # Errors
     ///
     /// Those of [`Table::owe`].
-    pub async fn failed(&self, id: &DestinationId, limit: usize) -> Result<Vec<Owed>, TableError> {
-        self.some_of(&Key::failed_pk(id), limit, true).await
+    pub async fn failed(
+        &self,
+        id: &DestinationId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Owed>, TableError> {
+        self.some_of(&Key::failed_pk(id), after, limit, true).await
     }
 
     /// Deliveries of one owner's records or row that a destination refused for good.
@@ -404,10 +430,8 @@ impl Table {
         id: &DestinationId,
         attempt: &Attempt,
     ) -> Result<(), TableError> {
-        let time = Timestamp::from_millisecond(attempt.at_ms).unwrap_or_default();
-        let day = time.strftime("%Y-%m-%d").to_string();
-        let place = format!("{time:.3}#{}#{}", attempt.delivery_id, attempt.attempt);
-        let key = Key::attempt(id, &day, &place);
+        let day = attempt.time().strftime("%Y-%m-%d").to_string();
+        let key = Key::attempt(id, &day, &attempt.place());
         let mut item = encode(attempt);
         item.insert(
             EXPIRES_AT.to_owned(),
@@ -416,7 +440,7 @@ impl Table {
         self.put(&key, item, "note").await
     }
 
-    /// Attempts of one day of UTC (`YYYY-MM-DD`), newest first, at most `limit`.
+    /// Attempts of one day of UTC (`YYYY-MM-DD`), newest first, before the place of one of them, at most `limit`.
     ///
     /// # Errors
     ///
@@ -425,25 +449,37 @@ impl Table {
         &self,
         id: &DestinationId,
         day: &str,
+        before: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Attempt>, TableError> {
-        self.some_of(&Key::attempts_pk(id, day), limit, false).await
+        self.some_of(&Key::attempts_pk(id, day), before, limit, false)
+            .await
     }
 
     async fn some_of<T: serde::de::DeserializeOwned>(
         &self,
         pk: &str,
+        behind: Option<&str>,
         limit: usize,
         forward: bool,
     ) -> Result<Vec<T>, TableError> {
-        let query = self
+        let condition = match (behind, forward) {
+            (None, _) => "pk = :pk",
+            (Some(_), true) => "pk = :pk AND sk > :behind",
+            (Some(_), false) => "pk = :pk AND sk < :behind",
+        };
+        let mut query = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true)
-            .key_condition_expression("pk = :pk")
+            .key_condition_expression(condition)
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
             .scan_index_forward(forward);
+        if let Some(behind) = behind {
+            let behind = AttributeValue::S(behind.to_owned());
+            query = query.expression_attribute_values(":behind", behind);
+        }
         decoded(first_items(query, limit, "deliveries").await?)
     }
 

@@ -11,7 +11,7 @@ use crate::{
         Place, Reply,
         layout::Page,
         visit::Visit,
-        words::{count, flag, list, state, text, thousands, when},
+        words::{count, flag, list, query_of, state, text, thousands, when},
     },
     error::Failure,
     route::Verb,
@@ -125,11 +125,12 @@ async fn destinations(visit: Visit) -> Result<Reply, Failure> {
 
 async fn destination(visit: Visit) -> Result<Reply, Failure> {
     let place = [("id", visit.placed("id"))];
-    let listed = [("limit", LISTED)];
+    let page = |name| [("limit", LISTED), ("cursor", visit.asked(name))];
+    let (of_attempts, of_failed) = (page("attempts"), page("failed"));
     let (found, attempts, failed) = futures::try_join!(
         visit.ask("/v1/destinations/{id}", &place, &[]),
-        visit.ask("/v1/destinations/{id}/attempts", &place, &listed),
-        visit.ask("/v1/destinations/{id}/failed", &place, &listed),
+        visit.ask("/v1/destinations/{id}/attempts", &place, &of_attempts),
+        visit.ask("/v1/destinations/{id}/failed", &place, &of_failed),
     )?;
     let now_ms = visit.now_ms();
     let id = text(&found, "id").to_owned();
@@ -161,8 +162,8 @@ async fn destination(visit: Visit) -> Result<Reply, Failure> {
         @if visit.may(Scope::OperationsWrite) { (orders(&id, status, refused)) }
         (tried(&found, now_ms))
         (given(&found, now_ms))
-        section.card { h2 { "Attempts of today" } (attempts_table(list(&attempts, "data"), now_ms)) }
-        @if refused > 0 { section.card { h2 { "Refused for good" } (failed_table(list(&failed, "data"), now_ms)) } }
+        section.card { h2 { "Attempts of today" } (attempts_table(list(&attempts, "data"), now_ms)) (more(&id, "attempts", &attempts)) }
+        @if refused > 0 { section.card { h2 { "Refused for good" } (failed_table(list(&failed, "data"), now_ms)) (more(&id, "failed", &failed)) } }
         section.card {
             h2 { "Settings" }
             dl {
@@ -340,6 +341,16 @@ fn attempts_table(attempts: &[Value], now_ms: i64) -> Markup {
                 td.any { (text(it, "fault")) }
             } } }
         } }
+    }
+}
+
+/// Leads to the next page of a list, which the query of the destination's page names.
+fn more(id: &str, name: &str, page: &Value) -> Markup {
+    let next = text(page, "next_cursor");
+    html! {
+        @if !next.is_empty() {
+            p.pager { a href={ "/console/destinations/" (id) "?" (query_of([(name, next)])) } { "More" } }
+        }
     }
 }
 

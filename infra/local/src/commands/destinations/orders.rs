@@ -159,7 +159,7 @@ async fn redrive_failed(
     args: &RedriveArgs,
 ) -> anyhow::Result<()> {
     let table = &access.table;
-    let failed = table.failed(&destination.id, usize::MAX).await?;
+    let failed = table.failed(&destination.id, None, usize::MAX).await?;
     if !args.dry_run {
         table
             .owe_failed(destination, &failed, now().as_millisecond())

@@ -95,7 +95,7 @@ pub(super) async fn show(access: &Access, id: &str, as_json: bool) -> anyhow::Re
     }
     let failed = access
         .table
-        .failed(&destination.id, usize::MAX)
+        .failed(&destination.id, None, usize::MAX)
         .await?
         .len();
     let now_ms = now().as_millisecond();
@@ -245,10 +245,13 @@ pub(super) async fn attempts(access: &Access, args: &AttemptsArgs) -> anyhow::Re
         .day
         .unwrap_or_else(|| now().to_zoned(TimeZone::UTC).date());
     let day = day.to_string();
-    let attempts = access
+    let one_more = args.limit.saturating_add(1);
+    let mut attempts = access
         .table
-        .attempts(&destination.id, &day, args.limit)
+        .attempts(&destination.id, &day, None, one_more)
         .await?;
+    let more = attempts.len() > args.limit;
+    attempts.truncate(args.limit);
     if args.json {
         return output::json(&attempts);
     }
@@ -271,12 +274,19 @@ pub(super) async fn attempts(access: &Access, args: &AttemptsArgs) -> anyhow::Re
             attempt.record_id,
         ]);
     }
-    output::line(table)
+    output::line(table)?;
+    if more {
+        output::line("there are older ones: `--limit` shows more")?;
+    }
+    Ok(())
 }
 
 pub(super) async fn failed(access: &Access, id: &str, as_json: bool) -> anyhow::Result<()> {
     let destination = find(access, id).await?;
-    let failed = access.table.failed(&destination.id, usize::MAX).await?;
+    let failed = access
+        .table
+        .failed(&destination.id, None, usize::MAX)
+        .await?;
     if as_json {
         return output::json(&failed);
     }
