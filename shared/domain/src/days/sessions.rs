@@ -111,10 +111,10 @@ pub(super) fn of_day<'a>(
 
 /// Records by the day that they count for, those of a day in the order of their names.
 ///
-/// That is the day of the record itself, unless it is one session with a record of a neighbouring day, because
-/// devices differ about the minute or write their times in different zones. Such a session is on one day, that of
-/// the record that is chosen. Records that would join more than two days stay on their own, so that a
-/// few days around tell all of it. Days whose own records all count for another one are absent.
+/// A record counts for its own day, unless it is one session with a record of a neighbouring day: devices differ
+/// about the minute, or write their times in different zones. Such a session is on the day of the record that is
+/// chosen for it. Records that would join more than two days stay on their own, because a few days around must tell
+/// all of a session. Days whose own records all count for another one are absent.
 pub fn by_day<'a>(
     readings: impl IntoIterator<Item = &'a Reading>,
     policy: &Policy,
