@@ -206,11 +206,10 @@ mod tests {
 
     fn paging(limit: usize, after: Option<Before>) -> Paging<Before> {
         let mut reader = Reader::new("", &PAGED, "/v1/audit");
-        Paging {
-            limit,
-            after,
-            ..reader.paging()
-        }
+        let mut paging = reader.paging();
+        paging.limit = limit;
+        paging.after = after;
+        paging
     }
 
     fn wanted(until: Option<&str>) -> Wanted {
