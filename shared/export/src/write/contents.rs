@@ -298,7 +298,6 @@ impl Writer<'_> {
     }
 
     /// The record and its deliveries, if both can be read; else the reason is noted.
-
     fn usable<'l>(
         &mut self,
         file: &str,
