@@ -212,6 +212,9 @@ async fn write(app: &App, job: Job, budget: Budget) -> Result<Next, JobError> {
     let change = move |job: &mut Job| {
         job.state = JobState::Done;
         set_progress(job, last);
+        // The last word came before the last entries.
+        let all = job.of.unwrap_or(job.done);
+        (job.done, job.of) = (all, Some(all));
         job.detail.clone_from(&detail);
         job.error = None;
         job.expires_at_s = Some(expires_at_s);
