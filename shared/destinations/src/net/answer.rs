@@ -26,7 +26,7 @@ pub(crate) fn without_end() -> Fault {
     Fault::misconfigured("the server's answer does not end; is the address right?")
 }
 
-/// What may still be read of an answer of rows.
+/// Rows and bytes that may still be read of an answer.
 #[cfg(any(feature = "mongodb", feature = "mysql"))]
 #[derive(Debug)]
 pub(crate) struct RowLimit {

@@ -118,7 +118,7 @@ pub(super) struct Maker<'a> {
 struct Namesakes {
     /// Place of the first among all observations.
     first: usize,
-    /// What the observations are but for their id; empty as long as there is one.
+    /// Contents of the observations but for their ids; empty as long as there is one.
     contents: BTreeSet<Vec<u8>>,
 }
 
