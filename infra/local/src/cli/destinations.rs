@@ -63,12 +63,18 @@ pub enum DestinationsCommand {
         /// Its id or name
         #[arg(value_name = "ID|NAME")]
         id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Deliver again, at once: what is owed, and what changed while it was disabled
     Resume {
         /// Its id or name
         #[arg(value_name = "ID|NAME")]
         id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Forget a destination; what it has stays there
     Remove {
@@ -78,6 +84,9 @@ pub enum DestinationsCommand {
         /// Without asking
         #[arg(long)]
         yes: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Deliver records again
     Redrive(RedriveArgs),
@@ -167,6 +176,9 @@ pub struct SetArgs {
     /// Save them even if trying them fails
     #[arg(long)]
     pub unproven: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Records to deliver again.

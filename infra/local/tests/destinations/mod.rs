@@ -116,10 +116,11 @@ fn a_destination_is_tried_before_it_is_saved_and_says_what_it_lacks() {
             .as_object()
             .is_some_and(|types| !types.is_empty())
     );
-    ok(&["destinations", "pause", "--data", &data, "files"]);
-    assert_eq!(json(&show)["state"], "paused");
-    ok(&["destinations", "resume", "--data", &data, "files"]);
-    assert_eq!(json(&show)["state"], "active");
+    for (order, state) in [("pause", "paused"), ("resume", "active")] {
+        let told = json(&["destinations", order, "--data", &data, "files"]);
+        assert_eq!(told["state"], state);
+        assert_eq!(json(&show)["state"], state);
+    }
     // A command cannot announce what it changes: destinations get it by an order.
     ok(&["replay", "--data", &data]);
     let shown = json(&show);

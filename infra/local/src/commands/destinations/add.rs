@@ -255,8 +255,13 @@ pub(super) async fn set(access: &Access, args: &SetArgs) -> anyhow::Result<()> {
         ..destination.clone()
     };
     let (_, findings) = probed(access, &tried, &secrets).await?;
-    shown::findings(&findings)?;
+    if !args.json {
+        shown::findings(&findings)?;
+    }
     if findings.iter().any(Finding::is_failed) && !args.unproven {
+        if args.json {
+            output::json(&json!({ "changed": false, "findings": findings }))?;
+        }
         output::complain("nothing was changed: mend what failed, or add --unproven");
         return said(&findings);
     }
@@ -267,5 +272,8 @@ pub(super) async fn set(access: &Access, args: &SetArgs) -> anyhow::Result<()> {
         .change_destination(&destination.id, change)
         .await
         .context("the secrets are changed, the settings are not")?;
+    if args.json {
+        return output::json(&json!({ "changed": true, "findings": findings }));
+    }
     output::line(format!("{} is changed", destination.name))
 }

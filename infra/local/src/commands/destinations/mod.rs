@@ -13,6 +13,7 @@ use domain::delivery::{
     Destination, Status,
     order::{Order, Purpose, Range},
 };
+use serde_json::json;
 use ulid::Ulid;
 
 use super::access::{self, Access, now};
@@ -33,9 +34,9 @@ pub(super) async fn run(args: DestinationsArgs) -> anyhow::Result<()> {
         DestinationsCommand::List { json } => shown::list(access, *json).await,
         DestinationsCommand::Show { id, json } => shown::show(access, id, *json).await,
         DestinationsCommand::Probe { id, json } => probe(access, id, *json).await,
-        DestinationsCommand::Pause { id } => pause(access, id).await,
-        DestinationsCommand::Resume { id } => resume(access, id).await,
-        DestinationsCommand::Remove { id, yes } => remove(access, id, *yes).await,
+        DestinationsCommand::Pause { id, json } => pause(access, id, *json).await,
+        DestinationsCommand::Resume { id, json } => resume(access, id, *json).await,
+        DestinationsCommand::Remove { id, yes, json } => remove(access, id, *yes, *json).await,
         DestinationsCommand::Redrive(args) => orders::redrive(access, args).await,
         DestinationsCommand::Check(args) => orders::check(access, args).await,
         DestinationsCommand::Attempts(args) => shown::attempts(access, args).await,
@@ -120,7 +121,7 @@ fn said(findings: &[Finding]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn pause(access: &Access, id: &str) -> anyhow::Result<()> {
+async fn pause(access: &Access, id: &str, as_json: bool) -> anyhow::Result<()> {
     let destination = find(access, id).await?;
     let now_ms = now().as_millisecond();
     let paused = access.table.pause_destination(&destination.id, now_ms);
@@ -130,6 +131,9 @@ async fn pause(access: &Access, id: &str) -> anyhow::Result<()> {
             "{} is disabled, and gets nothing already: `terrarium destinations resume {}` calls it again",
             paused.name, paused.id
         )));
+    }
+    if as_json {
+        return shown::show(access, paused.id.as_str(), true).await;
     }
     output::line(format!(
         "{} is paused: what changes is owed, until `terrarium destinations resume {}`",
@@ -148,13 +152,16 @@ fn proven(destination: Destination) -> anyhow::Result<Destination> {
     Ok(destination)
 }
 
-async fn resume(access: &Access, id: &str) -> anyhow::Result<()> {
+async fn resume(access: &Access, id: &str, as_json: bool) -> anyhow::Result<()> {
     let destination = proven(find(access, id).await?)?;
     let (order, now_ms) = (new_id(), now().as_millisecond());
     let table = &access.table;
     table
         .resume_destination(&destination.id, &order, now_ms)
         .await?;
+    if as_json {
+        return shown::show(access, destination.id.as_str(), true).await;
+    }
     output::line(format!(
         "{} is active: what is owed is delivered",
         destination.name
@@ -185,7 +192,7 @@ pub(super) fn new_id() -> String {
     Ulid::generate().to_string().to_lowercase()
 }
 
-async fn remove(access: &Access, id: &str, yes: bool) -> anyhow::Result<()> {
+async fn remove(access: &Access, id: &str, yes: bool, as_json: bool) -> anyhow::Result<()> {
     let destination = find(access, id).await?;
     if !yes {
         if !output::can_ask() {
@@ -200,11 +207,11 @@ async fn remove(access: &Access, id: &str, yes: bool) -> anyhow::Result<()> {
         }
     }
     forget(access, &destination).await?;
-    output::line(format!(
-        "{} is removed. {}",
-        destination.name,
-        draft::stays(&destination)
-    ))
+    let stays = draft::stays(&destination);
+    if as_json {
+        return output::json(&json!({ "id": destination.id, "removed": true, "stays": stays }));
+    }
+    output::line(format!("{} is removed. {stays}", destination.name))
 }
 
 async fn forget(access: &Access, destination: &Destination) -> anyhow::Result<()> {
