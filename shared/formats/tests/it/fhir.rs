@@ -371,20 +371,19 @@ fn alike() -> impl Strategy<Value = Value> {
 
 /// A record of any type whose lists hold samples that are alike.
 fn crowded() -> impl Strategy<Value = (DataType, Value)> {
-    let lists = prop::collection::vec(alike(), 5);
-    (select(DataType::ALL.to_vec()), lists).prop_map(|(data_type, lists)| {
-        let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|list| lists[list].clone());
+    let types = select(DataType::ALL.to_vec());
+    (types, alike(), alike(), alike()).prop_map(|(data_type, some, others, more)| {
         let record = json!({
             "metadata": {"start_time": "2026-07-01T00:00:00+02:00"},
             "device_data": {"name": "Forerunner 965"},
-            "measurements_data": {"measurements": a},
-            "blood_pressure_data": {"blood_pressure_samples": b},
-            "ketone_data": {"ketone_samples": c},
-            "heart_data": {"afib_classification_samples": d, "ecg_signal": e},
-            "meals": a, "drink_samples": b,
-            "menstruation_data": {"intervals": a, "menstruation_flow": b},
-            "tag_data": {"tags": a}, "TSS_data": {"TSS_samples": a},
-            "results": a, "panels": b,
+            "measurements_data": {"measurements": some},
+            "blood_pressure_data": {"blood_pressure_samples": others},
+            "ketone_data": {"ketone_samples": more},
+            "heart_data": {"afib_classification_samples": some, "ecg_signal": others},
+            "meals": some, "drink_samples": others,
+            "menstruation_data": {"intervals": some, "menstruation_flow": others},
+            "tag_data": {"tags": some}, "TSS_data": {"TSS_samples": some},
+            "results": some, "panels": others,
         });
         (data_type, record)
     })
