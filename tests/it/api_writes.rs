@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use api::{App, KeyCache, Upstream, WebhookSecrets, route::Verb, token::SigningKeys};
+use api::{App, Clock, KeyCache, Upstream, WebhookSecrets, route::Verb, token::SigningKeys};
 use aws_sdk_dynamodb::{
     Client,
     config::{
@@ -87,8 +87,18 @@ impl Intercept for Written {
 /// An API of its own over the table of a system; what it writes is noted.
 async fn api_over(world: &World) -> (String, Written) {
     let written = Written::default();
+    let address = api_with(world, written.clone(), Arc::new(now)).await;
+    (address, written)
+}
+
+/// An API of its own over the table of a system, whose requests go through an interceptor.
+pub(crate) async fn api_with(
+    world: &World,
+    interceptor: impl Intercept + 'static,
+    clock: Clock,
+) -> String {
     let client = dynamodb_client(&world.system.dynamodb).unwrap();
-    let config = client.config().to_builder().interceptor(written.clone());
+    let config = client.config().to_builder().interceptor(interceptor);
     let folder = world.folder.path();
     let queues = &world.system.queues;
     let app = App {
@@ -106,7 +116,7 @@ async fn api_over(world: &World) -> (String, Written) {
         keys: KeyCache::default(),
         allowed_origins: Vec::new(),
         return_hosts: Vec::new(),
-        clock: Arc::new(now),
+        clock,
         answers_within: api::ANSWERS_WITHIN,
         metrics: Sink::Nowhere,
     };
@@ -114,7 +124,7 @@ async fn api_over(world: &World) -> (String, Written) {
     let address = format!("http://{}", listener.local_addr().unwrap());
     let router = api::router(&Arc::new(app));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (address, written)
+    address
 }
 
 /// A destination that owes something, and one that failed for good at something.

@@ -23,6 +23,7 @@ mod api_guard;
 mod api_lists;
 mod api_orders;
 mod api_parameters;
+mod api_repeats;
 mod api_retracted;
 mod api_webhooks;
 mod api_writes;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use domain::{
-    access::{ApiKey, Scope},
+    access::{ApiKey, KeyId, Scope},
     connection::ConnectionId,
     console::Session,
     key::NaturalKey,
@@ -18,8 +18,10 @@ use models::{
 };
 use runtime::problem::{Fault, Kind, Problem};
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 use store::table::connections::{Alias, StoredConnection};
 use tokio::sync::Mutex;
+use ulid::Ulid;
 
 use crate::{
     config::App,
@@ -70,6 +72,46 @@ impl Caller {
     }
 }
 
+/// Origin of what a call makes: its time, and a seed of ids. Calls that are repeated under one `Idempotency-Key` have
+/// one origin, so that each finds what an earlier one made.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// Time of the first call. Unit: Unix milliseconds.
+    pub(crate) at_ms: i64,
+    seed: [u8; 32],
+}
+
+impl Origin {
+    /// The origin of a call that cannot be repeated.
+    pub(crate) fn new(at_ms: i64) -> Self {
+        let seed = rand::random();
+        Self { at_ms, seed }
+    }
+
+    /// The origin of the calls under a key of a caller, of which the first was made at a time.
+    pub(crate) fn of_key(caller: &str, key: &str, at_ms: i64) -> Self {
+        let seed = Sha256::digest(format!("{caller}\n{key}\n{at_ms}")).into();
+        Self { at_ms, seed }
+    }
+
+    fn bytes<const N: usize>(&self, what: &str) -> [u8; N] {
+        let hash = Sha256::new().chain_update(self.seed).chain_update(what);
+        let mut bytes = hash.finalize().into_iter();
+        std::array::from_fn(|_| bytes.next().unwrap_or_default())
+    }
+
+    /// The id of a thing that the call makes, in the order of time. `what` tells it from the call's other things.
+    pub(crate) fn ulid(&self, what: &str) -> Ulid {
+        let at_ms = u64::try_from(self.at_ms).unwrap_or_default();
+        Ulid::from_parts(at_ms, u128::from_be_bytes(self.bytes(what)))
+    }
+
+    /// The id of a key that the call makes.
+    pub(crate) fn key_id(&self) -> KeyId {
+        KeyId::of_random(self.bytes("key"))
+    }
+}
+
 /// One call.
 #[derive(Debug)]
 pub struct Call {
@@ -79,6 +121,7 @@ pub struct Call {
     pub caller: Caller,
     /// Its time.
     pub now: Timestamp,
+    pub(crate) origin: Origin,
     /// Headers of the request.
     pub headers: HeaderMap,
     /// Id of the request.
@@ -353,4 +396,26 @@ fn told(error: &serde_json::Error) -> String {
         _ => "this is no JSON",
     }
     .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_under_one_key_make_the_same_and_others_do_not() {
+        let origin = Origin::of_key("tk_1", "order", 7);
+        let again = Origin::of_key("tk_1", "order", 7);
+        assert_eq!(origin.ulid("job"), again.ulid("job"));
+        assert_eq!(origin.key_id(), again.key_id());
+        assert_ne!(origin.ulid("job"), origin.ulid("order"));
+        for other in [
+            Origin::of_key("tk_2", "order", 7),
+            Origin::of_key("tk_1", "order", 8),
+            Origin::new(7),
+        ] {
+            assert_ne!(origin.ulid("job"), other.ulid("job"), "{other:?}");
+        }
+        assert_eq!(origin.ulid("job").timestamp_ms(), 7);
+    }
 }

@@ -34,12 +34,25 @@ impl NewKey {
         now_ms: i64,
     ) -> Self {
         let id = KeyId::of_random(rand::random());
+        Self::with_id(id, name, scopes, created_by, expires_at_ms, now_ms)
+    }
+
+    /// Makes a key under an id.
+    pub(crate) fn with_id(
+        id: KeyId,
+        name: &str,
+        scopes: BTreeSet<Scope>,
+        created_by: &str,
+        expires_at_ms: Option<i64>,
+        now_ms: i64,
+    ) -> Self {
         let secret = new_secret();
         let key = ApiKey {
             name: name.to_owned(),
             scopes,
             secret_sha256: secret_hash(&secret),
             former: None,
+            rotated_at_ms: None,
             created_at_ms: now_ms,
             created_by: created_by.to_owned(),
             expires_at_ms,

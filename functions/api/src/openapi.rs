@@ -71,7 +71,8 @@ const DESCRIPTION: &str = "Everything that came in can be read, and every number
     UTF-8. Answers give every id in this form.\n\
     - Lists give `data` and `next_cursor`; the end is a cursor that is null.\n\
     - A parameter that is not known, or cannot be used, is a 400 that names what there is.\n\
-    - Any POST takes an `Idempotency-Key`: the same call under it runs once within a day.\n\
+    - Any POST takes an `Idempotency-Key`: the same call under it runs once within a day. After a 5xx it \
+    goes on where it broke off, and makes nothing twice.\n\
     - Lists of words are open: new ones may come.";
 
 fn operation(endpoint: &Endpoint, example: &Value, definitions: &mut Definitions) -> Value {

@@ -31,7 +31,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
     answer::Answer,
-    call::{Call, Caller, OF_TERRAS_PAIR, other_person},
+    call::{Call, Caller, OF_TERRAS_PAIR, Origin, other_person},
     config::App,
     error::Failure,
     id,
@@ -48,7 +48,7 @@ const LINE_WITHIN: Duration = Duration::from_secs(2);
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// Largest answer that is kept for repetitions: an item takes 400 KB. Unit: bytes.
 const MAX_KEPT_BYTES: usize = 300 * 1024;
-/// A call that has run for longer than this died on its way. Unit: milliseconds.
+/// A call that has run for so long died on its way. Unit: milliseconds.
 const CLAIM_MS: i64 = 60_000;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -262,6 +262,7 @@ async fn answer(
         app: Arc::clone(app),
         caller: caller.clone(),
         now,
+        origin: Origin::new(now.as_millisecond()),
         headers: parts.headers,
         request_id: id.to_owned(),
         line: 0,
@@ -453,8 +454,9 @@ async fn body_of(endpoint: Endpoint, headers: &HeaderMap, body: Body) -> Result<
     Ok(body)
 }
 
-/// Runs the handler; a call that its caller repeats under the same `Idempotency-Key` runs once.
-async fn once(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
+/// Runs the handler; a call that its caller repeats under the same `Idempotency-Key` runs once. Where it broke off, it
+/// runs again with the origin of the first, and so makes nothing twice.
+async fn once(mut call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
     let given = call.headers.get(IDEMPOTENCY_KEY);
     let (Verb::Post, Some(given)) = (endpoint.verb, given) else {
         return (endpoint.handler)(call).await;
@@ -486,29 +488,35 @@ async fn once(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
             given,
         ]),
         at_ms: call.now_ms(),
+        free_at_ms: call.now_ms().saturating_add(CLAIM_MS),
         about: about(&call),
         answer: None,
     };
     let app = Arc::clone(&call.app);
+    let mut is_first = true;
     if let Some(before) = app.table.claim_call(&owner, &name, &kept).await? {
         if before.request_sha256 != kept.request_sha256 {
             return Err(Problem::new(Kind::IdempotencyConflict)
                 .detail("this Idempotency-Key was used for another request within a day")
                 .into());
         }
-        let died = kept.at_ms >= before.at_ms.saturating_add(CLAIM_MS);
         match before.answer {
             Some(answer) => return repeated(answer),
-            None if !died => {
+            None if call.now_ms() < before.free_at_ms => {
                 return Err(Problem::new(Kind::IdempotencyConflict)
                     .detail("the same request is at work")
                     .retry_after(Duration::from_secs(1))
                     .into());
             }
-            // Whoever claimed it is gone: it runs again, as it would without a key.
-            None => app.table.keep_call(&owner, &name, &kept).await?,
+            // Whoever ran it is gone, or broke off.
+            None => {
+                is_first = false;
+                kept.at_ms = before.at_ms;
+                app.table.keep_call(&owner, &name, &kept).await?;
+            }
         }
     }
+    call.origin = Origin::of_key(&owner, &name, kept.at_ms);
     let outcome = (endpoint.handler)(call).await;
     match &outcome {
         Ok(answer) if answer.body.len() <= MAX_KEPT_BYTES => {
@@ -518,12 +526,17 @@ async fn once(call: Call, endpoint: Endpoint) -> Result<Answer, Failure> {
                 status: answer.status.as_u16(),
                 body: text,
             });
-            if let Err(error) = app.table.keep_call(&owner, &name, &kept).await {
-                warn!(error = %Chain(&error), "an answer was not kept for repetitions");
-            }
         }
-        // It had no effect, so the same may be tried again.
-        _ => app.table.forget_call(&owner, &name).await?,
+        // It was refused before it had an effect, so the key may be used for what is right.
+        Err(failure) if is_first && failure.problem().kind().status().is_client_error() => {
+            app.table.forget_call(&owner, &name).await?;
+            return outcome;
+        }
+        // It may have done a part, or has an answer that cannot be kept: the same may be tried again at once.
+        _ => kept.free_at_ms = kept.at_ms,
+    }
+    if let Err(error) = app.table.keep_call(&owner, &name, &kept).await {
+        warn!(error = %Chain(&error), "an answer was not kept for repetitions");
     }
     outcome
 }

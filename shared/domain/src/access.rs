@@ -133,6 +133,9 @@ pub struct ApiKey {
     /// Unit: Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at_ms: Option<i64>,
+    /// Time of the last rotation. Unit: Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at_ms: Option<i64>,
     /// Last day on which it was used, in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<Date>,
@@ -165,10 +168,14 @@ impl ApiKey {
         current || former
     }
 
-    /// Replaces the secret. The old one stays valid for a while, at most [`MAX_GRACE_S`].
+    /// Replaces the secret. The old one stays valid for a while, at most [`MAX_GRACE_S`]. The same rotation, which is
+    /// known by its time, may be repeated: then nobody has seen its first secret.
     pub fn rotate(&mut self, secret: &str, grace_s: i64, now_ms: i64) {
         let until_ms = now_ms.saturating_add(grace_s.clamp(0, MAX_GRACE_S) * 1000);
         let old = std::mem::replace(&mut self.secret_sha256, secret_hash(secret));
+        if self.rotated_at_ms.replace(now_ms) == Some(now_ms) {
+            return;
+        }
         self.former = (until_ms > now_ms).then_some(FormerSecret {
             sha256: old,
             until_ms,
@@ -201,6 +208,7 @@ mod tests {
             scopes: BTreeSet::from([Scope::PeopleRead]),
             secret_sha256: secret_hash("first"),
             former: None,
+            rotated_at_ms: None,
             created_at_ms: 0,
             created_by: "operator".to_owned(),
             expires_at_ms: Some(10_000),
@@ -231,8 +239,17 @@ mod tests {
         key.rotate("second", 2, 1000);
         assert!(key.has_secret("second", 1000) && key.has_secret("first", 2999));
         assert!(!key.has_secret("first", 3000) && !key.has_secret("third", 1000));
-        key.rotate("third", 0, 1000);
-        assert!(!key.has_secret("second", 1000) && key.has_secret("third", 1000));
+        key.rotate("third", 0, 1001);
+        assert!(!key.has_secret("second", 1001) && key.has_secret("third", 1001));
+    }
+
+    #[test]
+    fn a_rotation_that_is_repeated_leaves_the_secret_before_it_valid() {
+        let mut key = key();
+        key.rotate("lost", 2, 1000);
+        key.rotate("second", 2, 1000);
+        assert!(key.has_secret("first", 2999) && key.has_secret("second", 2999));
+        assert!(!key.has_secret("lost", 1000) && !key.has_secret("first", 3000));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use store::table::access::AuditLine;
 use super::{guard::Signed, words::query_of};
 use crate::{
     answer::Answer,
-    call::{Call, Caller, Known},
+    call::{Call, Caller, Known, Origin},
     config::App,
     error::Failure,
     id,
@@ -159,6 +159,7 @@ impl Visit {
             app: Arc::clone(&self.app),
             caller: self.caller(),
             now: self.now,
+            origin: Origin::new(self.now_ms()),
             headers,
             request_id: self.request_id.clone(),
             line: self.next_line(),

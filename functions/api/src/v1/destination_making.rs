@@ -256,9 +256,9 @@ async fn make(call: Call) -> Result<Answer, Failure> {
     let mut faults = Vec::new();
     let described = described(call.json()?, call.app.widest, &mut faults);
     let network = described.network;
-    let id = DestinationId::new(&format!("dst_{}", new_id()));
+    let id = DestinationId::new(&format!("dst_{}", new_id(&call, "destination")));
     let id = id.map_err(|_| Problem::new(Kind::Internal))?;
-    let draft = match Draft::of(described, id, call.now_ms()) {
+    let draft = match Draft::of(described, id, call.origin.at_ms) {
         Ok(draft) => {
             let clock = std::sync::Arc::clone(&call.app.clock);
             let clock = config::Clock::new(move || clock());
@@ -302,8 +302,8 @@ async fn save(call: &Call, draft: &Draft) -> Result<(), Failure> {
         keeper.write(id.as_str(), &draft.secrets.to_text()).await?;
     }
     match table.add_destination(&draft.destination).await {
-        Ok(true) => {}
-        Ok(false) => return Err(Problem::new(Kind::Internal).into()),
+        // `false`: an earlier try of the call made it, and went no further.
+        Ok(_) => {}
         Err(error) => {
             // Nobody would ever remove them.
             if let Err(error) = keeper.remove(id.as_str()).await {
@@ -313,8 +313,13 @@ async fn save(call: &Call, draft: &Draft) -> Result<(), Failure> {
         }
     }
     let begun = async {
+        let mut number = 0;
+        let new_id = || {
+            number += 1;
+            new_id(call, &format!("order {number}"))
+        };
         for order in draft.first_orders(new_id) {
-            table.put_order(id, &order).await?;
+            table.add_order(id, order).await?;
         }
         ask(call, id).await
     };

@@ -555,7 +555,7 @@ async fn pause(call: Call) -> Result<Answer, Failure> {
 async fn resume(call: Call) -> Result<Answer, Failure> {
     call.no_query()?;
     let destination = proven(find(&call).await?)?;
-    let (order, now_ms) = (new_id(), call.now_ms());
+    let (order, now_ms) = (new_id(&call, "order"), call.now_ms());
     let table = &call.app.table;
     table
         .resume_destination(&destination.id, &order, now_ms)
@@ -563,21 +563,20 @@ async fn resume(call: Call) -> Result<Answer, Failure> {
     shown(&call).await
 }
 
-/// An id in the order of time.
-pub(super) fn new_id() -> String {
-    ulid::Ulid::generate().to_string().to_lowercase()
+/// The id of a destination or an order that a call makes, in the order of time.
+pub(super) fn new_id(call: &Call, what: &str) -> String {
+    call.origin.ulid(what).to_string().to_lowercase()
 }
 
-/// Gives an order that the next look for work begins.
+/// Gives an order that the next look for work begins, or finds the one that an earlier try of the call gave.
 async fn order(
     call: &Call,
     destination: &Destination,
     purpose: Purpose,
     range: Range,
 ) -> Result<Order, Failure> {
-    let order = Order::new(new_id(), purpose, range, call.now_ms());
-    call.app.table.put_order(&destination.id, &order).await?;
-    Ok(order)
+    let order = Order::new(new_id(call, "order"), purpose, range, call.origin.at_ms);
+    Ok(call.app.table.add_order(&destination.id, order).await?)
 }
 
 fn fault(name: &str, detail: impl Into<String>) -> runtime::problem::Fault {

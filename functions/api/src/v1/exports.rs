@@ -245,9 +245,11 @@ async fn create(call: Call) -> Result<Answer, Failure> {
 /// Takes one of the exports that a person has a day.
 async fn claim(call: &Call, person: &ReferenceId) -> Result<(), Failure> {
     let owner = caller_of_exports(person);
+    let id = jobs::id_of_order(call);
     let claimed = KeptCall {
-        request_sha256: String::new(),
+        request_sha256: id.clone(),
         at_ms: call.now_ms(),
+        free_at_ms: i64::MAX,
         about: BTreeSet::new(),
         answer: None,
     };
@@ -259,6 +261,8 @@ async fn claim(call: &Call, person: &ReferenceId) -> Result<(), Failure> {
             .await?
         {
             None => return Ok(()),
+            // An earlier try of this call took it.
+            Some(before) if before.request_sha256 == id => return Ok(()),
             Some(before) => next_ms = next_ms.min(before.at_ms.saturating_add(DAY_MS)),
         }
     }

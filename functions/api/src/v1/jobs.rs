@@ -40,16 +40,24 @@ impl JobProgress {
     }
 }
 
-/// Orders a job. Whoever calls twice gets two.
+/// Id of the job that a call orders.
+pub(super) fn id_of_order(call: &Call) -> String {
+    call.origin.ulid("job").to_string()
+}
+
+/// Orders a job, or finds the one that an earlier try of the call ordered.
 pub(super) async fn order(
     call: &Call,
     kind: JobKind,
     subject: Option<Subject>,
     detail: Value,
 ) -> Result<Job, Failure> {
-    let mut job = Job::ordered(kind, subject, call.caller.name(), call.now_ms());
+    let (id, at_ms) = (id_of_order(call), call.origin.at_ms);
+    let mut job = Job::new(id, kind, subject, call.caller.name(), at_ms);
     job.detail = detail;
-    call.app.table.add_job(&job).await?;
+    if !call.app.table.add_job(&job).await? {
+        return Ok(call.app.table.job(&job.id).await?.unwrap_or(job));
+    }
     if let Some(queue) = &call.app.jobs
         && let Err(error) = queue.send(&JobMessage::first(kind, &job.id)).await
     {

@@ -190,7 +190,7 @@ fn wish(call: &Call, body: &BackfillBody) -> Result<(Wish, Option<Provider>), Fa
     }
     let mut span = None;
     if let Some(from) = from {
-        match backfills::span(Some(from), to, call.now_ms()) {
+        match backfills::span(Some(from), to, call.origin.at_ms) {
             Ok(found) => span = found,
             Err(error) => {
                 let first = matches!(error, InvalidDays::InTheFuture { first: true, .. });
@@ -206,7 +206,8 @@ fn wish(call: &Call, body: &BackfillBody) -> Result<(Wish, Option<Provider>), Fa
         named,
         supported: BTreeMap::new(),
         limits: Limits::default(),
-        now_ms: call.now_ms(),
+        // Backfills are known by it.
+        now_ms: call.origin.at_ms,
     };
     Ok((wish, provider.flatten()))
 }

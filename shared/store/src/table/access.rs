@@ -29,8 +29,11 @@ const AUDIT_KEPT_S: i64 = 400 * 86_400;
 pub struct KeptCall {
     /// Hash of everything that the caller asked for.
     pub request_sha256: String,
-    /// Time of the call. Unit: Unix milliseconds.
+    /// Time of the call, the first one where it was repeated. Unit: Unix milliseconds.
     pub at_ms: i64,
+    /// Time from which a repetition runs the call again, while it has no answer. Unit: Unix milliseconds.
+    #[serde(default)]
+    pub free_at_ms: i64,
     /// Hashes of the ids of people that the caller named: see [`hashed`].
     #[serde(default)]
     pub about: BTreeSet<String>,
@@ -192,7 +195,7 @@ impl Table {
             .map(|kept| kept.state))
     }
 
-    /// Keeps the answer of a call.
+    /// Keeps the answer of a call, or who runs it now.
     ///
     /// # Errors
     ///

@@ -325,6 +325,19 @@ impl Table {
         })
     }
 
+    /// Gives an order, unless it was given already. Returns it as it is then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Table::destinations`].
+    pub async fn add_order(&self, id: &DestinationId, order: Order) -> Result<Order, TableError> {
+        let key = Key::order(id, &order.id);
+        if self.put_if(&key, encode(&order), None).await? {
+            return Ok(order);
+        }
+        Ok(self.order(id, &order.id).await?.unwrap_or(order))
+    }
+
     /// Gives an order, or writes it anew.
     ///
     /// # Errors
