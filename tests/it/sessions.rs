@@ -175,9 +175,8 @@ async fn what_a_killed_router_left_under_two_keys_becomes_one_when_it_comes_agai
     world.system.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_sources_date_differently_is_one_whatever_days_are_asked_for() {
-    let world = World::start().await;
+/// Two sessions, each of which two sources date differently.
+async fn send_dated_differently(world: &World) {
     let records = [
         // Started before midnight by the watch, after it by the phone.
         (
@@ -214,10 +213,16 @@ async fn a_session_that_sources_date_differently_is_one_whatever_days_are_asked_
         let user = json!({"user_id": provider, "provider": provider, "reference_id": "ann"});
         let sent = json!({"type": kind, "user": user, "data": [record]}).to_string();
         assert_eq!(
-            send(&world, &format!("w-{index}"), sent.into()).await,
+            send(world, &format!("w-{index}"), sent.into()).await,
             (1, 0, 0)
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_sources_date_differently_is_one_whatever_days_are_asked_for() {
+    let world = World::start().await;
+    send_dated_differently(&world).await;
     let table = &world.system.table;
     let ann = ReferenceId::new("ann").unwrap();
     let person = inspect::person(table, &ann).await.unwrap();

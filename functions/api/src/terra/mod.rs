@@ -138,16 +138,15 @@ fn day_of(text: &str) -> Option<Date> {
 
 fn end_of(text: &str) -> Option<Date> {
     let day = day_of(text)?;
-    let is_midnight = match seconds_of(text) {
-        Some(at) => at.as_second() % 86_400 == 0,
-        None => {
-            // The time of day alone: an offset behind it has digits, too.
-            let time = text.get(10..).unwrap_or_default();
-            let time = time.trim_start_matches(['T', 't', ' ']);
-            let mut time = time.split(|c: char| !c.is_ascii_digit() && !".:".contains(c));
-            let time = time.next().unwrap_or_default();
-            !time.contains(|c: char| ('1'..='9').contains(&c))
-        }
+    let is_midnight = if let Some(at) = seconds_of(text) {
+        at.as_second() % 86_400 == 0
+    } else {
+        // The time of day alone: an offset behind it has digits, too.
+        let time = text.get(10..).unwrap_or_default();
+        let time = time.trim_start_matches(['T', 't', ' ']);
+        let mut time = time.split(|c: char| !c.is_ascii_digit() && !".:".contains(c));
+        let time = time.next().unwrap_or_default();
+        !time.contains(|c: char| ('1'..='9').contains(&c))
     };
     Some(if is_midnight {
         day
