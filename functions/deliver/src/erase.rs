@@ -24,8 +24,8 @@ use crate::{
     send::{failure_of, jitter},
 };
 
-/// Longest call: a destination is asked again with the next look.
-const LONGEST_CALL: Duration = Duration::from_mins(1);
+/// Longest call to erase: a destination is asked again with the next look.
+const LONGEST_ERASURE: Duration = Duration::from_mins(1);
 /// Time without which no call is begun.
 const SHORTEST_CALL: Duration = Duration::from_secs(15);
 /// Owed webhooks that are read at once.
@@ -93,7 +93,7 @@ pub(crate) async fn erase(
     if left < SHORTEST_CALL {
         return Ok(());
     }
-    let longest = LONGEST_CALL.min(left.saturating_sub(TO_NOTE));
+    let longest = LONGEST_ERASURE.min(left.saturating_sub(TO_NOTE));
     let erased = timeout(longest, client.kind.erase(&person)).await;
     match erased {
         Ok(Ok(erased)) => {

@@ -7,7 +7,7 @@ use std::{
 
 use destinations::{
     change::Change,
-    kind::{Fault, Keeps, Kind, Outcome, Rejection, Unreachable},
+    kind::{Fault, Keeps, Kind, LONGEST_CALL, Outcome, Rejection, Unreachable, within},
 };
 use domain::delivery::{
     Cause, Changed, Destination, Status,
@@ -22,7 +22,7 @@ use store::table::{
     deliveries::{Attempt, Owed},
     destinations::Health,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::{
@@ -34,8 +34,6 @@ use crate::{
 
 /// Time that one more call to a destination may need: none is begun with less.
 const TO_CALL: Duration = Duration::from_secs(32);
-/// Longest call: a kind ends by itself before that.
-const LONGEST_CALL: Duration = Duration::from_secs(30);
 /// Pause before the second try of a call whose connection broke.
 const BEFORE_SECOND_TRY: Duration = Duration::from_millis(500);
 /// Most changes whose states are read at once.
@@ -232,7 +230,7 @@ impl Sending<'_> {
     }
 
     async fn prepare(&mut self, client: &mut Client) -> Result<(), Fault> {
-        let findings = within_call(self.app.clients.prepare(client)).await?;
+        let findings = within(LONGEST_CALL, self.app.clients.prepare(client)).await?;
         if !findings.is_empty() {
             let texts: Vec<String> = findings.into_iter().map(|finding| finding.text).collect();
             let id = &self.destination.id;
@@ -689,15 +687,7 @@ fn owed(going: Going, due_at_ms: i64, fault: Option<String>, now_ms: i64) -> Owe
 
 /// Delivers changes within the longest time of a call.
 pub(crate) async fn call(kind: &dyn Kind, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
-    within_call(kind.deliver(changes)).await
-}
-
-/// Waits for an answer of a destination within the longest time of a call.
-pub(crate) async fn within_call<T>(
-    asked: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
-    let answered = timeout(LONGEST_CALL, asked).await;
-    answered.unwrap_or(Err(Fault::unreachable(Unreachable::Timeout)))
+    within(LONGEST_CALL, kind.deliver(changes)).await
 }
 
 /// Parts of at most so many changes and about so many bytes.

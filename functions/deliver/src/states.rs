@@ -328,9 +328,13 @@ impl Reader<'_> {
             RecordOwner::Connection(_) => None,
         };
         let scopes = state.and_then(Connection::scopes);
+        let current = state.and_then(|state| Some(state.current()?.0.clone()));
+        let mut former_user_ids = self.users(owner, None);
+        former_user_ids.retain(|user| Some(user) != current.as_ref());
         Source {
             owner: OwnerId::of(owner),
-            terra_user_id: state.and_then(|state| Some(state.current()?.0.clone())),
+            terra_user_id: current,
+            former_user_ids,
             reference_id: person.or_else(|| state?.reference_id().cloned()),
             provider: state.and_then(|state| state.provider().cloned()),
             scopes: scopes.map(|scopes| scopes.0.into_iter().collect()),

@@ -9,7 +9,7 @@ use std::{
 use destinations::{
     change::{Body, Change, Source, Total},
     id::{DeliveryId, OwnerId, RecordId, checksum},
-    kind::{Fault, Kind},
+    kind::{Fault, Kind, LONGEST_CALL, within},
 };
 use domain::{
     connection::ConnectionId,
@@ -29,7 +29,7 @@ use crate::{
     clients::Client,
     config::App,
     error::DeliverError,
-    send::{Batch, Sent, call, deliver, within_call},
+    send::{Batch, Sent, call, deliver},
     states::{day, record_id},
     work::queue,
 };
@@ -462,7 +462,7 @@ impl Walk<'_> {
     ) -> Result<Option<Vec<Found>>, Fault> {
         let owner_id = OwnerId::of(owner);
         let owners = [owner_id.clone()];
-        let Some(there) = within_call(kind.totals(&owners)).await? else {
+        let Some(there) = within(LONGEST_CALL, kind.totals(&owners)).await? else {
             return Ok(None);
         };
         let mut found = Vec::new();
@@ -485,7 +485,7 @@ impl Walk<'_> {
             if total.map_or(count == 0, |total| is_equal(&total)) {
                 continue;
             }
-            let rows = within_call(kind.revisions(&owner_id, data_type)).await?;
+            let rows = within(LONGEST_CALL, kind.revisions(&owner_id, data_type)).await?;
             let rows: BTreeMap<RecordId, u64> = rows.into_iter().collect();
             let ours = of_type.iter().map(|((_, id), held)| (id, *held));
             let ours: BTreeMap<&RecordId, &Held> = ours.collect();
@@ -578,6 +578,7 @@ impl Walk<'_> {
                 status: None,
                 created_at_ms: None,
                 last_data_at_ms: None,
+                former_user_ids: Vec::new(),
             },
             body,
         }

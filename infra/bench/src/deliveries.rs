@@ -232,6 +232,7 @@ fn changes(now: Timestamp) -> anyhow::Result<Vec<Change>> {
                 status: None,
                 created_at_ms: None,
                 last_data_at_ms: None,
+                former_user_ids: Vec::new(),
             },
             body: Body::Record(Box::new(state)),
         });

@@ -49,6 +49,8 @@ pub struct Source {
     pub owner: OwnerId,
     /// Terra's current id of the connection.
     pub terra_user_id: Option<TerraUserId>,
+    /// Terra's other ids of the connection, which a reauthentication replaced.
+    pub former_user_ids: Vec<TerraUserId>,
     /// The app's id of the person.
     pub reference_id: Option<ReferenceId>,
     /// The provider.

@@ -42,6 +42,7 @@ pub(crate) fn source(number: u32) -> Source {
         status: Some(domain::connection::Status::Active),
         created_at_ms: Some(1_700_000_000_000),
         last_data_at_ms: None,
+        former_user_ids: Vec::new(),
     }
 }
 

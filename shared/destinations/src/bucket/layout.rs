@@ -104,7 +104,8 @@ pub(super) fn terra_prefixes(settings: &Settings, change: &Change) -> Vec<String
 }
 
 /// Returns the beginnings of the names that a record may have had in Terra's layout before its start moved: those of
-/// its day, and of the days around it where the start does not name the record. None for a record without a day.
+/// its day, and of the days around it where the start does not name the record. A state that is sent again, as it is
+/// when the connection gets another Terra user, may have them by each former user. None for a record without a day.
 pub(super) fn former_prefixes(settings: &Settings, change: &Change) -> Vec<String> {
     let (Body::Record(state), Layout::Terra) = (&change.body, settings.layout) else {
         return Vec::new();
@@ -115,9 +116,14 @@ pub(super) fn former_prefixes(settings: &Settings, change: &Change) -> Vec<Strin
     let is_named_by_day = state.key.starts_with(&day.to_string());
     let around = [day.yesterday(), day.tomorrow()].into_iter().flatten();
     let around = around.filter(|_| !is_named_by_day);
-    let prefix = terra_prefix(settings, change);
-    let days = std::iter::once(day).chain(around);
-    days.map(|day| format!("{prefix}{day}")).collect()
+    let days: Vec<_> = std::iter::once(day).chain(around).collect();
+    let former = change.source.former_user_ids.iter();
+    let former = former.filter(|_| change.force);
+    let former = former.map(|user| prefix_of(settings, change, &plain(user.as_str())));
+    std::iter::once(terra_prefix(settings, change))
+        .chain(former)
+        .flat_map(|prefix| days.iter().map(move |day| format!("{prefix}{day}")))
+        .collect()
 }
 
 /// The name of a second record that begins at the same time.
@@ -266,6 +272,13 @@ mod tests {
         let days = ["2026-12-01", "2026-11-30", "2026-12-02"];
         let named = days.map(|day| format!("p/2022-03-16/sleep/user-1-{day}"));
         assert_eq!(former_prefixes(&settings(Layout::Terra), &session), named);
+        let mut renewed = samples::daily(1, "2026-11-20", 5, 255);
+        renewed.source.former_user_ids = vec![TerraUserId::new("user-0").unwrap()];
+        assert_eq!(former_prefixes(&settings(Layout::Terra), &renewed).len(), 1);
+        renewed.force = true;
+        let of_both =
+            ["user-1", "user-0"].map(|user| format!("p/2022-03-16/daily/{user}-2026-11-20"));
+        assert_eq!(former_prefixes(&settings(Layout::Terra), &renewed), of_both);
         let gone = samples::deleted(DataType::Daily, "2026-11-20", 300);
         assert!(former_prefixes(&settings(Layout::Terra), &gone).is_empty());
     }
