@@ -321,6 +321,12 @@ impl Receiver {
         }
     }
 
+    /// Bodies that arrived.
+    pub(crate) fn bodies(&self) -> BTreeSet<Bytes> {
+        let bodies = self.inbox.bodies.lock().unwrap();
+        bodies.values().cloned().collect()
+    }
+
     /// Revisions of the records that arrived.
     pub(crate) fn revisions(&self) -> BTreeMap<RecordId, u64> {
         self.inbox.log.lock().unwrap().revisions()

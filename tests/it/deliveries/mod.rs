@@ -204,16 +204,8 @@ async fn webhooks_are_passed_on_byte_for_byte() {
     ];
     home.world.deliver_in_order(&sent).await;
     home.settle(&destination).await;
-    let bodies: BTreeSet<Bytes> = receiver
-        .inbox
-        .bodies
-        .lock()
-        .unwrap()
-        .values()
-        .cloned()
-        .collect();
     let expected: BTreeSet<Bytes> = sent.iter().map(|webhook| webhook.body.clone()).collect();
-    assert_eq!(bodies, expected);
+    assert_eq!(receiver.bodies(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
