@@ -29,7 +29,7 @@ pub(crate) async fn page(app: &App, sweep_ms: i64, page: u32) -> Result<(), Hist
     let users = &listed.users.users;
     let mut looks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(users.len());
     for user in users {
-        looks.push(Box::pin(one(app, user, sweep_ms)));
+        looks.push(Box::pin(apply_user(app, user, sweep_ms)));
     }
     let results: Vec<_> = stream::iter(looks)
         .buffer_unordered(CONCURRENT_USERS)
@@ -67,8 +67,8 @@ pub(crate) async fn page(app: &App, sweep_ms: i64, page: u32) -> Result<(), Hist
     Ok(app.queue(&next).await?)
 }
 
-/// One user of Terra's. `true`: something was new.
-async fn one(app: &App, user: &UserRecord, sweep_ms: i64) -> Result<bool, HistoryError> {
+/// Applies one user of Terra's list. Returns whether anything was new.
+async fn apply_user(app: &App, user: &UserRecord, sweep_ms: i64) -> Result<bool, HistoryError> {
     let known = match app.table.alias(&user.user_id).await? {
         None => None,
         Some(Alias::Erased(_) | Alias::Held(_)) => return Ok(false),

@@ -11,7 +11,7 @@ pub(crate) enum Step {
     Changed,
     /// Nothing was changed: another worker has it, or it is not due.
     Unchanged,
-    /// The account's limit is reached: no window can be asked for so long.
+    /// The account's limit is reached: the time until the next request.
     Paused(Duration),
 }
 

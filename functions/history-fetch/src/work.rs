@@ -38,7 +38,7 @@ pub struct Worked {
     pub windows: usize,
     /// Steps that changed something, windows among them.
     pub steps: usize,
-    /// The account's limit is reached for so long; more is due.
+    /// Pause until the account may make calls again, if more is due.
     pub paused: Option<Duration>,
 }
 

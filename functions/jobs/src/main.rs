@@ -1,4 +1,4 @@
-//! Jobs: long work for one person.
+//! Jobs: long work, in stretches.
 
 use std::{sync::Arc, time::Duration};
 

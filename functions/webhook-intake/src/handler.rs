@@ -77,8 +77,8 @@ pub async fn handle(app: &App, request: Request, now: Timestamp) -> Response<Str
     .await
 }
 
-/// Verify, then queue: once this returns, the webhook survives anything that happens to us.
-/// `true`: it came late.
+/// Verifies, then queues: once this returns, the webhook survives anything that happens to us. Returns whether it was
+/// late.
 async fn accept(app: &App, request: &Request, now: Timestamp) -> Result<bool, IntakeError> {
     if let Some(token) = &app.path_token
         && !ends_with(request.uri().path(), token.expose_secret())

@@ -106,7 +106,7 @@ pub struct Limits {
 pub enum Keeps {
     /// The current state of each record.
     State,
-    /// Whatever passed.
+    /// Every change, in the order of arrival.
     Log,
 }
 
@@ -485,7 +485,7 @@ impl Erasure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Erased {
-    /// Nothing of the person is left; so many records were removed by this call.
+    /// Nothing of the person is left. Number of records that this call removed.
     Done(u64),
     /// The readers of the log were told.
     Announced,
