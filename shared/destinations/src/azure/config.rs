@@ -177,21 +177,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{
-        config::{Clock, Secrets},
-        net::Network,
-        samples,
-    };
+    use crate::config::refusals;
 
     /// Names of the fields that are refused.
     fn refused(config: &Value, secrets: &Value) -> Vec<String> {
-        let secrets = Secrets::new(secrets.as_object().unwrap().clone());
-        let fields = Fields::new(KindName::Azure, config.as_object().unwrap(), &secrets);
-        let clock = Clock::new(samples::now);
-        let context = Context::new(samples::DESTINATION, Network::Public, clock);
-        let problems =
-            read(fields, context).map_or_else(|refused| refused.problems, |_| Vec::new());
-        problems.into_iter().map(|problem| problem.field).collect()
+        refusals::refused(KindName::Azure, config, secrets, read)
     }
 
     #[test]

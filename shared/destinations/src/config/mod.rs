@@ -4,6 +4,8 @@ mod fields;
 #[cfg(any(feature = "aws", feature = "azure", feature = "google"))]
 mod names;
 mod open;
+#[cfg(test)]
+pub(crate) mod refusals;
 
 use std::{fmt, str::FromStr, sync::Arc};
 

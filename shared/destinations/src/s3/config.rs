@@ -158,11 +158,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        config::{Clock, Secrets},
-        net::Network,
-        samples,
-    };
+    use crate::config::refusals;
 
     /// Names of the fields that are refused.
     fn refused(bucket: &str, region: &str, endpoint: Option<&str>) -> Vec<String> {
@@ -170,13 +166,7 @@ mod tests {
             "bucket": bucket, "region": region, "endpoint": endpoint, "path_style": endpoint.is_some(),
         });
         let secrets = json!({"access_key_id": "id", "secret_access_key": "secret"});
-        let secrets = Secrets::new(secrets.as_object().unwrap().clone());
-        let fields = Fields::new(KindName::S3, config.as_object().unwrap(), &secrets);
-        let clock = Clock::new(samples::now);
-        let context = Context::new(samples::DESTINATION, Network::Public, clock);
-        let problems =
-            read(fields, context).map_or_else(|refused| refused.problems, |_| Vec::new());
-        problems.into_iter().map(|problem| problem.field).collect()
+        refusals::refused(KindName::S3, &config, &secrets, read)
     }
 
     #[test]

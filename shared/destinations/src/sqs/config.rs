@@ -132,7 +132,7 @@ pub(super) fn read(mut fields: Fields<'_>, context: Context) -> Result<Sqs, Refu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Clock, Secrets};
+    use crate::config::refusals;
 
     #[test]
     fn the_region_stands_in_the_url_of_a_queue_of_aws_and_nowhere_else() {
@@ -157,14 +157,7 @@ mod tests {
         let refused = |queue_url: &str, region: Option<&str>| {
             let config = serde_json::json!({"queue_url": queue_url, "region": region});
             let secrets = serde_json::json!({"access_key_id": "id", "secret_access_key": "secret"});
-            let secrets = Secrets::new(secrets.as_object().unwrap().clone());
-            let fields = Fields::new(KindName::Sqs, config.as_object().unwrap(), &secrets);
-            let clock = Clock::new(crate::samples::now);
-            let context = Context::new(crate::samples::DESTINATION, Network::Public, clock);
-            let problems =
-                read(fields, context).map_or_else(|refused| refused.problems, |_| Vec::new());
-            let fields = problems.into_iter().map(|problem| problem.field);
-            fields.collect::<Vec<_>>()
+            refusals::refused(KindName::Sqs, &config, &secrets, read)
         };
         let queue = "https://sqs.eu-west-2.amazonaws.com/1/q";
         for region in [None, Some("eu-west-2")] {
