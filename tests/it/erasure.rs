@@ -639,7 +639,7 @@ async fn what_was_noted_about_a_person_does_not_name_them_after_their_erasure() 
     let app = &world.system.jobs;
     let job = erase::order(app, ann(), "a test", 0).await.unwrap();
     let go_on = async || Box::pin(jobs::go_on(app, &job.id, plenty())).await.unwrap();
-    assert_eq!(go_on().await, Some(Duration::from_mins(1)));
+    assert_eq!(go_on().await, Some(Duration::from_secs(2)));
     // Somebody looks while a destination is waited for.
     let line = look_at(Some(ANN), None, 4);
     table.audit(&line).await.unwrap();

@@ -9,7 +9,7 @@ use domain::{
     connection::ConnectionId, delivery::Destination, message::JobKind, owner::RecordOwner,
 };
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan as _, tz::TimeZone};
 use models::ids::{ReferenceId, WebhookId};
 use store::{
     archive::{ArchiveError, ArchivedPerson, Seen, SegmentKey},
@@ -36,8 +36,8 @@ use crate::{
 const SEGMENTS_AT_ONCE: usize = 8;
 /// Segments after which the progress is noted.
 const SEGMENTS_AT_A_STRETCH: usize = 200;
-/// Wait between two looks at destinations.
-const DESTINATIONS_ANSWER: Duration = Duration::from_mins(1);
+/// Shortest and longest wait between two looks at destinations.
+const DESTINATIONS_ANSWER: [Duration; 2] = [Duration::from_secs(2), Duration::from_mins(1)];
 /// Longest wait of one message.
 const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// Days for which the table can be had back as of any second.
@@ -405,6 +405,12 @@ pub(super) async fn sight(
     }
 }
 
+/// Wait until the next look at destinations: a part of the erasure's age, so that what is done at once is told at once.
+fn wait_for_destinations(age: SignedDuration) -> Duration {
+    let [shortest, longest] = DESTINATIONS_ANSWER;
+    (Duration::try_from(age).unwrap_or_default() / 4).clamp(shortest, longest)
+}
+
 /// Looks once more for what came meanwhile, asks destinations until all have answered, and writes the receipt.
 async fn destinations(
     app: &App,
@@ -426,7 +432,8 @@ async fn destinations(
     // Once more: the ids of whoever connected in the middle are told as well.
     let orders = order_at_destinations(app, job, subject, erasure).await?;
     if orders.values().any(|order| !order.is_done) {
-        return Ok(Some(Next::Again(DESTINATIONS_ANSWER)));
+        let age = now(app).duration_since(timestamp(erasure.begins_at_ms));
+        return Ok(Some(Next::Again(wait_for_destinations(age))));
     }
 
     for owner in record_owners(subject, erasure) {
@@ -591,4 +598,17 @@ fn stays(now: Timestamp) -> Vec<Stays> {
             None,
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_are_looked_at_soon_and_then_each_minute() {
+        for (age_s, wait_s) in [(-5, 2), (0, 2), (20, 5), (240, 60), (1_000_000, 60)] {
+            let age = SignedDuration::from_secs(age_s);
+            assert_eq!(wait_for_destinations(age), Duration::from_secs(wait_s));
+        }
+    }
 }
