@@ -1,16 +1,8 @@
 //! The calls of the API: their answers are as Terra describes them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
-mod stand_in;
-mod terra;
-
 use std::sync::Arc;
 
+use crate::stand_in::{API_KEY, Answer, DEV_ID, PROVIDERS, StandIn};
 use axum::http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -19,7 +11,6 @@ use simulator::{
     api::{Describe, Description, Forms, LargeRule, ViolationKind},
     scenario::ChunkForm,
 };
-use stand_in::{API_KEY, Answer, DEV_ID, PROVIDERS, StandIn};
 
 /// Form of an answer to a read; the description's two forms do not exclude each other.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +24,9 @@ struct Described(Description);
 
 impl Described {
     fn load() -> Option<Self> {
-        Some(Self(Description::load(&terra::directory()?).unwrap()))
+        Some(Self(
+            Description::load(&crate::terra::directory()?).unwrap(),
+        ))
     }
 
     fn check(&self, method: &str, path: &str, answer: &Answer, form: Form) {
@@ -58,7 +51,7 @@ impl Described {
 
 /// Terra's own description, where its folder is.
 fn description() -> Option<Arc<dyn Describe>> {
-    let directory = terra::directory()?;
+    let directory = crate::terra::directory()?;
     Some(Arc::new(Description::load(&directory).unwrap()))
 }
 
@@ -296,7 +289,7 @@ async fn calls_without_the_right_credentials_are_refused() {
 
 #[tokio::test]
 async fn a_request_that_is_not_as_described_is_refused_and_noted() {
-    if terra::directory().is_none() {
+    if crate::terra::directory().is_none() {
         return;
     }
     let terra = strict().await;
@@ -680,7 +673,7 @@ async fn a_lab_report_is_processed_announced_and_can_be_deleted() {
     let described = Described::load();
     let terra = StandIn::start(|_| {}).await;
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\r\n%PDF\r\n--b--\r\n";
-    let upload = stand_in::client()
+    let upload = crate::stand_in::client()
         .post(format!(
             "{}/api/v2/lab-reports?reference_id=someone",
             terra.address

@@ -1,7 +1,5 @@
 //! The deliverer against a receiver that answers as told.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},

@@ -1,11 +1,8 @@
 //! Each misbehaviour of the API, by rule and by chance.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod stand_in;
-
 use std::time::Duration;
 
+use crate::stand_in::{API_KEY, Answer, DEV_ID, StandIn, client};
 use axum::http::Method;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -13,7 +10,6 @@ use simulator::{
     DataType, Provider, Webhook,
     api::{Fault, Faults, Rule, ViolationKind},
 };
-use stand_in::{API_KEY, Answer, DEV_ID, StandIn, client};
 
 const FROM: &str = "2026-06-20";
 const TO: &str = "2026-07-10";

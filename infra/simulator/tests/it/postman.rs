@@ -1,9 +1,5 @@
 //! Delivery on the simulated clock: repeated, given up, switched off.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod stand_in;
-
 use std::{
     collections::BTreeSet,
     sync::{
@@ -12,6 +8,7 @@ use std::{
     },
 };
 
+use crate::stand_in::{StandIn, start};
 use axum::{
     Router,
     extract::State,
@@ -20,7 +17,6 @@ use axum::{
 };
 use jiff::SignedDuration;
 use simulator::{Deliverer, DeliverySettings, Posted, Postman, Provider, TruthSettings};
-use stand_in::{StandIn, start};
 
 #[derive(Clone, Default)]
 struct Intake {

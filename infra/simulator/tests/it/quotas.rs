@@ -1,12 +1,8 @@
 //! Terra's limits are kept, told, and counted.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod stand_in;
-
+use crate::stand_in::{StandIn, day};
 use jiff::SignedDuration;
 use simulator::{DataType, Provider, api::ViolationKind};
-use stand_in::{StandIn, day};
 
 fn kinds(terra: &StandIn) -> Vec<ViolationKind> {
     let violations = terra.api.violations().into_iter();
@@ -105,7 +101,7 @@ async fn fitbit_takes_150_calls_an_hour_and_user() {
 
 #[tokio::test]
 async fn whoop_multiplies_calls() {
-    let connected = stand_in::start() - SignedDuration::from_hours(48);
+    let connected = crate::stand_in::start() - SignedDuration::from_hours(48);
     let people = simulator::TruthSettings::new(1, 1, &[Provider::Whoop], connected);
     let terra = StandIn::of(people, |settings| {
         settings.provider_calls_per_hour.insert(Provider::Whoop, 8);

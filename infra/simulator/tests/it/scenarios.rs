@@ -1,7 +1,5 @@
 //! Tests that the stories keep their promises, and that a seed tells a story the same way twice.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;

@@ -1,13 +1,5 @@
 //! Everything the simulator sends is valid by Terra's own JSON Schemas.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
-mod terra;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -90,7 +82,7 @@ struct Checker {
 
 impl Checker {
     fn new() -> Option<Self> {
-        let schemas = terra::directory()?.join("openapi/schemas");
+        let schemas = crate::terra::directory()?.join("openapi/schemas");
         let validators = WITH_SCHEMA
             .iter()
             .map(|(event_type, name)| {

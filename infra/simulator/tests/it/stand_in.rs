@@ -1,11 +1,5 @@
 //! A running stand-in Terra with a clock that only moves when told to, and a client for it.
 
-#![allow(dead_code, reason = "not every test file uses everything")]
-#![allow(
-    clippy::allow_attributes,
-    reason = "what is unused differs from file to file"
-)]
-
 use std::sync::{Arc, Mutex};
 
 use axum::http::{HeaderMap, Method};

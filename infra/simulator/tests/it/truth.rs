@@ -1,15 +1,11 @@
 //! The truth: the same for everybody who asks, by webhook or by read.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod stand_in;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::stand_in::{Hands, PROVIDERS, StandIn, day, start};
 use jiff::{SignedDuration, civil::Date};
 use serde_json::Value;
 use simulator::{Connection, DataType, Provider, Truth, TruthRecord, TruthSettings};
-use stand_in::{Hands, PROVIDERS, StandIn, day, start};
 
 fn truth(seed: u64, hands: &Hands) -> Truth {
     Truth::new(
