@@ -111,10 +111,18 @@ async fn ask_about_everybody(client: Client<'_>) {
     let people = get("/v1/people?limit=500").await;
     let people = people["data"].as_array().unwrap();
     assert!(people.len() > 1);
+    let (of_a_person, of_all): (Vec<_>, Vec<_>) = api::endpoints()
+        .into_iter()
+        .partition(|endpoint| endpoint.path.contains("{person}"));
+    for endpoint in of_all {
+        let path = endpoint.path.replace("{key}", "canary-of-a-path");
+        get(&path).await;
+        get(&format!("{path}?type=body&canary=canary-of-a-query")).await;
+    }
     for person in people {
         let id = person["id"].as_str().unwrap();
         let connection = person["connections"][0]["id"].as_str().unwrap_or("none");
-        for endpoint in api::endpoints() {
+        for endpoint in &of_a_person {
             let path = endpoint
                 .path
                 .replace("{person}", id)
