@@ -36,15 +36,28 @@ struct Both {
 }
 
 impl Both {
+    /// Three weeks and more of two people, with records that were taken back.
     async fn start() -> Self {
+        let mut both = Self::renewed(2, 4, 20).await;
+        both.past.live(DAY * 8, DAY * 2).await;
+        let (from, to) = (both.day(10), both.day(4));
+        both.retracted = retract(&both.past, from, to).await;
+        both.past.live(DAY * 4, DAY * 2).await;
+        both.past.assert_complete();
+        both.days = (both.day(3 + DAYS), both.day(3));
+        both
+    }
+
+    /// Four days of people, after which one connection is made anew.
+    async fn renewed(people: u64, providers_per_person: usize, history_days: u16) -> Self {
         let start = "2026-03-02T09:30:00Z".parse().unwrap();
         let people = TruthSettings {
-            providers_per_person: 4,
-            history_days: 20,
+            providers_per_person,
+            history_days,
             updates_per_day: 0,
             // The newest delivery of a record lacks the scores that an older one had.
             late_scores: true,
-            ..TruthSettings::new(3, 2, &PROVIDERS, start)
+            ..TruthSettings::new(3, people, &PROVIDERS, start)
         };
         let mut past = Past::start(Wish {
             max_days: Some(60),
@@ -55,21 +68,20 @@ impl Both {
         past.live(DAY * 4, DAY * 2).await;
         let old = past.truth.connections().remove(0).terra_user_id;
         let new = past.api.reauthenticate(&old).unwrap();
-        past.live(DAY * 8, DAY * 2).await;
-        let today = past.now().to_zoned(TimeZone::UTC).date();
-        let back = |days: i64| today.saturating_sub(SignedDuration::from_hours(24 * days));
-        let retracted = retract(&past, back(10), back(4)).await;
-        past.live(DAY * 4, DAY * 2).await;
-        past.assert_complete();
-        let today = past.now().to_zoned(TimeZone::UTC).date();
-        let back = |days: i64| today.saturating_sub(SignedDuration::from_hours(24 * days));
+        past.settle().await;
         Self {
             past,
             http: crate::world::client(),
             renewed: (old, new),
-            retracted,
-            days: (back(3 + DAYS), back(3)),
+            retracted: Vec::new(),
+            days: (Date::MIN, Date::MAX),
         }
+    }
+
+    /// The day before today by so many days.
+    fn day(&self, back: i64) -> Date {
+        let today = self.past.now().to_zoned(TimeZone::UTC).date();
+        today.saturating_sub(SignedDuration::from_hours(24 * back))
     }
 
     fn terra_url(&self) -> String {
@@ -363,7 +375,7 @@ async fn reads_are_answered_as_by_terra() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_about_connecting_go_on_to_terra() {
-    let both = Both::start().await;
+    let both = Both::renewed(1, 1, 5).await;
     let own_url = both.own_url();
     let ask = async |method: &str, path: &str, body: Value| {
         let url = format!("{own_url}{path}");
