@@ -432,7 +432,9 @@ async fn destinations(
     // Once more: the ids of whoever connected in the middle are told as well.
     let orders = order_at_destinations(app, job, subject, erasure).await?;
     if orders.values().any(|order| !order.is_done) {
-        let age = now(app).duration_since(timestamp(erasure.begins_at_ms));
+        // Without a cool-off the API's orders do not say when they begin.
+        let begun = timestamp(erasure.begins_at_ms.max(job.ordered_at_ms));
+        let age = now(app).duration_since(begun);
         return Ok(Some(Next::Again(wait_for_destinations(age))));
     }
 
