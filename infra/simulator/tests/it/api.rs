@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::stand_in::{API_KEY, Answer, DEV_ID, PROVIDERS, StandIn};
 use axum::http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -11,6 +10,8 @@ use simulator::{
     api::{Describe, Description, Forms, LargeRule, ViolationKind},
     scenario::ChunkForm,
 };
+
+use crate::stand_in::{API_KEY, Answer, DEV_ID, PROVIDERS, StandIn};
 
 /// Form of an answer to a read; the description's two forms do not exclude each other.
 #[derive(Debug, Clone, Copy)]

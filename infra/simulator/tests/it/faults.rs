@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::stand_in::{API_KEY, Answer, DEV_ID, StandIn, client};
 use axum::http::Method;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -10,6 +9,8 @@ use simulator::{
     DataType, Provider, Webhook,
     api::{Fault, Faults, Rule, ViolationKind},
 };
+
+use crate::stand_in::{API_KEY, Answer, DEV_ID, StandIn, client};
 
 const FROM: &str = "2026-06-20";
 const TO: &str = "2026-07-10";

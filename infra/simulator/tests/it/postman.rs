@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use crate::stand_in::{StandIn, start};
 use axum::{
     Router,
     extract::State,
@@ -17,6 +16,8 @@ use axum::{
 };
 use jiff::SignedDuration;
 use simulator::{Deliverer, DeliverySettings, Posted, Postman, Provider, TruthSettings};
+
+use crate::stand_in::{StandIn, start};
 
 #[derive(Clone, Default)]
 struct Intake {

@@ -1,8 +1,9 @@
 //! Terra's limits are kept, told, and counted.
 
-use crate::stand_in::{StandIn, day};
 use jiff::SignedDuration;
 use simulator::{DataType, Provider, api::ViolationKind};
+
+use crate::stand_in::{StandIn, day};
 
 fn kinds(terra: &StandIn) -> Vec<ViolationKind> {
     let violations = terra.api.violations().into_iter();

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::stand_in::{Hands, PROVIDERS, StandIn, day, start};
 use jiff::{SignedDuration, civil::Date};
 use serde_json::Value;
 use simulator::{Connection, DataType, Provider, Truth, TruthRecord, TruthSettings};
+
+use crate::stand_in::{Hands, PROVIDERS, StandIn, day, start};
 
 fn truth(seed: u64, hands: &Hands) -> Truth {
     Truth::new(
@@ -455,38 +456,5 @@ fn late_scores_come_after_the_data_and_are_missing_again_in_the_last_delivery() 
                 assert_eq!(last, if is_even { "null" } else { "absent" });
             }
         }
-    }
-}
-
-/// Prints what it costs; run it by name to see.
-#[test]
-#[ignore = "a measurement, not a test"]
-#[expect(clippy::print_stdout, reason = "what it is for")]
-fn cost() {
-    let hands = Hands::at(start() + SignedDuration::from_hours(24 * 10));
-    let truth = Truth::new(
-        TruthSettings::new(1, 10, &PROVIDERS[..6], start()),
-        hands.clock(),
-    );
-    let mut costs: BTreeMap<(&str, &str), (usize, std::time::Duration)> = BTreeMap::new();
-    for connection in truth.connections() {
-        for data_type in connection.provider.data_types() {
-            let began = std::time::Instant::now();
-            let records = truth.records(
-                &connection,
-                *data_type,
-                day("2026-06-01"),
-                day("2026-06-29"),
-            );
-            let cost = costs
-                .entry((connection.provider.as_str(), data_type.as_str()))
-                .or_default();
-            cost.0 += records.len();
-            cost.1 += began.elapsed();
-        }
-    }
-    for ((provider, data_type), (count, took)) in costs {
-        let micros = took.as_micros() / u128::try_from(count.max(1)).unwrap();
-        println!("{provider:>16} {data_type:<16} {count:>5} records, {micros} µs each");
     }
 }
