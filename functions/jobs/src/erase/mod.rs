@@ -119,8 +119,12 @@ pub struct JournalEntry {
 
 impl Erasure {
     fn of(job: &Job) -> Result<Self, JobError> {
+        // An order of the API, which knows no cool-off.
         if job.detail.is_null() {
-            return Ok(Self::default());
+            return Ok(Self {
+                begins_at_ms: job.ordered_at_ms,
+                ..Self::default()
+            });
         }
         serde_json::from_value(job.detail.clone()).map_err(|_| JobError::Unreadable)
     }

@@ -432,9 +432,7 @@ async fn destinations(
     // Once more: the ids of whoever connected in the middle are told as well.
     let orders = order_at_destinations(app, job, subject, erasure).await?;
     if orders.values().any(|order| !order.is_done) {
-        // Without a cool-off the API's orders do not say when they begin.
-        let begun = timestamp(erasure.begins_at_ms.max(job.ordered_at_ms));
-        let age = now(app).duration_since(begun);
+        let age = now(app).duration_since(timestamp(erasure.begins_at_ms));
         return Ok(Some(Next::Again(wait_for_destinations(age))));
     }
 
