@@ -15,5 +15,6 @@ mod scenarios;
 mod schemas;
 mod signature;
 mod stand_in;
+#[path = "../../../../shared/terra-client/tests/api/terra.rs"]
 mod terra;
 mod truth;
